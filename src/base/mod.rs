@@ -1,0 +1,11 @@
+//! Small things every room needs and that know nothing of load testing.
+
+pub mod httpd;
+pub mod law;
+pub mod net;
+pub mod seed;
+pub mod series;
+pub mod text;
+pub mod time;
+pub mod trace;
+pub mod units;

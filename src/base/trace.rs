@@ -1,0 +1,142 @@
+//! W3C trace context, and how a shot's identity travels in it.
+//!
+//! The trace id of a shot is a function of (run, traffic, seq), and the two can be read back from it: the high half
+//! is the run's tag, the low half an invertible scramble of traffic and seq, so that samplers that look at the low
+//! bits see random ones.
+
+use super::seed::Seed;
+
+/// A 128-bit trace id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TraceId(pub [u8; 16]);
+
+/// Which shot: the index of its traffic in the scenario, and its number within that traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Shot {
+    /// The position of the traffic in the scenario.
+    pub traffic: u16,
+    /// The number of the shot within its traffic, from 0; below 2^48.
+    pub seq: u64,
+}
+
+/// Writes and reads the trace ids of one run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tracer {
+    tag: [u8; 8],
+    key: u64,
+}
+
+impl Tracer {
+    /// The tracer of the run called `run` under `seed`.
+    pub fn new(seed: Seed, run: &str) -> Self {
+        let tag = seed.decide(&[b"trace", run.as_bytes()]) | 1; // never all zeros
+        Tracer { tag: tag.to_be_bytes(), key: seed.decide(&[b"scramble", run.as_bytes()]) }
+    }
+
+    /// The trace id of a shot.
+    pub fn id(&self, shot: Shot) -> TraceId {
+        let plain = (u64::from(shot.traffic) << 48) | (shot.seq & 0xffff_ffff_ffff);
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.tag);
+        bytes[8..].copy_from_slice(&mix(plain ^ self.key).to_be_bytes());
+        TraceId(bytes)
+    }
+
+    /// The shot behind a trace id, if it is one of this run's.
+    pub fn shot(&self, id: TraceId) -> Option<Shot> {
+        if id.0[..8] != self.tag {
+            return None;
+        }
+        let mut low = [0; 8];
+        low.copy_from_slice(&id.0[8..]);
+        let plain = unmix(u64::from_be_bytes(low)) ^ self.key;
+        Some(Shot { traffic: (plain >> 48) as u16, seq: plain & 0xffff_ffff_ffff })
+    }
+}
+
+impl TraceId {
+    /// The value of a `traceparent` header that begins this trace, sampled.
+    pub fn traceparent(&self) -> String {
+        // The span id is the low half, which the scramble keeps from being all zeros but for one input in 2^64.
+        let mut out = String::with_capacity(55);
+        out.push_str("00-");
+        hex(&self.0, &mut out);
+        out.push('-');
+        let low = &self.0[8..];
+        if low.iter().all(|b| *b == 0) {
+            out.push_str("0000000000000001");
+        } else {
+            hex(low, &mut out);
+        }
+        out.push_str("-01");
+        out
+    }
+
+    /// Reads the trace id out of a `traceparent` header; `None` when it is not one.
+    pub fn from_traceparent(value: &str) -> Option<TraceId> {
+        let mut parts = value.trim().split('-');
+        let (version, id) = (parts.next()?, parts.next()?);
+        if version.len() != 2 || id.len() != 32 || !id.is_ascii() {
+            return None;
+        }
+        let mut bytes = [0; 16];
+        for (byte, pair) in bytes.iter_mut().zip(id.as_bytes().chunks(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+        }
+        bytes.iter().any(|b| *b != 0).then_some(TraceId(bytes))
+    }
+}
+
+impl std::fmt::Display for TraceId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut out = String::with_capacity(32);
+        hex(&self.0, &mut out);
+        f.write_str(&out)
+    }
+}
+
+fn hex(bytes: &[u8], out: &mut String) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in bytes {
+        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        out.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+}
+
+/// The finaliser of SplitMix64 (Steele, Lea, Flood 2014): a bijection that mixes every bit.
+fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// The inverse of [`mix`].
+fn unmix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 31) ^ (z >> 62)).wrapping_mul(0x3196_42b2_d24d_8ec3);
+    z = (z ^ (z >> 27) ^ (z >> 54)).wrapping_mul(0x96de_1b17_3f11_9089);
+    z ^ (z >> 30) ^ (z >> 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shot_comes_back_from_its_trace_id() {
+        let tracer = Tracer::new(Seed(7), "run");
+        for seq in [0, 1, 2, 77, 1 << 40, (1 << 48) - 1] {
+            let shot = Shot { traffic: 3, seq };
+            let header = tracer.id(shot).traceparent();
+            let id = TraceId::from_traceparent(&header).expect("our own header reads back");
+            assert_eq!(tracer.shot(id), Some(shot));
+            assert_eq!(Tracer::new(Seed(7), "another").shot(id), None);
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_traceparent_is_none() {
+        for bad in ["", "00", "00-xyz", "00-00000000000000000000000000000000-0000000000000001-01", "00-ää"] {
+            assert_eq!(TraceId::from_traceparent(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! What a run leaves on disk: the contract between running and judging.
+
+pub mod samples;

@@ -1,0 +1,1 @@
+//! `samples.chunks`: every scraped series, small.

@@ -1,0 +1,3 @@
+//! Watches the target from outside: scrapes its metrics on a steady cadence and writes them to the evidence.
+
+pub mod exposition;
