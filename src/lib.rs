@@ -20,4 +20,5 @@ pub mod base;
 pub mod evidence;
 pub mod observe;
 pub mod promql;
+pub mod scenario;
 pub mod sim;

@@ -1,0 +1,193 @@
+//! From what was written to what is valid: every rule that one key alone cannot decide. Mistakes are collected; the
+//! values that come back after one are never used.
+
+mod outside;
+mod promises;
+mod target;
+mod traffic;
+
+use std::time::Duration;
+
+use super::raw;
+use super::shape::{At, Reader};
+use super::{Claim, Clock};
+use super::{Fitness, Input, Job, Measure, Page, Promise, Scenario, Settings};
+use crate::base::net::{self, Address};
+use crate::base::seed::Seed;
+use crate::base::units::Share;
+
+/// What the checks share: the settings, where mistakes go, and the files read so far.
+struct Check<'a, 's> {
+    settings: &'a Settings<'s>,
+    reader: &'a mut Reader,
+    inputs: Vec<Input>,
+}
+
+/// Checks the whole file. `None` only after a mistake without which nothing else makes sense.
+pub fn check(raw: &raw::Root, source: String, settings: &Settings<'_>, reader: &mut Reader) -> Option<Scenario> {
+    let mut check = Check { settings, reader, inputs: Vec::new() };
+    if raw.proofload.value != 1 {
+        let what = format!("version {} of the language is not known", raw.proofload.value);
+        check.reader.wrong(raw.proofload.at, what, "write `proofload: 1`");
+    }
+    let target = check.target(&raw.target);
+    let upstreams = check.upstreams(raw);
+    let links = check.links(raw);
+    let traffic = check.all_traffic(raw, target.as_ref());
+    let jobs = check.jobs(raw, target.as_ref());
+    let faults = check.faults(raw, &upstreams, &traffic);
+    let promises = check.promises(raw, &traffic, &faults);
+    let fitness = check.fitness(raw.fitness.as_ref(), &promises);
+    Some(Scenario {
+        name: raw.name.as_ref().map_or_else(|| settings.default_name.to_owned(), |n| n.value.clone()),
+        seed: Seed(raw.seed.as_ref().map_or(1, |s| s.value)),
+        target: target?,
+        upstreams,
+        links,
+        traffic,
+        jobs,
+        faults,
+        promises,
+        fitness,
+        time_scale: settings.time_scale.max(1),
+        inputs: check.inputs,
+        source,
+    })
+}
+
+impl Check<'_, '_> {
+    /// A length of time divided by the time scale, on whole milliseconds.
+    fn scaled(&self, length: Duration) -> Duration {
+        let scale = u128::from(self.settings.time_scale.max(1));
+        let ms = (length.as_nanos() / scale + 500_000) / 1_000_000;
+        Duration::from_millis((ms as u64).max(u64::from(!length.is_zero())))
+    }
+
+    /// A length on the plan's axis: whole milliseconds, then scaled.
+    fn on_axis(&mut self, length: &At<Duration>) -> Duration {
+        if length.value.subsec_nanos() % 1_000_000 != 0 {
+            self.reader.wrong(length.at, "finer than a millisecond", "round it to whole milliseconds");
+        }
+        self.scaled(length.value)
+    }
+
+    /// As [`on_axis`](Self::on_axis), and not zero.
+    fn lasting(&mut self, length: &At<Duration>) -> Duration {
+        if length.value.is_zero() {
+            self.reader.wrong(length.at, "lasts no time", "write a length above 0");
+        }
+        self.on_axis(length)
+    }
+
+    /// Notes a host that is neither loopback nor allowed.
+    fn allowed(&mut self, host: &str, at: super::Place) {
+        let allowed = self.settings.allow_hosts;
+        if !net::is_loopback(host) && allowed.is_some_and(|hosts| !hosts.iter().any(|h| h == host)) {
+            let remedy = format!("if this host may be loaded and broken, run with --allow-host {host}");
+            self.reader.wrong(at, format!("`{host}` is not this machine"), remedy);
+        }
+    }
+
+    /// An address whose host is allowed.
+    fn address(&mut self, url: &At<String>) -> Option<Address> {
+        match Address::parse(&url.value) {
+            Ok(address) => {
+                self.allowed(&address.host, url.at);
+                Some(address)
+            }
+            Err(why) => {
+                let (what, remedy) = why.split_once(": ").unwrap_or((&why, "write http://HOST:PORT"));
+                self.reader.wrong(url.at, what, remedy);
+                None
+            }
+        }
+    }
+
+    /// `HOST:PORT` whose host is allowed.
+    fn host_port(&mut self, text: &At<String>) {
+        match net::split_host(&text.value, 0).filter(|(_, port)| *port != 0 || text.value.ends_with(":0")) {
+            Some((host, _)) => self.allowed(&host, text.at),
+            None => self.reader.wrong(
+                text.at,
+                format!("`{}` is no HOST:PORT", text.value),
+                "write one, such as 127.0.0.1:9001",
+            ),
+        }
+    }
+
+    /// A name that can stand in promises, tags and labels.
+    fn name(&mut self, name: &At<String>) {
+        let valid = name.value.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+        if !valid || !name.value.starts_with(|c: char| c.is_ascii_alphabetic()) || name.value.len() > 60 {
+            self.reader.wrong(
+                name.at,
+                format!("`{}` is no name", name.value),
+                "letters, digits, - and _, beginning with a letter",
+            );
+        }
+    }
+
+    fn path(&mut self, path: &At<String>) -> String {
+        let valid = path.value.starts_with('/') && path.value.chars().all(|c| c.is_ascii_graphic());
+        if !valid {
+            self.reader.wrong(
+                path.at,
+                format!("`{}` is no path", path.value),
+                "begin with / and percent-encode what is not plain ASCII",
+            );
+        }
+        path.value.clone()
+    }
+
+    fn jobs(&mut self, raw: &raw::Root, target: Option<&super::Target>) -> Vec<Job> {
+        let Some(jobs) = raw.observe.as_ref().and_then(|o| o.jobs.as_ref()) else { return Vec::new() };
+        jobs.0
+            .iter()
+            .map(|(name, job)| {
+                self.name(name);
+                let page = if job.metrics.value.starts_with('/') {
+                    Page::Path {
+                        service: self.service(job.to.as_ref(), target, name.at),
+                        path: self.path(&job.metrics),
+                    }
+                } else {
+                    let address = self.address(&job.metrics).unwrap_or(Address {
+                        host: String::new(),
+                        port: 0,
+                        base: String::new(),
+                    });
+                    Page::Url { path: if address.base.is_empty() { "/metrics".into() } else { String::new() }, address }
+                };
+                let floor = Duration::from_millis(200);
+                let every = job.every.unwrap_or(At { at: name.at, value: Duration::from_secs(1) });
+                if every.value < floor {
+                    self.reader.wrong(every.at, "scrapes more often than every 200ms", "write 200ms or more");
+                }
+                let every = self.scaled(every.value).max(floor);
+                if let Some(timeout) = job.timeout.filter(|t| t.value.is_zero()) {
+                    self.reader.wrong(timeout.at, "a timeout of nothing", "write a length above 0");
+                }
+                let labels =
+                    job.labels.iter().flat_map(|l| &l.0).map(|(k, v)| (k.value.clone(), v.value.clone())).collect();
+                Job { name: name.value.clone(), page, every, timeout: job.timeout.map_or(every, |t| t.value), labels }
+            })
+            .collect()
+    }
+
+    fn fitness(&mut self, raw: Option<&raw::Fitness>, promises: &[Promise]) -> Fitness {
+        let bounds = promises.iter().filter_map(|p| match &p.claim {
+            Claim::Client(e)
+                if matches!(e.measure, Measure::Quantile(_) | Measure::Max | Measure::Mean)
+                    && e.clock == Clock::Response =>
+            {
+                Some(Duration::from_nanos(e.bound / 10))
+            }
+            _ => None,
+        });
+        let lag = bounds.min().unwrap_or(Duration::from_millis(10)).max(Duration::from_millis(1));
+        Fitness {
+            lag: raw.and_then(|f| f.lag).map_or(lag, |l| l.value),
+            cpu: raw.and_then(|f| f.cpu).map_or(Share(900_000_000), |c| c.value),
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Promises: each by itself, and against the rest of the scenario.
+
+use std::time::Duration;
+
+use super::super::fault::Fault;
+use super::super::promise::{self, Claim, Compare, Expectation, Filter, Measure, Promise, Severity, Unit, Window};
+use super::super::raw;
+use super::super::shape::At;
+use super::super::traffic::Traffic;
+use super::Check;
+use crate::base::text;
+use crate::base::units::Share;
+
+/// Slices shorter than this are refused.
+const SHORTEST_SLICE: Duration = Duration::from_secs(1);
+/// How long steady promises must have held again before we call it recovery.
+const STABLE: Duration = Duration::from_secs(5);
+/// The grid on which windows are cut.
+const GRID: Duration = Duration::from_millis(100);
+
+impl Check<'_, '_> {
+    pub(super) fn promises(&mut self, raw: &raw::Root, traffic: &[Traffic], faults: &[Fault]) -> Vec<Promise> {
+        let written = raw.slo.iter().flatten();
+        let read: Vec<Option<Promise>> = written.clone().map(|p| self.promise(p, traffic, faults)).collect();
+        // A reply class says nothing of shots without a reply; something else must.
+        for promise in read.iter().flatten() {
+            self.covered(promise, &read, traffic);
+            self.has_steady(promise, &read, traffic);
+        }
+        read.into_iter().flatten().collect()
+    }
+
+    fn promise(&mut self, raw: &raw::Promise, traffic: &[Traffic], faults: &[Fault]) -> Option<Promise> {
+        let claim = match &raw.promql {
+            Some(expr) => match promise::parse_server(&raw.expect.value) {
+                Ok((compare, bound)) => {
+                    Some(Claim::Server { expr: expr.value.clone(), compare, bound, place: expr.at })
+                }
+                Err((what, remedy)) => {
+                    self.reader.wrong(raw.expect.at, what, remedy);
+                    None
+                }
+            },
+            None => {
+                let known: Vec<(&str, Vec<&str>)> = traffic
+                    .iter()
+                    .map(|t| (t.name.as_str(), t.classes.iter().map(|c| c.name.as_str()).collect()))
+                    .collect();
+                match promise::parse_client(&raw.expect.value, &known) {
+                    Ok(expectation) => Some(Claim::Client(expectation)),
+                    Err((what, remedy)) => {
+                        self.reader.wrong(raw.expect.at, what, remedy);
+                        None
+                    }
+                }
+            }
+        };
+        let window = self.window(raw, faults);
+        let each = raw.each.map(|each| self.slice(&each));
+        let steady = raw.steady.is_some_and(|s| s.value);
+        let confidence = raw.confidence.map(|c| {
+            if c.value < Share(500_000_000) || c.value > Share(999_900_000) {
+                self.reader.wrong(c.at, "a confidence is 50% to 99.99%", "write 95%");
+            }
+            c.value
+        });
+        let look_back = raw.look_back.as_ref().is_some_and(|l| match l.value.as_str() {
+            "allowed" => true,
+            _ => {
+                self.reader.wrong(
+                    l.at,
+                    format!("`look_back: {}`", l.value),
+                    "write `look_back: allowed`, or leave it out",
+                );
+                false
+            }
+        });
+        let (claim, window) = (claim?, window?);
+        let promise = Promise {
+            text: raw.expect.value.clone(),
+            claim,
+            window,
+            each,
+            steady,
+            stable: match &raw.stable {
+                Some(stable) => self.slice(stable),
+                None => self.scaled(STABLE),
+            },
+            severity: match raw.severity.as_ref().map(|s| &s.value) {
+                Some(raw::Severity::Warning) => Severity::Warning,
+                Some(raw::Severity::Info) => Severity::Info,
+                Some(raw::Severity::Critical) | None => Severity::Critical,
+            },
+            confidence,
+            look_back,
+            place: raw.expect.at,
+        };
+        self.fits(&promise, raw);
+        Some(promise)
+    }
+
+    /// A slice on the grid.
+    fn slice(&mut self, length: &At<Duration>) -> Duration {
+        if length.value < SHORTEST_SLICE {
+            self.reader.wrong(length.at, "shorter than a second", "write 1s or more");
+        }
+        if length.value.as_nanos() % GRID.as_nanos() != 0 {
+            self.reader.wrong(length.at, "not a multiple of 100ms, the grid on which windows are cut", "round it");
+        }
+        let scaled = self.scaled(length.value).as_millis().max(1) as u64;
+        Duration::from_millis(scaled.div_ceil(100) * 100)
+    }
+
+    fn window(&mut self, raw: &raw::Promise, faults: &[Fault]) -> Option<Window> {
+        let given: Vec<(&At<String>, fn(usize) -> Window)> = [
+            (raw.before.as_ref(), Window::Before as fn(usize) -> Window),
+            (raw.during.as_ref(), Window::During),
+            (raw.recovery.as_ref(), Window::Recovery),
+            (raw.after.as_ref(), Window::After),
+        ]
+        .into_iter()
+        .filter_map(|(name, window)| name.map(|n| (n, window)))
+        .collect();
+        if let Some(outside) = &raw.outside {
+            if outside.value != "faults" {
+                self.reader.wrong(outside.at, format!("`outside: {}`", outside.value), "write `outside: faults`");
+            }
+            if let Some((other, _)) = given.first() {
+                self.reader.wrong(other.at, "a second window", "write one window per promise");
+                return None;
+            }
+            return Some(Window::Outside);
+        }
+        match given.as_slice() {
+            [] => Some(Window::Measured),
+            [(name, window)] => {
+                let names = faults.iter().map(|f| f.name.as_str());
+                match names.clone().position(|n| n == name.value) {
+                    Some(fault) => Some(window(fault)),
+                    None => {
+                        self.reader.wrong(
+                            name.at,
+                            format!("`{}` is no fault of this scenario", name.value),
+                            text::suggest(&name.value, names.collect::<Vec<_>>()),
+                        );
+                        None
+                    }
+                }
+            }
+            [_, (second, _), ..] => {
+                self.reader.wrong(second.at, "a second window", "write one window per promise");
+                None
+            }
+        }
+    }
+
+    /// Settings that do not go together.
+    fn fits(&mut self, promise: &Promise, raw: &raw::Promise) {
+        let is_recovery = matches!(&promise.claim, Claim::Client(e) if e.measure == Measure::Recovery);
+        if is_recovery && !matches!(promise.window, Window::After(_)) {
+            self.reader.wrong(promise.place, "recovery from what?", "name the fault: `after: FAULT`");
+        }
+        if is_recovery && (promise.each.is_some() || promise.confidence.is_some()) {
+            self.reader.wrong(promise.place, "a recovery happens once", "leave out `each` and `confidence`");
+        }
+        if let (false, Some(stable)) = (is_recovery, raw.stable) {
+            self.reader.wrong(stable.at, "`stable` belongs to a promise on recovery", "leave it out");
+        }
+        if let (Claim::Client(_), Some(look_back)) = (&promise.claim, &raw.look_back) {
+            self.reader.wrong(look_back.at, "`look_back` belongs to a PromQL promise", "leave it out");
+        }
+        if let (Claim::Server { .. }, Some(confidence)) = (&promise.claim, raw.confidence) {
+            self.reader.wrong(confidence.at, "a PromQL promise has no confidence interval", "leave it out");
+        }
+        if promise.confidence.is_some()
+            && matches!(&promise.claim, Claim::Client(e) if matches!(e.measure, Measure::Max | Measure::Mean | Measure::Rate))
+        {
+            self.reader.wrong(
+                promise.place,
+                "only quantiles and shares have a confidence interval",
+                "leave out `confidence`",
+            );
+        }
+        if promise.steady && !can_be_steady(promise) {
+            let remedy = "steady are quantiles and max below a bound, and shares of failures below a bound, over the whole run or outside faults";
+            self.reader.wrong(promise.place, "this promise cannot be steady", remedy);
+        }
+    }
+
+    /// Refuses a promise on a reply class that no promise on errors stands beside.
+    fn covered(&mut self, promise: &Promise, all: &[Option<Promise>], traffic: &[Traffic]) {
+        let Claim::Client(Expectation { traffic: subject, class: Some(class), .. }) = &promise.claim else { return };
+        let covers = |other: &Promise| match &other.claim {
+            Claim::Client(e) => {
+                e.measure == Measure::Errors
+                    && e.traffic == *subject
+                    && e.class.is_none()
+                    && e.compare.is_ceiling_or_zero()
+                    && other.severity == Severity::Critical
+                    && spans(other.window, promise.window)
+            }
+            Claim::Server { .. } => false,
+        };
+        if !all.iter().flatten().any(covers) {
+            let traffic = &traffic[*subject];
+            let what = format!(
+                "`{}` says nothing of shots without a reply, which have no class",
+                traffic.classes[*class].name
+            );
+            let remedy = format!("add a critical promise for the same window, such as `errors({}) < 1%`", traffic.name);
+            self.reader.wrong(promise.place, what, remedy);
+        }
+    }
+
+    fn has_steady(&mut self, promise: &Promise, all: &[Option<Promise>], traffic: &[Traffic]) {
+        let Claim::Client(Expectation { measure: Measure::Recovery, traffic: subject, .. }) = &promise.claim else {
+            return;
+        };
+        let steady =
+            |other: &Promise| other.steady && matches!(&other.claim, Claim::Client(e) if e.traffic == *subject);
+        if !all.iter().flatten().any(steady) {
+            let what = format!("nothing says when `{}` has recovered", traffic[*subject].name);
+            self.reader.wrong(
+                promise.place,
+                what,
+                "mark a promise on it as `steady: true`: recovery means that it holds again",
+            );
+        }
+    }
+}
+
+impl Compare {
+    fn is_ceiling_or_zero(self) -> bool {
+        self.is_ceiling() || self == Compare::Equal
+    }
+}
+
+/// Whether `outer` includes every instant of `inner`.
+fn spans(outer: Window, inner: Window) -> bool {
+    match outer {
+        Window::Measured => true,
+        Window::Outside => matches!(inner, Window::Outside | Window::Before(_) | Window::After(_)),
+        outer => outer == inner,
+    }
+}
+
+fn can_be_steady(promise: &Promise) -> bool {
+    let Claim::Client(e) = &promise.claim else { return false };
+    let measure = match e.measure {
+        Measure::Quantile(_) | Measure::Max => e.compare.is_ceiling(),
+        Measure::Errors | Measure::Timeouts | Measure::Rejected => {
+            e.measure.unit() == Unit::Share && e.compare.is_ceiling_or_zero()
+        }
+        Measure::Mean | Measure::Rate | Measure::Recovery => false,
+    };
+    measure && e.filter != Filter::Failed && matches!(promise.window, Window::Measured | Window::Outside)
+}

@@ -1,0 +1,262 @@
+//! The target and plain requests.
+
+use std::time::Duration;
+
+use serde_json_path::JsonPath;
+
+use super::super::Place;
+use super::super::raw;
+use super::super::shape::{At, Names};
+use super::super::target::{HeaderValue, Ready, Service, System, Target};
+use super::super::traffic::{Method, Step};
+use super::Check;
+use crate::base::net::Address;
+use crate::base::text;
+
+/// Practice targets that are built, and those that will be.
+const SYSTEMS: [&str; 1] = ["quote-service"];
+const PLANNED: [&str; 4] = ["trading-platform", "quantum-trader", "b25", "tradeengine"];
+
+impl Check<'_, '_> {
+    pub(super) fn target(&mut self, raw: &raw::Target) -> Option<Target> {
+        let map = match raw {
+            raw::Target::Word(word) => {
+                let system = self.word(word);
+                return Some(Target {
+                    system,
+                    ready: None,
+                    connections: None,
+                    timeout: Duration::from_secs(2),
+                    headers: Vec::new(),
+                    before: Vec::new(),
+                    after: Vec::new(),
+                });
+            }
+            raw::Target::Map(map) => map,
+        };
+        let given = [map.sim.is_some(), map.url.is_some(), map.services.is_some()].iter().filter(|g| **g).count();
+        if given != 1 {
+            self.reader.wrong(
+                map.place,
+                "a target is one of `sim`, `url` and `services`",
+                "write exactly one of the three",
+            );
+            return None;
+        }
+        let system = self.system(map)?;
+        if let (Some(with), None) = (&map.with, &map.sim) {
+            let at = with.0.first().map_or(map.place, |(k, _)| k.at);
+            self.reader.wrong(at, "`with` sets up a practice target, and this is none", "leave it out");
+        }
+        let mut target = Target {
+            system,
+            ready: None,
+            connections: None,
+            timeout: map.timeout.map_or(Duration::from_secs(2), |t| t.value),
+            headers: self.headers(map.headers.as_ref()),
+            before: Vec::new(),
+            after: Vec::new(),
+        };
+        if let Some(timeout) = map.timeout.filter(|t| t.value.is_zero() || t.value > Duration::from_secs(600)) {
+            self.reader.wrong(timeout.at, "a timeout is above 0 and at most 10m", "write one, such as 2s");
+        }
+        if let Some(connections) = map.connections {
+            match u32::try_from(connections.value).ok().filter(|n| (1..=60_000).contains(n)) {
+                Some(n) => target.connections = Some(n),
+                None => self.reader.wrong(connections.at, "connections are 1 to 60000", "write a number between"),
+            }
+        }
+        target.ready = map.ready.as_ref().map(|ready| Ready {
+            service: self.service(ready.to.as_ref(), Some(&target), ready.place),
+            path: self.path(&ready.get),
+            within: ready.within.map_or(Duration::from_secs(60), |w| w.value),
+        });
+        target.before = map.before.iter().flatten().map(|step| self.step(step, Some(&target))).collect();
+        target.after = map.after.iter().flatten().map(|step| self.step(step, Some(&target))).collect();
+        Some(target)
+    }
+
+    /// `sim:NAME` or an address.
+    fn word(&mut self, word: &At<String>) -> System {
+        match word.value.strip_prefix("sim:") {
+            Some(name) => {
+                self.known_system(name, word.at);
+                System::Sim { name: name.into(), with: Vec::new() }
+            }
+            None => {
+                let nowhere = Address { host: "localhost".into(), port: 0, base: String::new() };
+                let address = self.address(word).unwrap_or(nowhere);
+                System::Services(vec![Service { name: "target".into(), address }])
+            }
+        }
+    }
+
+    fn system(&mut self, map: &raw::TargetMap) -> Option<System> {
+        if let Some(sim) = &map.sim {
+            self.known_system(&sim.value, sim.at);
+            let with = map.with.iter().flat_map(|w| &w.0).map(|(k, v)| (k.value.clone(), v.clone())).collect();
+            return Some(System::Sim { name: sim.value.clone(), with });
+        }
+        if let Some(url) = &map.url {
+            let address = self.address(url)?;
+            return Some(System::Services(vec![Service { name: "target".into(), address }]));
+        }
+        let services = map.services.as_ref()?;
+        if services.0.is_empty() {
+            self.reader.wrong(map.place, "no services", "write at least one: `services: { api: http://HOST:PORT }`");
+        }
+        let mut all = Vec::new();
+        for (name, url) in &services.0 {
+            self.name(name);
+            let address = self.address(url)?;
+            all.push(Service { name: name.value.clone(), address });
+        }
+        (!all.is_empty()).then_some(System::Services(all))
+    }
+
+    fn known_system(&mut self, name: &str, at: Place) {
+        if PLANNED.contains(&name) {
+            self.reader.wrong(
+                at,
+                format!("`sim:{name}` is planned, not built"),
+                format!("built: {}", text::list(SYSTEMS)),
+            );
+        } else if !SYSTEMS.contains(&name) {
+            self.reader.wrong(at, format!("`{name}` is no practice target"), text::suggest(name, SYSTEMS));
+        }
+    }
+
+    /// The service that `to` names; needed where there are several.
+    pub(super) fn service(&mut self, to: Option<&At<String>>, target: Option<&Target>, at: Place) -> Option<String> {
+        let System::Services(services) = &target?.system else {
+            if let Some(to) = to {
+                self.reader.wrong(to.at, "a practice target names its services itself", "leave `to` out");
+            }
+            return None;
+        };
+        let names: Vec<&str> = services.iter().map(|s| s.name.as_str()).collect();
+        match to {
+            Some(to) if names.contains(&to.value.as_str()) => Some(to.value.clone()),
+            Some(to) => {
+                self.reader.wrong(
+                    to.at,
+                    format!("`{}` is no service of the target", to.value),
+                    text::suggest(&to.value, names),
+                );
+                None
+            }
+            None if names.len() > 1 => {
+                self.reader.wrong(
+                    at,
+                    "the target has several services",
+                    format!("say which: `to:` one of {}", text::list(names)),
+                );
+                None
+            }
+            None => None,
+        }
+    }
+
+    pub(super) fn headers(&mut self, raw: Option<&Names<raw::Header>>) -> Vec<(String, HeaderValue)> {
+        let mut headers = Vec::new();
+        for (name, value) in raw.iter().flat_map(|h| &h.0) {
+            let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+            if name.value.is_empty() || !name.value.chars().all(token) {
+                self.reader.wrong(name.at, format!("`{}` is no header name", name.value), "letters, digits and -");
+            }
+            if ["host", "content-length", "connection", "transfer-encoding", "traceparent"]
+                .contains(&name.value.to_ascii_lowercase().as_str())
+            {
+                self.reader.wrong(name.at, format!("`{}` is set by the sender itself", name.value), "leave it out");
+            }
+            let value = match value {
+                raw::Header::Secret(secret) => HeaderValue::Secret(secret.secret.value.clone()),
+                raw::Header::Text(text) => {
+                    if text::looks_secret(&name.value) {
+                        self.reader.wrong(
+                            text.at,
+                            format!("`{}` looks like a secret", name.value),
+                            "use { secret: NAME }: it is read from the environment and never stored",
+                        );
+                    } else if !text.value.chars().all(|c| c == '\t' || (' '..='~').contains(&c)) {
+                        self.reader.wrong(
+                            text.at,
+                            "a header value is plain ASCII",
+                            "remove line breaks and other characters",
+                        );
+                    }
+                    HeaderValue::Text(text.value.clone())
+                }
+            };
+            headers.push((name.value.clone(), value));
+        }
+        headers
+    }
+
+    pub(super) fn step(&mut self, raw: &raw::Step, target: Option<&Target>) -> Step {
+        let methods = [
+            (&raw.get, Method::Get),
+            (&raw.post, Method::Post),
+            (&raw.put, Method::Put),
+            (&raw.delete, Method::Delete),
+        ];
+        let given: Vec<_> = methods.iter().filter_map(|(path, method)| path.as_ref().map(|p| (p, *method))).collect();
+        if given.len() != 1 {
+            self.reader.wrong(
+                raw.place,
+                "a step is one of get, post, put and delete",
+                "write exactly one of them with its path",
+            );
+        }
+        for text in given.iter().map(|(path, _)| *path).chain(raw.body.as_ref()) {
+            if text.value.contains("{{") {
+                self.reader.wrong(text.at, "templates in steps are planned, not built", "write plain text for now");
+            }
+        }
+        if raw.json.is_some() && raw.body.is_some() {
+            self.reader.wrong(raw.place, "both `json` and `body`", "keep one of the two");
+        }
+        let body = match (&raw.json, &raw.body) {
+            (Some(json), _) => Some((json.0.to_string(), "application/json".to_owned())),
+            (None, Some(body)) => Some((body.value.clone(), "text/plain; charset=utf-8".to_owned())),
+            (None, None) => None,
+        };
+        let expect = raw.expect.as_ref();
+        let status = expect.and_then(|e| e.status).and_then(|s| self.status(&s));
+        let json = expect
+            .and_then(|e| e.json.as_ref())
+            .and_then(|path| self.json_path(path))
+            .map(|path| (path, expect.and_then(|e| e.is.as_ref()).map(|is| is.value.clone())));
+        Step {
+            method: given.first().map_or(Method::Get, |(_, m)| *m),
+            path: given.first().map_or_else(String::new, |(p, _)| self.path(p)),
+            body,
+            headers: self.headers(raw.headers.as_ref()),
+            status,
+            json,
+            service: raw.to.as_ref().and_then(|to| self.service(Some(to), target, to.at)),
+        }
+    }
+
+    pub(super) fn status(&mut self, status: &At<u64>) -> Option<u16> {
+        let valid = u16::try_from(status.value).ok().filter(|s| (100..=599).contains(s));
+        if valid.is_none() {
+            self.reader.wrong(status.at, format!("`{}` is no HTTP status", status.value), "write 100 to 599");
+        }
+        valid
+    }
+
+    pub(super) fn json_path(&mut self, path: &At<String>) -> Option<JsonPath> {
+        match JsonPath::parse(&path.value) {
+            Ok(path) => Some(path),
+            Err(why) => {
+                self.reader.wrong(
+                    path.at,
+                    format!("`{}` is no JSONPath: {why}", path.value),
+                    "write one, such as $.outAmount",
+                );
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What the user wants, made valid. A [`Scenario`] can only be made by [`read`], which reports every mistake of the
+//! file at once; what comes out needs no further questions.
+
+#[macro_use]
+mod shape;
+mod check;
+mod fault;
+mod load;
+mod mistake;
+mod promise;
+mod raw;
+mod schema;
+mod stub;
+mod target;
+mod traffic;
+mod vars;
+mod yaml;
+
+use std::io;
+use std::time::Duration;
+
+pub use fault::{Fault, Inject, On};
+pub use load::{Arrivals, Segment};
+pub use mistake::{Mistake, Mistakes, Place};
+pub use promise::{Claim, Clock, Compare, Expectation, Filter, Measure, Promise, Quantile, Severity, Window};
+pub use schema::schema;
+pub use stub::{Link, RateLimit, StubReply, Upstream};
+pub use target::{HeaderValue, Ready, Service, System, Target};
+pub use traffic::{Amount, Class, Flow, Kind, Method, Pair, Popularity, Quote, Step, Traffic};
+
+use crate::base::seed::Seed;
+use crate::base::units::Share;
+
+/// Valid intent: what to send, what to break, what to watch, and what was promised.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// What the run is called in reports.
+    pub name: String,
+    /// Chooses the plan and every fault decision.
+    pub seed: Seed,
+    /// What is under test.
+    pub target: Target,
+    /// Stub quoters.
+    pub upstreams: Vec<Upstream>,
+    /// TCP proxies.
+    pub links: Vec<Link>,
+    /// What is sent; at least one.
+    pub traffic: Vec<Traffic>,
+    /// Pages of metrics that are watched.
+    pub jobs: Vec<Job>,
+    /// What breaks, in the order of the file.
+    pub faults: Vec<Fault>,
+    /// The promises, in the order of the file.
+    pub promises: Vec<Promise>,
+    /// What the generator must keep for its word to count.
+    pub fitness: Fitness,
+    /// Time runs this many times faster than written; 1 as written.
+    pub time_scale: u32,
+    /// Every file that the scenario names, as read.
+    pub inputs: Vec<Input>,
+    /// The scenario as it will run: variables filled in, settings applied, secrets as names.
+    pub source: String,
+}
+
+/// A page of metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// The value of the label `job`.
+    pub name: String,
+    /// Where it is.
+    pub page: Page,
+    /// From one scrape to the next.
+    pub every: Duration,
+    /// How long a scrape may take.
+    pub timeout: Duration,
+    /// What every series gets besides `job` and `instance`.
+    pub labels: Vec<(String, String)>,
+}
+
+/// Where a page of metrics is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Page {
+    /// A path on a service of the target; the first when unnamed.
+    Path { service: Option<String>, path: String },
+    /// An address of its own.
+    Url { address: crate::base::net::Address, path: String },
+}
+
+/// What the generator must keep for its word to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fitness {
+    /// Later than this, a shot was late by our fault.
+    pub lag: Duration,
+    /// The most of a core that a sender may use.
+    pub cpu: Share,
+}
+
+/// A file that the scenario names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input {
+    /// As the scenario names it.
+    pub name: String,
+    /// Its content.
+    pub bytes: Vec<u8>,
+}
+
+/// How a file is read: what the command line and the world around it say.
+pub struct Settings<'a> {
+    /// `--set path=value`, in order.
+    pub overrides: &'a [(String, String)],
+    /// `--time-scale`; 1 for as written.
+    pub time_scale: u32,
+    /// `--allow-host`: hosts other than loopback that may be sent to; `None` allows all, for reading old evidence.
+    pub allow_hosts: Option<&'a [String]>,
+    /// The environment.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// Files that the scenario names.
+    pub files: &'a dyn Fn(&str) -> io::Result<Vec<u8>>,
+    /// The name of the scenario where the file gives none.
+    pub default_name: &'a str,
+}
+
+/// Reads a scenario. `Err` carries every mistake that could be found.
+pub fn read(file: &str, text: &str, settings: &Settings<'_>) -> Result<Scenario, Mistakes> {
+    let fail = |all| Mistakes { file: file.into(), text: text.into(), all };
+    let mut root = yaml::parse(text).map_err(|m| fail(vec![m]))?;
+    let mut reader = shape::Reader::default();
+    vars::substitute(&mut root, settings.env, &mut reader);
+    vars::apply(&mut root, settings.overrides, &mut reader);
+    let raw = <raw::Root as shape::Shape>::read(&root, &mut reader);
+    let scenario = raw.and_then(|raw| check::check(&raw, yaml::print(&root), settings, &mut reader));
+    match scenario {
+        Some(scenario) if reader.mistakes.is_empty() => Ok(scenario),
+        _ => {
+            let mut all = reader.mistakes;
+            all.sort_by_key(|m| m.at);
+            all.dedup();
+            Err(fail(all))
+        }
+    }
+}
+
+/// Files larger than this are refused before they are read, in bytes.
+pub const MAX_BYTES: u64 = yaml::MAX_BYTES;

@@ -1,0 +1,504 @@
+//! The promise grammar.
+//!
+//! ```text
+//! promise    := measure "(" subject { "," argument } ")" comparator bound
+//! measure    := p50 … p99.99 | max | mean | errors | timeouts | rejected | rate | recovery
+//! argument   := clock | outcome | class            in any order, from disjoint sets
+//! clock      := response | service | lag | wait | connect | first_byte
+//! outcome    := ok | failed
+//! comparator := < | <= | > | >= | ==
+//! bound      := a quantity of the measure's kind
+//! ```
+//!
+//! Beside `promql:` the promise is about its value: `value comparator number`, where `75%` means 0.75.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::mistake::Place;
+use crate::base::text;
+use crate::base::units::{self, Share};
+
+/// A promise: a measure, a bound, a window, a severity.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Promise {
+    /// As typed.
+    pub text: String,
+    /// What is claimed.
+    pub claim: Claim,
+    /// Where it must hold.
+    pub window: Window,
+    /// Every slice of this length must hold.
+    pub each: Option<Duration>,
+    /// Must hold before the first fault, and again for recovery.
+    pub steady: bool,
+    /// For recovery: how long it must have held again.
+    pub stable: Duration,
+    /// What it means when it is broken.
+    pub severity: Severity,
+    /// The whole interval at this confidence decides, not the point.
+    pub confidence: Option<Share>,
+    /// A PromQL range may reach outside the window.
+    pub look_back: bool,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// What is claimed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Claim {
+    /// About what the client saw.
+    Client(Expectation),
+    /// About what the target says of itself; in numbers, a share as a fraction of 1.
+    Server { expr: String, compare: Compare, bound: f64, place: Place },
+}
+
+/// A claim about what the client saw.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Expectation {
+    /// What is measured.
+    pub measure: Measure,
+    /// The traffic at this position of the scenario.
+    pub traffic: usize,
+    /// Which clock; `None` where the measure has none.
+    pub clock: Clock,
+    /// Which outcomes.
+    pub filter: Filter,
+    /// The class at this position of the traffic's classes.
+    pub class: Option<usize>,
+    /// How it is compared.
+    pub compare: Compare,
+    /// The bound, in the unit of the measure: nanoseconds, billionths of a share, millionths per second.
+    pub bound: u64,
+}
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Measure {
+    /// A quantile of a clock.
+    Quantile(Quantile),
+    /// The longest.
+    Max,
+    /// The mean.
+    Mean,
+    /// The share that was neither ok nor skipped.
+    Errors,
+    /// The share that timed out.
+    Timeouts,
+    /// The share that was answered with a wrong status.
+    Rejected,
+    /// Ok per second.
+    Rate,
+    /// From a fault's end until the steady promises hold again.
+    Recovery,
+}
+
+/// What kind of number a measure is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Nanoseconds.
+    Time,
+    /// Billionths of a whole.
+    Share,
+    /// Millionths per second.
+    Rate,
+}
+
+/// A quantile, in millionths: 950 000 is p95. Above 0 and below 1 000 000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Quantile(pub u32);
+
+impl Quantile {
+    /// Between 0 and 1.
+    pub fn fraction(self) -> f64 {
+        f64::from(self.0) / 1e6
+    }
+
+    /// Reads `p95`, `p99.9`.
+    pub fn parse(text: &str) -> Option<Quantile> {
+        let share = units::parse_share(&format!("{}%", text.strip_prefix('p')?)).ok()?;
+        (share.0 % 1000 == 0 && share.0 > 0 && share.0 < 1_000_000_000).then_some(Quantile(share.0 / 1000))
+    }
+}
+
+impl fmt::Display for Quantile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "p{}", Share(self.0 * 1000).to_string().trim_end_matches('%'))
+    }
+}
+
+impl Measure {
+    /// The unit of its bound.
+    pub fn unit(self) -> Unit {
+        match self {
+            Measure::Quantile(_) | Measure::Max | Measure::Mean | Measure::Recovery => Unit::Time,
+            Measure::Errors | Measure::Timeouts | Measure::Rejected => Unit::Share,
+            Measure::Rate => Unit::Rate,
+        }
+    }
+}
+
+impl fmt::Display for Measure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Measure::Quantile(q) => write!(f, "{q}"),
+            Measure::Max => f.write_str("max"),
+            Measure::Mean => f.write_str("mean"),
+            Measure::Errors => f.write_str("errors"),
+            Measure::Timeouts => f.write_str("timeouts"),
+            Measure::Rejected => f.write_str("rejected"),
+            Measure::Rate => f.write_str("rate"),
+            Measure::Recovery => f.write_str("recovery"),
+        }
+    }
+}
+
+/// Between which two instants of a shot time is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Clock {
+    /// done − due
+    Response,
+    /// done − sent
+    Service,
+    /// ready − due
+    Lag,
+    /// sent − ready
+    Wait,
+    /// Opening the connection, for shots that opened one.
+    Connect,
+    /// first byte − sent
+    FirstByte,
+}
+
+impl Clock {
+    /// All of them.
+    pub const ALL: [Clock; 6] =
+        [Clock::Response, Clock::Service, Clock::Lag, Clock::Wait, Clock::Connect, Clock::FirstByte];
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Clock::Response => "response",
+            Clock::Service => "service",
+            Clock::Lag => "lag",
+            Clock::Wait => "wait",
+            Clock::Connect => "connect",
+            Clock::FirstByte => "first_byte",
+        }
+    }
+}
+
+/// Which outcomes a measure counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filter {
+    /// Every shot due.
+    All,
+    /// Only those that were ok.
+    Ok,
+    /// Only those that were not.
+    Failed,
+}
+
+/// How an observed number is compared with its bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compare {
+    /// Below.
+    Less,
+    /// At most.
+    AtMost,
+    /// Above.
+    Greater,
+    /// At least.
+    AtLeast,
+    /// Equal.
+    Equal,
+}
+
+impl Compare {
+    /// Whether `observed` keeps to `bound`. NaN keeps to nothing.
+    pub fn holds(self, observed: f64, bound: f64) -> bool {
+        match self {
+            Compare::Less => observed < bound,
+            Compare::AtMost => observed <= bound,
+            Compare::Greater => observed > bound,
+            Compare::AtLeast => observed >= bound,
+            Compare::Equal => observed == bound,
+        }
+    }
+
+    /// Whether more is worse.
+    pub fn is_ceiling(self) -> bool {
+        matches!(self, Compare::Less | Compare::AtMost)
+    }
+
+    /// As written.
+    pub fn word(self) -> &'static str {
+        match self {
+            Compare::Less => "<",
+            Compare::AtMost => "<=",
+            Compare::Greater => ">",
+            Compare::AtLeast => ">=",
+            Compare::Equal => "==",
+        }
+    }
+}
+
+/// Where a promise must hold. Faults are positions in the scenario.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Window {
+    /// The whole measured phase, faults included.
+    Measured,
+    /// Everywhere but during and in recovery from faults.
+    Outside,
+    /// Up to a fault's first touch.
+    Before(usize),
+    /// From a fault's first touch to its end.
+    During(usize),
+    /// From a fault's end to the recovery instant.
+    Recovery(usize),
+    /// From the recovery instant after a fault to the next fault or the end.
+    After(usize),
+}
+
+impl Window {
+    /// The fault it is cut by.
+    pub fn fault(self) -> Option<usize> {
+        match self {
+            Window::Measured | Window::Outside => None,
+            Window::Before(f) | Window::During(f) | Window::Recovery(f) | Window::After(f) => Some(f),
+        }
+    }
+}
+
+/// What a broken promise means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Changes the verdict.
+    Critical,
+    /// Shown.
+    Warning,
+    /// Shown.
+    Info,
+}
+
+impl Severity {
+    /// As written.
+    pub fn word(self) -> &'static str {
+        match self {
+            Severity::Critical => "critical",
+            Severity::Warning => "warning",
+            Severity::Info => "info",
+        }
+    }
+}
+
+/// What is wrong with a promise, and what to write.
+pub type Refusal = (String, String);
+
+/// What the grammar needs to know of the scenario: each traffic with the names of its classes.
+pub type Known<'a> = [(&'a str, Vec<&'a str>)];
+
+const MEASURES: [&str; 9] = ["p50", "p95", "p99", "max", "mean", "errors", "timeouts", "rejected", "rate"];
+const PLANNED: [&str; 10] = [
+    "detection",
+    "lost",
+    "duplicated",
+    "reordered",
+    "drain",
+    "consumer_lag",
+    "staleness",
+    "absorbed",
+    "leak",
+    "capacity",
+];
+
+/// Reads a promise about what the client saw.
+pub fn parse_client(promise: &str, known: &Known<'_>) -> Result<Expectation, Refusal> {
+    let example = "write it like `p95(quotes) < 500ms`";
+    let refuse = |what: String| (what, example.to_owned());
+    let (call, compare, bound) = split_compare(promise)?;
+    let (measure, rest) = call.split_once('(').ok_or_else(|| refuse(format!("`{promise}` has no subject")))?;
+    let arguments = rest.trim_end().strip_suffix(')').ok_or_else(|| refuse(format!("`{promise}` lacks its `)`")))?;
+    let measure = parse_measure(measure.trim())?;
+    let mut arguments = arguments.split(',').map(str::trim);
+    let subject = arguments.next().unwrap_or_default();
+    let names = known.iter().map(|(name, _)| *name);
+    let traffic = names.clone().position(|name| name == subject).ok_or_else(|| {
+        (format!("`{subject}` is no traffic of this scenario"), text::suggest(subject, names.clone()))
+    })?;
+    let classes = &known[traffic].1;
+    let (mut clock, mut filter, mut class) = (None, None, None);
+    for argument in arguments {
+        let twice = |already: bool| match already {
+            true => Err((
+                format!("`{argument}` is one too many of its kind"),
+                "keep one clock, one outcome, one class".to_owned(),
+            )),
+            false => Ok(()),
+        };
+        if let Some(found) = Clock::ALL.iter().find(|c| c.word() == argument) {
+            twice(clock.replace(*found).is_some())?;
+        } else if argument == "ok" || argument == "failed" {
+            twice(filter.replace(if argument == "ok" { Filter::Ok } else { Filter::Failed }).is_some())?;
+        } else if let Some(found) = classes.iter().position(|c| *c == argument) {
+            twice(class.replace(found).is_some())?;
+        } else {
+            let words = Clock::ALL.iter().map(|c| c.word()).chain(["ok", "failed"]).chain(classes.iter().copied());
+            let remedy = text::suggest(argument, words.collect::<Vec<_>>());
+            return Err((format!("`{argument}` is no clock, outcome or class of `{subject}`"), remedy));
+        }
+    }
+    let timed = matches!(measure, Measure::Quantile(_) | Measure::Max | Measure::Mean);
+    if !timed && (clock.is_some() || filter.is_some()) {
+        return Err((format!("`{measure}` takes no clock and no outcome"), format!("write `{measure}({subject})`")));
+    }
+    if measure == Measure::Recovery && class.is_some() {
+        return Err(("`recovery` takes no class".into(), format!("write `recovery({subject})`")));
+    }
+    let bound = parse_bound(measure, bound)?;
+    if compare == Compare::Equal && !(measure.unit() == Unit::Share && bound == 0) {
+        return Err((format!("`{promise}`: `==` fits only a share of 0"), "use < or <=".into()));
+    }
+    Ok(Expectation {
+        measure,
+        traffic,
+        clock: clock.unwrap_or(Clock::Response),
+        filter: filter.unwrap_or(Filter::All),
+        class,
+        compare,
+        bound,
+    })
+}
+
+/// Reads a promise about the value of a PromQL expression: the comparison and its bound.
+pub fn parse_server(promise: &str) -> Result<(Compare, f64), Refusal> {
+    let example = || "beside `promql` write `value > 75%` or `value <= 0.05`".to_owned();
+    let (subject, compare, bound) = split_compare(promise)?;
+    if subject.trim() != "value" {
+        return Err((format!("`{}` is not what a PromQL promise is about", subject.trim()), example()));
+    }
+    let number = match bound.strip_suffix('%') {
+        Some(percent) => percent.trim().parse::<f64>().map(|n| n / 100.0).ok(),
+        None => bound.parse().ok().or_else(|| units::parse_duration(bound).ok().map(|d| d.as_secs_f64())),
+    };
+    number
+        .filter(|n| n.is_finite())
+        .map(|n| (compare, n))
+        .ok_or_else(|| (format!("`{bound}` is not a number"), example()))
+}
+
+fn split_compare(promise: &str) -> Result<(&str, Compare, &str), Refusal> {
+    const WORDS: [(&str, Compare); 5] = [
+        ("<=", Compare::AtMost),
+        (">=", Compare::AtLeast),
+        ("==", Compare::Equal),
+        ("<", Compare::Less),
+        (">", Compare::Greater),
+    ];
+    let found = WORDS.iter().find_map(|(word, compare)| promise.split_once(word).map(|(l, r)| (l, *compare, r)));
+    match found {
+        Some((left, compare, right)) if !right.trim().is_empty() => Ok((left, compare, right.trim())),
+        _ => Err((
+            format!("`{promise}` compares nothing"),
+            "write it like `p95(quotes) < 500ms`; comparators: < <= > >= ==".into(),
+        )),
+    }
+}
+
+fn parse_measure(name: &str) -> Result<Measure, Refusal> {
+    Ok(match name {
+        "max" => Measure::Max,
+        "mean" => Measure::Mean,
+        "errors" => Measure::Errors,
+        "timeouts" => Measure::Timeouts,
+        "rejected" => Measure::Rejected,
+        "rate" => Measure::Rate,
+        "recovery" => Measure::Recovery,
+        planned if PLANNED.contains(&planned) => {
+            return Err((format!("`{planned}` is planned, not built"), "leave it out for now".into()));
+        }
+        name => match Quantile::parse(name) {
+            Some(q) => Measure::Quantile(q),
+            None => {
+                return Err((
+                    format!("`{name}` is no measure"),
+                    text::suggest(name, MEASURES.into_iter().chain(["recovery"]).collect::<Vec<_>>()),
+                ));
+            }
+        },
+    })
+}
+
+fn parse_bound(measure: Measure, bound: &str) -> Result<u64, Refusal> {
+    if bound.starts_with("baseline") {
+        return Err(("`baseline` is planned, not built".into(), "write a fixed bound for now".into()));
+    }
+    let split = |why: String| match why.split_once(": ") {
+        Some((what, remedy)) => (what.to_owned(), remedy.to_owned()),
+        None => (why, String::new()),
+    };
+    match measure.unit() {
+        Unit::Time => units::parse_duration(bound).map(|d| d.as_nanos() as u64).map_err(split),
+        Unit::Share if bound == "0" => Ok(0),
+        Unit::Share => units::parse_share(bound).map(|s| u64::from(s.0)).map_err(split),
+        Unit::Rate => units::parse_rate(bound).map(|r| r.0).map_err(split),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(promise: &str) -> Result<Expectation, Refusal> {
+        parse_client(promise, &[("quotes", vec!["hit", "miss"]), ("orders", vec![])])
+    }
+
+    #[test]
+    fn arguments_come_in_any_order() {
+        let a = parse("p99.9(quotes, hit, ok, service) <= 25ms").expect("valid");
+        let b = parse("p99.9( quotes ,service,ok , hit )<=25ms").expect("valid");
+        assert_eq!(a, b);
+        assert_eq!(a.measure, Measure::Quantile(Quantile(999_000)));
+        assert_eq!((a.clock, a.filter, a.class, a.bound), (Clock::Service, Filter::Ok, Some(0), 25_000_000));
+        assert_eq!(a.measure.to_string(), "p99.9");
+    }
+
+    #[test]
+    fn shares_and_rates_have_their_units() {
+        assert_eq!(parse("errors(quotes) < 1%").map(|e| e.bound), Ok(10_000_000));
+        assert_eq!(parse("errors(quotes) == 0").map(|e| e.bound), Ok(0));
+        assert_eq!(parse("rate(orders) >= 90/s").map(|e| (e.traffic, e.bound)), Ok((1, 90_000_000)));
+        assert_eq!(parse("recovery(quotes) < 5s").map(|e| e.bound), Ok(5_000_000_000));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_a_remedy() {
+        for (bad, part) in [
+            ("p95(quotes) < 500", "not a length of time"),
+            ("p95(quotes)", "compares nothing"),
+            ("p95 < 5ms", "no subject"),
+            ("p95(quotes < 5ms", "lacks its"),
+            ("p95(qoutes) < 5ms", "no traffic"),
+            ("p100(quotes) < 5ms", "no measure"),
+            ("p95(quotes, hti) < 5ms", "no clock, outcome or class"),
+            ("p95(quotes, ok, failed) < 5ms", "one too many"),
+            ("errors(quotes, ok) < 1%", "takes no clock"),
+            ("errors(quotes) < 500ms", "not a share"),
+            ("p95(quotes) == 5ms", "fits only"),
+            ("lost(quotes) == 0", "planned"),
+            ("p95(quotes) < baseline + 5%", "planned"),
+        ] {
+            let (what, remedy) = parse(bad).expect_err(bad);
+            assert!(what.contains(part), "{bad}: {what}");
+            assert!(!remedy.is_empty(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_compared_with_a_number_a_share_or_seconds() {
+        assert_eq!(parse_server("value > 75%"), Ok((Compare::Greater, 0.75)));
+        assert_eq!(parse_server("value <= 0.05"), Ok((Compare::AtMost, 0.05)));
+        assert_eq!(parse_server("value < 500ms"), Ok((Compare::Less, 0.5)));
+        assert!(parse_server("p95(quotes) < 1s").is_err() && parse_server("value < many").is_err());
+    }
+}

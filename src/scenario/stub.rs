@@ -1,0 +1,58 @@
+//! The outside world that the service under test calls.
+
+use crate::base::law::Law;
+use crate::base::units::{Rate, Share};
+
+/// A stub quoter.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Upstream {
+    /// What faults and practice targets call it.
+    pub name: String,
+    /// Whose replies it gives: jupiter, dflow, quicknode, blxr.
+    pub like: Option<String>,
+    /// HOST:PORT; a free loopback port when not given.
+    pub listen: Option<String>,
+    /// How long a reply takes.
+    pub latency: Law,
+    /// The share of requests that succeed; the rest answer 500.
+    pub success: Share,
+    /// How many requests it allows.
+    pub rate_limit: Option<RateLimit>,
+    /// Replies of the user's own, tried in order first.
+    pub replies: Vec<StubReply>,
+    /// How many times a shot calls it on average, if stated.
+    pub calls: Option<f64>,
+}
+
+/// A token bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Tokens over time.
+    pub rate: Rate,
+    /// The most tokens at once; at least 1.
+    pub burst: u32,
+}
+
+/// What a stub answers to a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StubReply {
+    /// Without the query.
+    pub path: String,
+    /// The status.
+    pub status: u16,
+    /// The media type.
+    pub media: String,
+    /// The body, a template.
+    pub body: String,
+}
+
+/// A TCP proxy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// What faults call it.
+    pub name: String,
+    /// HOST:PORT; a free loopback port when not given.
+    pub listen: Option<String>,
+    /// HOST:PORT.
+    pub to: String,
+}

@@ -1,0 +1,63 @@
+//! What is under test.
+
+use std::time::Duration;
+
+use super::traffic::Step;
+use crate::base::net::Address;
+
+/// What is under test and how it is reached.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Target {
+    /// Who starts it and where it answers.
+    pub system: System,
+    /// What must answer before anything is sent.
+    pub ready: Option<Ready>,
+    /// The most connections; `None` leaves it to the plan.
+    pub connections: Option<u32>,
+    /// How long a reply may take from the first byte sent.
+    pub timeout: Duration,
+    /// Sent with every request.
+    pub headers: Vec<(String, HeaderValue)>,
+    /// Sent once before the load; each must succeed.
+    pub before: Vec<Step>,
+    /// Sent once after the drain.
+    pub after: Vec<Step>,
+}
+
+/// Who starts the target and where it answers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum System {
+    /// A practice target that the run starts and stops, with its settings.
+    Sim { name: String, with: Vec<(String, String)> },
+    /// Services that stand already; at least one.
+    Services(Vec<Service>),
+}
+
+/// A service that stands already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// What traffic and jobs call it.
+    pub name: String,
+    /// Where it answers.
+    pub address: Address,
+}
+
+/// What must answer before anything is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ready {
+    /// On which service; the first when unnamed.
+    pub service: Option<String>,
+    /// Must answer 2xx.
+    pub path: String,
+    /// How long to wait.
+    pub within: Duration,
+}
+
+/// The value of a header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeaderValue {
+    /// Sent as it is.
+    Text(String),
+    /// The name of the environment variable that holds it.
+    Secret(String),
+}

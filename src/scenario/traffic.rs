@@ -1,0 +1,168 @@
+//! What is sent.
+
+use std::time::Duration;
+
+use serde_json_path::JsonPath;
+
+use super::load::{Arrivals, Segment};
+use super::target::HeaderValue;
+use crate::base::units::{Share, Size};
+
+/// One kind of traffic.
+#[derive(Debug, Clone)]
+pub struct Traffic {
+    /// What promises call it.
+    pub name: String,
+    /// Which service; the first when unnamed.
+    pub service: Option<String>,
+    /// What is sent.
+    pub kind: Kind,
+    /// Names for replies, in the order of the file; the first that matches counts.
+    pub classes: Vec<Class>,
+    /// How shots are spread.
+    pub arrivals: Arrivals,
+    /// The rate over time; at least one.
+    pub load: Vec<Segment>,
+}
+
+/// What is sent.
+#[derive(Debug, Clone)]
+pub enum Kind {
+    /// A request for a quote.
+    Quote(Box<Quote>),
+    /// Plain requests, one after the other.
+    Flow(Flow),
+}
+
+/// A request for a quote and what its reply must be.
+#[derive(Debug, Clone)]
+pub struct Quote {
+    /// Which pairs; at least one.
+    pub pairs: Vec<Pair>,
+    /// How often each.
+    pub popularity: Popularity,
+    /// How much, in base units.
+    pub amount: Amount,
+    /// The path.
+    pub path: String,
+    /// Names of the query parameters: input mint, output mint, amount.
+    pub query: [String; 3],
+    /// Where the amount that comes out stands; must be above 0.
+    pub out_amount: JsonPath,
+    /// Where the mints stand, and whether they must be there.
+    pub echo: [(JsonPath, bool); 2],
+    /// Where the time of the quote stands, in Unix milliseconds, and whether it must be there.
+    pub timestamp: (JsonPath, bool),
+    /// A share of requests that goes to another path.
+    pub hybrid: Option<(Share, String)>,
+    /// A quote older than this is invalid.
+    pub max_age: Option<Duration>,
+    /// A larger body is invalid.
+    pub max_body: Size,
+    /// Sent with every request.
+    pub headers: Vec<(String, HeaderValue)>,
+}
+
+/// A pair of mints.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pair {
+    /// The mint that goes in.
+    pub input: String,
+    /// The mint that comes out.
+    pub output: String,
+    /// For weighted popularity; above 0.
+    pub weight: f64,
+}
+
+/// How often each pair is asked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Popularity {
+    /// Each as often as any other.
+    Uniform,
+    /// By weight.
+    Weighted,
+    /// The n-th in proportion to 1 / n^s.
+    Zipf(f64),
+}
+
+/// How much is asked for, in base units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Amount {
+    /// Always the same.
+    Fixed(u64),
+    /// Between two amounts, both included.
+    Uniform(u64, u64),
+    /// Between two amounts on a logarithmic scale.
+    LogUniform(u64, u64),
+}
+
+/// Plain requests, one after the other; at least one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Flow {
+    /// In order; the first that fails ends the flow.
+    pub steps: Vec<Step>,
+}
+
+/// One plain request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// The method.
+    pub method: Method,
+    /// The path with its query.
+    pub path: String,
+    /// The body with its media type.
+    pub body: Option<(String, String)>,
+    /// Sent with this request.
+    pub headers: Vec<(String, HeaderValue)>,
+    /// The status that is right; any 2xx when `None`.
+    pub status: Option<u16>,
+    /// A place in the JSON body that must exist, and what must stand there.
+    pub json: Option<(JsonPath, Option<String>)>,
+    /// Which service; as the traffic says when unnamed.
+    pub service: Option<String>,
+}
+
+/// HTTP methods that a step can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// GET
+    Get,
+    /// POST
+    Post,
+    /// PUT
+    Put,
+    /// DELETE
+    Delete,
+}
+
+impl Method {
+    /// As it is sent.
+    pub fn word(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+            Method::Delete => "DELETE",
+        }
+    }
+}
+
+/// Which replies belong to a class.
+#[derive(Debug, Clone)]
+pub struct Class {
+    /// What promises call it.
+    pub name: String,
+    /// Where to look.
+    pub place: ClassPlace,
+    /// What must stand there, as text.
+    pub is: String,
+}
+
+/// Where a class is read from.
+#[derive(Debug, Clone)]
+pub enum ClassPlace {
+    /// A place in the JSON body.
+    Json(JsonPath),
+    /// A header.
+    Header(String),
+}
