@@ -19,6 +19,7 @@
 pub mod base;
 pub mod evidence;
 pub mod observe;
+pub mod plan;
 pub mod promql;
 pub mod scenario;
 pub mod sim;

@@ -72,6 +72,26 @@ pub struct Expectation {
     pub bound: u64,
 }
 
+impl Expectation {
+    /// How many shots a window must hold before the point estimate decides: enough that, if the promise were broken,
+    /// at least one bad shot would have been seen with 95 % probability (1 − qⁿ ≥ 0.95).
+    pub fn minimum(&self) -> u64 {
+        let enough = |kept: f64| {
+            let n = (0.05f64.ln() / kept.ln()).ceil();
+            if n.is_finite() && n >= 1.0 { n as u64 } else { 1 }
+        };
+        let share = self.bound as f64 / 1e9;
+        match self.measure {
+            Measure::Quantile(q) => enough(q.fraction()),
+            Measure::Errors | Measure::Timeouts | Measure::Rejected if self.bound == 0 => 299,
+            Measure::Errors | Measure::Timeouts | Measure::Rejected if self.compare.is_ceiling() => enough(1.0 - share),
+            Measure::Errors | Measure::Timeouts | Measure::Rejected => enough(share),
+            Measure::Mean => 30,
+            Measure::Max | Measure::Rate | Measure::Recovery => 1,
+        }
+    }
+}
+
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Measure {
@@ -461,6 +481,24 @@ mod tests {
         assert_eq!(a.measure, Measure::Quantile(Quantile(999_000)));
         assert_eq!((a.clock, a.filter, a.class, a.bound), (Clock::Service, Filter::Ok, Some(0), 25_000_000));
         assert_eq!(a.measure.to_string(), "p99.9");
+    }
+
+    #[test]
+    fn minimums_are_those_of_the_contract() {
+        for (promise, minimum) in [
+            ("p50(quotes) < 1s", 5),
+            ("p95(quotes) < 1s", 59),
+            ("p99(quotes) < 1s", 299),
+            ("p99.9(quotes) < 1s", 2_995),
+            ("errors(quotes) == 0", 299),
+            ("errors(quotes) < 1%", 299),
+            ("errors(quotes) < 5%", 59),
+            ("errors(quotes) > 95%", 59),
+            ("max(quotes) < 1s", 1),
+            ("mean(quotes) < 1s", 30),
+        ] {
+            assert_eq!(parse(promise).map(|e| e.minimum()), Ok(minimum), "{promise}");
+        }
     }
 
     #[test]

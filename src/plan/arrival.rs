@@ -1,0 +1,138 @@
+//! When each shot is due, in closed form.
+//!
+//! Even: shot n (from 0) is due when the integral of the rate reaches n + ½, for as many whole shots as fit. Poisson:
+//! the integral is advanced by unit exponential steps (inversion of the integrated rate), until it ends; so the count
+//! itself is a draw from the seed.
+
+use super::profile::Profile;
+use crate::base::seed::Stream;
+use crate::base::time::Offset;
+use crate::scenario::Arrivals;
+
+/// The due times of one traffic, in order.
+#[derive(Debug, Clone)]
+pub struct DueTimes {
+    profile: Profile,
+    piece: usize,
+    law: Law,
+}
+
+#[derive(Debug, Clone)]
+enum Law {
+    Even { next: u64, count: u64 },
+    Poisson { reached: f64, stream: Stream },
+}
+
+impl DueTimes {
+    /// The due times of a profile. The stream is used by Poisson arrivals only.
+    pub fn new(profile: Profile, arrivals: Arrivals, stream: Stream) -> DueTimes {
+        let law = match arrivals {
+            Arrivals::Even => Law::Even { next: 0, count: profile.whole() },
+            Arrivals::Poisson => Law::Poisson { reached: 0.0, stream },
+        };
+        DueTimes { profile, piece: 0, law }
+    }
+}
+
+impl Iterator for DueTimes {
+    type Item = Offset;
+
+    fn next(&mut self) -> Option<Offset> {
+        let shots = match &mut self.law {
+            Law::Even { next, count } => {
+                if next == count {
+                    return None;
+                }
+                *next += 1;
+                *next as f64 - 0.5
+            }
+            Law::Poisson { reached, stream } => {
+                *reached += stream.exponential();
+                *reached
+            }
+        };
+        self.profile.due(shots, &mut self.piece)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::seed::Seed;
+    use crate::base::units::Rate;
+    use crate::scenario::Segment;
+    use std::time::Duration;
+
+    fn segment(from: u64, to: u64, ms: u64) -> Segment {
+        let (from, to) = (Rate::per_second(from), Rate::per_second(to));
+        Segment { word: "hold", from, to, length: Duration::from_millis(ms), measured: true }
+    }
+
+    fn due(load: &[Segment], arrivals: Arrivals, seed: u64) -> Vec<Offset> {
+        DueTimes::new(Profile::new(load), arrivals, Seed(seed).stream("arrivals")).collect()
+    }
+
+    #[test]
+    fn even_arrivals_are_exactly_as_many_as_fit_and_evenly_spread() {
+        let times = due(&[segment(100, 100, 1_000)], Arrivals::Even, 1);
+        assert_eq!(times.len(), 100);
+        assert_eq!(times[0], Offset::from_millis(5));
+        assert!(times.windows(2).all(|w| w[1].since(w[0]).as_nanos().abs_diff(10_000_000) <= 1));
+        // 33.3 shots fit: 33 are sent, the last within one of the end.
+        let odd = due(&[segment(10, 10, 3_330)], Arrivals::Even, 1);
+        assert_eq!(odd.len(), 33);
+        assert!(odd.iter().all(|t| *t < Offset::from_millis(3_330)));
+    }
+
+    #[test]
+    fn due_times_never_go_back_and_stay_within_the_load() {
+        let load = [segment(0, 400, 2_000), segment(400, 0, 1_000), segment(0, 0, 500), segment(1000, 1000, 100)];
+        for arrivals in [Arrivals::Even, Arrivals::Poisson] {
+            let times = due(&load, arrivals, 5);
+            assert!(times.windows(2).all(|w| w[0] <= w[1]));
+            assert!(times.iter().all(|t| *t < Offset::from_millis(3_600)));
+            assert!(!times.iter().any(|t| (3_000..3_500).contains(&(t.nanos() / 1_000_000))), "nothing at 0/s");
+        }
+    }
+
+    /// Over 1 000 seeds, counts have the mean and the variance of a Poisson law, and so do the counts of a tenth.
+    #[test]
+    fn poisson_arrivals_follow_the_poisson_law() {
+        let load = [segment(50, 150, 1_000)];
+        let counts: Vec<(f64, f64)> = (0..1_000)
+            .map(|seed| {
+                let times = due(&load, Arrivals::Poisson, seed);
+                let tenth = times.iter().filter(|t| **t < Offset::from_millis(100)).count();
+                (times.len() as f64, tenth as f64)
+            })
+            .collect();
+        let whole: Vec<f64> = counts.iter().map(|c| c.0).collect();
+        let tenth: Vec<f64> = counts.iter().map(|c| c.1).collect();
+        for (expected, values) in [(100.0, whole), (5.5, tenth)] {
+            let n = values.len() as f64;
+            let mean: f64 = values.iter().sum::<f64>() / n;
+            let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
+            // Bands of 4 standard errors: sqrt(λ/n) for the mean, λ·sqrt(2/n) for the variance.
+            assert!((mean - expected).abs() < 4.0 * (expected / n).sqrt(), "mean {mean}");
+            assert!((variance - expected).abs() < 4.0 * expected * (2.0 / n).sqrt() + 0.5, "variance {variance}");
+        }
+    }
+
+    /// Gaps of a constant-rate Poisson process are exponential: Kolmogorov–Smirnov at the 0.1 % level.
+    #[test]
+    fn poisson_gaps_are_exponential() {
+        let times = due(&[segment(1_000, 1_000, 20_000)], Arrivals::Poisson, 9);
+        let mut gaps: Vec<f64> = times.windows(2).map(|w| w[1].since(w[0]).as_secs_f64() * 1_000.0).collect();
+        gaps.sort_by(f64::total_cmp);
+        let n = gaps.len() as f64;
+        let worst = gaps
+            .iter()
+            .enumerate()
+            .map(|(i, g)| {
+                let f = 1.0 - (-g).exp();
+                (f - i as f64 / n).abs().max((f - (i as f64 + 1.0) / n).abs())
+            })
+            .fold(0.0, f64::max);
+        assert!(worst < 1.95 / n.sqrt(), "{worst}");
+    }
+}

@@ -1,0 +1,141 @@
+//! What a plan can tell before it runs: which faults will strike, which promises can be decided, and what cannot work.
+
+use std::time::Duration;
+
+use super::Plan;
+use super::timeline::Span;
+use crate::base::text;
+use crate::base::time::Offset;
+use crate::base::units;
+use crate::scenario::{Claim, Expectation, Fault, Inject, Measure, Mistake, On, Promise, Scenario, Window};
+
+/// A fault must be this likely to touch something.
+const CERTAIN: f64 = 0.999;
+
+/// How many requests a fault is expected to touch: shots due in its window, times the stated calls per shot, times its
+/// share. `None` when it depends on the service (no `calls:`) or, for a rate limit, on how fast the calls come.
+pub fn expected_touches(scenario: &Scenario, plan: &Plan, fault: &Fault) -> Option<f64> {
+    let On::Upstream(upstream) = fault.on;
+    let calls = scenario.upstreams[upstream].calls?;
+    let span = Span { start: Offset::after_zero(fault.at), end: Offset::after_zero(fault.at + fault.length) };
+    let arriving = shots_due(plan, None, span) * calls;
+    match &fault.inject {
+        Inject::Timeout => Some(arriving * fault.share.fraction()),
+        Inject::RateLimit(limit) => {
+            let allowed = limit.rate.hertz() * fault.length.as_secs_f64() + f64::from(limit.burst);
+            Some((arriving * fault.share.fraction() - allowed).max(0.0))
+        }
+    }
+}
+
+/// The number of shots a promise will be judged by, as far as the plan knows: planned windows only, the windows of
+/// faults by their planned times. `None` for what has no shots of its own (recovery, PromQL).
+pub fn minimum_shots(plan: &Plan, promise: &Promise) -> Option<(f64, u64)> {
+    let Claim::Client(expectation) = &promise.claim else { return None };
+    if expectation.measure == Measure::Recovery {
+        return None;
+    }
+    let timeline = &plan.timeline;
+    let measured = timeline.measured(Some(expectation.traffic));
+    let mut spans = vec![measured];
+    match promise.window {
+        Window::Measured => {}
+        Window::Outside => {
+            for fault in &timeline.faults {
+                spans = spans.into_iter().flat_map(|s| s.without(*fault)).collect();
+            }
+        }
+        Window::Before(f) => {
+            spans = measured.overlap(Span { start: Offset::ZERO, end: timeline.faults[f].start }).into_iter().collect()
+        }
+        Window::During(f) => spans = vec![timeline.faults[f]],
+        Window::Recovery(_) => return None,
+        Window::After(f) => {
+            let end = timeline.faults.iter().map(|o| o.start).filter(|s| *s >= timeline.faults[f].end).min();
+            let after = Span { start: timeline.faults[f].end, end: end.unwrap_or(measured.end) };
+            spans = measured.overlap(after).into_iter().collect();
+        }
+    }
+    let shots = |span: Span| shots_due(plan, Some(expectation.traffic), span);
+    let expected = match promise.each {
+        Some(each) => spans.iter().flat_map(|span| span.slices(each)).map(shots).fold(f64::INFINITY, f64::min),
+        None => spans.iter().map(|s| shots(*s)).sum(),
+    };
+    Some((if expected.is_finite() { expected } else { 0.0 }, expectation.minimum()))
+}
+
+/// What cannot work, although each key is right by itself.
+pub fn review(scenario: &Scenario, plan: &Plan) -> Vec<Mistake> {
+    let mut mistakes = Vec::new();
+    for fault in &scenario.faults {
+        if let Some(expected) = expected_touches(scenario, plan, fault) {
+            if 1.0 - libm::exp(-expected) < CERTAIN {
+                mistakes.push(Mistake {
+                    at: fault.place,
+                    path: format!("faults.{}", fault.name),
+                    what: format!(
+                        "`{}` is expected to touch {expected:.1} calls: it may touch none, and prove nothing",
+                        fault.name
+                    ),
+                    remedy: "lengthen it, raise its share or the load; 7 touches or more are safe".into(),
+                });
+            }
+        }
+    }
+    for promise in &scenario.promises {
+        if let Claim::Client(expectation @ Expectation { measure: Measure::Recovery, .. }) = &promise.claim {
+            review_recovery(scenario, plan, promise, expectation, &mut mistakes);
+        }
+    }
+    mistakes
+}
+
+fn review_recovery(
+    scenario: &Scenario,
+    plan: &Plan,
+    promise: &Promise,
+    expectation: &Expectation,
+    mistakes: &mut Vec<Mistake>,
+) {
+    let Window::After(fault) = promise.window else { return };
+    let span = plan.timeline.faults[fault];
+    let needed = Duration::from_nanos(expectation.bound) + promise.stable;
+    let until = span.end + needed;
+    let mut refuse = |what: String, remedy: String| {
+        mistakes.push(Mistake { at: promise.place, path: "slo".into(), what, remedy });
+    };
+    if until > plan.timeline.measured(Some(expectation.traffic)).end {
+        let what =
+            format!("the load ends before this can be decided: {} after the fault are needed", units::duration(needed));
+        refuse(what, "lengthen the load, or begin the fault earlier".into());
+    }
+    let other = plan.timeline.faults.iter().zip(&scenario.faults).find(|(s, _)| s.start >= span.end && s.start < until);
+    if let Some((_, other)) = other {
+        let what =
+            format!("`{}` begins before this can be decided: {} are needed", other.name, units::duration(needed));
+        refuse(what, "begin it later".into());
+    }
+    let expected = shots_due(plan, Some(expectation.traffic), Span { start: span.end, end: span.end + promise.stable });
+    for steady in scenario.promises.iter().filter(|p| p.steady) {
+        let Claim::Client(e) = &steady.claim else { continue };
+        if e.traffic == expectation.traffic && expected < e.minimum() as f64 {
+            let what = format!(
+                "{} hold about {} at this rate, `{}` needs {}",
+                units::duration(promise.stable),
+                text::count(expected as u64, "shot"),
+                steady.text,
+                e.minimum()
+            );
+            refuse(what, "write a longer `stable:`, or raise the load".into());
+        }
+    }
+}
+
+/// Shots expected to be due in a span, of one traffic or of all.
+fn shots_due(plan: &Plan, traffic: Option<usize>, span: Span) -> f64 {
+    let of = |t: &super::TrafficPlan| t.profile.expected_by(span.end) - t.profile.expected_by(span.start);
+    match traffic {
+        Some(t) => of(&plan.traffic[t]),
+        None => plan.traffic.iter().map(of).sum(),
+    }
+}

@@ -1,0 +1,188 @@
+//! Phases, faults and windows on one axis.
+
+use std::time::Duration;
+
+use crate::base::time::Offset;
+use crate::base::units::Rate;
+use crate::scenario::{Scenario, Window};
+
+/// A stretch of time: from `start`, up to but not including `end`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span {
+    /// The first instant.
+    pub start: Offset,
+    /// The first instant after it.
+    pub end: Offset,
+}
+
+impl Span {
+    /// How long it is.
+    pub fn length(self) -> Duration {
+        self.end.since(self.start)
+    }
+
+    /// Whether an instant lies in it.
+    pub fn contains(self, at: Offset) -> bool {
+        self.start <= at && at < self.end
+    }
+
+    /// The common part; `None` when there is none.
+    pub fn overlap(self, other: Span) -> Option<Span> {
+        let span = Span { start: self.start.max(other.start), end: self.end.min(other.end) };
+        (span.start < span.end).then_some(span)
+    }
+
+    /// What is left without a part: nothing, one span or two.
+    pub fn without(self, part: Span) -> Vec<Span> {
+        match self.overlap(part) {
+            None => vec![self],
+            Some(cut) => [Span { start: self.start, end: cut.start }, Span { start: cut.end, end: self.end }]
+                .into_iter()
+                .filter(|s| s.start < s.end)
+                .collect(),
+        }
+    }
+
+    /// Slices of a length, from the start; a last one shorter than half joins the one before.
+    pub fn slices(self, each: Duration) -> Vec<Span> {
+        let mut slices = Vec::new();
+        let mut start = self.start;
+        while start < self.end {
+            let rest = self.end.since(start);
+            let end = if rest < each + each / 2 { self.end } else { start + each };
+            slices.push(Span { start, end });
+            start = end;
+        }
+        slices
+    }
+}
+
+/// A load segment of one traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Phase {
+    /// The position of the traffic in the scenario.
+    pub traffic: usize,
+    /// The word for it in the scenario.
+    pub word: &'static str,
+    /// When.
+    pub span: Span,
+    /// The rate at its start.
+    pub from: Rate,
+    /// The rate at its end.
+    pub to: Rate,
+    /// Whether promises count it.
+    pub measured: bool,
+}
+
+/// Everything that has a planned time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timeline {
+    /// Load segments, traffic by traffic.
+    pub phases: Vec<Phase>,
+    /// Planned times of the faults, in the order of the scenario.
+    pub faults: Vec<Span>,
+    /// Where the last load ends.
+    pub end: Offset,
+    measured: Vec<Span>, // per traffic
+    edges: Vec<Offset>,
+}
+
+impl Timeline {
+    /// The timeline of a scenario.
+    pub fn new(scenario: &Scenario) -> Timeline {
+        let mut phases = Vec::new();
+        let mut measured = Vec::new();
+        for (traffic, t) in scenario.traffic.iter().enumerate() {
+            let mut start = Offset::ZERO;
+            let mut warm = Offset::ZERO;
+            for segment in &t.load {
+                let span = Span { start, end: start + segment.length };
+                phases.push(Phase {
+                    traffic,
+                    word: segment.word,
+                    span,
+                    from: segment.from,
+                    to: segment.to,
+                    measured: segment.measured,
+                });
+                start = span.end;
+                if !segment.measured {
+                    warm = span.end;
+                }
+            }
+            measured.push(Span { start: warm, end: start });
+        }
+        let faults = scenario
+            .faults
+            .iter()
+            .map(|f| Span { start: Offset::after_zero(f.at), end: Offset::after_zero(f.at + f.length) })
+            .collect();
+        let end = measured.iter().map(|m| m.end).max().unwrap_or(Offset::ZERO);
+        let mut timeline = Timeline { phases, faults, end, measured, edges: Vec::new() };
+        timeline.edges = timeline.find_edges(scenario);
+        timeline
+    }
+
+    /// The measured phase of a traffic; of all together (from the last warm-up to the last end) without one.
+    pub fn measured(&self, traffic: Option<usize>) -> Span {
+        match traffic.and_then(|t| self.measured.get(t)) {
+            Some(span) => *span,
+            None => Span { start: self.measured.iter().map(|m| m.start).max().unwrap_or(Offset::ZERO), end: self.end },
+        }
+    }
+
+    /// Every planned instant at which intervals are cut, in order, each once: phases, faults, and the slices of
+    /// promises whose window is planned.
+    pub fn edges(&self) -> &[Offset] {
+        &self.edges
+    }
+
+    fn find_edges(&self, scenario: &Scenario) -> Vec<Offset> {
+        let mut edges: Vec<Offset> = vec![Offset::ZERO];
+        edges.extend(self.phases.iter().flat_map(|p| [p.span.start, p.span.end]));
+        edges.extend(self.faults.iter().flat_map(|f| [f.start, f.end]));
+        let sliced = scenario
+            .promises
+            .iter()
+            .filter(|p| matches!(p.window, Window::Measured | Window::Outside | Window::Before(_)));
+        for each in sliced.filter_map(|p| p.each) {
+            for span in &self.measured {
+                let mut at = span.start + each;
+                while at < span.end {
+                    edges.push(at);
+                    at = at + each;
+                }
+            }
+        }
+        edges.retain(|e| *e <= self.end);
+        edges.sort_unstable();
+        edges.dedup();
+        edges
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span(start: i64, end: i64) -> Span {
+        Span { start: Offset::from_millis(start), end: Offset::from_millis(end) }
+    }
+
+    #[test]
+    fn a_short_last_slice_joins_the_one_before() {
+        let each = Duration::from_secs(1);
+        assert_eq!(span(0, 10_400).slices(each).len(), 10);
+        assert_eq!(span(0, 10_500).slices(each).len(), 11);
+        assert_eq!(span(0, 400).slices(each), [span(0, 400)]);
+        assert_eq!(span(5, 5).slices(each), []);
+    }
+
+    #[test]
+    fn a_part_taken_out_leaves_what_is_around_it() {
+        assert_eq!(span(0, 10).without(span(3, 5)), [span(0, 3), span(5, 10)]);
+        assert_eq!(span(0, 10).without(span(-5, 5)), [span(5, 10)]);
+        assert_eq!(span(0, 10).without(span(0, 10)), []);
+        assert_eq!(span(0, 10).without(span(20, 30)), [span(0, 10)]);
+    }
+}
