@@ -7,5 +7,6 @@ pub mod seed;
 pub mod series;
 pub mod text;
 pub mod time;
+pub mod timing;
 pub mod trace;
 pub mod units;

@@ -93,6 +93,57 @@ impl<'de> serde::Deserialize<'de> for Offset {
     }
 }
 
+/// A stretch of time: from `start`, up to but not including `end`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span {
+    /// The first instant.
+    pub start: Offset,
+    /// The first instant after it.
+    pub end: Offset,
+}
+
+impl Span {
+    /// How long it is.
+    pub fn length(self) -> Duration {
+        self.end.since(self.start)
+    }
+
+    /// Whether an instant lies in it.
+    pub fn contains(self, at: Offset) -> bool {
+        self.start <= at && at < self.end
+    }
+
+    /// The common part; `None` when there is none.
+    pub fn overlap(self, other: Span) -> Option<Span> {
+        let span = Span { start: self.start.max(other.start), end: self.end.min(other.end) };
+        (span.start < span.end).then_some(span)
+    }
+
+    /// What is left without a part: nothing, one span or two.
+    pub fn without(self, part: Span) -> Vec<Span> {
+        match self.overlap(part) {
+            None => vec![self],
+            Some(cut) => [Span { start: self.start, end: cut.start }, Span { start: cut.end, end: self.end }]
+                .into_iter()
+                .filter(|s| s.start < s.end)
+                .collect(),
+        }
+    }
+
+    /// Slices of a length, from the start; a last one shorter than half joins the one before.
+    pub fn slices(self, each: Duration) -> Vec<Span> {
+        let mut slices = Vec::new();
+        let mut start = self.start;
+        while start < self.end {
+            let rest = self.end.since(start);
+            let end = if rest < each + each / 2 { self.end } else { start + each };
+            slices.push(Span { start, end });
+            start = end;
+        }
+        slices
+    }
+}
+
 /// Reads the host's monotonic clock as offsets from a fixed zero. Copies agree with each other, in any process of the
 /// same host.
 #[derive(Debug, Clone, Copy)]
@@ -178,5 +229,26 @@ mod tests {
         assert!(a.now() < Offset::ZERO);
         assert!(b.now().since(a.now()) < Duration::from_secs(1));
         assert!((a.wall_nanos(Offset::ZERO) - b.wall_nanos(Offset::ZERO)).abs() < 100_000_000);
+    }
+
+    fn span(start: i64, end: i64) -> Span {
+        Span { start: Offset::from_millis(start), end: Offset::from_millis(end) }
+    }
+
+    #[test]
+    fn a_short_last_slice_joins_the_one_before() {
+        let each = Duration::from_secs(1);
+        assert_eq!(span(0, 10_400).slices(each).len(), 10);
+        assert_eq!(span(0, 10_500).slices(each).len(), 11);
+        assert_eq!(span(0, 400).slices(each), [span(0, 400)]);
+        assert_eq!(span(5, 5).slices(each), []);
+    }
+
+    #[test]
+    fn a_part_taken_out_leaves_what_is_around_it() {
+        assert_eq!(span(0, 10).without(span(3, 5)), [span(0, 3), span(5, 10)]);
+        assert_eq!(span(0, 10).without(span(-5, 5)), [span(5, 10)]);
+        assert_eq!(span(0, 10).without(span(0, 10)), []);
+        assert_eq!(span(0, 10).without(span(20, 30)), [span(0, 10)]);
     }
 }

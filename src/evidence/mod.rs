@@ -1,3 +1,15 @@
 //! What a run leaves on disk: the contract between running and judging.
+//!
+//! A run is the only writer, through [`recorder`]; judging and reporting only read. Everything is written
+//! continuously: after a sudden death, all but the last second is there.
 
+pub mod counters;
+pub mod event;
+pub mod folder;
+pub mod latency;
+pub mod manifest;
+pub mod reader;
+pub mod reply;
 pub mod samples;
+pub mod tally;
+pub mod touches;

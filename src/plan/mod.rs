@@ -11,7 +11,7 @@ pub use arrival::DueTimes;
 pub use mix::{Mix, QuoteRequest};
 pub use profile::Profile;
 pub use review::{expected_touches, minimum_shots, review};
-pub use timeline::{Phase, Span, Timeline};
+pub use timeline::{Phase, Timeline};
 
 use crate::base::seed::{self, Seed};
 use crate::base::time::Offset;

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use super::Plan;
-use super::timeline::Span;
 use crate::base::text;
-use crate::base::time::Offset;
+use crate::base::time::{Offset, Span};
 use crate::base::units;
 use crate::scenario::{Claim, Expectation, Fault, Inject, Measure, Mistake, On, Promise, Scenario, Window};
 

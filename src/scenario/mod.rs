@@ -19,10 +19,11 @@ mod yaml;
 use std::io;
 use std::time::Duration;
 
+pub use crate::base::timing::Timing;
 pub use fault::{Fault, Inject, On};
 pub use load::{Arrivals, Segment};
 pub use mistake::{Mistake, Mistakes, Place};
-pub use promise::{Claim, Clock, Compare, Expectation, Filter, Measure, Promise, Quantile, Severity, Window};
+pub use promise::{Claim, Compare, Expectation, Filter, Measure, Promise, Quantile, Severity, Window};
 pub use schema::schema;
 pub use stub::{Link, RateLimit, StubReply, Upstream};
 pub use target::{HeaderValue, Ready, Service, System, Target};

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use super::mistake::Place;
 use crate::base::text;
+use crate::base::timing::Timing;
 use crate::base::units::{self, Share};
 
 /// A promise: a measure, a bound, a window, a severity.
@@ -61,7 +62,7 @@ pub struct Expectation {
     /// The traffic at this position of the scenario.
     pub traffic: usize,
     /// Which clock; `None` where the measure has none.
-    pub clock: Clock,
+    pub clock: Timing,
     /// Which outcomes.
     pub filter: Filter,
     /// The class at this position of the traffic's classes.
@@ -169,41 +170,6 @@ impl fmt::Display for Measure {
             Measure::Rejected => f.write_str("rejected"),
             Measure::Rate => f.write_str("rate"),
             Measure::Recovery => f.write_str("recovery"),
-        }
-    }
-}
-
-/// Between which two instants of a shot time is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Clock {
-    /// done − due
-    Response,
-    /// done − sent
-    Service,
-    /// ready − due
-    Lag,
-    /// sent − ready
-    Wait,
-    /// Opening the connection, for shots that opened one.
-    Connect,
-    /// first byte − sent
-    FirstByte,
-}
-
-impl Clock {
-    /// All of them.
-    pub const ALL: [Clock; 6] =
-        [Clock::Response, Clock::Service, Clock::Lag, Clock::Wait, Clock::Connect, Clock::FirstByte];
-
-    /// The word for it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Clock::Response => "response",
-            Clock::Service => "service",
-            Clock::Lag => "lag",
-            Clock::Wait => "wait",
-            Clock::Connect => "connect",
-            Clock::FirstByte => "first_byte",
         }
     }
 }
@@ -356,14 +322,14 @@ pub fn parse_client(promise: &str, known: &Known<'_>) -> Result<Expectation, Ref
             )),
             false => Ok(()),
         };
-        if let Some(found) = Clock::ALL.iter().find(|c| c.word() == argument) {
+        if let Some(found) = Timing::ALL.iter().find(|c| c.word() == argument) {
             twice(clock.replace(*found).is_some())?;
         } else if argument == "ok" || argument == "failed" {
             twice(filter.replace(if argument == "ok" { Filter::Ok } else { Filter::Failed }).is_some())?;
         } else if let Some(found) = classes.iter().position(|c| *c == argument) {
             twice(class.replace(found).is_some())?;
         } else {
-            let words = Clock::ALL.iter().map(|c| c.word()).chain(["ok", "failed"]).chain(classes.iter().copied());
+            let words = Timing::ALL.iter().map(|c| c.word()).chain(["ok", "failed"]).chain(classes.iter().copied());
             let remedy = text::suggest(argument, words.collect::<Vec<_>>());
             return Err((format!("`{argument}` is no clock, outcome or class of `{subject}`"), remedy));
         }
@@ -382,7 +348,7 @@ pub fn parse_client(promise: &str, known: &Known<'_>) -> Result<Expectation, Ref
     Ok(Expectation {
         measure,
         traffic,
-        clock: clock.unwrap_or(Clock::Response),
+        clock: clock.unwrap_or(Timing::Response),
         filter: filter.unwrap_or(Filter::All),
         class,
         compare,
@@ -479,7 +445,7 @@ mod tests {
         let b = parse("p99.9( quotes ,service,ok , hit )<=25ms").expect("valid");
         assert_eq!(a, b);
         assert_eq!(a.measure, Measure::Quantile(Quantile(999_000)));
-        assert_eq!((a.clock, a.filter, a.class, a.bound), (Clock::Service, Filter::Ok, Some(0), 25_000_000));
+        assert_eq!((a.clock, a.filter, a.class, a.bound), (Timing::Service, Filter::Ok, Some(0), 25_000_000));
         assert_eq!(a.measure.to_string(), "p99.9");
     }
 

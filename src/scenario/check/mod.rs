@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::raw;
 use super::shape::{At, Reader};
-use super::{Claim, Clock};
+use super::{Claim, Timing};
 use super::{Fitness, Input, Job, Measure, Page, Promise, Scenario, Settings};
 use crate::base::net::{self, Address};
 use crate::base::seed::Seed;
@@ -178,7 +178,7 @@ impl Check<'_, '_> {
         let bounds = promises.iter().filter_map(|p| match &p.claim {
             Claim::Client(e)
                 if matches!(e.measure, Measure::Quantile(_) | Measure::Max | Measure::Mean)
-                    && e.clock == Clock::Response =>
+                    && e.clock == Timing::Response =>
             {
                 Some(Duration::from_nanos(e.bound / 10))
             }

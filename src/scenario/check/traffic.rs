@@ -9,7 +9,7 @@ use super::super::raw;
 use super::super::shape::At;
 use super::super::target::Target;
 use super::super::traffic::{Amount, Class, ClassPlace, Flow, Kind, Pair, Popularity, Quote, Traffic};
-use super::super::{Clock, Input};
+use super::super::{Input, Timing};
 use super::Check;
 use crate::base::units::{Rate, Size};
 
@@ -122,7 +122,7 @@ impl Check<'_, '_> {
 
     fn class(&mut self, name: &At<String>, raw: &raw::Class) -> Option<Class> {
         self.name(name);
-        let taken = Clock::ALL.iter().any(|c| c.word() == name.value)
+        let taken = Timing::ALL.iter().any(|c| c.word() == name.value)
             || ["ok", "failed", "none"].contains(&name.value.as_str());
         if taken {
             self.reader.wrong(

@@ -1,0 +1,143 @@
+//! `events.jsonl`: what happened, one line each. Instants are nanoseconds since the plan's zero.
+
+use serde::{Deserialize, Serialize};
+
+use super::counters::Count;
+use crate::base::time::Offset;
+
+/// One line of the event log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A load segment began.
+    Phase { at: Offset, traffic: String, phase: String },
+    /// What became of a fault, step by step.
+    Fault { at: Offset, fault: String, step: FaultStep },
+    /// How the generator did since the last tick, interval by interval. Readers add up the rows of one interval.
+    Tick(Tick),
+    /// A page of metrics was asked for.
+    Scrape(Scrape),
+    /// A few of one kind of failure: never a line per request.
+    Exemplar(Exemplar),
+    /// A request before or after the load.
+    Aside { at: Offset, request: String, status: Option<u16>, why: Option<String> },
+    /// Something to know about the run.
+    Note { at: Offset, text: String },
+}
+
+/// What became of a fault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum FaultStep {
+    /// The stage has it: from now on requests can be struck.
+    Applied,
+    /// It struck its first request.
+    Touched,
+    /// The stage has let go of it: from now on no request is struck.
+    Cleared { eligible: u64, injected: u64 },
+    /// It could not be applied.
+    Failed { why: String },
+    /// It could not be undone; `remedy` is what to type.
+    Stuck { why: String, remedy: String },
+    /// It was not applied on purpose.
+    Withheld { why: String },
+}
+
+/// How the generator did.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Tick {
+    /// When this was written.
+    pub at: Offset,
+    /// Every shot due before this instant has been taken up.
+    pub through: Offset,
+    /// Rows per traffic, in the order of the scenario.
+    pub traffic: Vec<Vec<TickRow>>,
+    /// The share of a core that each sender used since the last tick, spinning left out; by the second in which the
+    /// measurement ended.
+    pub cpu: Vec<(i64, f64)>,
+}
+
+/// Counts of the shots due in one interval of a second; each counted once over all ticks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TickRow {
+    /// The interval: from this second to the next.
+    pub second: i64,
+    /// Taken up.
+    pub due: u64,
+    /// First byte written.
+    pub sent: u64,
+    /// Over, whatever became of them.
+    pub finished: u64,
+    /// Taken up later than the limit allows: our doing.
+    pub late: u64,
+    /// Not sent, or sent late, for want of our own resources: our doing.
+    pub ours: u64,
+}
+
+/// A page of metrics was asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scrape {
+    /// Which job.
+    pub job: String,
+    /// When it should have been.
+    pub planned: Offset,
+    /// Request out.
+    pub a: Offset,
+    /// Reply complete.
+    pub b: Offset,
+    /// Why there are no samples; `None` when there are.
+    pub failed: Option<String>,
+    /// Whether we were too late for it ourselves: a missed scrape, which says nothing of the target.
+    pub missed: bool,
+    /// How many samples came.
+    pub samples: u64,
+    /// Our own counts at `a`, per traffic.
+    pub at_a: Vec<Count>,
+    /// Our own counts at `b`, per traffic.
+    pub at_b: Vec<Count>,
+    /// Whether nothing was under way: before the first shot or after the drain.
+    pub quiet: bool,
+}
+
+/// One of a few of a kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exemplar {
+    /// When it was over.
+    pub at: Offset,
+    /// Which traffic.
+    pub traffic: String,
+    /// The word for the outcome.
+    pub outcome: String,
+    /// The status, if any.
+    pub status: Option<u16>,
+    /// The trace id.
+    pub trace: String,
+    /// done − due, in nanoseconds.
+    pub response: u64,
+    /// In words.
+    pub why: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_reads_back() {
+        for event in [
+            Event::Fault {
+                at: Offset::from_millis(5),
+                fault: "f".into(),
+                step: FaultStep::Cleared { eligible: 9, injected: 3 },
+            },
+            Event::Tick(Tick {
+                traffic: vec![vec![TickRow { second: 3, due: 5, ..TickRow::default() }]],
+                ..Tick::default()
+            }),
+            Event::Note { at: Offset::ZERO, text: "x".into() },
+        ] {
+            let line = serde_json::to_string(&event).expect("serialises");
+            assert_eq!(serde_json::from_str::<Event>(&line).expect("reads back"), event, "{line}");
+        }
+    }
+}

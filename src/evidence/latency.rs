@@ -1,0 +1,323 @@
+//! `latency.hlog`: an HdrHistogram interval log (V2, compressed) that standard tools open.
+//!
+//! One line per interval and tag `traffic/class/outcome/clock` (`-` for no class). Intervals are keyed by **due** time
+//! and cut at planned edges: 100 ms long for `response`, 1 s for the other clocks. A shot that finishes after its
+//! interval was written appends another line with the same start; readers sum.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
+use hdrhistogram::serialization::{Deserializer, Serializer as _, V2DeflateSerializer};
+
+use super::reply::{Outcome, Reply};
+use super::tally::{DIGITS, HIGHEST, LOWEST, Tally};
+use crate::base::time::{Offset, Span};
+use crate::base::timing::Timing;
+
+/// How long an interval is, before edges cut it.
+pub fn grid(timing: Timing) -> Duration {
+    if timing == Timing::Response { Duration::from_millis(100) } else { Duration::from_secs(1) }
+}
+
+/// Writes the log. Memory is bounded by the shots of one flush period and does not grow with the run.
+pub struct Writer {
+    out: BufWriter<File>,
+    names: Vec<(String, Vec<String>)>, // traffic and its classes
+    edges: Vec<Offset>,
+    pending: BTreeMap<(Offset, Key), (Offset, Vec<u64>)>, // start, key → end, lengths in ns
+    spare: Vec<Vec<u64>>,
+    scratch: Histogram<u64>,
+    serializer: V2DeflateSerializer,
+}
+
+type Key = (u16, Option<u16>, Outcome, Timing);
+
+impl Writer {
+    /// Creates the file. `names` are the kinds of traffic, each with its classes; `edges` the planned edges, in order.
+    pub fn create(
+        path: &Path,
+        names: Vec<(String, Vec<String>)>,
+        edges: Vec<Offset>,
+        wall_zero: i64,
+    ) -> io::Result<Writer> {
+        let mut out = BufWriter::new(File::create_new(path)?);
+        let base = wall_zero as f64 / 1e9;
+        writeln!(out, "#[Interval lengths by due time; tags: traffic/class/outcome/clock; values in nanoseconds]")?;
+        writeln!(out, "#[Histogram log format version 1.3]")?;
+        writeln!(out, "#[StartTime: {base:.3} (seconds since epoch)]")?;
+        writeln!(out, "#[BaseTime: {base:.3} (seconds since epoch)]")?;
+        writeln!(out, "\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"")?;
+        out.flush()?;
+        let scratch = Histogram::new_with_bounds(LOWEST, HIGHEST, DIGITS).map_err(io::Error::other)?;
+        Ok(Writer {
+            out,
+            names,
+            edges,
+            pending: BTreeMap::new(),
+            spare: Vec::new(),
+            scratch,
+            serializer: V2DeflateSerializer::new(),
+        })
+    }
+
+    /// Counts a shot on each of its clocks.
+    pub fn record(&mut self, reply: &Reply) {
+        let clocks = [
+            (Timing::Response, Some(reply.response())),
+            (Timing::Service, reply.service()),
+            (Timing::Lag, Some(reply.lag())),
+            (Timing::Wait, reply.wait()),
+            (Timing::Connect, reply.connect),
+            (Timing::FirstByte, reply.first_byte()),
+        ];
+        for (timing, length) in clocks {
+            let Some(length) = length else { continue };
+            let span = self.interval(timing, reply.due);
+            let key = (reply.traffic, reply.class, reply.outcome, timing);
+            let spare = &mut self.spare;
+            let (_, lengths) =
+                self.pending.entry((span.start, key)).or_insert_with(|| (span.end, spare.pop().unwrap_or_default()));
+            lengths.push(length.as_nanos() as u64);
+        }
+    }
+
+    /// The interval of a due time.
+    fn interval(&self, timing: Timing, due: Offset) -> Span {
+        let step = grid(timing);
+        let mut span = Span { start: due.floor_to(step), end: due.floor_to(step) + step };
+        let next = self.edges.partition_point(|e| *e <= due);
+        if let Some(edge) = next.checked_sub(1).map(|i| self.edges[i]) {
+            span.start = span.start.max(edge);
+        }
+        if let Some(edge) = self.edges.get(next) {
+            span.end = span.end.min(*edge);
+        }
+        span
+    }
+
+    /// Writes what is pending.
+    pub fn flush(&mut self) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        while let Some(((start, key), (end, mut lengths))) = self.pending.pop_first() {
+            for length in lengths.drain(..) {
+                self.scratch.saturating_record(length);
+            }
+            self.spare.push(lengths);
+            bytes.clear();
+            self.serializer.serialize(&self.scratch, &mut bytes).map_err(io::Error::other)?;
+            let (traffic, class, outcome, timing) = key;
+            let (name, classes) = &self.names[usize::from(traffic)];
+            let class = class.map_or("-", |c| classes[usize::from(c)].as_str());
+            writeln!(
+                self.out,
+                "Tag={name}/{class}/{}/{},{:.3},{:.3},{:.3},{}",
+                outcome.word(),
+                timing.word(),
+                start.secs(),
+                end.since(start).as_secs_f64(),
+                self.scratch.max() as f64 / 1e6,
+                STANDARD.encode(&bytes)
+            )?;
+            self.scratch.reset();
+        }
+        self.spare.truncate(64);
+        self.out.flush()
+    }
+}
+
+/// What the log of one run says.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LatencyLog {
+    /// Every tag that occurs.
+    pub tags: Vec<Tag>,
+    /// In order of their start.
+    pub intervals: Vec<Interval>,
+}
+
+/// Who an interval is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tag {
+    /// The traffic.
+    pub traffic: String,
+    /// The class, if any.
+    pub class: Option<String>,
+    /// What became of the shots.
+    pub outcome: Outcome,
+    /// Which clock.
+    pub timing: Timing,
+}
+
+/// Lengths of time of the shots due in a span.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Interval {
+    /// When the shots were due.
+    pub span: Span,
+    /// The position of its tag.
+    pub tag: usize,
+    /// The greatest length of a cell in nanoseconds, and how often; in order.
+    pub cells: Box<[(u64, u64)]>,
+}
+
+impl LatencyLog {
+    /// Everything due in a span under the tags that `wanted` accepts. Intervals that are cut by the span's ends count
+    /// as a whole where they start within it.
+    pub fn tally(&self, span: Span, wanted: impl Fn(&Tag) -> bool) -> Tally {
+        let mut tally = Tally::default();
+        for interval in self.within(span).filter(|i| wanted(&self.tags[i.tag])) {
+            for (nanos, count) in &interval.cells {
+                tally.add(*nanos, *count);
+            }
+        }
+        tally
+    }
+
+    /// The intervals that start within a span.
+    pub fn within(&self, span: Span) -> impl Iterator<Item = &Interval> {
+        let first = self.intervals.partition_point(|i| i.span.start < span.start);
+        self.intervals[first..].iter().take_while(move |i| i.span.start < span.end)
+    }
+
+    /// Reads a log. The second value says what was torn or unreadable, if anything; what is whole is kept.
+    pub fn read(path: &Path) -> io::Result<(LatencyLog, Option<String>)> {
+        let bytes = std::fs::read(path)?;
+        // A line without its end was being written when the run died.
+        let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
+        let mut torn = (whole < bytes.len()).then(|| format!("{}: the last line is torn", path.display()));
+        let mut log = LatencyLog::default();
+        let mut deserializer = Deserializer::new();
+        for entry in IntervalLogIterator::new(&bytes[..whole]) {
+            let read = match entry {
+                Ok(LogEntry::Interval(interval)) => log.push(&interval, &mut deserializer),
+                Ok(_) => Ok(()),
+                Err(why) => Err(format!("{why:?}")),
+            };
+            if let Err(why) = read {
+                torn = Some(format!("{}: {why}", path.display()));
+                break;
+            }
+        }
+        log.intervals.sort_by_key(|i| i.span.start);
+        Ok((log, torn))
+    }
+
+    fn push(
+        &mut self,
+        interval: &hdrhistogram::serialization::interval_log::IntervalLogHistogram<'_>,
+        deserializer: &mut Deserializer,
+    ) -> Result<(), String> {
+        let text = interval.tag().map_or("", |t| t.as_str());
+        let tag = Tag::parse(text).ok_or_else(|| format!("`{text}` is no tag"))?;
+        let tag = match self.tags.iter().position(|t| *t == tag) {
+            Some(known) => known,
+            None => {
+                self.tags.push(tag);
+                self.tags.len() - 1
+            }
+        };
+        let bytes = STANDARD.decode(interval.encoded_histogram()).map_err(|e| e.to_string())?;
+        let histogram: Histogram<u64> = deserializer.deserialize(&mut bytes.as_slice()).map_err(|e| e.to_string())?;
+        let cells = histogram.iter_recorded().map(|v| (v.value_iterated_to(), v.count_at_value())).collect();
+        let start = Offset::from_millis((interval.start_timestamp().as_secs_f64() * 1e3).round() as i64);
+        let length = Duration::from_millis((interval.duration().as_secs_f64() * 1e3).round() as u64);
+        self.intervals.push(Interval { span: Span { start, end: start + length }, tag, cells });
+        Ok(())
+    }
+}
+
+impl Tag {
+    fn parse(text: &str) -> Option<Tag> {
+        let mut parts = text.split('/');
+        let (traffic, class, outcome, timing) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        Some(Tag {
+            traffic: traffic.into(),
+            class: (class != "-").then(|| class.into()),
+            outcome: Outcome::from_word(outcome)?,
+            timing: Timing::from_word(timing)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(due_ms: i64, response_ms: u64) -> Reply {
+        let due = Offset::from_millis(due_ms);
+        Reply {
+            traffic: 0,
+            seq: 0,
+            class: Some(0),
+            outcome: Outcome::Ok,
+            status: Some(200),
+            due,
+            ready: due,
+            sent: Some(due),
+            first_byte: None,
+            done: due + Duration::from_millis(response_ms),
+            connect: None,
+            why: None,
+        }
+    }
+
+    fn written(
+        edges: &[i64],
+        batches: &[&[Reply]],
+    ) -> (LatencyLog, Option<String>, std::path::PathBuf, tempfile::TempDir) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("latency.hlog");
+        let edges = edges.iter().map(|e| Offset::from_millis(*e)).collect();
+        let mut writer =
+            Writer::create(&path, vec![("quotes".into(), vec!["hit".into()])], edges, 1_700_000_000_000_000_000)
+                .expect("creates");
+        for batch in batches {
+            batch.iter().for_each(|r| writer.record(r));
+            writer.flush().expect("flushes");
+        }
+        let (log, torn) = LatencyLog::read(&path).expect("reads");
+        (log, torn, path, folder)
+    }
+
+    fn response(tag: &Tag) -> bool {
+        tag.timing == Timing::Response
+    }
+
+    #[test]
+    fn late_finishers_are_summed_by_their_due_time() {
+        let (log, torn, _, _folder) = written(&[0], &[&[reply(50, 10), reply(60, 20)], &[reply(55, 900)]]);
+        assert_eq!(torn, None);
+        let first = Span { start: Offset::ZERO, end: Offset::from_millis(100) };
+        let tally = log.tally(first, response);
+        assert_eq!(tally.count(), 3);
+        assert!(tally.max().is_some_and(|m| m.as_millis() == 900));
+        assert_eq!(log.tally(Span { start: first.end, end: Offset::MAX }, response).count(), 0);
+    }
+
+    #[test]
+    fn intervals_are_cut_at_planned_edges() {
+        let (log, ..) = written(&[0, 150], &[&[reply(149, 1), reply(150, 2), reply(199, 3), reply(200, 4)]]);
+        let spans: Vec<(i64, u128)> = log
+            .intervals
+            .iter()
+            .filter(|i| response(&log.tags[i.tag]))
+            .map(|i| (i.span.start.nanos() / 1_000_000, i.span.length().as_millis()))
+            .collect();
+        assert_eq!(spans, [(100, 50), (150, 50), (200, 100)]);
+    }
+
+    #[test]
+    fn a_torn_last_line_costs_only_itself() {
+        let (log, _, path, _folder) = written(&[0], &[&[reply(50, 10)], &[reply(250, 10)]]);
+        let whole = std::fs::read(&path).expect("reads");
+        std::fs::write(&path, &whole[..whole.len() - 7]).expect("writes");
+        let (torn_log, torn) = LatencyLog::read(&path).expect("reads");
+        assert!(torn.is_some_and(|t| t.contains("torn")));
+        assert_eq!(torn_log.intervals.len(), log.intervals.len() - 1);
+    }
+}

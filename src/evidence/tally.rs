@@ -1,0 +1,184 @@
+//! Counted lengths of time: a sparse histogram whose cells are those of HdrHistogram. An empty one has no quantile.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Shortest length that is told apart from zero.
+pub const LOWEST: u64 = 100; // ns
+/// Longer lengths are counted here.
+pub const HIGHEST: u64 = 3_600_000_000_000; // ns
+/// Significant decimal digits: a length is off by at most one part in a thousand.
+pub const DIGITS: u8 = 3;
+
+/// How often each length occurred.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tally {
+    cells: BTreeMap<u64, u64>, // the greatest length of the cell in ns → how often
+    total: u64,
+}
+
+impl Tally {
+    /// Counts a length, rounded up to the end of its cell.
+    pub fn record(&mut self, length: Duration) {
+        self.add(cell(length.as_nanos().min(u128::from(HIGHEST)) as u64), 1);
+    }
+
+    /// Counts `count` lengths of exactly `nanos`, which is taken as it is.
+    pub fn add(&mut self, nanos: u64, count: u64) {
+        if count > 0 {
+            *self.cells.entry(nanos).or_default() += count;
+            self.total += count;
+        }
+    }
+
+    /// Takes `count` lengths out again; what is not there stays not there.
+    pub fn remove(&mut self, nanos: u64, count: u64) {
+        if let Some(cell) = self.cells.get_mut(&nanos) {
+            let taken = count.min(*cell);
+            *cell -= taken;
+            self.total -= taken;
+            if *cell == 0 {
+                self.cells.remove(&nanos);
+            }
+        }
+    }
+
+    /// Adds all of another.
+    pub fn merge(&mut self, other: &Tally) {
+        for (nanos, count) in other.cells() {
+            self.add(nanos, count);
+        }
+    }
+
+    /// The same lengths, each at least `floor`.
+    pub fn at_least(&self, floor: Duration) -> Tally {
+        let floor = cell(floor.as_nanos() as u64);
+        let mut raised = Tally::default();
+        for (nanos, count) in self.cells() {
+            raised.add(nanos.max(floor), count);
+        }
+        raised
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.total
+    }
+
+    /// Each cell's greatest length in nanoseconds, and how often, in order.
+    pub fn cells(&self) -> impl DoubleEndedIterator<Item = (u64, u64)> + '_ {
+        self.cells.iter().map(|(n, c)| (*n, *c))
+    }
+
+    /// The length at the given rank, from 1; `None` beyond the last.
+    pub fn at_rank(&self, rank: u64) -> Option<Duration> {
+        let mut seen = 0;
+        self.cells().find_map(|(nanos, count)| {
+            seen += count;
+            (seen >= rank.max(1)).then_some(Duration::from_nanos(nanos))
+        })
+    }
+
+    /// The smallest length that at least the fraction `q` (0 to 1) does not exceed; `None` when empty.
+    pub fn quantile(&self, q: f64) -> Option<Duration> {
+        // The rank is rounded down to the nearest whole where floating point has lifted it above one.
+        let rank = q * self.total as f64;
+        let whole = rank.round();
+        let rank = if (rank - whole).abs() < 1e-9 * whole.max(1.0) { whole } else { rank.ceil() };
+        self.at_rank(rank as u64)
+    }
+
+    /// The longest; `None` when empty.
+    pub fn max(&self) -> Option<Duration> {
+        self.cells().next_back().map(|(nanos, _)| Duration::from_nanos(nanos))
+    }
+
+    /// The mean; `None` when empty.
+    pub fn mean(&self) -> Option<Duration> {
+        let sum: u128 = self.cells().map(|(nanos, count)| u128::from(nanos) * u128::from(count)).sum();
+        (self.total > 0).then(|| Duration::from_nanos((sum / u128::from(self.total)) as u64))
+    }
+
+    /// How many are longer than `bound`.
+    pub fn above(&self, bound: Duration) -> u64 {
+        let bound = bound.as_nanos() as u64;
+        self.cells.range(bound + 1..).map(|(_, c)| c).sum()
+    }
+}
+
+impl FromIterator<(u64, u64)> for Tally {
+    fn from_iter<I: IntoIterator<Item = (u64, u64)>>(cells: I) -> Tally {
+        let mut tally = Tally::default();
+        for (nanos, count) in cells {
+            tally.add(nanos, count);
+        }
+        tally
+    }
+}
+
+/// The greatest length in nanoseconds that HdrHistogram, with [`LOWEST`] and [`DIGITS`], counts in the same cell.
+pub fn cell(nanos: u64) -> u64 {
+    const UNIT: u32 = LOWEST.ilog2(); // 64 ns
+    const HALF: u32 = 10; // 2^11 cells hold 2 * 10^3 values apart; a bucket has half of them
+    let nanos = nanos.min(HIGHEST);
+    let magnitude = (nanos | ((1 << (UNIT + HALF + 1)) - 1)).ilog2() - HALF;
+    let size = 1u64 << magnitude.max(UNIT);
+    (nanos / size) * size + (size - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    #[test]
+    fn an_empty_tally_knows_nothing() {
+        let tally = Tally::default();
+        assert_eq!((tally.quantile(0.5), tally.max(), tally.mean(), tally.count()), (None, None, None, 0));
+    }
+
+    #[test]
+    fn failing_fast_never_looks_fast() {
+        let mut tally = Tally::default();
+        tally.record(ms(1));
+        tally.record(ms(3_000));
+        let raised = tally.at_least(ms(2_000));
+        assert!(raised.quantile(0.0).is_some_and(|d| d >= ms(2_000)));
+        assert_eq!(raised.max(), tally.max());
+    }
+
+    #[test]
+    fn removing_is_the_inverse_of_adding() {
+        let mut tally = Tally::default();
+        tally.add(5, 2);
+        tally.remove(5, 1);
+        tally.remove(6, 1);
+        assert_eq!(tally.cells().collect::<Vec<_>>(), [(5, 1)]);
+        tally.remove(5, 9);
+        assert_eq!(tally, Tally::default());
+    }
+
+    proptest! {
+        /// Cells are those of the hdrhistogram crate.
+        #[test]
+        fn cells_are_those_of_hdrhistogram(nanos in prop_oneof![0..200_000u64, 0..HIGHEST]) {
+            let hdr = hdrhistogram::Histogram::<u64>::new_with_bounds(LOWEST, HIGHEST, DIGITS).expect("valid bounds");
+            prop_assert_eq!(cell(nanos), hdr.highest_equivalent(nanos));
+        }
+
+        /// Quantiles against a sorted list.
+        #[test]
+        fn quantiles_are_those_of_the_sorted_list(mut values in prop::collection::vec(0..5_000_000u64, 1..200), q in 0.0..1.0f64) {
+            let tally: Tally = values.iter().map(|v| (*v, 1)).collect();
+            values.sort_unstable();
+            let rank = ((q * values.len() as f64).ceil() as usize).clamp(1, values.len());
+            prop_assert_eq!(tally.quantile(q), Some(Duration::from_nanos(values[rank - 1])));
+            let bound = values[values.len() / 2];
+            prop_assert_eq!(tally.above(Duration::from_nanos(bound)), values.iter().filter(|v| **v > bound).count() as u64);
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! `touches.log` and `touches.stage.log`: while a fault is effective, one fixed-width record of each decision that the
+//! stage took, and of each shot that was under way. Two writers, a file each; the judge joins them on the trace id.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use super::reply::{Outcome, Reply};
+use crate::base::time::Offset;
+use crate::base::trace::TraceId;
+
+/// A shot whose [due, done] met a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShotTouch {
+    /// Who it was.
+    pub trace: TraceId,
+    /// When it was due.
+    pub due: Offset,
+    /// done − due, in nanoseconds.
+    pub response: u64,
+    /// done − sent, in nanoseconds; `None` when nothing was sent.
+    pub service: Option<u64>,
+    /// The position of the traffic in the scenario.
+    pub traffic: u16,
+    /// The position of the class, if any.
+    pub class: Option<u16>,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// What the stage decided about a request while a fault was effective.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decision {
+    /// The trace it belongs to; all zeros when it carried none.
+    pub trace: TraceId,
+    /// When.
+    pub at: Offset,
+    /// The position of the fault in the scenario.
+    pub fault: u16,
+    /// How many calls of this trace this upstream had seen before; without a trace, the arrival ordinal.
+    pub attempt: u32,
+    /// Whether the hash chose it, and whether it felt the fault.
+    pub effect: Effect,
+}
+
+/// What a fault did to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Not chosen by its share.
+    Spared,
+    /// Chosen, but nothing changed: a rate limit that still had tokens.
+    Allowed,
+    /// Changed.
+    Injected,
+}
+
+/// A record that can stand in the file.
+pub trait Record: Sized {
+    /// Bytes of one record.
+    const WIDTH: usize;
+    /// Puts it into bytes of that width.
+    fn encode(&self, out: &mut Vec<u8>);
+    /// Reads it back; `None` when it is none.
+    fn decode(bytes: &[u8]) -> Option<Self>;
+}
+
+const NONE_16: u16 = u16::MAX;
+const NONE_64: u64 = u64::MAX;
+
+impl Record for ShotTouch {
+    const WIDTH: usize = 48;
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend(self.trace.0);
+        out.extend(self.due.nanos().to_le_bytes());
+        out.extend(self.response.to_le_bytes());
+        out.extend(self.service.unwrap_or(NONE_64).to_le_bytes());
+        out.extend(self.traffic.to_le_bytes());
+        out.extend(self.class.unwrap_or(NONE_16).to_le_bytes());
+        out.extend([self.outcome.code(), 0, 0, 0]);
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let class = u16::from_le_bytes(array(bytes, 42)?);
+        let service = u64::from_le_bytes(array(bytes, 32)?);
+        Some(ShotTouch {
+            trace: TraceId(array(bytes, 0)?),
+            due: Offset::from_nanos(i64::from_le_bytes(array(bytes, 16)?)),
+            response: u64::from_le_bytes(array(bytes, 24)?),
+            service: (service != NONE_64).then_some(service),
+            traffic: u16::from_le_bytes(array(bytes, 40)?),
+            class: (class != NONE_16).then_some(class),
+            outcome: *Outcome::ALL.get(usize::from(*bytes.get(44)?))?,
+        })
+    }
+}
+
+impl Record for Decision {
+    const WIDTH: usize = 32;
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend(self.trace.0);
+        out.extend(self.at.nanos().to_le_bytes());
+        out.extend(self.fault.to_le_bytes());
+        // 24 bits are more calls than any trace makes; ordinals wrap.
+        out.extend(&self.attempt.to_le_bytes()[..3]);
+        out.extend([
+            match self.effect {
+                Effect::Spared => 0,
+                Effect::Allowed => 1,
+                Effect::Injected => 2,
+            },
+            0,
+            0,
+        ]);
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let attempt: [u8; 3] = array(bytes, 26)?;
+        Some(Decision {
+            trace: TraceId(array(bytes, 0)?),
+            at: Offset::from_nanos(i64::from_le_bytes(array(bytes, 16)?)),
+            fault: u16::from_le_bytes(array(bytes, 24)?),
+            attempt: u32::from_le_bytes([attempt[0], attempt[1], attempt[2], 0]),
+            effect: match *bytes.get(29)? {
+                0 => Effect::Spared,
+                1 => Effect::Allowed,
+                2 => Effect::Injected,
+                _ => return None,
+            },
+        })
+    }
+}
+
+fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+    bytes.get(at..at + N)?.try_into().ok()
+}
+
+impl ShotTouch {
+    /// The record of a shot.
+    pub fn new(reply: &Reply, trace: TraceId) -> ShotTouch {
+        ShotTouch {
+            trace,
+            due: reply.due,
+            response: reply.response().as_nanos() as u64,
+            service: reply.service().map(|s| s.as_nanos() as u64),
+            traffic: reply.traffic,
+            class: reply.class,
+            outcome: reply.outcome,
+        }
+    }
+
+    /// When it was over.
+    pub fn done(&self) -> Offset {
+        self.due + std::time::Duration::from_nanos(self.response)
+    }
+}
+
+/// Appends records to a file.
+pub struct Writer {
+    out: BufWriter<File>,
+    bytes: Vec<u8>,
+}
+
+impl Writer {
+    /// Creates the file.
+    pub fn create(path: &Path) -> io::Result<Writer> {
+        Ok(Writer { out: BufWriter::new(File::create_new(path)?), bytes: Vec::new() })
+    }
+
+    /// Appends a record.
+    pub fn write(&mut self, record: &impl Record) -> io::Result<()> {
+        self.bytes.clear();
+        record.encode(&mut self.bytes);
+        self.out.write_all(&self.bytes)
+    }
+
+    /// Hands what was written to the system.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Reads a file of records; a missing file holds none. The second value says what was torn, if anything.
+pub fn read<R: Record>(path: &Path) -> io::Result<(Vec<R>, Option<String>)> {
+    let bytes = match std::fs::read(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), None)),
+        read => read?,
+    };
+    let whole = bytes.len() - bytes.len() % R::WIDTH;
+    let records: Vec<R> = bytes[..whole].chunks(R::WIDTH).map_while(R::decode).collect();
+    let torn = if records.len() * R::WIDTH < bytes.len() {
+        Some(format!("{}: readable up to record {}", path.display(), records.len()))
+    } else {
+        None
+    };
+    Ok((records, torn))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shot(class: Option<u16>, service: Option<u64>) -> ShotTouch {
+        ShotTouch {
+            trace: TraceId([7; 16]),
+            due: Offset::from_millis(-3),
+            response: 9,
+            service,
+            traffic: 2,
+            class,
+            outcome: Outcome::Unfinished,
+        }
+    }
+
+    #[test]
+    fn records_have_their_width_and_read_back() {
+        let decision = Decision {
+            trace: TraceId([9; 16]),
+            at: Offset::from_millis(5),
+            fault: 3,
+            attempt: 0x01_02_03,
+            effect: Effect::Injected,
+        };
+        let mut bytes = Vec::new();
+        decision.encode(&mut bytes);
+        assert_eq!((bytes.len(), Decision::decode(&bytes)), (Decision::WIDTH, Some(decision)));
+        for record in [shot(None, None), shot(Some(1), Some(4))] {
+            let mut bytes = Vec::new();
+            record.encode(&mut bytes);
+            assert_eq!((bytes.len(), ShotTouch::decode(&bytes)), (ShotTouch::WIDTH, Some(record)));
+        }
+        assert!(ShotTouch::WIDTH <= 64 && Decision::WIDTH <= 64);
+    }
+
+    #[test]
+    fn a_torn_tail_costs_only_itself() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("touches.log");
+        let mut writer = Writer::create(&path).expect("creates");
+        writer.write(&shot(None, None)).expect("writes");
+        writer.write(&shot(None, Some(1))).expect("writes");
+        writer.flush().expect("flushes");
+        let bytes = std::fs::read(&path).expect("reads");
+        std::fs::write(&path, &bytes[..bytes.len() - 1]).expect("writes");
+        let (records, torn) = read::<ShotTouch>(&path).expect("reads");
+        assert_eq!(records, [shot(None, None)]);
+        assert!(torn.is_some());
+        assert_eq!(read::<Decision>(&folder.path().join("none")).expect("reads"), (Vec::new(), None));
+    }
+}
