@@ -9,6 +9,7 @@ pub mod folder;
 pub mod latency;
 pub mod manifest;
 pub mod reader;
+pub mod recorder;
 pub mod reply;
 pub mod samples;
 pub mod tally;

@@ -1,0 +1,355 @@
+//! The one writer of a run's evidence: takes what senders, faults and scrapes report, and writes it as it comes.
+//!
+//! It reads no clock: every instant comes with what is reported, so a run can be recorded under a virtual clock.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::time::Duration;
+
+use super::event::{Event, Exemplar, FaultStep, Tick, TickRow};
+use super::folder::Folder;
+use super::latency;
+use super::reply::{Outcome, Reply};
+use super::tally::Tally;
+use super::touches::{self, ShotTouch};
+use crate::base::text;
+use crate::base::time::{Offset, Span};
+use crate::base::trace::{Shot, Tracer};
+
+/// At most so many exemplars of one kind between two events of the run.
+const EXEMPLARS: u32 = 10;
+
+/// What a sender reports, many times a second.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// When it was put together.
+    pub at: Offset,
+    /// Every shot due before this instant has been taken up.
+    pub through: Offset,
+    /// Shots taken up since the last batch: traffic, due second, how many.
+    pub taken: Vec<(u16, i64, u64)>,
+    /// Shots that are over since the last batch.
+    pub replies: Vec<Reply>,
+    /// The share of a core that the sender used, and the second in which the measurement ended.
+    pub cpu: Option<(i64, f64)>,
+}
+
+/// What the recorder needs to know beforehand.
+pub struct Plan<'a> {
+    /// Kinds of traffic with their classes, in the order of the scenario.
+    pub traffic: Vec<(String, Vec<String>)>,
+    /// Planned edges, in order.
+    pub edges: &'a [Offset],
+    /// Faults by name with their planned times, in the order of the scenario.
+    pub faults: Vec<(String, Span)>,
+    /// The lag above which a shot was late by our doing.
+    pub lag_limit: Duration,
+    /// Nanoseconds since the Unix epoch at the plan's zero.
+    pub wall_zero: i64,
+    /// Writes trace ids.
+    pub tracer: Tracer,
+}
+
+/// Writes the evidence of a run.
+pub struct Recorder {
+    latency: latency::Writer,
+    touches: touches::Writer,
+    events: BufWriter<File>,
+    tracer: Tracer,
+    names: Vec<String>,
+    lag_limit: Duration,
+    faults: Vec<FaultWatch>,
+    rows: Vec<BTreeMap<i64, TickRow>>,
+    cpu: Vec<(i64, f64)>,
+    through: Offset,
+    exemplars: HashMap<(u16, Outcome, Option<u16>), u32>,
+    live: Live,
+}
+
+/// When shots must be noted for a fault's sake.
+struct FaultWatch {
+    name: String,
+    planned: Span,
+    undone: Option<Offset>,
+    void: bool,
+}
+
+/// How the run does right now.
+#[derive(Debug, Clone, Default)]
+pub struct Live {
+    /// Shots taken up so far.
+    pub taken: u64,
+    /// Shots that are over.
+    pub finished: u64,
+    /// Of them, those that failed.
+    pub failed: u64,
+    /// What finished since the last look.
+    pub recent: Tally,
+    /// Failures since the last look.
+    pub recent_failed: u64,
+    /// Shots taken up late so far: our doing.
+    pub late: u64,
+}
+
+impl Recorder {
+    /// Creates the files in a run's folder.
+    pub fn create(folder: &Folder, plan: Plan<'_>) -> io::Result<Recorder> {
+        let names: Vec<String> = plan.traffic.iter().map(|(name, _)| name.clone()).collect();
+        let watch = |(name, planned)| FaultWatch { name, planned, undone: None, void: false };
+        Ok(Recorder {
+            latency: latency::Writer::create(
+                &folder.file("latency.hlog"),
+                plan.traffic,
+                plan.edges.to_vec(),
+                plan.wall_zero,
+            )?,
+            touches: touches::Writer::create(&folder.file("touches.log"))?,
+            events: BufWriter::new(File::create_new(folder.file("events.jsonl"))?),
+            tracer: plan.tracer,
+            rows: vec![BTreeMap::new(); names.len()],
+            names,
+            lag_limit: plan.lag_limit,
+            faults: plan.faults.into_iter().map(watch).collect(),
+            cpu: Vec::new(),
+            through: Offset::ZERO,
+            exemplars: HashMap::new(),
+            live: Live::default(),
+        })
+    }
+
+    /// Takes what a sender reports.
+    pub fn batch(&mut self, batch: &Batch) -> io::Result<()> {
+        self.through = self.through.max(batch.through);
+        for (traffic, second, count) in &batch.taken {
+            self.row(*traffic, *second).due += count;
+            self.live.taken += count;
+        }
+        for reply in &batch.replies {
+            self.reply(reply)?;
+        }
+        self.cpu.extend(batch.cpu);
+        Ok(())
+    }
+
+    fn row(&mut self, traffic: u16, second: i64) -> &mut TickRow {
+        self.rows[usize::from(traffic)].entry(second).or_insert(TickRow { second, ..TickRow::default() })
+    }
+
+    fn reply(&mut self, reply: &Reply) -> io::Result<()> {
+        self.latency.record(reply);
+        let late = reply.lag() > self.lag_limit;
+        let row = self.row(reply.traffic, second_of(reply.due));
+        row.finished += 1;
+        row.sent += u64::from(reply.sent.is_some());
+        row.late += u64::from(late);
+        row.ours += u64::from(reply.outcome.is_ours());
+        let failed = reply.outcome.is_failure();
+        self.live.finished += 1;
+        self.live.failed += u64::from(failed);
+        self.live.recent_failed += u64::from(failed);
+        self.live.late += u64::from(late);
+        self.live.recent.record(reply.response());
+        let under_way = |f: &FaultWatch| {
+            !f.void && reply.done >= f.planned.start && f.undone.is_none_or(|undone| reply.due <= undone)
+        };
+        let trace = self.tracer.id(Shot { traffic: reply.traffic, seq: reply.seq });
+        if self.faults.iter().any(under_way) {
+            self.touches.write(&ShotTouch::new(reply, trace))?;
+        }
+        if failed {
+            let shown = self.exemplars.entry((reply.traffic, reply.outcome, reply.status)).or_default();
+            *shown += 1;
+            if *shown <= EXEMPLARS {
+                let exemplar = Exemplar {
+                    at: reply.done,
+                    traffic: self.names[usize::from(reply.traffic)].clone(),
+                    outcome: reply.outcome.word().into(),
+                    status: reply.status,
+                    trace: trace.to_string(),
+                    response: reply.response().as_nanos() as u64,
+                    why: text::shorten(reply.why.as_deref().unwrap_or_default(), 300),
+                };
+                self.write(&Event::Exemplar(exemplar))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes an event.
+    pub fn event(&mut self, event: &Event) -> io::Result<()> {
+        match event {
+            Event::Fault { at, fault, step } => {
+                self.exemplars.clear();
+                if let Some(watch) = self.faults.iter_mut().find(|f| f.name == *fault) {
+                    match step {
+                        FaultStep::Cleared { .. } => watch.undone = Some(*at),
+                        FaultStep::Failed { .. } | FaultStep::Withheld { .. } => watch.void = true,
+                        FaultStep::Applied | FaultStep::Touched | FaultStep::Stuck { .. } => {}
+                    }
+                }
+            }
+            Event::Phase { .. } => self.exemplars.clear(),
+            _ => {}
+        }
+        self.write(event)
+    }
+
+    fn write(&mut self, event: &Event) -> io::Result<()> {
+        serde_json::to_writer(&mut self.events, event)?;
+        self.events.write_all(b"\n")
+    }
+
+    /// Hands everything so far to the system, with a tick. Call once a second.
+    pub fn flush(&mut self, at: Offset) -> io::Result<()> {
+        self.latency.flush()?;
+        self.touches.flush()?;
+        let traffic: Vec<Vec<TickRow>> =
+            self.rows.iter_mut().map(|rows| std::mem::take(rows).into_values().collect()).collect();
+        let tick = Tick { at, through: self.through, traffic, cpu: std::mem::take(&mut self.cpu) };
+        self.write(&Event::Tick(tick))?;
+        self.events.flush()
+    }
+
+    /// How the run does; what is recent is counted anew from here.
+    pub fn look(&mut self) -> Live {
+        let live = self.live.clone();
+        self.live.recent = Tally::default();
+        self.live.recent_failed = 0;
+        live
+    }
+}
+
+/// The interval of a second in which a shot is due.
+pub fn second_of(due: Offset) -> i64 {
+    due.nanos().div_euclid(1_000_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::manifest::{End, Host, How, Manifest};
+    use super::super::reader::Evidence;
+    use super::*;
+    use crate::base::seed::Seed;
+    use crate::base::timing::Timing;
+
+    fn ms(n: i64) -> Offset {
+        Offset::from_millis(n)
+    }
+
+    fn reply(seq: u64, due: i64, done: i64, outcome: Outcome) -> Reply {
+        Reply {
+            traffic: 0,
+            seq,
+            class: None,
+            outcome,
+            status: Some(200),
+            due: ms(due),
+            ready: ms(due + 1),
+            sent: Some(ms(due + 1)),
+            first_byte: Some(ms(done)),
+            done: ms(done),
+            connect: None,
+            why: Some("because".into()),
+        }
+    }
+
+    fn manifest() -> Manifest {
+        Manifest {
+            format: 1,
+            proofload: "0".into(),
+            run: "r".into(),
+            scenario: "s".into(),
+            file: "f".into(),
+            scenario_digest: String::new(),
+            plan_digest: String::new(),
+            seed: 1,
+            time_scale: 1,
+            inputs: Vec::new(),
+            wall_zero: 0,
+            monotonic_zero: 0,
+            host: Host::default(),
+            services: Vec::new(),
+            connections: 1,
+            timeout: 2_000_000_000,
+            lag_limit: 500_000,
+            end: Some(End { how: How::Complete, at: ms(5_000) }),
+        }
+    }
+
+    #[test]
+    fn what_is_recorded_reads_back() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let folder = Folder::create(parent.path(), 0).expect("creates");
+        let plan = Plan {
+            traffic: vec![("quotes".into(), Vec::new())],
+            edges: &[Offset::ZERO],
+            faults: vec![("hang".into(), Span { start: ms(1_000), end: ms(2_000) })],
+            lag_limit: Duration::from_micros(500),
+            wall_zero: 0,
+            tracer: Tracer::new(Seed(1), "r"),
+        };
+        let mut recorder = Recorder::create(&folder, plan).expect("creates");
+        let batch = Batch {
+            at: ms(1_500),
+            through: ms(1_500),
+            taken: vec![(0, 0, 3)],
+            // Over before the fault; under way when it begins; and after it was undone.
+            replies: vec![
+                reply(0, 10, 20, Outcome::Ok),
+                reply(1, 900, 1_100, Outcome::Broken(super::super::reply::Stage::Head)),
+            ],
+            cpu: Some((1, 0.25)),
+        };
+        recorder.batch(&batch).expect("writes");
+        recorder
+            .event(&Event::Fault {
+                at: ms(2_000),
+                fault: "hang".into(),
+                step: FaultStep::Cleared { eligible: 1, injected: 1 },
+            })
+            .expect("writes");
+        recorder
+            .batch(&Batch { replies: vec![reply(2, 2_500, 2_600, Outcome::Ok)], ..Batch::default() })
+            .expect("writes");
+        recorder.flush(ms(3_000)).expect("writes");
+        assert_eq!((recorder.look().finished, recorder.look().recent.count()), (3, 0));
+        folder.write_manifest(&manifest()).expect("writes");
+
+        let evidence = Evidence::read(&folder).expect("reads");
+        assert_eq!(evidence.gaps, Vec::<String>::new());
+        let all = Span { start: Offset::ZERO, end: ms(10_000) };
+        let responses = evidence.latency.tally(all, |t| t.timing == Timing::Response);
+        assert_eq!(responses.count(), 3);
+        assert_eq!(evidence.shots.iter().map(|s| s.due).collect::<Vec<_>>(), [ms(900)]);
+        let Some(Event::Tick(tick)) = evidence.events.last() else { panic!("a tick is last") };
+        assert_eq!(tick.traffic[0][0], TickRow { second: 0, due: 3, sent: 2, finished: 2, late: 2, ours: 0 });
+        assert!(
+            evidence
+                .events
+                .iter()
+                .any(|e| matches!(e, Event::Exemplar(x) if x.outcome == "broken_head" && x.why == "because"))
+        );
+    }
+
+    #[test]
+    fn a_storm_of_failures_leaves_ten_exemplars() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let folder = Folder::create(parent.path(), 0).expect("creates");
+        let plan = Plan {
+            traffic: vec![("quotes".into(), Vec::new())],
+            edges: &[],
+            faults: Vec::new(),
+            lag_limit: Duration::from_secs(1),
+            wall_zero: 0,
+            tracer: Tracer::new(Seed(1), "r"),
+        };
+        let mut recorder = Recorder::create(&folder, plan).expect("creates");
+        let replies = (0..1_000).map(|i| reply(i, i as i64, i as i64 + 5, Outcome::Rejected)).collect();
+        recorder.batch(&Batch { replies, ..Batch::default() }).expect("writes");
+        recorder.flush(ms(3_000)).expect("writes");
+        folder.write_manifest(&manifest()).expect("writes");
+        let evidence = Evidence::read(&folder).expect("reads");
+        assert_eq!(evidence.events.iter().filter(|e| matches!(e, Event::Exemplar(_))).count(), 10);
+    }
+}
