@@ -23,3 +23,4 @@ pub mod plan;
 pub mod promql;
 pub mod scenario;
 pub mod sim;
+pub mod traffic;

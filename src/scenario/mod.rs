@@ -27,7 +27,7 @@ pub use promise::{Claim, Compare, Expectation, Filter, Measure, Promise, Quantil
 pub use schema::schema;
 pub use stub::{Link, RateLimit, StubReply, Upstream};
 pub use target::{HeaderValue, Ready, Service, System, Target};
-pub use traffic::{Amount, Class, Flow, Kind, Method, Pair, Popularity, Quote, Step, Traffic};
+pub use traffic::{Amount, Class, ClassPlace, Flow, Kind, Method, Pair, Popularity, Quote, Step, Traffic};
 
 use crate::base::seed::Seed;
 use crate::base::units::Share;
