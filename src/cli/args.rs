@@ -1,0 +1,211 @@
+//! The shapes of the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Proves a trading platform: drives traffic, injects faults, watches both sides, and says whether promises were kept.
+#[derive(Debug, Parser)]
+#[command(name = "proofload", version, disable_help_subcommand = true)]
+#[command(after_help = "Exit codes: 0 pass, 1 fail, 2 wrong scenario or command line, 3 inconclusive, 4 invalid experiment, \
+5 could not start, 6 a fault could not be undone, 130 and 143 interrupted.")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run scenarios and judge them
+    Run(RunArgs),
+    /// Report every mistake of scenario files
+    Check(CheckArgs),
+    /// Show what a scenario would do, without doing it
+    Plan(PlanArgs),
+    /// Print the JSON Schema of scenario files
+    Schema,
+    /// Judge the evidence of a run again
+    Judge(JudgeArgs),
+    /// Render the reports of a run again
+    Report(FolderArgs),
+    /// Write the scraped samples of a run in another format
+    Export(ExportArgs),
+    /// Evaluate a PromQL expression over the scraped samples of a run
+    Query(QueryArgs),
+    /// Run a practice target
+    Sim(SimArgs),
+    /// Run the stub quoters and links of a scenario
+    Stage(StageArgs),
+}
+
+/// How scenario files are read.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Reading {
+    /// Set a value of the scenario: dots between keys, indices for lists
+    #[arg(long = "set", value_name = "PATH=VALUE", value_parser = pair)]
+    pub set: Vec<(String, String)>,
+    /// Run time this many times faster: segments, faults and slices shrink, rates and bounds do not
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub time_scale: u32,
+    /// A host other than this machine that may be loaded and broken
+    #[arg(long, value_name = "HOST")]
+    pub allow_host: Vec<String>,
+}
+
+/// `proofload run`
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Scenario files, or folders whose scenario files are run in order
+    #[arg(required = true, value_name = "FILE|FOLDER")]
+    pub files: Vec<PathBuf>,
+    /// Where reports go
+    #[arg(long, value_name = "DIR", default_value = "reports")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a comment here would become the text of --help")]
+    pub reading: Reading,
+    /// Use a stage that was started by hand instead of starting one
+    #[arg(long, value_name = "HOST:PORT")]
+    pub stage: Option<String>,
+    /// Print only the verdict
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Print without colour
+    #[arg(long)]
+    pub no_color: bool,
+}
+
+/// `proofload check`
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Scenario files
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a comment here would become the text of --help")]
+    pub reading: Reading,
+}
+
+/// `proofload plan`
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// A scenario file
+    pub file: PathBuf,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a comment here would become the text of --help")]
+    pub reading: Reading,
+}
+
+/// `proofload judge`
+#[derive(Debug, Args)]
+pub struct JudgeArgs {
+    /// The folder of a run
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// A scenario file whose promises are used instead of those that were run
+    #[arg(long, value_name = "FILE")]
+    pub slo: Option<PathBuf>,
+    /// With --slo: write the reports here instead of printing the verdict
+    #[arg(long, value_name = "DIR", requires = "slo")]
+    pub out: Option<PathBuf>,
+    /// Print without colour
+    #[arg(long)]
+    pub no_color: bool,
+}
+
+/// A command on the folder of a run.
+#[derive(Debug, Args)]
+pub struct FolderArgs {
+    /// The folder of a run
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Print without colour
+    #[arg(long)]
+    pub no_color: bool,
+}
+
+/// `proofload export`
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// The folder of a run
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Write OpenMetrics to standard output, as `promtool tsdb create-blocks-from openmetrics` takes it
+    #[arg(long, required = true)]
+    pub openmetrics: bool,
+}
+
+/// `proofload query`
+#[derive(Debug, Args)]
+pub struct QueryArgs {
+    /// The folder of a run
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// A PromQL expression
+    pub expr: String,
+    /// When, from the start of the load; the last scrape when left out
+    #[arg(long, value_name = "TIME", value_parser = crate::base::units::parse_duration)]
+    pub at: Option<std::time::Duration>,
+    /// Show each part of the expression with what it selects
+    #[arg(long)]
+    pub explain: bool,
+}
+
+/// `proofload sim`
+#[derive(Debug, Args)]
+pub struct SimArgs {
+    /// Which practice target: quote-service
+    pub system: String,
+    /// An outside service that it calls
+    #[arg(long, value_name = "NAME=URL", value_parser = pair)]
+    pub upstream: Vec<(String, String)>,
+    /// One of its settings; an unknown one lists them all
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair)]
+    pub set: Vec<(String, String)>,
+    /// Where it listens; a free port on this machine when left out
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub port: u16,
+    /// Answer without the delays of real work
+    #[arg(long)]
+    pub no_delay: bool,
+    /// End when standard input does
+    #[arg(long, hide = true)]
+    pub lease: bool,
+}
+
+/// `proofload stage`
+#[derive(Debug, Args)]
+pub struct StageArgs {
+    /// A scenario file; with --lease, none: orders come on standard input
+    #[arg(required_unless_present = "lease")]
+    pub file: Option<PathBuf>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a comment here would become the text of --help")]
+    pub reading: Reading,
+    /// Where `run --stage` finds it
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8474")]
+    pub control: String,
+    /// Take orders on standard input
+    #[arg(long, hide = true)]
+    pub lease: bool,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.into(), value.into())),
+        _ => Err("write KEY=VALUE".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,5 @@
+//! Arguments, and what is printed.
+
+pub mod args;
+pub mod live;
+pub mod print;
