@@ -85,4 +85,6 @@ pub struct Row<'a> {
 }
 
 #[cfg(test)]
+mod size;
+#[cfg(test)]
 mod tests;

@@ -125,6 +125,12 @@ impl Writer {
         Ok(())
     }
 
+    /// How many series are in memory.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.targets.iter().map(|target| target.slots.len().max(target.by_key.len()).max(target.by_text.len())).sum()
+    }
+
     fn flush_if_full(&mut self) -> io::Result<()> {
         if self.chunk.len() < FULL { Ok(()) } else { self.flush() }
     }
