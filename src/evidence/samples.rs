@@ -1,1 +1,0 @@
-//! `samples.chunks`: every scraped series, small.

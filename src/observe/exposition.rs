@@ -1,1 +1,0 @@
-//! The Prometheus text format and OpenMetrics.
