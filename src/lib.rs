@@ -17,7 +17,10 @@
 //! pure. `tests/layering.rs` holds every room to that.
 
 pub mod base;
+pub mod cli;
+pub mod command;
 pub mod evidence;
+pub mod exit;
 pub mod observe;
 pub mod plan;
 pub mod promql;

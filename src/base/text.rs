@@ -68,6 +68,15 @@ pub fn shorten(text: &str, limit: usize) -> String {
     out
 }
 
+/// The innermost cause of an error: what the system said, without what everyone above it added.
+pub fn cause(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

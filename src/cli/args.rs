@@ -7,8 +7,10 @@ use clap::{Args, Parser, Subcommand};
 /// Proves a trading platform: drives traffic, injects faults, watches both sides, and says whether promises were kept.
 #[derive(Debug, Parser)]
 #[command(name = "proofload", version, disable_help_subcommand = true)]
-#[command(after_help = "Exit codes: 0 pass, 1 fail, 2 wrong scenario or command line, 3 inconclusive, 4 invalid experiment, \
-5 could not start, 6 a fault could not be undone, 130 and 143 interrupted.")]
+#[command(
+    after_help = "Exit codes: 0 pass, 1 fail, 2 wrong scenario or command line, 3 inconclusive, 4 invalid experiment, \
+5 could not start, 6 a fault could not be undone, 130 and 143 interrupted."
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

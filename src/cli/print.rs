@@ -27,5 +27,7 @@ pub fn colour(no_color: bool) -> bool {
 
 /// Whether standard error is a terminal that can redraw a line.
 pub fn can_redraw() -> bool {
-    io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|t| t != "dumb") && std::env::var_os("CI").is_none()
+    io::stderr().is_terminal()
+        && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
+        && std::env::var_os("CI").is_none()
 }

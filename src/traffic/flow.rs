@@ -40,7 +40,7 @@ pub async fn run(
         match exchange.send(pool, request).await {
             Err(failure) => return (failure.outcome, Some(at(failure.why)), None),
             Ok(answer) => {
-                let (outcome, why) = reply::step(step, &answer);
+                let (outcome, why) = reply::step(step, answer.status, &answer.body, answer.too_long);
                 if outcome != Outcome::Ok {
                     return (outcome, why.map(at), Some(answer));
                 }

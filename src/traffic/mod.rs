@@ -1,5 +1,6 @@
 //! Sends the plan's shots when they are due, whatever becomes of earlier ones, and reports what became of each.
 
+mod aside;
 mod drive;
 mod flow;
 mod http;
@@ -7,8 +8,8 @@ mod pacer;
 mod quote;
 mod reply;
 
+pub use aside::{Answered, Aside};
 pub use drive::{Setup, spawn};
-pub use http::once::{Once, once};
 
 use crate::base::net::Address;
 use crate::scenario::HeaderValue;

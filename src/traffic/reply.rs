@@ -71,17 +71,17 @@ fn invalid(quote: &Quote, pair: &Pair, answer: &Answer, body: Option<&Value>, no
 }
 
 /// What a plain step's reply is worth.
-pub fn step(step: &crate::scenario::Step, answer: &Answer) -> (Outcome, Option<String>) {
-    if !status_is(answer.status, step.status) {
-        return (Outcome::Rejected, Some(format!("status {}", answer.status)));
+pub fn step(step: &crate::scenario::Step, status: u16, body: &[u8], too_long: bool) -> (Outcome, Option<String>) {
+    if !status_is(status, step.status) {
+        return (Outcome::Rejected, Some(format!("status {status}")));
     }
-    if answer.too_long {
+    if too_long {
         return (Outcome::Invalid, Some("the body is too long".into()));
     }
     let Some((path, is)) = &step.json else { return (Outcome::Ok, None) };
-    let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
-    match body.as_ref().map(|b| first(path, b).map(text)) {
-        None => (Outcome::Invalid, Some(format!("the body is no JSON: {}", excerpt(&answer.body)))),
+    let parsed: Option<Value> = serde_json::from_slice(body).ok();
+    match parsed.as_ref().map(|b| first(path, b).map(text)) {
+        None => (Outcome::Invalid, Some(format!("the body is no JSON: {}", excerpt(body)))),
         Some(None) => (Outcome::Invalid, Some(format!("nothing at {path}"))),
         Some(Some(found)) => match is {
             Some(is) if found != *is => (Outcome::Invalid, Some(format!("`{found}` at {path}, not `{is}`"))),

@@ -1,0 +1,36 @@
+//! `proofload check`: every mistake, nothing sent.
+
+use super::load::{expand, load};
+use crate::base::text;
+use crate::cli::args::CheckArgs;
+use crate::cli::print;
+use crate::exit::Exit;
+
+/// Checks every file; exit 2 when one has a mistake.
+pub fn check(args: &CheckArgs) -> Exit {
+    let files = match expand(&args.files) {
+        Ok(files) => files,
+        Err(why) => {
+            print::err(&why.to_string());
+            return Exit::Usage;
+        }
+    };
+    let mut exit = Exit::Pass;
+    for file in files {
+        match load(&file, &args.reading) {
+            Ok((scenario, _)) => print::line(&format!(
+                "{}: ok, {}, {}, {}",
+                file.display(),
+                text::count(scenario.traffic.len() as u64, "kind") + " of traffic",
+                text::count(scenario.faults.len() as u64, "fault"),
+                text::count(scenario.promises.len() as u64, "promise"),
+            )),
+            Err(mistakes) => {
+                print::err(&mistakes.to_string());
+                print::err(&format!("{}: {}", file.display(), text::count(mistakes.all.len() as u64, "mistake")));
+                exit = Exit::Usage;
+            }
+        }
+    }
+    exit
+}

@@ -1,0 +1,19 @@
+//! One file per verb: composes rooms, prints, and says how it ended.
+
+mod check;
+mod load;
+mod plan;
+mod schema;
+
+use crate::cli::args::{Cli, Command};
+use crate::exit::Exit;
+
+/// Does what the command line asks for.
+pub fn run(cli: Cli) -> Exit {
+    match cli.command {
+        Command::Check(args) => check::check(&args),
+        Command::Plan(args) => plan::plan(&args),
+        Command::Schema => schema::schema(),
+        _ => Exit::Usage,
+    }
+}

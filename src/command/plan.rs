@@ -1,0 +1,230 @@
+//! `proofload plan`: what a scenario would do, drawn; nothing is sent.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::load::load;
+use crate::base::text;
+use crate::base::time::{Offset, Span};
+use crate::base::units;
+use crate::cli::args::PlanArgs;
+use crate::cli::print;
+use crate::exit::Exit;
+use crate::plan::{Plan, expected_touches, minimum_shots};
+use crate::scenario::{Claim, Scenario, System};
+
+/// Width of the drawn curve, in characters.
+const WIDTH: usize = 72;
+/// Height of the drawn curve, in lines.
+const HEIGHT: usize = 8;
+
+/// Prints the plan of a scenario.
+pub fn plan(args: &PlanArgs) -> Exit {
+    match load(&args.file, &args.reading) {
+        Ok((scenario, plan)) => {
+            print::out(&describe(&scenario, &plan));
+            Exit::Pass
+        }
+        Err(mistakes) => {
+            print::err(&mistakes.to_string());
+            Exit::Usage
+        }
+    }
+}
+
+fn describe(scenario: &Scenario, plan: &Plan) -> String {
+    let mut out = String::new();
+    let scale = if scenario.time_scale > 1 { format!(", scaled 1:{}", scenario.time_scale) } else { String::new() };
+    let _ = writeln!(out, "{} (seed {}{scale})", scenario.name, scenario.seed.0);
+    let _ = writeln!(out, "plan {}\n", &plan.digest()[..16]);
+    traffic(scenario, plan, &mut out);
+    faults(scenario, plan, &mut out);
+    promises(scenario, plan, &mut out);
+    wiring(scenario, &mut out);
+    out
+}
+
+fn traffic(scenario: &Scenario, plan: &Plan, out: &mut String) {
+    for (i, (traffic, planned)) in scenario.traffic.iter().zip(&plan.traffic).enumerate() {
+        let span = units::duration(planned.profile.end().since(Offset::ZERO));
+        let _ = writeln!(
+            out,
+            "{}: {} over {span}, peak {:.0}/s",
+            traffic.name,
+            text::count(planned.count(), "shot"),
+            planned.profile.peak()
+        );
+        for phase in plan.timeline.phases.iter().filter(|p| p.traffic == i) {
+            let rate =
+                if phase.from == phase.to { phase.from.to_string() } else { format!("{} to {}", phase.from, phase.to) };
+            let judged = if phase.measured { "" } else { "  (not judged)" };
+            let _ = writeln!(
+                out,
+                "  {:>8}  {:<8} {rate} for {}{judged}",
+                clock(phase.span.start),
+                phase.word,
+                units::duration(phase.span.length())
+            );
+        }
+        let peak = planned.profile.peak();
+        let connections = connections(scenario, plan);
+        let _ = writeln!(
+            out,
+            "  {connections} connections bind when replies take longer than {} at the peak",
+            units::measured(Duration::from_secs_f64(f64::from(connections) / peak.max(1e-9)))
+        );
+    }
+    out.push('\n');
+    curve(scenario, plan, out);
+}
+
+/// How many connections a sender may open: as the scenario says, or the peak rate times the timeout within 64 and 1024.
+pub fn connections(scenario: &Scenario, plan: &Plan) -> u32 {
+    let peak: f64 = plan.traffic.iter().map(|t| t.profile.peak()).sum();
+    let enough = (peak * scenario.target.timeout.as_secs_f64()).ceil() as u32;
+    scenario.target.connections.unwrap_or(enough.clamp(64, 1024))
+}
+
+/// The rate over time as blocks, with the faults below.
+fn curve(scenario: &Scenario, plan: &Plan, out: &mut String) {
+    let end = plan.timeline.end;
+    let column = |i: usize| Span {
+        start: Offset::from_nanos(end.nanos() / WIDTH as i64 * i as i64),
+        end: Offset::from_nanos(end.nanos() / WIDTH as i64 * (i as i64 + 1)),
+    };
+    let rate = |span: Span| {
+        let shots: f64 =
+            plan.traffic.iter().map(|t| t.profile.expected_by(span.end) - t.profile.expected_by(span.start)).sum();
+        shots / span.length().as_secs_f64().max(1e-9)
+    };
+    let rates: Vec<f64> = (0..WIDTH).map(|i| rate(column(i))).collect();
+    let peak = rates.iter().copied().fold(0.0, f64::max).max(1e-9);
+    for line in (0..HEIGHT).rev() {
+        let label = match line {
+            l if l == HEIGHT - 1 => format!("{peak:.0}/s"),
+            0 => "0".into(),
+            _ => String::new(),
+        };
+        let _ = write!(out, "{label:>9} │");
+        for rate in &rates {
+            let eighths = (rate / peak * (HEIGHT * 8) as f64).round() as usize;
+            let here = eighths.saturating_sub(line * 8).min(8);
+            out.push([' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'][here]);
+        }
+        out.push('\n');
+    }
+    let _ = writeln!(out, "{:>9} └{}", "", "─".repeat(WIDTH));
+    let _ = writeln!(out, "{:>10} {:<half$}{:>half$}", "", clock(Offset::ZERO), clock(end), half = WIDTH / 2);
+    for (fault, span) in scenario.faults.iter().zip(&plan.timeline.faults) {
+        let line: String = (0..WIDTH).map(|i| if column(i).overlap(*span).is_some() { '▒' } else { ' ' }).collect();
+        let _ = writeln!(out, "{:>10} {}  {}", "", line.trim_end(), fault.name);
+    }
+    out.push('\n');
+}
+
+fn faults(scenario: &Scenario, plan: &Plan, out: &mut String) {
+    if scenario.faults.is_empty() {
+        return;
+    }
+    out.push_str("faults\n");
+    for (fault, span) in scenario.faults.iter().zip(&plan.timeline.faults) {
+        let crate::scenario::On::Upstream(upstream) = fault.on;
+        let touches = match expected_touches(scenario, plan, fault) {
+            Some(n) => format!("about {n:.0} touches expected"),
+            None => "touches depend on the service (state `calls:` of the upstream to have them foreseen)".into(),
+        };
+        let _ = writeln!(
+            out,
+            "  {:>8}  {} for {}: {} on upstream/{}, {} of requests; {touches}",
+            clock(span.start),
+            fault.name,
+            units::duration(fault.length),
+            fault.inject.word(),
+            scenario.upstreams[upstream].name,
+            fault.share
+        );
+    }
+    out.push('\n');
+}
+
+fn promises(scenario: &Scenario, plan: &Plan, out: &mut String) {
+    out.push_str("promises\n");
+    if scenario.promises.is_empty() {
+        out.push_str("  none: the run will be INCONCLUSIVE\n");
+    }
+    for promise in &scenario.promises {
+        let text = match &promise.claim {
+            Claim::Client(_) => promise.text.clone(),
+            Claim::Server { expr, .. } => {
+                format!("{} of {}", promise.text, expr.split_whitespace().collect::<Vec<_>>().join(" "))
+            }
+        };
+        let each = promise.each.map_or_else(String::new, |each| format!(" in each {}", units::duration(each)));
+        let window = window_text(scenario, promise.window);
+        let enough = match minimum_shots(plan, promise) {
+            None => String::new(),
+            Some((expected, minimum)) if expected >= minimum as f64 => {
+                format!(": about {} of {minimum} needed", text::thousands(expected as u64))
+            }
+            Some((expected, minimum)) => {
+                format!(
+                    ": TOO FEW SHOTS, about {} of {minimum} needed: it will be INCONCLUSIVE",
+                    text::thousands(expected as u64)
+                )
+            }
+        };
+        let _ = writeln!(out, "  {:<8} {}{each}{window}{enough}", promise.severity.word(), text::shorten(&text, 120));
+    }
+    out.push('\n');
+}
+
+/// Where a promise must hold, in words; empty for the whole measured phase.
+fn window_text(scenario: &Scenario, window: crate::scenario::Window) -> String {
+    use crate::scenario::Window;
+    let name = |f: usize| scenario.faults[f].name.as_str();
+    match window {
+        Window::Measured => String::new(),
+        Window::Outside => ", outside faults".into(),
+        Window::Before(f) => format!(", before {}", name(f)),
+        Window::During(f) => format!(", during {}", name(f)),
+        Window::Recovery(f) => format!(", in recovery from {}", name(f)),
+        Window::After(f) => format!(", after {}", name(f)),
+    }
+}
+
+/// What must be pointed where.
+fn wiring(scenario: &Scenario, out: &mut String) {
+    match &scenario.target.system {
+        System::Sim { name, .. } => {
+            let _ = writeln!(out, "target sim:{name}: started, pointed at the stage and stopped by the run");
+        }
+        System::Services(services) => {
+            for service in services {
+                let _ = writeln!(out, "target {} at {}", service.name, service.address);
+            }
+            for upstream in &scenario.upstreams {
+                let _ = writeln!(
+                    out,
+                    "point the target's {} at http://{}",
+                    upstream.name,
+                    upstream.listen.as_deref().unwrap_or("?")
+                );
+            }
+            for link in &scenario.links {
+                let _ = writeln!(
+                    out,
+                    "point the target at {} instead of {}",
+                    link.listen.as_deref().unwrap_or("?"),
+                    link.to
+                );
+            }
+        }
+    }
+    for job in &scenario.jobs {
+        let _ = writeln!(out, "scrapes {} every {}", job.name, units::duration(job.every));
+    }
+}
+
+fn clock(at: Offset) -> String {
+    units::duration(at.since(Offset::ZERO))
+}

@@ -1,0 +1,18 @@
+//! `proofload schema`
+
+use crate::cli::print;
+use crate::exit::Exit;
+
+/// Prints the JSON Schema of scenario files.
+pub fn schema() -> Exit {
+    match serde_json::to_string_pretty(&crate::scenario::schema()) {
+        Ok(text) => {
+            print::line(&text);
+            Exit::Pass
+        }
+        Err(why) => {
+            print::err(&why.to_string());
+            Exit::Usage
+        }
+    }
+}
