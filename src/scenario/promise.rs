@@ -278,6 +278,9 @@ impl Severity {
     }
 }
 
+/// How the refusal of an unknown subject ends.
+pub const NO_TRAFFIC: &str = " is no traffic of this scenario";
+
 /// What is wrong with a promise, and what to write.
 pub type Refusal = (String, String);
 
@@ -309,9 +312,10 @@ pub fn parse_client(promise: &str, known: &Known<'_>) -> Result<Expectation, Ref
     let mut arguments = arguments.split(',').map(str::trim);
     let subject = arguments.next().unwrap_or_default();
     let names = known.iter().map(|(name, _)| *name);
-    let traffic = names.clone().position(|name| name == subject).ok_or_else(|| {
-        (format!("`{subject}` is no traffic of this scenario"), text::suggest(subject, names.clone()))
-    })?;
+    let traffic = names
+        .clone()
+        .position(|name| name == subject)
+        .ok_or_else(|| (format!("`{subject}`{NO_TRAFFIC}"), text::suggest(subject, names.clone())))?;
     let classes = &known[traffic].1;
     let (mut clock, mut filter, mut class) = (None, None, None);
     for argument in arguments {

@@ -39,10 +39,33 @@ impl Reader {
 
     /// Runs `read` one step further down the path.
     pub fn within<T>(&mut self, step: &str, read: impl FnOnce(&mut Self) -> T) -> T {
-        self.path.push(step.into());
+        self.enter(step);
         let result = read(self);
-        self.path.pop();
+        self.leave();
         result
+    }
+
+    /// Goes one step down the path, until [`leave`](Self::leave).
+    pub fn enter(&mut self, step: &str) {
+        self.path.push(step.into());
+    }
+
+    /// Goes one step back up the path.
+    pub fn leave(&mut self) {
+        self.path.pop();
+    }
+
+    /// Whether something at or below a path was wrong already: then what seems to be missing there may only be
+    /// unreadable, and saying so would lead astray.
+    pub fn is_broken(&self, path: &str) -> bool {
+        self.mistakes
+            .iter()
+            .any(|m| m.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+    }
+
+    /// [`is_broken`](Self::is_broken) at the current path.
+    pub fn is_broken_here(&self) -> bool {
+        self.is_broken(&self.path.join("."))
     }
 
     /// The entries of a mapping, or a mistake.
@@ -122,9 +145,10 @@ pub trait Shape: Sized {
     }
 }
 
+/// What cannot be read counts as not written once its mistake is noted, so that the rest is checked all the same.
 impl<T: Shape> Shape for Option<T> {
     fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
-        T::read(node, reader).map(Some)
+        Some(T::read(node, reader))
     }
     fn schema() -> Value {
         T::schema()
@@ -153,9 +177,8 @@ impl<T: Shape> Shape for Vec<T> {
             );
             return None;
         };
-        let read: Vec<Option<T>> =
-            items.iter().enumerate().map(|(i, item)| reader.within(&i.to_string(), |r| T::read(item, r))).collect();
-        read.into_iter().collect()
+        let read = |(i, item): (usize, &Node)| reader.within(&i.to_string(), |r| T::read(item, r));
+        Some(items.iter().enumerate().filter_map(read).collect())
     }
     fn schema() -> Value {
         json!({ "type": "array", "items": T::schema() })
@@ -169,16 +192,13 @@ pub struct Names<T>(pub Named<T>);
 impl<T: Shape> Shape for Names<T> {
     fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
         let entries = reader.map(node, "a mapping of names")?;
-        let mut all = Some(Vec::with_capacity(entries.len()));
+        let mut all = Vec::with_capacity(entries.len());
         for (key, value) in entries {
-            let read = reader.within(&key.text, |r| T::read(value, r));
-            match (read, &mut all) {
-                (Some(value), Some(named)) => named.push((At { at: key.at, value: key.text.clone() }, value)),
-                (None, _) => all = None,
-                _ => {}
+            if let Some(value) = reader.within(&key.text, |r| T::read(value, r)) {
+                all.push((At { at: key.at, value: key.text.clone() }, value));
             }
         }
-        all.map(Names)
+        Some(Names(all))
     }
     fn schema() -> Value {
         json!({ "type": "object", "additionalProperties": T::schema() })

@@ -30,13 +30,13 @@ pub fn check(raw: &raw::Root, source: String, settings: &Settings<'_>, reader: &
         let what = format!("version {} of the language is not known", raw.proofload.value);
         check.reader.wrong(raw.proofload.at, what, "write `proofload: 1`");
     }
-    let target = check.target(&raw.target);
-    let upstreams = check.upstreams(raw);
-    let links = check.links(raw);
-    let traffic = check.all_traffic(raw, target.as_ref());
-    let jobs = check.jobs(raw, target.as_ref());
-    let faults = check.faults(raw, &upstreams, &traffic);
-    let promises = check.promises(raw, &traffic, &faults);
+    let target = check.within("target", |c| c.target(&raw.target));
+    let upstreams = check.within("upstreams", |c| c.upstreams(raw));
+    let links = check.within("links", |c| c.links(raw));
+    let traffic = check.within("traffic", |c| c.all_traffic(raw, target.as_ref()));
+    let jobs = check.within("observe", |c| c.jobs(raw, target.as_ref()));
+    let faults = check.within("faults", |c| c.faults(raw, &upstreams, &traffic));
+    let promises = check.within("slo", |c| c.promises(raw, &traffic, &faults));
     let fitness = check.fitness(raw.fitness.as_ref(), &promises);
     Some(Scenario {
         name: raw.name.as_ref().map_or_else(|| settings.default_name.to_owned(), |n| n.value.clone()),
@@ -56,6 +56,14 @@ pub fn check(raw: &raw::Root, source: String, settings: &Settings<'_>, reader: &
 }
 
 impl Check<'_, '_> {
+    /// Runs `check` one step further down the path.
+    fn within<T>(&mut self, step: &str, check: impl FnOnce(&mut Self) -> T) -> T {
+        self.reader.enter(step);
+        let result = check(self);
+        self.reader.leave();
+        result
+    }
+
     /// A length of time divided by the time scale, on whole milliseconds.
     fn scaled(&self, length: Duration) -> Duration {
         let scale = u128::from(self.settings.time_scale.max(1));

@@ -26,6 +26,7 @@ impl Check<'_, '_> {
         let named = raw.upstreams.iter().flat_map(|u| &u.0);
         named
             .map(|(name, upstream)| {
+                self.reader.enter(&name.value);
                 self.name(name);
                 self.listen(name, upstream.listen.as_ref(), practice);
                 if let Some(like) = upstream.like.as_ref().filter(|l| !QUOTERS.contains(&l.value.as_str())) {
@@ -35,7 +36,10 @@ impl Check<'_, '_> {
                         text::suggest(&like.value, QUOTERS),
                     );
                 }
-                if upstream.like.is_none() && upstream.replies.as_ref().is_none_or(Vec::is_empty) {
+                if upstream.like.is_none()
+                    && upstream.replies.as_ref().is_none_or(Vec::is_empty)
+                    && !self.reader.is_broken(&format!("upstreams.{}", name.value))
+                {
                     self.reader.wrong(
                         name.at,
                         format!("`{}` has nothing to answer", name.value),
@@ -45,7 +49,7 @@ impl Check<'_, '_> {
                 if let Some(calls) = upstream.calls.filter(|c| c.value <= 0.0) {
                     self.reader.wrong(calls.at, "calls per shot are above 0", "leave it out when you do not know");
                 }
-                Upstream {
+                let upstream = Upstream {
                     name: name.value.clone(),
                     like: upstream.like.as_ref().map(|l| l.value.clone()),
                     listen: upstream.listen.as_ref().map(|l| l.value.clone()),
@@ -54,7 +58,9 @@ impl Check<'_, '_> {
                     rate_limit: upstream.rate_limit.as_ref().map(|limit| self.rate_limit(limit)),
                     replies: upstream.replies.iter().flatten().map(|r| self.stub_reply(r)).collect(),
                     calls: upstream.calls.map(|c| c.value),
-                }
+                };
+                self.reader.leave();
+                upstream
             })
             .collect()
     }
@@ -161,10 +167,11 @@ impl Check<'_, '_> {
         let named = raw.faults.iter().flat_map(|f| &f.0);
         let mut faults: Vec<Fault> = Vec::new();
         for (name, fault) in named {
+            self.reader.enter(&name.value);
             self.name(name);
             let on = self.on(&fault.on, upstreams);
             let (at, length) = (self.on_axis(&fault.at), self.lasting(&fault.r#for));
-            if !traffic.is_empty() && at + length > end {
+            if !self.reader.is_broken("traffic") && at + length > end {
                 let what = format!(
                     "`{}` lasts until {}, the load ends at {}",
                     name.value,
@@ -211,6 +218,7 @@ impl Check<'_, '_> {
                     "spread them out, or raise the limit",
                 );
             }
+            self.reader.leave();
             let Some(on) = on else { continue };
             faults.push(Fault {
                 name: name.value.clone(),
@@ -235,6 +243,7 @@ impl Check<'_, '_> {
         let names: Vec<&str> = upstreams.iter().map(|u| u.name.as_str()).collect();
         match (kind, names.iter().position(|n| *n == name)) {
             ("upstream", Some(i)) => Some(On::Upstream(i)),
+            ("upstream", None) if self.reader.is_broken(&format!("upstreams.{name}")) => None,
             ("upstream", None) => {
                 self.reader.wrong(
                     on.at,

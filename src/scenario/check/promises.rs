@@ -21,7 +21,10 @@ const GRID: Duration = Duration::from_millis(100);
 impl Check<'_, '_> {
     pub(super) fn promises(&mut self, raw: &raw::Root, traffic: &[Traffic], faults: &[Fault]) -> Vec<Promise> {
         let written = raw.slo.iter().flatten();
-        let read: Vec<Option<Promise>> = written.clone().map(|p| self.promise(p, traffic, faults)).collect();
+        let mut read: Vec<Option<Promise>> = Vec::new();
+        for (i, promise) in written.enumerate() {
+            read.push(self.within(&i.to_string(), |c| c.promise(promise, traffic, faults)));
+        }
         // A reply class says nothing of shots without a reply; something else must.
         for promise in read.iter().flatten() {
             self.covered(promise, &read, traffic);
@@ -48,6 +51,15 @@ impl Check<'_, '_> {
                     .collect();
                 match promise::parse_client(&raw.expect.value, &known) {
                     Ok(expectation) => Some(Claim::Client(expectation)),
+                    // What could not be read has had its mistakes told already.
+                    Err(_) if self.reader.is_broken_here() => None,
+                    Err((what, _))
+                        if what.strip_suffix(promise::NO_TRAFFIC).is_some_and(|subject| {
+                            self.reader.is_broken(&format!("traffic.{}", subject.trim_matches('`')))
+                        }) =>
+                    {
+                        None
+                    }
                     Err((what, remedy)) => {
                         self.reader.wrong(raw.expect.at, what, remedy);
                         None
@@ -137,6 +149,7 @@ impl Check<'_, '_> {
                 let names = faults.iter().map(|f| f.name.as_str());
                 match names.clone().position(|n| n == name.value) {
                     Some(fault) => Some(window(fault)),
+                    None if self.reader.is_broken(&format!("faults.{}", name.value)) => None,
                     None => {
                         self.reader.wrong(
                             name.at,
@@ -201,7 +214,7 @@ impl Check<'_, '_> {
             }
             Claim::Server { .. } => false,
         };
-        if !all.iter().flatten().any(covers) {
+        if !all.iter().flatten().any(covers) && !self.reader.is_broken("slo") {
             let traffic = &traffic[*subject];
             let what = format!(
                 "`{}` says nothing of shots without a reply, which have no class",
@@ -218,7 +231,7 @@ impl Check<'_, '_> {
         };
         let steady =
             |other: &Promise| other.steady && matches!(&other.claim, Claim::Client(e) if e.traffic == *subject);
-        if !all.iter().flatten().any(steady) {
+        if !all.iter().flatten().any(steady) && !self.reader.is_broken("slo") {
             let what = format!("nothing says when `{}` has recovered", traffic[*subject].name);
             self.reader.wrong(
                 promise.place,

@@ -21,19 +21,19 @@ const MAX_CSV: usize = 16 << 20;
 impl Check<'_, '_> {
     pub(super) fn all_traffic(&mut self, raw: &raw::Root, target: Option<&Target>) -> Vec<Traffic> {
         let named = &raw.traffic.value.0;
-        if named.is_empty() || named.len() > 64 {
+        if (named.is_empty() && !self.reader.is_broken("traffic")) || named.len() > 64 {
             self.reader.wrong(
                 raw.traffic.at,
                 "a scenario has 1 to 64 kinds of traffic",
                 "name at least one under `traffic`",
             );
         }
-        named.iter().filter_map(|(name, traffic)| self.traffic(name, traffic, target)).collect()
+        named.iter().filter_map(|(name, raw)| self.within(&name.value, |c| c.traffic(name, raw, target))).collect()
     }
 
     fn traffic(&mut self, name: &At<String>, raw: &raw::Traffic, target: Option<&Target>) -> Option<Traffic> {
         self.name(name);
-        let load = self.load(&raw.load);
+        let load = self.within("load", |c| c.load(name, &raw.load));
         let classes =
             raw.classes.iter().flat_map(|c| &c.0).filter_map(|(name, class)| self.class(name, class)).collect();
         let kind = match (&raw.quote, &raw.flow) {
@@ -66,7 +66,7 @@ impl Check<'_, '_> {
         })
     }
 
-    fn load(&mut self, raw: &At<Vec<raw::Segment>>) -> Vec<Segment> {
+    fn load(&mut self, name: &At<String>, raw: &At<Vec<raw::Segment>>) -> Vec<Segment> {
         let mut load: Vec<Segment> = Vec::new();
         let mut rate = Rate::default();
         for (i, segment) in raw.value.iter().enumerate() {
@@ -77,7 +77,10 @@ impl Check<'_, '_> {
                     rate = hold.at.map_or(rate, |at| at.value);
                     let word = if measured { "hold" } else { "warm_up" };
                     push(word, rate, rate, self.lasting(&hold.r#for));
-                    if rate == Rate::default() && hold.at.is_none() {
+                    if rate == Rate::default()
+                        && hold.at.is_none()
+                        && !self.reader.is_broken(&format!("traffic.{}.load", name.value))
+                    {
                         self.reader.wrong(
                             hold.place,
                             format!("`{word}` holds 0/s: nothing came before it"),
@@ -107,7 +110,8 @@ impl Check<'_, '_> {
         }
         let total: Duration = load.iter().map(|s| s.length).sum();
         let shots = |s: &Segment| s.from.0 + s.to.0 > 0;
-        if !load.iter().any(|s| s.measured && shots(s)) {
+        let broken = self.reader.is_broken(&format!("traffic.{}.load", name.value));
+        if !broken && !load.iter().any(|s| s.measured && shots(s)) {
             self.reader.wrong(
                 raw.at,
                 "nothing that is measured is sent",
