@@ -156,6 +156,13 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_seed_is_a_market() {
+        let of = |seed| Pair::new(Seed(seed), SOL, USDC);
+        assert_eq!(best(&of(1), 5_000_000, 77).await, best(&of(1), 5_000_000, 77).await);
+        assert_ne!(best(&of(1), 5_000_000, 77).await.ratio, best(&of(2), 5_000_000, 77).await.ratio);
+    }
+
+    #[tokio::test]
     async fn pools_fail_as_often_as_told() {
         let work = Work::new(Seed(1), 0.0).expect("no timer needed");
         let pair = Pair::new(Seed(1), SOL, USDC);

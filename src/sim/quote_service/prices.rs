@@ -72,7 +72,7 @@ pub fn walk(seed: Seed, pair: u64, slot: u64) -> f64 {
 
 /// `amount` at `ratio`, in whole base units; at least one, for a quote of nothing is no quote.
 pub fn scaled(amount: u64, ratio: f64) -> u64 {
-    ((amount as f64 * ratio) as u64).max(1) // the cast saturates
+    libm::round(amount as f64 * ratio).max(1.0) as u64 // the cast saturates
 }
 
 #[cfg(test)]
