@@ -1,1 +1,134 @@
 //! Practice targets: one file or folder per trading system. They share nothing with what measures them.
+
+pub mod metrics;
+pub mod quote_service;
+mod sleep;
+
+use std::future::Future;
+use std::io;
+
+use tokio::task::JoinSet;
+
+use crate::base::text::suggest;
+
+/// The trading systems that have a practice target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum System {
+    /// A Solana quote service: prices from a cache, from pools and from external quoters.
+    QuoteService,
+}
+
+impl System {
+    /// All of them.
+    pub const ALL: &'static [System] = &[System::QuoteService];
+
+    /// What it is called after `sim:` and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            System::QuoteService => "quote-service",
+        }
+    }
+
+    /// The system of this name; the error says which there are.
+    pub fn named(name: &str) -> Result<System, String> {
+        System::ALL.iter().copied().find(|system| system.name() == name).ok_or_else(|| {
+            format!("`{name}` is no practice target: {}", suggest(name, System::ALL.iter().map(|s| s.name())))
+        })
+    }
+}
+
+/// A setting of a practice target, for help texts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Knob {
+    /// What stands before the `=`.
+    pub name: &'static str,
+    /// What it is when nobody sets it, as one would write it.
+    pub default: String,
+    /// One line.
+    pub help: &'static str,
+}
+
+/// A practice target at work. It stops when dropped; [`Running::stop`] also waits for it and closes its files.
+pub struct Running {
+    services: Vec<(String, String)>,
+    tasks: JoinSet<()>,
+    closing: Option<Box<dyn FnOnce() -> io::Result<()> + Send>>,
+}
+
+impl Running {
+    fn new(services: Vec<(String, String)>, tasks: JoinSet<()>) -> Running {
+        Running { services, tasks, closing: None }
+    }
+
+    /// Its services by name, each with its address, such as `http://127.0.0.1:8080`.
+    pub fn services(&self) -> &[(String, String)] {
+        &self.services
+    }
+
+    /// The one line of JSON by which a run learns where the services are: `{"services": {name: url}}`.
+    pub fn ready_line(&self) -> String {
+        let services: serde_json::Map<_, _> =
+            self.services.iter().map(|(name, url)| (name.clone(), url.clone().into())).collect();
+        serde_json::json!({ "services": services }).to_string()
+    }
+
+    /// Ends it, requests in flight included. The error is that of a file which could not be written to its end.
+    pub async fn stop(mut self) -> io::Result<()> {
+        self.tasks.shutdown().await;
+        self.closing.take().map_or(Ok(()), |close| close())
+    }
+
+    /// Lets it work until `shutdown` is done, then stops it.
+    pub async fn until(self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+        shutdown.await;
+        self.stop().await
+    }
+}
+
+/// Done when `input` ends: the lease of a target on the process that started it and holds the other end. Reading
+/// blocks, so it has a thread of its own; that thread stays behind when nobody waits any more.
+pub async fn end_of_input(mut input: impl io::Read + Send + 'static) {
+    let (sender, ended) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let mut sink = [0; 256];
+        loop {
+            match input.read(&mut sink) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => break, // nobody can hold a lease that cannot be read
+            }
+        }
+        let _ = sender.send(());
+    });
+    let _ = ended.await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn systems_are_found_by_name() {
+        assert_eq!(System::named("quote-service"), Ok(System::QuoteService));
+        let error = System::named("quote-servce").expect_err("a slip");
+        assert!(error.contains("did you mean `quote-service`?"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_lease_ends_with_its_input() {
+        end_of_input(io::Cursor::new(b"whatever was written".to_vec())).await;
+        let (reader, writer) = io::pipe().expect("a pipe");
+        let ended = tokio::spawn(end_of_input(reader));
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        assert!(!ended.is_finished());
+        drop(writer);
+        ended.await.expect("ends");
+    }
+
+    #[test]
+    fn the_ready_line_names_the_services() {
+        let running = Running::new(vec![("api".into(), "http://127.0.0.1:1".into())], JoinSet::new());
+        assert_eq!(running.ready_line(), r#"{"services":{"api":"http://127.0.0.1:1"}}"#);
+    }
+}

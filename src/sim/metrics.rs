@@ -1,0 +1,356 @@
+//! The instruments of the practice targets and their page in Prometheus's text format: counters, gauges and
+//! histograms in families by label values. Handles are cheap to clone and to keep, and touching one is an atomic
+//! operation, so that a target which holds its handles pays next to nothing for being watched.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// What a page of this format calls itself in `Content-Type`.
+pub const MEDIA: &str = "text/plain; version=0.0.4";
+
+/// A number that only goes up.
+#[derive(Debug, Clone, Default)]
+pub struct Counter(Arc<AtomicU64>);
+
+impl Counter {
+    /// One more.
+    pub fn inc(&self) {
+        self.add(1);
+    }
+
+    /// `n` more.
+    pub fn add(&self, n: u64) {
+        self.0.fetch_add(n, Relaxed);
+    }
+
+    /// The count so far.
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// A number that goes up and down.
+#[derive(Debug, Clone, Default)]
+pub struct Gauge(Arc<AtomicU64>); // the bits of an f64
+
+impl Gauge {
+    /// Replaces the value.
+    pub fn set(&self, value: f64) {
+        self.0.store(value.to_bits(), Relaxed);
+    }
+
+    /// The value.
+    pub fn get(&self) -> f64 {
+        f64::from_bits(self.0.load(Relaxed))
+    }
+}
+
+/// How values are distributed over fixed buckets.
+#[derive(Debug, Clone)]
+pub struct Histogram(Arc<Cells>);
+
+#[derive(Debug)]
+struct Cells {
+    bounds: &'static [f64],    // upper bounds, inclusive, increasing, all finite
+    buckets: Box<[AtomicU64]>, // one per bound and one for what is above the last; not cumulative
+    sum: AtomicU64,            // the bits of an f64
+}
+
+impl Histogram {
+    fn new(bounds: &'static [f64]) -> Histogram {
+        let buckets = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
+        Histogram(Arc::new(Cells { bounds, buckets, sum: AtomicU64::new(0f64.to_bits()) }))
+    }
+
+    /// Counts one value. NaN belongs to no bucket and is left out.
+    pub fn observe(&self, value: f64) {
+        if value.is_nan() {
+            return;
+        }
+        let bucket = self.0.bounds.partition_point(|bound| *bound < value);
+        self.0.buckets[bucket].fetch_add(1, Relaxed);
+        let add = |bits| Some((f64::from_bits(bits) + value).to_bits());
+        let _ = self.0.sum.fetch_update(Relaxed, Relaxed, add); // the closure never declines
+    }
+
+    /// Counts a length of time, in seconds.
+    pub fn observe_duration(&self, length: std::time::Duration) {
+        self.observe(length.as_secs_f64());
+    }
+
+    /// How many values were counted.
+    pub fn count(&self) -> u64 {
+        self.0.buckets.iter().map(|b| b.load(Relaxed)).sum()
+    }
+
+    /// The sum of all values.
+    pub fn sum(&self) -> f64 {
+        f64::from_bits(self.0.sum.load(Relaxed))
+    }
+}
+
+/// One of the three instruments.
+pub trait Instrument: Clone + Send + Sync + 'static {
+    /// What the TYPE line says.
+    const TYPE: &'static str;
+    /// A new one, at zero. `bounds` are a histogram's.
+    fn new(bounds: &'static [f64]) -> Self;
+    /// Writes its lines; `labels` is the inside of the braces.
+    fn write(&self, out: &mut String, name: &str, labels: &str);
+}
+
+impl Instrument for Counter {
+    const TYPE: &'static str = "counter";
+    fn new(_: &'static [f64]) -> Counter {
+        Counter::default()
+    }
+    fn write(&self, out: &mut String, name: &str, labels: &str) {
+        line(out, name, "", labels, self.get() as f64);
+    }
+}
+
+impl Instrument for Gauge {
+    const TYPE: &'static str = "gauge";
+    fn new(_: &'static [f64]) -> Gauge {
+        Gauge::default()
+    }
+    fn write(&self, out: &mut String, name: &str, labels: &str) {
+        line(out, name, "", labels, self.get());
+    }
+}
+
+impl Instrument for Histogram {
+    const TYPE: &'static str = "histogram";
+    fn new(bounds: &'static [f64]) -> Histogram {
+        Histogram::new(bounds)
+    }
+    /// `_count` is the sum of the buckets just read, so that it equals `+Inf` even while values come in.
+    fn write(&self, out: &mut String, name: &str, labels: &str) {
+        let comma = if labels.is_empty() { "" } else { "," };
+        let mut below = 0;
+        for (bucket, bound) in self.0.buckets.iter().zip(self.0.bounds.iter().chain([&f64::INFINITY])) {
+            below += bucket.load(Relaxed);
+            let _ = write!(out, "{name}_bucket{{{labels}{comma}le=\"");
+            number(out, *bound);
+            let _ = writeln!(out, "\"}} {below}");
+        }
+        line(out, name, "_sum", labels, self.sum());
+        line(out, name, "_count", labels, below as f64);
+    }
+}
+
+/// All instruments of one name, by the values of `N` labels.
+#[derive(Debug, Clone)]
+pub struct Family<M, const N: usize>(Arc<Inner<M, N>>);
+
+#[derive(Debug)]
+struct Inner<M, const N: usize> {
+    name: &'static str,
+    help: &'static str,
+    labels: [&'static str; N],
+    bounds: &'static [f64],
+    members: RwLock<BTreeMap<String, M>>, // by the inside of the braces, as written
+}
+
+impl<M: Instrument, const N: usize> Family<M, N> {
+    /// The member with these label values, made at zero when it is new.
+    pub fn with(&self, values: [&str; N]) -> M {
+        let mut key = String::with_capacity(128);
+        for (name, value) in self.0.labels.iter().zip(values) {
+            let _ = write!(key, "{}{name}=\"", if key.is_empty() { "" } else { "," });
+            escape(&mut key, value);
+            key.push('"');
+        }
+        if let Some(member) = self.0.members.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return member.clone();
+        }
+        let mut members = self.0.members.write().unwrap_or_else(PoisonError::into_inner);
+        members.entry(key).or_insert_with(|| M::new(self.0.bounds)).clone()
+    }
+}
+
+trait Page: Send + Sync {
+    fn write(&self, out: &mut String);
+}
+
+impl<M: Instrument, const N: usize> Page for Family<M, N> {
+    fn write(&self, out: &mut String) {
+        let Inner { name, help, .. } = *self.0;
+        let _ = writeln!(out, "# HELP {name} {}", help.replace('\\', "\\\\").replace('\n', "\\n"));
+        let _ = writeln!(out, "# TYPE {name} {}", M::TYPE);
+        for (labels, member) in self.0.members.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            member.write(out, name, labels);
+        }
+    }
+}
+
+/// All families of a target, in the order in which they were declared.
+#[derive(Default)]
+pub struct Registry(Vec<Box<dyn Page>>);
+
+impl Registry {
+    /// Declares a family of counters.
+    pub fn counters<const N: usize>(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        labels: [&'static str; N],
+    ) -> Family<Counter, N> {
+        self.family(name, help, labels, &[])
+    }
+
+    /// Declares one counter without labels; it is on the page from the start.
+    pub fn counter(&mut self, name: &'static str, help: &'static str) -> Counter {
+        self.counters(name, help, []).with([])
+    }
+
+    /// Declares one gauge without labels; it is on the page from the start.
+    pub fn gauge(&mut self, name: &'static str, help: &'static str) -> Gauge {
+        self.family(name, help, [], &[]).with([])
+    }
+
+    /// Declares a family of histograms. `bounds` are the buckets' upper bounds, increasing; `+Inf` is added.
+    pub fn histograms<const N: usize>(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        labels: [&'static str; N],
+        bounds: &'static [f64],
+    ) -> Family<Histogram, N> {
+        self.family(name, help, labels, bounds)
+    }
+
+    /// Declares one histogram without labels; it is on the page from the start.
+    pub fn histogram(&mut self, name: &'static str, help: &'static str, bounds: &'static [f64]) -> Histogram {
+        self.histograms(name, help, [], bounds).with([])
+    }
+
+    fn family<M: Instrument, const N: usize>(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        labels: [&'static str; N],
+        bounds: &'static [f64],
+    ) -> Family<M, N> {
+        debug_assert!(bounds.is_sorted() && bounds.iter().all(|b| b.is_finite()), "{name}: bounds must increase");
+        let family = Family(Arc::new(Inner { name, help, labels, bounds, members: RwLock::default() }));
+        self.0.push(Box::new(family.clone()));
+        family
+    }
+
+    /// The page, as text format 0.0.4.
+    pub fn page(&self) -> String {
+        let mut out = String::with_capacity(64 * 1024);
+        for family in &self.0 {
+            family.write(&mut out);
+        }
+        out
+    }
+}
+
+fn line(out: &mut String, name: &str, suffix: &str, labels: &str, value: f64) {
+    let (open, close) = if labels.is_empty() { ("", "") } else { ("{", "}") };
+    let _ = write!(out, "{name}{suffix}{open}{labels}{close} ");
+    number(out, value);
+    out.push('\n');
+}
+
+fn number(out: &mut String, value: f64) {
+    let _ = match value {
+        v if v.is_nan() => write!(out, "NaN"),
+        v if v.is_infinite() => write!(out, "{}Inf", if v > 0.0 { '+' } else { '-' }),
+        v => write!(out, "{v}"),
+    };
+}
+
+fn escape(out: &mut String, value: &str) {
+    for c in value.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '"' => out.push_str("\\\""),
+            '\n' => out.push_str("\\n"),
+            c => out.push(c),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_reads_as_the_format_says() {
+        let mut registry = Registry::default();
+        let requests = registry.counters("requests_total", "All of them,\nby path", ["path"]);
+        requests.with(["/a\"b\\c\nd"]).add(3);
+        requests.with(["/a\"b\\c\nd"]).inc();
+        registry.gauge("depth", "How deep").set(-1.5);
+        let took = registry.histograms("took_seconds", "How long", ["kind"], &[0.1, 0.5]).with(["x"]);
+        for value in [0.05, 0.1, 0.3, 7.0, f64::NAN] {
+            took.observe(value);
+        }
+        let want = "\
+            # HELP requests_total All of them,\\nby path\n\
+            # TYPE requests_total counter\n\
+            requests_total{path=\"/a\\\"b\\\\c\\nd\"} 4\n\
+            # HELP depth How deep\n\
+            # TYPE depth gauge\n\
+            depth -1.5\n\
+            # HELP took_seconds How long\n\
+            # TYPE took_seconds histogram\n\
+            took_seconds_bucket{kind=\"x\",le=\"0.1\"} 2\n\
+            took_seconds_bucket{kind=\"x\",le=\"0.5\"} 3\n\
+            took_seconds_bucket{kind=\"x\",le=\"+Inf\"} 4\n\
+            took_seconds_sum{kind=\"x\"} 7.45\n\
+            took_seconds_count{kind=\"x\"} 4\n";
+        assert_eq!(registry.page(), want);
+        assert_eq!((took.count(), took.sum()), (4, 7.45));
+    }
+
+    #[test]
+    fn a_family_without_labels_has_no_braces_but_for_buckets() {
+        let mut registry = Registry::default();
+        registry.counter("served_total", "Served");
+        registry.histogram("age_seconds", "Age", &[1.0]).observe(0.5);
+        let page = registry.page();
+        assert!(page.contains("\nserved_total 0\n"), "{page}");
+        assert!(
+            page.contains("\nage_seconds_bucket{le=\"1\"} 1\n") && page.contains("\nage_seconds_sum 0.5\n"),
+            "{page}"
+        );
+    }
+
+    #[test]
+    fn another_reader_finds_the_same_values() {
+        let mut registry = Registry::default();
+        let family = registry.counters("n_total", "N", ["a", "b"]);
+        family.with(["1", "x"]).add(5);
+        family.with(["2", "y"]).add(7);
+        let page = registry.page();
+        let scrape = prometheus_parse::Scrape::parse(page.lines().map(|l| Ok(l.to_owned()))).expect("a readable page");
+        let mut found: Vec<(String, f64)> = scrape
+            .samples
+            .iter()
+            .map(|s| {
+                let prometheus_parse::Value::Counter(value) = s.value else { panic!("not a counter: {s:?}") };
+                (format!("{}{}", s.labels.get("a").unwrap_or(""), s.labels.get("b").unwrap_or("")), value)
+            })
+            .collect();
+        found.sort_by(|x, y| x.0.cmp(&y.0));
+        assert_eq!(found, [("1x".to_owned(), 5.0), ("2y".to_owned(), 7.0)]);
+    }
+
+    #[test]
+    fn many_hands_lose_nothing() {
+        let mut registry = Registry::default();
+        let sum = registry.histogram("s", "S", &[1.0]);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..1000).for_each(|_| sum.observe(2.0)));
+            }
+        });
+        assert_eq!((sum.count(), sum.sum()), (4000, 8000.0));
+    }
+}

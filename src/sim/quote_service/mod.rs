@@ -1,0 +1,29 @@
+//! `sim:quote-service`: quotes for swaps on Solana, from a cache of prices, from a calculation over the pools of three
+//! protocols, and from external quoters. Nothing about its answers is diced: hits come from the cache, misses really
+//! do the work or really ask, and latency is the sum of its parts.
+//!
+//! `GET /quote` and `GET /quote/hybrid` with `input`, `output`, `amount`; `/health`, `/ready`, `/metrics`.
+
+mod cache;
+mod client;
+mod dialect;
+mod instruments;
+mod limiter;
+mod options;
+mod pages;
+mod pairs;
+mod pools;
+mod prices;
+mod quoters;
+mod service;
+mod truth;
+mod work;
+
+#[cfg(test)]
+mod tests;
+
+pub use instruments::QuoteError;
+pub use options::{External, Options};
+pub use quoters::{Call, Outcome};
+pub use service::start;
+pub use truth::{Ledger, Record, Source, Truth};
