@@ -24,6 +24,7 @@ pub mod exit;
 pub mod observe;
 pub mod plan;
 pub mod promql;
+pub mod run;
 pub mod scenario;
 pub mod sim;
 pub mod traffic;

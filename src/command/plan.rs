@@ -67,7 +67,7 @@ fn traffic(scenario: &Scenario, plan: &Plan, out: &mut String) {
             );
         }
         let peak = planned.profile.peak();
-        let connections = connections(scenario, plan);
+        let connections = plan.connections(scenario);
         let _ = writeln!(
             out,
             "  {connections} connections bind when replies take longer than {} at the peak",
@@ -76,13 +76,6 @@ fn traffic(scenario: &Scenario, plan: &Plan, out: &mut String) {
     }
     out.push('\n');
     curve(scenario, plan, out);
-}
-
-/// How many connections a sender may open: as the scenario says, or the peak rate times the timeout within 64 and 1024.
-pub fn connections(scenario: &Scenario, plan: &Plan) -> u32 {
-    let peak: f64 = plan.traffic.iter().map(|t| t.profile.peak()).sum();
-    let enough = (peak * scenario.target.timeout.as_secs_f64()).ceil() as u32;
-    scenario.target.connections.unwrap_or(enough.clamp(64, 1024))
 }
 
 /// The rate over time as blocks, with the faults below.

@@ -55,6 +55,14 @@ impl Plan {
         }
     }
 
+    /// How many connections a sender may open to a service: as the scenario says, or the peak rate times the timeout,
+    /// within 64 and 1024.
+    pub fn connections(&self, scenario: &Scenario) -> u32 {
+        let peak: f64 = self.traffic.iter().map(|t| t.profile.peak()).sum();
+        let enough = (peak * scenario.target.timeout.as_secs_f64()).ceil() as u32;
+        scenario.target.connections.unwrap_or(enough.clamp(64, 1024))
+    }
+
     /// A digest of every shot and window: two plans with the same digest are the same plan.
     pub fn digest(&self) -> String {
         let mut bytes = Vec::new();

@@ -63,6 +63,19 @@ pub struct Scenario {
     pub source: String,
 }
 
+impl Scenario {
+    /// Every header that is set anywhere.
+    pub fn headers(&self) -> impl Iterator<Item = &(String, HeaderValue)> {
+        let target = &self.target;
+        let steps = target.before.iter().chain(&target.after);
+        let own = self.traffic.iter().flat_map(|t| match &t.kind {
+            Kind::Quote(quote) => quote.headers.iter().collect::<Vec<_>>(),
+            Kind::Flow(flow) => flow.steps.iter().flat_map(|s| &s.headers).collect(),
+        });
+        target.headers.iter().chain(steps.flat_map(|s| &s.headers)).chain(own)
+    }
+}
+
 /// A page of metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {

@@ -1,0 +1,373 @@
+//! The composition root of a run: starts what the scenario needs, lets traffic, faults and scrapes go their ways, and
+//! leaves evidence. It judges nothing.
+
+mod board;
+mod record;
+mod resources;
+mod target;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+
+pub use board::Board;
+
+use crate::base::net::Address;
+use crate::base::seed;
+use crate::base::time::{self, Clock, Offset};
+use crate::base::trace::Tracer;
+use crate::evidence::counters::Counters;
+use crate::evidence::event::Event;
+use crate::evidence::folder::Folder;
+use crate::evidence::manifest::{End, FORMAT, Host, How, Manifest};
+use crate::evidence::recorder::{self, Recorder};
+use crate::observe::{Observer, Watched};
+use crate::plan::Plan;
+use crate::scenario::{HeaderValue, Page, Scenario};
+use crate::traffic::{self, Aside};
+
+/// Between the last preparation and the plan's zero.
+const LEAD: Duration = Duration::from_millis(300);
+
+/// What to run, and how.
+pub struct Launch {
+    /// What.
+    pub scenario: Scenario,
+    /// Its plan.
+    pub plan: Plan,
+    /// The file, as it was named.
+    pub file: PathBuf,
+    /// Where reports go.
+    pub out: PathBuf,
+    /// This program, for its children.
+    pub program: PathBuf,
+    /// A stage that was started by hand.
+    pub stage: Option<String>,
+    /// Where progress is shown.
+    pub board: watch::Sender<Board>,
+}
+
+/// Why there was no run. Nothing measured was sent.
+#[derive(Debug, thiserror::Error)]
+#[error("could not start: {0}")]
+pub struct NotStarted(pub String);
+
+/// Runs the scenario; the folder with what it left. Everything that was started has ended.
+pub async fn run(launch: Launch) -> Result<Folder, NotStarted> {
+    let folder = make_folder(&launch)?;
+    let mut signals = Signals::listen().map_err(|e| NotStarted(e.to_string()))?;
+    let mut prepared = Prepared::new(&launch, &folder).await?;
+    let outcome = tokio::select! {
+        made = prepared.make_ready() => made,
+        how = signals.next() => Err(format!("{how:?} before the load began")),
+    };
+    if let Err(why) = outcome {
+        prepared.manifest.end = Some(End { how: How::NotStarted(why.clone()), at: Offset::ZERO });
+        let _ = folder.write_manifest(&prepared.manifest);
+        prepared.stop().await;
+        return Err(NotStarted(why));
+    }
+    let how = prepared.load(&mut signals).await;
+    let stopped = prepared.stop().await;
+    let how = how.map_err(NotStarted)?;
+    let at = prepared.clock.now();
+    prepared.manifest.end = Some(End { how, at });
+    folder.write_manifest(&prepared.manifest).map_err(|e| NotStarted(format!("{}: {e}", folder.path().display())))?;
+    let () = stopped;
+    Ok(folder)
+}
+
+fn make_folder(launch: &Launch) -> Result<Folder, NotStarted> {
+    let absolute = launch.file.canonicalize().unwrap_or_else(|_| launch.file.clone());
+    let part = |part: Option<&std::ffi::OsStr>| part.map(|p| p.to_string_lossy().into_owned()).unwrap_or_default();
+    let parent = launch.out.join(part(absolute.parent().and_then(Path::file_name))).join(part(absolute.file_stem()));
+    Folder::create(&parent, time::wall()).map_err(|e| {
+        NotStarted(format!(
+            "{}: {e}; reports need a folder that can be written: name another with --out",
+            parent.display()
+        ))
+    })
+}
+
+/// A run with everything in place but the load.
+struct Prepared<'l> {
+    launch: &'l Launch,
+    folder: Folder,
+    manifest: Manifest,
+    clock: Clock,
+    tracer: Tracer,
+    services: Vec<(String, Address)>,
+    secrets: Vec<(String, String)>,
+    target: Option<target::Sim>,
+}
+
+impl<'l> Prepared<'l> {
+    async fn new(launch: &'l Launch, folder: &Folder) -> Result<Prepared<'l>, NotStarted> {
+        let scenario = &launch.scenario;
+        let unwritable = |e: std::io::Error| NotStarted(format!("{}: {e}", folder.path().display()));
+        folder.replace("scenario.yaml", scenario.source.as_bytes()).map_err(unwritable)?;
+        let inputs = scenario.inputs.iter().map(|i| (i.name.as_str(), i.bytes.as_slice()));
+        let inputs = folder.keep_inputs(inputs).map_err(unwritable)?;
+        let clock = Clock::starting_in(LEAD);
+        let connections = resources::connections(scenario, &launch.plan).map_err(NotStarted)?;
+        let manifest = Manifest {
+            format: FORMAT,
+            proofload: env!("CARGO_PKG_VERSION").into(),
+            run: folder.name(),
+            scenario: scenario.name.clone(),
+            file: launch.file.display().to_string(),
+            scenario_digest: seed::digest(scenario.source.as_bytes()),
+            plan_digest: launch.plan.digest(),
+            seed: scenario.seed.0,
+            time_scale: scenario.time_scale,
+            inputs,
+            wall_zero: clock.wall_nanos(Offset::ZERO),
+            monotonic_zero: clock.zero(),
+            host: host(),
+            services: Vec::new(),
+            connections,
+            timeout: scenario.target.timeout.as_nanos() as u64,
+            lag_limit: scenario.fitness.lag.as_nanos() as u64,
+            end: None,
+        };
+        folder.write_manifest(&manifest).map_err(unwritable)?;
+        Ok(Prepared {
+            tracer: Tracer::new(scenario.seed, &manifest.run),
+            launch,
+            folder: folder.clone(),
+            manifest,
+            clock,
+            services: Vec::new(),
+            secrets: secrets(scenario)?,
+            target: None,
+        })
+    }
+
+    /// Starts the stage and the practice target, waits until the target is ready, sends what comes before the load.
+    async fn make_ready(&mut self) -> Result<(), String> {
+        let scenario = &self.launch.scenario;
+        let upstreams: Vec<(String, String)> = Vec::new();
+        self.services = match &scenario.target.system {
+            crate::scenario::System::Services(services) => {
+                services.iter().map(|s| (s.name.clone(), s.address.clone())).collect()
+            }
+            crate::scenario::System::Sim { name, with } => {
+                let sim = target::Sim::start(&self.launch.program, name, with, &upstreams).await?;
+                let services = sim.services().to_vec();
+                self.target = Some(sim);
+                services
+            }
+        };
+        self.manifest.services = self.services.iter().map(|(n, a)| (n.clone(), a.to_string())).collect();
+        let secret = |name: &str| self.secrets.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
+        let target = &scenario.target;
+        let aside = Aside::new(&self.services, &target.headers, &secret, target.timeout)?;
+        match &target.ready {
+            Some(ready) => aside.ready(ready, self.clock).await?,
+            None => reachable(&self.services).await?,
+        }
+        for step in &target.before {
+            let answered = aside.step(step).await;
+            if let Some(wrong) = answered.wrong {
+                return Err(format!("before the load, {} {}: {wrong}", step.method.word(), step.path));
+            }
+        }
+        Ok(())
+    }
+
+    /// The load, from the quiet scrape before it to the one after it. How it ended.
+    async fn load(&mut self, signals: &mut Signals) -> Result<How, String> {
+        let scenario = Arc::new(self.launch.scenario.clone());
+        let plan = Arc::new(self.launch.plan.clone());
+        let counters = Arc::new(Counters::new(scenario.traffic.len()));
+        let (events, events_in) = mpsc::unbounded_channel();
+        let (reports, reports_in) = mpsc::unbounded_channel();
+        let (stop, stopping) = watch::channel(false);
+        let (quit_watching, watching) = watch::channel(false);
+
+        // The zero is moved to where it really begins: preparations took as long as they took.
+        let lead = LEAD + scenario.jobs.iter().map(|j| j.timeout).max().unwrap_or_default().min(Duration::from_secs(2));
+        self.clock = Clock::starting_in(lead);
+        self.manifest.wall_zero = self.clock.wall_nanos(Offset::ZERO);
+        self.manifest.monotonic_zero = self.clock.zero();
+        self.folder.write_manifest(&self.manifest).map_err(|e| e.to_string())?;
+
+        let watched = watched(&scenario, &self.services);
+        let samples = self.folder.file("samples.chunks");
+        let observer = Observer::create(&samples, watched, self.clock, counters.clone(), events.clone());
+        let observer = Arc::new(observer.map_err(|e| format!("{}: {e}", samples.display()))?);
+        let recorder = Recorder::create(&self.folder, self.recorder_plan(&plan)).map_err(|e| e.to_string())?;
+        let recording = tokio::spawn(record::record(record::Recording {
+            recorder,
+            observer: observer.clone(),
+            reports: reports_in,
+            events: events_in,
+            clock: self.clock,
+            end: plan.timeline.end,
+            board: self.launch.board.clone(),
+            stop: stop.clone(),
+        }));
+        observer.quiet().await;
+
+        let sender = traffic::spawn(traffic::Setup {
+            scenario: scenario.clone(),
+            plan: plan.clone(),
+            services: self.services.clone(),
+            secrets: self.secrets.clone(),
+            tracer: self.tracer,
+            clock: self.clock,
+            connections: self.manifest.connections as usize,
+            counters,
+            reports,
+            stop: stopping.clone(),
+        })
+        .map_err(|e| e.to_string())?;
+        let phases = tokio::spawn(announce(scenario.clone(), plan.clone(), self.clock, events.clone()));
+        let scraping = tokio::spawn(observer.clone().watch(watching));
+
+        let mut sent = tokio::task::spawn_blocking(move || sender.join());
+        let (mut how, joined) = tokio::select! {
+            joined = &mut sent => (How::Complete, joined),
+            how = signals.next() => {
+                let _ = stop.send(true);
+                (how, sent.await)
+            }
+        };
+        match joined {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(why))) => how = How::CutShort(format!("the sender failed: {why}")),
+            _ => how = How::CutShort("the sender panicked".into()),
+        }
+        phases.abort();
+        let _ = quit_watching.send(true);
+        let _ = scraping.await;
+        observer.quiet().await;
+        self.after(&events).await;
+        drop((events, observer));
+        match recording.await {
+            Ok(Ok(())) => Ok(how),
+            Ok(Err(why)) => Ok(How::CutShort(why)),
+            Err(_) => Ok(How::CutShort("the recorder panicked".into())),
+        }
+    }
+
+    /// What comes after the drain. A failure is told, not judged.
+    async fn after(&self, events: &mpsc::UnboundedSender<Event>) {
+        let target = &self.launch.scenario.target;
+        let secret = |name: &str| self.secrets.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
+        let Ok(aside) = Aside::new(&self.services, &target.headers, &secret, target.timeout) else { return };
+        for step in &target.after {
+            let answered = aside.step(step).await;
+            let request = format!("{} {}", step.method.word(), step.path);
+            let _ = events.send(Event::Aside {
+                at: self.clock.now(),
+                request,
+                status: answered.status,
+                why: answered.wrong,
+            });
+        }
+    }
+
+    fn recorder_plan<'p>(&self, plan: &'p Plan) -> recorder::Plan<'p> {
+        let scenario = &self.launch.scenario;
+        let classes = |t: &crate::scenario::Traffic| t.classes.iter().map(|c| c.name.clone()).collect();
+        recorder::Plan {
+            traffic: scenario.traffic.iter().map(|t| (t.name.clone(), classes(t))).collect(),
+            edges: plan.timeline.edges(),
+            faults: scenario.faults.iter().map(|f| f.name.clone()).zip(plan.timeline.faults.iter().copied()).collect(),
+            lag_limit: scenario.fitness.lag,
+            wall_zero: self.manifest.wall_zero,
+            tracer: self.tracer,
+        }
+    }
+
+    async fn stop(&mut self) {
+        if let Some(target) = self.target.take() {
+            target.stop().await;
+        }
+    }
+}
+
+/// SIGINT and SIGTERM.
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Signals> {
+        Ok(Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) -> How {
+        tokio::select! {
+            _ = self.interrupt.recv() => How::Interrupted,
+            _ = self.terminate.recv() => How::Terminated,
+        }
+    }
+}
+
+/// Tells when each phase begins.
+async fn announce(scenario: Arc<Scenario>, plan: Arc<Plan>, clock: Clock, events: mpsc::UnboundedSender<Event>) {
+    let mut phases = plan.timeline.phases.clone();
+    phases.sort_by_key(|p| p.span.start);
+    for phase in phases {
+        tokio::time::sleep(clock.until(phase.span.start)).await;
+        let traffic = scenario.traffic[phase.traffic].name.clone();
+        let _ = events.send(Event::Phase { at: clock.now(), traffic, phase: phase.word.into() });
+    }
+}
+
+/// Where each job's page is.
+fn watched(scenario: &Scenario, services: &[(String, Address)]) -> Vec<Watched> {
+    let place = |page: &Page| match page {
+        Page::Path { service, path } => {
+            traffic::service(services, service.as_deref()).map(|address| (address.clone(), path.clone()))
+        }
+        Page::Url { address, path } => Some((address.clone(), path.clone())),
+    };
+    let watched = |job: &crate::scenario::Job| {
+        place(&job.page).map(|(address, path)| Watched { job: job.clone(), address, path })
+    };
+    scenario.jobs.iter().filter_map(watched).collect()
+}
+
+/// Values of all secrets that the scenario names.
+fn secrets(scenario: &Scenario) -> Result<Vec<(String, String)>, NotStarted> {
+    let mut secrets = Vec::new();
+    for (_, value) in scenario.headers() {
+        let HeaderValue::Secret(name) = value else { continue };
+        match std::env::var(name) {
+            Ok(value) => secrets.push((name.clone(), value)),
+            Err(_) => {
+                return Err(NotStarted(format!("the secret {name} is not in the environment; set it and run again")));
+            }
+        }
+    }
+    Ok(secrets)
+}
+
+/// Whether every service accepts connections.
+async fn reachable(services: &[(String, Address)]) -> Result<(), String> {
+    for (name, address) in services {
+        let connected = tokio::net::TcpStream::connect((address.host.as_str(), address.port));
+        match tokio::time::timeout(Duration::from_secs(5), connected).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(why)) => return Err(format!("{name} at {address} is unreachable: {why}")),
+            Err(_) => return Err(format!("{name} at {address} is unreachable: no answer within 5s")),
+        }
+    }
+    Ok(())
+}
+
+fn host() -> Host {
+    let name = rustix::system::uname();
+    let word = |w: &std::ffi::CStr| w.to_string_lossy().into_owned();
+    Host {
+        system: format!("{} {} {}", word(name.sysname()), word(name.release()), word(name.machine())),
+        cores: std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
+    }
+}

@@ -1,0 +1,106 @@
+//! The loop around the recorder: takes reports and events as they come, and hands everything to the system once a
+//! second. When the disk gives out, the run is cut short; what was written stays.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use super::board::Board;
+use crate::base::time::{Clock, Offset};
+use crate::evidence::event::{Event, FaultStep};
+use crate::evidence::recorder::{Batch, Recorder};
+use crate::observe::Observer;
+
+/// What the loop works with.
+pub struct Recording {
+    /// Writes.
+    pub recorder: Recorder,
+    /// Holds scraped samples until they are flushed.
+    pub observer: Arc<Observer>,
+    /// From the sender.
+    pub reports: mpsc::UnboundedReceiver<Batch>,
+    /// From everybody else.
+    pub events: mpsc::UnboundedReceiver<Event>,
+    /// The axis.
+    pub clock: Clock,
+    /// Where the load ends.
+    pub end: Offset,
+    /// Where progress is shown.
+    pub board: watch::Sender<Board>,
+    /// Set when recording fails: no further shot is sent.
+    pub stop: watch::Sender<bool>,
+}
+
+/// Records until nobody reports any more. The error says why not everything could be written.
+pub async fn record(mut recording: Recording) -> Result<(), String> {
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut trouble: Option<String> = None;
+    let mut shown = Board { end: recording.end, ..Board::default() };
+    let (mut reporting, mut telling) = (true, true);
+    while reporting || telling {
+        let written = tokio::select! {
+            biased;
+            _ = ticks.tick() => recording.flush(&mut shown),
+            batch = recording.reports.recv(), if reporting => match batch {
+                Some(batch) => recording.recorder.batch(&batch),
+                None => {
+                    reporting = false;
+                    Ok(())
+                }
+            },
+            event = recording.events.recv(), if telling => match event {
+                Some(event) => {
+                    show(&mut shown, &event);
+                    recording.recorder.event(&event)
+                }
+                None => {
+                    telling = false;
+                    Ok(())
+                }
+            },
+        };
+        if let (Err(why), None) = (written, &trouble) {
+            trouble = Some(format!("evidence could not be written: {why}"));
+            let _ = recording.stop.send(true);
+        }
+    }
+    if let (Err(why), None) = (recording.flush(&mut shown), &trouble) {
+        trouble = Some(format!("evidence could not be written: {why}"));
+    }
+    trouble.map_or(Ok(()), Err)
+}
+
+impl Recording {
+    fn flush(&mut self, shown: &mut Board) -> std::io::Result<()> {
+        let now = self.clock.now();
+        let live = self.recorder.look();
+        shown.at = now;
+        shown.taken = live.taken;
+        shown.in_flight = live.taken.saturating_sub(live.finished);
+        shown.finished = live.recent.count();
+        shown.failed = live.recent_failed;
+        shown.p50 = live.recent.quantile(0.5);
+        shown.p99 = live.recent.quantile(0.99);
+        shown.late = live.late;
+        let _ = self.board.send(shown.clone());
+        // Both are tried: a full disk may have room for the smaller.
+        let samples = self.observer.flush();
+        self.recorder.flush(now).and(samples)
+    }
+}
+
+fn show(board: &mut Board, event: &Event) {
+    match event {
+        Event::Phase { phase, .. } => board.phase.clone_from(phase),
+        Event::Fault { fault, step, .. } => match step {
+            FaultStep::Applied => board.faults.push(fault.clone()),
+            FaultStep::Cleared { .. } | FaultStep::Failed { .. } | FaultStep::Withheld { .. } => {
+                board.faults.retain(|f| f != fault)
+            }
+            FaultStep::Touched | FaultStep::Stuck { .. } => {}
+        },
+        _ => {}
+    }
+}

@@ -1,0 +1,32 @@
+//! What the system lets us have.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::plan::Plan;
+use crate::scenario::Scenario;
+
+/// Descriptors for files, scrapes, children and the runtime.
+const OTHERS: u64 = 64;
+
+/// How many connections per service a run opens at the most: what the scenario says, or what the plan wants as far as
+/// the limit on open files allows. The soft limit is raised to the hard one first.
+pub fn connections(scenario: &Scenario, plan: &Plan) -> Result<u32, String> {
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let services = match &scenario.target.system {
+        crate::scenario::System::Services(services) => services.len() as u64,
+        crate::scenario::System::Sim { .. } => 1,
+    };
+    let left = u32::try_from(files.saturating_sub(OTHERS) / services).unwrap_or(u32::MAX);
+    let wanted = plan.connections(scenario);
+    match scenario.target.connections {
+        Some(stated) if stated > left => Err(format!(
+            "`connections: {stated}` needs more open files than `ulimit -n` allows ({files}); raise it, or state at most {left}"
+        )),
+        _ if left == 0 => {
+            Err(format!("`ulimit -n` allows {files} open files, which leaves none for connections; raise it"))
+        }
+        _ => Ok(wanted.min(left)),
+    }
+}
