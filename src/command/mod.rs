@@ -3,7 +3,9 @@
 mod check;
 mod load;
 mod plan;
+mod run;
 mod schema;
+mod sim;
 
 use crate::cli::args::{Cli, Command};
 use crate::exit::Exit;
@@ -11,9 +13,11 @@ use crate::exit::Exit;
 /// Does what the command line asks for.
 pub fn run(cli: Cli) -> Exit {
     match cli.command {
+        Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Schema => schema::schema(),
+        Command::Sim(args) => sim::sim(&args),
         _ => Exit::Usage,
     }
 }

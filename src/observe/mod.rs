@@ -3,4 +3,4 @@
 pub mod exposition;
 mod scrape;
 
-pub use scrape::{Observer, Watched};
+pub use scrape::{Observer, Scraped, Watched};

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -36,10 +36,25 @@ pub struct Watched {
 pub struct Observer {
     watched: Vec<Watched>,
     client: reqwest::Client,
-    writer: Mutex<samples::Writer>,
+    writer: Scraped,
     clock: Clock,
     counters: Arc<Counters>,
     events: mpsc::UnboundedSender<Event>,
+}
+
+/// What was scraped and not yet handed to the system.
+#[derive(Clone)]
+pub struct Scraped(Arc<Mutex<samples::Writer>>);
+
+impl Scraped {
+    fn lock(&self) -> MutexGuard<'_, samples::Writer> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands it to the system. Call once a second.
+    pub fn flush(&self) -> io::Result<()> {
+        self.lock().flush()
+    }
 }
 
 impl Observer {
@@ -57,7 +72,8 @@ impl Observer {
             .pool_max_idle_per_host(1)
             .build()
             .map_err(io::Error::other)?;
-        let writer = Mutex::new(samples::Writer::create(path, clock.wall_nanos(Offset::ZERO) / 1_000_000)?);
+        let writer = samples::Writer::create(path, clock.wall_nanos(Offset::ZERO) / 1_000_000)?;
+        let writer = Scraped(Arc::new(Mutex::new(writer)));
         Ok(Observer { watched, client, writer, clock, counters, events })
     }
 
@@ -137,7 +153,7 @@ impl Observer {
             at_ms: a.nanos().div_euclid(1_000_000),
             took: b.since(a),
         };
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut writer = self.writer.lock();
         let (failed, samples) = match fetched.and_then(|page| self.keep(&mut writer, &scrape, job, &page)) {
             Ok(samples) => (None, samples),
             Err(why) => {
@@ -198,8 +214,8 @@ impl Observer {
         Ok(kept.rows)
     }
 
-    /// Hands what was scraped to the system. Call once a second.
-    pub fn flush(&self) -> io::Result<()> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner).flush()
+    /// What was scraped, for whoever flushes it.
+    pub fn scraped(&self) -> Scraped {
+        self.writer.clone()
     }
 }

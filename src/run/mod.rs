@@ -202,7 +202,7 @@ impl<'l> Prepared<'l> {
         let recorder = Recorder::create(&self.folder, self.recorder_plan(&plan)).map_err(|e| e.to_string())?;
         let recording = tokio::spawn(record::record(record::Recording {
             recorder,
-            observer: observer.clone(),
+            scraped: observer.scraped(),
             reports: reports_in,
             events: events_in,
             clock: self.clock,

@@ -1,7 +1,6 @@
 //! The loop around the recorder: takes reports and events as they come, and hands everything to the system once a
 //! second. When the disk gives out, the run is cut short; what was written stays.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -10,14 +9,14 @@ use super::board::Board;
 use crate::base::time::{Clock, Offset};
 use crate::evidence::event::{Event, FaultStep};
 use crate::evidence::recorder::{Batch, Recorder};
-use crate::observe::Observer;
+use crate::observe::Scraped;
 
 /// What the loop works with.
 pub struct Recording {
     /// Writes.
     pub recorder: Recorder,
-    /// Holds scraped samples until they are flushed.
-    pub observer: Arc<Observer>,
+    /// Scraped samples until they are flushed.
+    pub scraped: Scraped,
     /// From the sender.
     pub reports: mpsc::UnboundedReceiver<Batch>,
     /// From everybody else.
@@ -86,7 +85,7 @@ impl Recording {
         shown.late = live.late;
         let _ = self.board.send(shown.clone());
         // Both are tried: a full disk may have room for the smaller.
-        let samples = self.observer.flush();
+        let samples = self.scraped.flush();
         self.recorder.flush(now).and(samples)
     }
 }

@@ -1,0 +1,84 @@
+//! `proofload run`: one scenario or several in turn, each judged.
+
+use tokio::sync::watch;
+
+use super::load::{expand, load};
+use crate::cli::args::RunArgs;
+use crate::cli::{live, print};
+use crate::exit::Exit;
+use crate::run::{self, Board, Launch};
+
+/// Runs every scenario. Nothing is sent unless all of them are right.
+pub fn run(args: &RunArgs) -> Exit {
+    let files = match expand(&args.files) {
+        Ok(files) => files,
+        Err(why) => {
+            print::err(&why.to_string());
+            return Exit::Usage;
+        }
+    };
+    let mut loaded = Vec::new();
+    let mut wrong = false;
+    for file in files {
+        match load(&file, &args.reading) {
+            Ok((scenario, plan)) => loaded.push((file, scenario, plan)),
+            Err(mistakes) => {
+                print::err(&mistakes.to_string());
+                wrong = true;
+            }
+        }
+    }
+    if wrong {
+        print::err("nothing was sent");
+        return Exit::Usage;
+    }
+    let program = match std::env::current_exe() {
+        Ok(program) => program,
+        Err(why) => {
+            print::err(&format!("cannot find our own program: {why}"));
+            return Exit::NotStarted;
+        }
+    };
+    let mut exits = Vec::new();
+    for (file, scenario, plan) in loaded {
+        let (board, shown) = watch::channel(Board::default());
+        let launch = Launch {
+            scenario,
+            plan,
+            file,
+            out: args.out.clone(),
+            program: program.clone(),
+            stage: args.stage.clone(),
+            board,
+        };
+        exits.push(one(launch, shown, args));
+    }
+    Exit::of_suite(exits)
+}
+
+fn one(launch: Launch, shown: watch::Receiver<Board>, args: &RunArgs) -> Exit {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(why) => {
+            print::err(&format!("no runtime: {why}"));
+            return Exit::NotStarted;
+        }
+    };
+    let folder = runtime.block_on(async {
+        let showing = tokio::spawn(live::show(shown, args.quiet));
+        let folder = run::run(launch).await;
+        let _ = showing.await;
+        folder
+    });
+    runtime.shutdown_background();
+    match folder {
+        Ok(folder) => {
+            print::line(&folder.path().display().to_string());
+            Exit::Pass
+        }
+        Err(why) => {
+            print::err(&why.to_string());
+            Exit::NotStarted
+        }
+    }
+}
