@@ -202,7 +202,12 @@ impl<'t> Vet<'t> {
                         _ => false,
                     };
                     if is_byte {
-                        return self.wrong("an escape above \\x7f or \\177 is no text: write the character itself");
+                        let end = self.text[start + 1..].find(quote).map_or(self.text.len(), |i| start + i + 2);
+                        let literal = &self.text[start..end];
+                        return self.wrong(format!(
+                            "bytes above \\x7f are no text and make an invalid label name {literal} or value: write the \
+                             character itself"
+                        ));
                     }
                     if !escaped.is_ascii() {
                         return self.wrong(format!("`\\{escaped}` is not an escape"));
