@@ -29,14 +29,32 @@ enum Outcome {
 #[test]
 fn the_projects_own_cases_hold() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/promql");
-    let mut passed = 0;
+    let (mut passed, mut failed) = (0, Vec::new());
     for file in scripts(&folder) {
         let tally = run(&file);
-        assert!(tally.failed.is_empty(), "{}", tally.failed.join("\n"));
+        failed.extend(tally.failed);
         assert_eq!(tally.skipped, 0, "{}: our own cases use only what is built", file.display());
         passed += tally.passed;
     }
+    assert!(failed.is_empty(), "{} cases fail:\n{}", failed.len(), failed.join("\n"));
     assert!(passed >= 120, "{passed} cases");
+}
+
+#[test]
+fn every_expression_of_the_catalogue_is_understood() {
+    let catalogue = include_str!("promql/expressions.txt");
+    let quote_service = include_str!("promql/quote-service.test");
+    let mut count = 0;
+    for line in catalogue.lines().filter(|line| line.starts_with('E')) {
+        let (id, text) = line.split_once(' ').expect("an id and an expression");
+        let expr = parse(text).unwrap_or_else(|e| panic!("{id}: {e}"));
+        assert!(!expr.selectors().is_empty(), "{id}");
+        count += 1;
+        if id <= "E021" {
+            assert!(quote_service.contains(text.trim()), "{id} is evaluated in quote-service.test");
+        }
+    }
+    assert_eq!(count, 130);
 }
 
 #[test]
