@@ -270,7 +270,8 @@ mod tests {
     fn every_kind_of_value_comes_back_bit_for_bit() {
         let payload = f64::from_bits(0x7ff8_dead_beef_0001);
         let big = (EXACT - 1) as f64;
-        let odd = [0.0, -0.0, 1.0, -1.0, f64::NAN, payload, -payload, f64::INFINITY, f64::NEG_INFINITY, 0.1, 0.1, 1e300];
+        let odd =
+            [0.0, -0.0, 1.0, -1.0, f64::NAN, payload, -payload, f64::INFINITY, f64::NEG_INFINITY, 0.1, 0.1, 1e300];
         let edge = [big, -big, big, big + 1.0, -big - 1.0, 5e-324, f64::MAX, f64::MIN, 0.5, 3.0, 3.0, 3.5];
         round_trip(&odd);
         round_trip(&edge);

@@ -103,7 +103,8 @@ mod tests {
 
     #[test]
     fn a_key_shares_both_ends_with_the_one_before() {
-        let keys: [&[u8]; 5] = [b"name\xffa\xffle\xff1\xffz\xff9\xff", b"name\xffa\xffle\xff25\xffz\xff9\xff", b"", b"aa", b"aaa"];
+        let keys: [&[u8]; 5] =
+            [b"name\xffa\xffle\xff1\xffz\xff9\xff", b"name\xffa\xffle\xff25\xffz\xff9\xff", b"", b"aa", b"aaa"];
         let (mut out, mut previous) = (Vec::new(), &b""[..]);
         for key in keys {
             put_key(&mut out, previous, key);

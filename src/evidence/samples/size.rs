@@ -12,7 +12,8 @@ struct Service {
 }
 
 const HISTOGRAMS: usize = 500;
-const BOUNDS: [&str; 12] = ["0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1.0", "2.5", "5.0", "10.0", "+Inf"];
+const BOUNDS: [&str; 12] =
+    ["0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1.0", "2.5", "5.0", "10.0", "+Inf"];
 const COUNTERS: usize = 2200;
 const GAUGES: usize = 800;
 
@@ -92,7 +93,9 @@ fn a_sample_of_a_page_of_ten_thousand_series_takes_less_than_two_bytes() {
     }
     let total = size(&r);
     let (all, later) = (total as f64 / 600_300.0, (total - first) as f64 / (59.0 * 10_005.0));
-    eprintln!("{total} bytes: {all:.3} a sample, {later:.3} after the first scrape ({first} bytes, dictionary included)");
+    eprintln!(
+        "{total} bytes: {all:.3} a sample, {later:.3} after the first scrape ({first} bytes, dictionary included)"
+    );
     assert!(all < 2.0, "{all} bytes a sample");
     let samples = r.read();
     assert_eq!(samples.series.iter().map(|s| s.samples.len()).sum::<usize>(), 60 * 10_005);

@@ -50,7 +50,12 @@ pub(super) fn labels(text: &str, _: Kind) -> Labels {
 /// The samples of the series that prints as `text`, as offsets from the plan's zero.
 fn of(samples: &Samples, text: &str) -> Vec<(i64, f64)> {
     let series: Vec<_> = samples.series.iter().filter(|s| s.labels.to_string() == text).collect();
-    assert_eq!(series.len(), 1, "{text} in {:?}", samples.series.iter().map(|s| s.labels.to_string()).collect::<Vec<_>>());
+    assert_eq!(
+        series.len(),
+        1,
+        "{text} in {:?}",
+        samples.series.iter().map(|s| s.labels.to_string()).collect::<Vec<_>>()
+    );
     series[0].samples.iter().map(|s| (s.at - samples.wall_zero_ms, s.value)).collect()
 }
 
@@ -59,7 +64,8 @@ const HERE: &str = "instance=\"127.0.0.1:80\",job=\"api\"";
 #[test]
 fn a_scrape_brings_its_own_series() {
     let mut r = recording();
-    let kept = r.writer.scraped(&scrape("api", -500), [row("a x=1", 1.0), row("a x=2", 2.0), row("a x=1", 9.0)], labels);
+    let kept =
+        r.writer.scraped(&scrape("api", -500), [row("a x=1", 1.0), row("a x=2", 2.0), row("a x=1", 9.0)], labels);
     assert_eq!(kept.expect("space"), Kept { rows: 3, added: 2, repeated: 1 });
     r.writer.scraped(&scrape("api", 500), [row("a x=1", 1.0), row("up", 7.0)], labels).expect("space");
     r.writer.failed(&scrape("api", 1500)).expect("space");
@@ -171,7 +177,10 @@ fn a_file_that_was_cut_anywhere_is_read_as_far_as_it_is_whole() {
     }
     let torn = read_from(&bytes[..bytes.len() - 1], |_| true).expect("no error").expect("a file").torn.expect("torn");
     let (start, end) = (ends[3].0, ends[4].0);
-    assert_eq!(torn, format!("chunk 4 at byte {start}: the file ends inside it; {} bytes are not read", end - start - 1));
+    assert_eq!(
+        torn,
+        format!("chunk 4 at byte {start}: the file ends inside it; {} bytes are not read", end - start - 1)
+    );
 }
 
 #[test]

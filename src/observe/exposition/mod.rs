@@ -123,7 +123,11 @@ fn not_text(page: &[u8], valid: usize) -> Error {
     let (before, _) = page.split_at(valid);
     let start = before.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
     let line = before.iter().filter(|b| **b == b'\n').count() + 1;
-    let why = if page.starts_with(&[0x1f, 0x8b]) { "compressed, not text: ask for an identity encoding" } else { "not UTF-8 text" };
+    let why = if page.starts_with(&[0x1f, 0x8b]) {
+        "compressed, not text: ask for an identity encoding"
+    } else {
+        "not UTF-8 text"
+    };
     let excerpt = &page[start..page.len().min(start + 160)];
     at(line, &String::from_utf8_lossy(excerpt), why.into())
 }
@@ -151,9 +155,6 @@ impl<'a> Reader<'a> {
         let read = series::walk(line, |_, _| ())?;
         if read.name.is_empty() {
             return Err("a series without a name".into());
-        }
-        if !read.ascending {
-            series::check_repeats(line)?;
         }
         let (series, rest) = line.split_at(read.end);
         let (value, rest) = series::token(rest);

@@ -27,9 +27,9 @@ pub(super) fn value(text: &str) -> Result<f64, String> {
 pub(super) fn timestamp(text: &str, dialect: Dialect) -> Result<i64, String> {
     const YEARS_280_000: f64 = 9e15; // beyond that floats skip milliseconds
     match dialect {
-        Dialect::Text => text
-            .parse()
-            .map_err(|_| format!("timestamp `{}` is not a whole number of milliseconds", shorten(text, 40))),
+        Dialect::Text => {
+            text.parse().map_err(|_| format!("timestamp `{}` is not a whole number of milliseconds", shorten(text, 40)))
+        }
         Dialect::OpenMetrics => match text.parse::<f64>().map(|seconds| (seconds * 1000.0).round()) {
             Ok(ms) if ms.abs() < YEARS_280_000 => Ok(ms as i64),
             _ => Err(format!("timestamp `{}` is not a number of seconds", shorten(text, 40))),

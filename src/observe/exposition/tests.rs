@@ -116,7 +116,13 @@ fn what_is_not_metrics_is_an_error_with_its_line() {
     ] {
         assert_eq!(refused(page.as_bytes(), Dialect::Text), want);
     }
-    assert_eq!(refused(b"a 1\nb \xff 1\nc 1", Dialect::Text), "line 2: not UTF-8 text: `b \u{fffd} 1 c 1`".replace(" c", "\\nc"));
+    let many: String = (0..30).rev().map(|n| format!("l{},", if n == 0 { 3 } else { n })).collect();
+    let why = refused(format!("a{{{}}} 1", many.replace(',', "=\"\",")).as_bytes(), Dialect::Text);
+    assert!(why.starts_with("line 1: the label `l3` stands twice"), "{why}");
+    assert_eq!(
+        refused(b"a 1\nb \xff 1\nc 1", Dialect::Text),
+        "line 2: not UTF-8 text: `b \u{fffd} 1 c 1`".replace(" c", "\\nc")
+    );
     assert_eq!(refused(b"\x1f\x8b\x08\0", Dialect::Text).split(':').nth(1), Some(" compressed, not text"));
 }
 
@@ -164,7 +170,8 @@ fn the_content_type_decides_and_the_page_only_without_one() {
 
 #[test]
 fn families_are_told_apart_and_repeats_are_kept_for_whoever_lints() {
-    let page = "# HELP a First\n# TYPE a counter\na 1\n# TYPE b.c gauge\n# TYPE a counter\n# TYPE \"b.c d\" untyped\nx 1";
+    let page =
+        "# HELP a First\n# TYPE a counter\na 1\n# TYPE b.c gauge\n# TYPE a counter\n# TYPE \"b.c d\" untyped\nx 1";
     let why = refused(page.as_bytes(), Dialect::Text);
     assert_eq!(why, "line 4: expected a metric name: `# TYPE b.c gauge`");
     let page = page.replace("b.c g", "b g").replace("# HELP", "#HELP not this\n#\tHELP");
