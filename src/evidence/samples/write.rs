@@ -25,8 +25,8 @@ pub struct Scrape<'a> {
     pub job: &'a str,
     /// `host:port`.
     pub instance: &'a str,
-    /// The instant that its samples carry: milliseconds since the plan's zero, negative before it. Should rise from
-    /// scrape to scrape of a target; a sample that is not later than the one before it is not read back.
+    /// The instant that its samples carry, when the request went out: milliseconds since the plan's zero, negative
+    /// before it. Of two scrapes of a target at one instant the first counts.
     pub at_ms: i64,
     /// From request to the end of the reply, or until it was given up.
     pub took: Duration,
@@ -371,5 +371,28 @@ impl Target {
             encoder.value(&mut self.slots[n].track, value);
             encoder.finish();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{labels, recording, row, scrape};
+    use super::*;
+
+    #[test]
+    fn a_write_that_failed_is_made_up_for_by_the_next() {
+        let mut r = recording();
+        let good = r.writer.file.try_clone().expect("a handle");
+        for n in 0..3 {
+            r.writer.scraped(&scrape("api", n), [row("a", 1.0)], labels).expect("memory");
+            r.writer.file = File::open(&r.path).expect("a file that cannot be written to");
+            r.writer.flush().expect_err("not writable");
+            r.writer.file = good.try_clone().expect("a handle");
+            if n == 1 {
+                r.writer.flush().expect("space");
+            }
+        }
+        let samples = r.read();
+        assert_eq!((samples.scrapes.len(), samples.torn), (3, None));
     }
 }

@@ -156,9 +156,6 @@ impl<'a> Reader<'a> {
         if read.name.is_empty() {
             return Err("a series without a name".into());
         }
-        if !read.ascending {
-            series::check_repeats(line)?;
-        }
         let (series, rest) = line.split_at(read.end);
         let (value, rest) = series::token(rest);
         let row = Row { series, kind: self.kind_of(read.name), value: number::value(value)?, timestamp: None };

@@ -1,6 +1,7 @@
 //! The text of a series, `name{label="value",…}`: where it ends, what it says, and its escapes.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 /// What a walk over the text of a series found.
 pub(super) struct Walk<'a> {
@@ -8,22 +9,20 @@ pub(super) struct Walk<'a> {
     pub end: usize,
     /// As written, escapes not undone; empty when there is none.
     pub name: &'a str,
-    /// Whether the label names rise strictly, which proves that none stands twice.
-    pub ascending: bool,
 }
 
 /// Walks over the series that `text` begins with and tells `each` label: name and value as written, without quotes,
-/// escapes not undone. The name may stand before the braces or, quoted, inside them.
+/// escapes not undone. The name may stand before the braces or, quoted, inside them. No label may stand twice.
 pub(super) fn walk<'a>(text: &'a str, mut each: impl FnMut(&'a str, &'a str)) -> Result<Walk<'a>, String> {
     let bytes = text.as_bytes();
     let end = word(bytes, 0, METRIC);
-    let mut read = Walk { end, name: &text[..end], ascending: true };
+    let mut read = Walk { end, name: &text[..end] };
     let mut at = blanks(bytes, end);
     if bytes.get(at) != Some(&b'{') {
         return if end > 0 { Ok(read) } else { Err(stranger(bytes)) };
     }
     at += 1;
-    let mut previous = "";
+    let mut names = Names::default();
     loop {
         at = blanks(bytes, at);
         let label = match bytes.get(at) {
@@ -60,22 +59,37 @@ pub(super) fn walk<'a>(text: &'a str, mut each: impl FnMut(&'a str, &'a str)) ->
         }
         let (value, after) = quoted(text, at)?;
         each(label, value);
-        read.ascending &= label > previous;
-        previous = label;
+        if !names.add(label) {
+            return Err(format!("the label `{label}` stands twice"));
+        }
         at = separator(bytes, blanks(bytes, after))?;
     }
     read.end = at + 1;
     Ok(read)
 }
 
-/// That no label stands twice in the series that `text` begins with.
-pub(super) fn check_repeats(text: &str) -> Result<(), String> {
-    let mut names = Vec::new();
-    walk(text, |name, _| names.push(name))?;
-    names.sort_unstable();
-    match names.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => Err(format!("the label `{}` stands twice", pair[0])),
-        None => Ok(()),
+/// The label names of one series. Most have a few, which need no set.
+#[derive(Default)]
+struct Names<'a> {
+    few: [&'a str; 8],
+    count: usize,
+    many: BTreeSet<&'a str>,
+}
+
+impl<'a> Names<'a> {
+    /// Whether the name is new.
+    fn add(&mut self, name: &'a str) -> bool {
+        if self.few[..self.count].contains(&name) || self.many.contains(name) {
+            return false;
+        }
+        match self.few.get_mut(self.count) {
+            Some(place) => {
+                *place = name;
+                self.count += 1;
+            }
+            None => drop(self.many.insert(name)),
+        }
+        true
     }
 }
 

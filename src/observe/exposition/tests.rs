@@ -116,6 +116,9 @@ fn what_is_not_metrics_is_an_error_with_its_line() {
     ] {
         assert_eq!(refused(page.as_bytes(), Dialect::Text), want);
     }
+    let many: String = (0..30).rev().map(|n| format!("l{},", if n == 0 { 3 } else { n })).collect();
+    let why = refused(format!("a{{{}}} 1", many.replace(',', "=\"\",")).as_bytes(), Dialect::Text);
+    assert!(why.starts_with("line 1: the label `l3` stands twice"), "{why}");
     assert_eq!(
         refused(b"a 1\nb \xff 1\nc 1", Dialect::Text),
         "line 2: not UTF-8 text: `b \u{fffd} 1 c 1`".replace(" c", "\\nc")
