@@ -1,8 +1,10 @@
 //! One file per verb: composes rooms, prints, and says how it ended.
 
 mod check;
+mod export;
 mod load;
 mod plan;
+mod query;
 mod run;
 mod schema;
 mod sim;
@@ -17,6 +19,8 @@ pub fn run(cli: Cli) -> Exit {
         Command::Check(args) => check::check(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Schema => schema::schema(),
+        Command::Export(args) => export::export(&args),
+        Command::Query(args) => query::query(&args),
         Command::Sim(args) => sim::sim(&args),
         _ => Exit::Usage,
     }
