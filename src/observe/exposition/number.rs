@@ -7,8 +7,8 @@ use crate::base::text::shorten;
 /// read as the one ordinary NaN, so that a page cannot forge the marker of a series' end.
 pub(super) fn value(text: &str) -> Result<f64, String> {
     let bytes = text.as_bytes();
-    if (1..=15).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_digit) {
-        // most values are counters: fifteen digits are exact in a float and need no general reader
+    if (1..=18).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_digit) {
+        // most values are counters: so many digits fit a u64, whose conversion rounds as the general reader does
         return Ok(bytes.iter().fold(0u64, |n, digit| n * 10 + u64::from(digit - b'0')) as f64);
     }
     match text.parse::<f64>() {
