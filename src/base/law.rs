@@ -11,11 +11,26 @@ pub enum Law {
     /// Anything between two lengths, equally likely.
     Uniform(Duration, Duration),
     /// The bell curve, cut off at zero.
-    Normal { mean: Duration, sd: Duration },
-    /// The logarithm is normal: `median`, and `sigma` (no unit), the standard deviation of the logarithm.
-    Lognormal { median: Duration, sigma: f64 },
-    /// A heavy tail: never below `min`; the smaller `alpha` (no unit, above 0), the heavier.
-    Pareto { min: Duration, alpha: f64 },
+    Normal {
+        /// The mean before the cut.
+        mean: Duration,
+        /// The standard deviation before the cut.
+        sd: Duration,
+    },
+    /// The logarithm is normal.
+    Lognormal {
+        /// The median.
+        median: Duration,
+        /// The standard deviation of the logarithm; no unit.
+        sigma: f64,
+    },
+    /// A heavy tail.
+    Pareto {
+        /// Nothing is shorter.
+        min: Duration,
+        /// The smaller, the heavier; above 0, no unit.
+        alpha: f64,
+    },
     /// Through the stated quantiles exactly, lognormal between and beyond them. Pairs of (quantile in (0, 1),
     /// length), both increasing, at least one.
     Quantiles(Vec<(f64, Duration)>),

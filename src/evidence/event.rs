@@ -10,9 +10,23 @@ use crate::base::time::Offset;
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// A load segment began.
-    Phase { at: Offset, traffic: String, phase: String },
+    Phase {
+        /// When.
+        at: Offset,
+        /// Of which traffic.
+        traffic: String,
+        /// The word for it in the scenario.
+        phase: String,
+    },
     /// What became of a fault, step by step.
-    Fault { at: Offset, fault: String, step: FaultStep },
+    Fault {
+        /// When.
+        at: Offset,
+        /// Which.
+        fault: String,
+        /// What became of it.
+        step: FaultStep,
+    },
     /// How the generator did since the last tick, interval by interval. Readers add up the rows of one interval.
     Tick(Tick),
     /// A page of metrics was asked for.
@@ -20,9 +34,23 @@ pub enum Event {
     /// A few of one kind of failure: never a line per request.
     Exemplar(Exemplar),
     /// A request before or after the load.
-    Aside { at: Offset, request: String, status: Option<u16>, why: Option<String> },
+    Aside {
+        /// When it was over.
+        at: Offset,
+        /// Method and path.
+        request: String,
+        /// What was answered.
+        status: Option<u16>,
+        /// Why that is not what was wanted, if it is not.
+        why: Option<String>,
+    },
     /// Something to know about the run.
-    Note { at: Offset, text: String },
+    Note {
+        /// When.
+        at: Offset,
+        /// In words.
+        text: String,
+    },
 }
 
 /// What became of a fault.
@@ -34,13 +62,29 @@ pub enum FaultStep {
     /// It struck its first request.
     Touched,
     /// The stage has let go of it: from now on no request is struck.
-    Cleared { eligible: u64, injected: u64 },
+    Cleared {
+        /// How many requests could have been struck.
+        eligible: u64,
+        /// How many were.
+        injected: u64,
+    },
     /// It could not be applied.
-    Failed { why: String },
+    Failed {
+        /// In words.
+        why: String,
+    },
     /// It could not be undone; `remedy` is what to type.
-    Stuck { why: String, remedy: String },
+    Stuck {
+        /// In words.
+        why: String,
+        /// What to type.
+        remedy: String,
+    },
     /// It was not applied on purpose.
-    Withheld { why: String },
+    Withheld {
+        /// In words.
+        why: String,
+    },
 }
 
 /// How the generator did.

@@ -94,10 +94,20 @@ pub struct Job {
 /// Where a page of metrics is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Page {
-    /// A path on a service of the target; the first when unnamed.
-    Path { service: Option<String>, path: String },
+    /// A path on a service of the target.
+    Path {
+        /// Which; the first when unnamed.
+        service: Option<String>,
+        /// The path of the page.
+        path: String,
+    },
     /// An address of its own.
-    Url { address: crate::base::net::Address, path: String },
+    Url {
+        /// Where.
+        address: crate::base::net::Address,
+        /// The path of the page.
+        path: String,
+    },
 }
 
 /// What the generator must keep for its word to count.

@@ -50,8 +50,17 @@ pub struct Promise {
 pub enum Claim {
     /// About what the client saw.
     Client(Expectation),
-    /// About what the target says of itself; in numbers, a share as a fraction of 1.
-    Server { expr: String, compare: Compare, bound: f64, place: Place },
+    /// About what the target says of itself.
+    Server {
+        /// A PromQL expression.
+        expr: String,
+        /// How its value is compared.
+        compare: Compare,
+        /// With what; a share as a fraction of 1, a length of time in seconds.
+        bound: f64,
+        /// Where the expression is written.
+        place: Place,
+    },
 }
 
 /// A claim about what the client saw.

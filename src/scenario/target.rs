@@ -28,7 +28,12 @@ pub struct Target {
 #[derive(Debug, Clone, PartialEq)]
 pub enum System {
     /// A practice target that the run starts and stops, with its settings.
-    Sim { name: String, with: Vec<(String, String)> },
+    Sim {
+        /// Which.
+        name: String,
+        /// Its settings.
+        with: Vec<(String, String)>,
+    },
     /// Services that stand already; at least one.
     Services(Vec<Service>),
 }

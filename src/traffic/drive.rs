@@ -250,13 +250,8 @@ impl Sender {
     async fn attend(&self, traffic: usize, shot: Shot, track: &Track) -> (Outcome, Option<String>, Option<u16>) {
         let Sending { traffic: config, pool, how } = &self.kinds[traffic];
         let traceparent = self.tracer.id(ShotId { traffic: traffic as u16, seq: shot.seq }).traceparent();
-        let exchange = |max_body| Exchange {
-            timeout: self.timeout,
-            max_body,
-            clock: self.clock,
-            track,
-            counters: (&self.counters, traffic),
-        };
+        let exchange =
+            |max_body| Exchange { timeout: self.timeout, max_body, track, counters: (&self.counters, traffic) };
         match (how, &config.kind, shot.quote) {
             (How::Quote(writer), Kind::Quote(quote), Some(wanted)) => {
                 let request = match writer.request(wanted, traceparent) {

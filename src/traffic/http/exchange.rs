@@ -12,7 +12,7 @@ use hyper::{Request, Response};
 
 use super::pool::{Body, Connection, Pool};
 use super::wire::Instants;
-use crate::base::time::{Clock, Offset};
+use crate::base::time::Offset;
 use crate::evidence::counters::Counters;
 use crate::evidence::reply::{Outcome, Stage};
 
@@ -75,8 +75,6 @@ pub struct Exchange<'a> {
     pub timeout: Duration,
     /// How much of a body is read, in bytes.
     pub max_body: usize,
-    /// The axis.
-    pub clock: Clock,
     /// Where the instants go.
     pub track: &'a Track,
     /// Where requests are counted, and under which traffic.
