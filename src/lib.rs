@@ -18,8 +18,10 @@
 
 pub mod base;
 pub mod evidence;
+pub mod fault;
 pub mod observe;
 pub mod plan;
 pub mod promql;
 pub mod scenario;
 pub mod sim;
+pub mod stage;
