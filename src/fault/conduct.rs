@@ -67,7 +67,7 @@ impl Conductor<'_> {
                 _ = stop.wait_for(|stop| *stop) => return Ok(()),
                 report = self.stage.report() => match report {
                     Some(report) => self.hear(report),
-                    None => return Err(self.stage.died()),
+                    None => return Err(self.stage.died().await),
                 },
                 () = sleep(self.clock.until(next)) => match turns.next() {
                     Some((_, Turn::Begin, fault)) => self.begin(fault).await,

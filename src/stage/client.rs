@@ -8,14 +8,13 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::config::Config;
@@ -37,7 +36,7 @@ pub struct Stage {
     _listening: JoinSet<()>, // ends with us
     aside: VecDeque<Report>, // heard while waiting for another
     child: Option<Child>,
-    said: Arc<Mutex<String>>,
+    last_words: Option<JoinHandle<String>>,
     patience: Duration, // how long it may take to obey an order
     pid: u32,
     upstreams: Vec<(String, String)>,
@@ -105,9 +104,8 @@ impl Stage {
         else {
             return Err(start(io::Error::other("it has no pipes")));
         };
-        let said = Arc::new(Mutex::new(String::new()));
-        tokio::spawn(listen(errors, said.clone()));
-        Stage::hold(reports, orders, Some(child), said, config).await
+        let last_words = tokio::spawn(last_words(errors));
+        Stage::hold(reports, orders, Some((child, last_words)), config).await
     }
 
     /// Takes the stage that somebody started by hand at `address` (HOST:PORT on this machine).
@@ -128,14 +126,13 @@ impl Stage {
         R: AsyncRead + Unpin + Send + 'static,
         W: AsyncWrite + Unpin + Send + 'static,
     {
-        Stage::hold(reports, orders, None, Arc::default(), config).await
+        Stage::hold(reports, orders, None, config).await
     }
 
     async fn hold<R, W>(
         reports: R,
         orders: W,
-        child: Option<Child>,
-        said: Arc<Mutex<String>>,
+        child: Option<(Child, JoinHandle<String>)>,
         config: &Config,
     ) -> Result<Stage, StageError>
     where
@@ -153,13 +150,14 @@ impl Stage {
                 }
             }
         });
+        let (child, last_words) = child.unzip();
         let mut stage = Stage {
             _listening: listening,
             orders: Some(Box::new(orders)),
             reports: hear,
             aside: VecDeque::new(),
             child,
-            said,
+            last_words,
             patience: ANSWER,
             pid: 0,
             upstreams: Vec::new(),
@@ -253,45 +251,51 @@ impl Stage {
         let answer = async {
             loop {
                 match self.reports.recv().await {
-                    Some(report) if wanted(&report) => return Ok(report),
+                    Some(report) if wanted(&report) => return Ok(Some(report)),
                     Some(Report::Failed { fault: about, why }) if about == fault => {
                         return Err(StageError::Refused(why));
                     }
                     Some(other) => self.aside.push_back(other),
-                    None => return Err(self.died()),
+                    None => return Ok(None),
                 }
             }
         };
         match timeout(within, answer).await {
-            Ok(answer) => answer,
+            Ok(Ok(Some(report))) => Ok(report),
+            Ok(Ok(None)) => Err(self.died().await),
+            Ok(Err(refused)) => Err(refused),
             Err(_) => Err(StageError::Silent("no report came".into())),
         }
     }
 
     async fn tell(&mut self, order: &Order) -> Result<(), StageError> {
-        let Some(orders) = &mut self.orders else { return Err(self.died()) };
+        let Some(orders) = &mut self.orders else { return Err(self.died().await) };
         match timeout(self.patience, protocol::write(orders, order)).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(self.died()),
+            Ok(Err(_)) => Err(self.died().await),
             Err(_) => Err(StageError::Silent("it does not listen".into())),
         }
     }
 
     /// What can be said of a stage that says no more.
-    pub fn died(&self) -> StageError {
-        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        StageError::Died(if said.trim().is_empty() { "it said nothing".into() } else { said.trim().to_owned() })
+    pub async fn died(&mut self) -> StageError {
+        let said = match self.last_words.take() {
+            // It ends with the process, whose other pipe is closed already.
+            Some(words) => timeout(Duration::from_millis(500), words).await.ok().and_then(Result::ok),
+            None => None,
+        };
+        let said = said.map(|s| s.trim().to_owned()).filter(|s| !s.is_empty());
+        StageError::Died(said.unwrap_or_else(|| "it said nothing".into()))
     }
 }
 
-/// Keeps the last of what a stage says on standard error.
-async fn listen(mut errors: ChildStderr, said: Arc<Mutex<String>>) {
+/// The last of what a stage says on standard error, once it is gone.
+async fn last_words(mut errors: ChildStderr) -> String {
+    let mut words = Vec::new();
     let mut buffer = [0; 1024];
     while let Ok(n @ 1..) = errors.read(&mut buffer).await {
-        let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
-        said.push_str(&String::from_utf8_lossy(&buffer[..n]));
-        let surplus = said.len().saturating_sub(LAST_WORDS);
-        let cut = (surplus..=said.len()).find(|i| said.is_char_boundary(*i)).unwrap_or(0);
-        said.drain(..cut);
+        words.extend_from_slice(&buffer[..n]);
+        words.drain(..words.len().saturating_sub(LAST_WORDS));
     }
+    String::from_utf8_lossy(&words).into_owned()
 }

@@ -280,7 +280,7 @@ mod tests {
     fn what_hangs_is_let_go_when_the_fault_ends() {
         let (mut faults, _reports) = faults(&[fault("hang", InjectConfig::Timeout, ALL)]);
         faults.apply(0, Offset::ZERO);
-        let Some(Answer::HangUntil(held)) = faults.strike(arrival("jupiter", 0, 1)) else { panic!("not struck") };
+        let Some(Answer::HangUntil(held)) = faults.strike(arrival("jupiter", 0, 1)) else { unreachable!("not struck") };
         assert!(!*held.borrow());
         faults.clear_all(Offset::from_millis(2));
         assert!(*held.borrow());
@@ -326,7 +326,7 @@ mod tests {
             match faults.strike(arrival("jupiter", seq, 0)) {
                 Some(Answer::Reply(reply)) => assert_eq!(reply.status, 429),
                 Some(Answer::HangUntil(_)) => hung += 1,
-                other => panic!("{other:?}"),
+                other => unreachable!("{other:?}"),
             }
         }
         assert_eq!(hung, 100, "what the bucket let through");

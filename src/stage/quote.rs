@@ -196,7 +196,7 @@ mod tests {
     fn number(query: &str, name: &str) -> f64 {
         match value(query, name) {
             Ok(Value::Plain(text)) => text.parse().expect("a number"),
-            other => panic!("{name} of {query}: {other:?}"),
+            other => unreachable!("{name} of {query}: {other:?}"),
         }
     }
 

@@ -254,7 +254,7 @@ mod tests {
         assert_eq!([line.ask(QUOTE).await, line.ask("/nothing").await], [200, 404]);
         let applied = stage.apply(0).await.expect("applied");
         line.send(QUOTE).await;
-        let Some(Report::Touched { fault: 0, at }) = stage.report().await else { panic!("not touched") };
+        let Some(Report::Touched { fault: 0, at }) = stage.report().await else { unreachable!("not touched") };
         assert!(at >= applied);
         assert_eq!(line.answer_within(30).await, None, "accepted, not answered");
         let cleared = stage.clear(0).await.expect("cleared");
@@ -297,7 +297,7 @@ mod tests {
         let mut line = Line::open(&url(&stage)).await;
         line.send(QUOTE).await;
         assert!(matches!(stage.report().await, Some(Report::Touched { .. })));
-        let Some(Report::Cleared { at, injected: 1, .. }) = stage.report().await else { panic!("not cleared") };
+        let Some(Report::Cleared { at, injected: 1, .. }) = stage.report().await else { unreachable!("not cleared") };
         assert!(at >= applied + Duration::from_millis(40));
         assert_eq!(line.answer_within(5000).await, Some(0), "let go");
     }
@@ -354,7 +354,7 @@ mod tests {
         let mut lines = Lines::new(hear);
         say.write_all(b"hello\n\xff\xfe\n{\"open\":{}}\n{\"apply\":{\"fault\":9}}\n").await.expect("writes");
         for about in [None, None, None, Some(9)] {
-            let Some(Ok(Report::Failed { fault, .. })) = lines.next().await else { panic!("not refused") };
+            let Some(Ok(Report::Failed { fault, .. })) = lines.next().await else { unreachable!("not refused") };
             assert_eq!(fault, about);
         }
         protocol::write(&mut say, &Order::Open(Box::new(config()))).await.expect("writes");
