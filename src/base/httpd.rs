@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 /// Larger heads are refused with 431.
 const MAX_HEAD: usize = 64 * 1024;
@@ -84,6 +85,9 @@ pub enum Answer {
     Reply(Response),
     /// Never answer; hold the connection until the client leaves.
     Hang,
+    /// Never answer; hold the connection until the client leaves, or until the value turns true or its sender is gone:
+    /// then close. For a fault whose end must let go of what it holds.
+    HangUntil(watch::Receiver<bool>),
     /// Close without an answer.
     Close,
     /// Reset the connection (RST).
@@ -147,9 +151,12 @@ async fn converse<H: Handler>(mut stream: TcpStream, handler: &H) {
                     return;
                 }
             }
-            Answer::Hang => {
-                let mut sink = [0; 1024];
-                while matches!(stream.read(&mut sink).await, Ok(n) if n > 0) {}
+            Answer::Hang => return until_left(&mut stream).await,
+            Answer::HangUntil(mut over) => {
+                tokio::select! {
+                    () = until_left(&mut stream) => {}
+                    _ = over.wait_for(|over| *over) => {}
+                }
                 return;
             }
             Answer::Close => return,
@@ -159,6 +166,12 @@ async fn converse<H: Handler>(mut stream: TcpStream, handler: &H) {
             }
         }
     }
+}
+
+/// Waits until the client closes its side; what it still sends is dropped.
+async fn until_left(stream: &mut TcpStream) {
+    let mut sink = [0; 1024];
+    while matches!(stream.read(&mut sink).await, Ok(n) if n > 0) {}
 }
 
 /// Reads one request; `None` when the client closed between requests, an error status when it cannot be read.
@@ -345,6 +358,29 @@ pub fn encode(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    struct Held(watch::Receiver<bool>);
+    impl Handler for Held {
+        async fn handle(&self, _: Request) -> Answer {
+            Answer::HangUntil(self.0.clone())
+        }
+    }
+
+    #[tokio::test]
+    async fn what_hangs_can_be_let_go() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let (over, held) = watch::channel(false);
+        tokio::spawn(serve(listener, Arc::new(Held(held))));
+        let mut stream = TcpStream::connect(address).await.expect("connects");
+        stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.expect("writes");
+        let mut reply = Vec::new();
+        let wait = std::time::Duration::from_millis(30);
+        assert!(tokio::time::timeout(wait, stream.read_to_end(&mut reply)).await.is_err(), "it hangs");
+        over.send_replace(true);
+        stream.read_to_end(&mut reply).await.expect("closed in order");
+        assert!(reply.is_empty());
+    }
 
     struct Echo;
     impl Handler for Echo {

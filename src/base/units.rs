@@ -163,8 +163,8 @@ pub fn duration(length: Duration) -> String {
     let exact = |unit: u128, name: &str| format!("{}{name}", decimal(ns, unit));
     match ns {
         0 => "0s".into(),
-        _ if ns % 3_600_000_000_000 == 0 => exact(3_600_000_000_000, "h"),
-        _ if ns % 60_000_000_000 == 0 => exact(60_000_000_000, "m"),
+        _ if ns.is_multiple_of(3_600_000_000_000) => exact(3_600_000_000_000, "h"),
+        _ if ns.is_multiple_of(60_000_000_000) => exact(60_000_000_000, "m"),
         _ if ns >= 1_000_000_000 => exact(1_000_000_000, "s"),
         _ if ns >= 1_000_000 => exact(1_000_000, "ms"),
         _ if ns >= 1_000 => exact(1_000, "us"),
@@ -238,7 +238,7 @@ impl fmt::Display for Size {
             ("KiB", 1 << 10),
             ("KB", 1_000),
         ];
-        match units.iter().find(|(_, factor)| self.0 >= *factor && self.0 % factor == 0) {
+        match units.iter().find(|(_, factor)| self.0 >= *factor && self.0.is_multiple_of(*factor)) {
             Some((name, factor)) => write!(f, "{}{name}", self.0 / factor),
             None => write!(f, "{}B", self.0),
         }

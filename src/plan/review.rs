@@ -67,8 +67,8 @@ pub fn minimum_shots(plan: &Plan, promise: &Promise) -> Option<(f64, u64)> {
 pub fn review(scenario: &Scenario, plan: &Plan) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     for fault in &scenario.faults {
-        if let Some(expected) = expected_touches(scenario, plan, fault) {
-            if 1.0 - libm::exp(-expected) < CERTAIN {
+        if let Some(expected) = expected_touches(scenario, plan, fault)
+            && 1.0 - libm::exp(-expected) < CERTAIN {
                 mistakes.push(Mistake {
                     at: fault.place,
                     path: format!("faults.{}", fault.name),
@@ -79,7 +79,6 @@ pub fn review(scenario: &Scenario, plan: &Plan) -> Vec<Mistake> {
                     remedy: "lengthen it, raise its share or the load; 7 touches or more are safe".into(),
                 });
             }
-        }
     }
     for promise in &scenario.promises {
         if let Claim::Client(expectation @ Expectation { measure: Measure::Recovery, .. }) = &promise.claim {

@@ -219,8 +219,8 @@ macro_rules! scalar_shape {
 }
 
 scalar_shape!(String, "text", |t| Ok(t.to_owned()), json!({ "type": ["string", "number", "boolean"] }));
-scalar_shape!(u64, "a whole number", |t| whole(t), json!({ "type": "integer", "minimum": 0 }));
-scalar_shape!(f64, "a number", |t| number(t), json!({ "type": "number" }));
+scalar_shape!(u64, "a whole number", whole, json!({ "type": "integer", "minimum": 0 }));
+scalar_shape!(f64, "a number", number, json!({ "type": "number" }));
 scalar_shape!(
     bool,
     "true or false",

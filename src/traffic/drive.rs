@@ -179,11 +179,10 @@ impl Sender {
                     let mut steps = Vec::new();
                     for step in &flow.steps {
                         let mut headers = headers(&step.headers);
-                        if let Some((_, media)) = &step.body {
-                            if !headers.iter().any(|(n, _)| n.eq_ignore_ascii_case("content-type")) {
+                        if let Some((_, media)) = &step.body
+                            && !headers.iter().any(|(n, _)| n.eq_ignore_ascii_case("content-type")) {
                                 headers.push(("Content-Type".into(), media.clone()));
                             }
-                        }
                         let to = step.service.as_deref().or(traffic.service.as_deref());
                         steps.push(flow::Ready { step: step.clone(), pool: pool(to)?, headers });
                     }

@@ -73,7 +73,7 @@ impl Check<'_, '_> {
 
     /// A length on the plan's axis: whole milliseconds, then scaled.
     fn on_axis(&mut self, length: &At<Duration>) -> Duration {
-        if length.value.subsec_nanos() % 1_000_000 != 0 {
+        if !length.value.subsec_nanos().is_multiple_of(1_000_000) {
             self.reader.wrong(length.at, "finer than a millisecond", "round it to whole milliseconds");
         }
         self.scaled(length.value)

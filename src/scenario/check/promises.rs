@@ -116,7 +116,7 @@ impl Check<'_, '_> {
         if length.value < SHORTEST_SLICE {
             self.reader.wrong(length.at, "shorter than a second", "write 1s or more");
         }
-        if length.value.as_nanos() % GRID.as_nanos() != 0 {
+        if !length.value.as_nanos().is_multiple_of(GRID.as_nanos()) {
             self.reader.wrong(length.at, "not a multiple of 100ms, the grid on which windows are cut", "round it");
         }
         let scaled = self.scaled(length.value).as_millis().max(1) as u64;

@@ -62,11 +62,10 @@ impl AsyncWrite for Wire {
         // Taken before the call: the peer may see the bytes before the call returns.
         let now = self.instants.first_write.get().is_none().then(|| self.clock.now());
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
-        if let (Some(now), Poll::Ready(Ok(n))) = (now, &written) {
-            if *n > 0 {
+        if let (Some(now), Poll::Ready(Ok(n))) = (now, &written)
+            && *n > 0 {
                 self.instants.first_write.set(Some(now));
             }
-        }
         written
     }
 

@@ -1,0 +1,309 @@
+//! Walks the planned times of the faults and speaks to the stage.
+//!
+//! Every way out ends every fault: by order when [`conduct`] returns, by the broken lease when it is dropped or its
+//! process dies, by the fault's own time to live when both fail.
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
+
+use crate::base::time::{Clock, Offset, Span};
+use crate::evidence::event::{Event, FaultStep};
+use crate::scenario::Fault;
+use crate::stage::client::{Stage, StageError};
+use crate::stage::protocol::Report;
+
+/// One thing to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    // In this order at one instant, so that one fault can follow the other.
+    End,
+    Begin,
+}
+
+/// Lets each fault begin and end at its planned time, and says in `events` what became of it.
+///
+/// Returns when `stop` turns true (or its sender is gone) with every fault over; until then it listens, so that a stage
+/// that dies is known. `Err` says that it died: then the experiment is not what the scenario describes.
+pub async fn conduct(
+    stage: &mut Stage,
+    faults: &[Fault],
+    planned: &[Span],
+    clock: Clock,
+    events: &mpsc::UnboundedSender<Event>,
+    stop: watch::Receiver<bool>,
+) -> Result<(), StageError> {
+    let effective = vec![false; faults.len()];
+    let mut conductor = Conductor { stage, faults, clock, events, effective };
+    let walked = conductor.walk(planned, stop).await;
+    for fault in 0..faults.len() {
+        conductor.end(fault).await;
+    }
+    walked
+}
+
+struct Conductor<'a> {
+    stage: &'a mut Stage,
+    faults: &'a [Fault],
+    clock: Clock,
+    events: &'a mpsc::UnboundedSender<Event>,
+    /// Which faults may be effective: also those whose beginning was ordered but never confirmed.
+    effective: Vec<bool>,
+}
+
+impl Conductor<'_> {
+    /// Takes turn after turn, until told to stop.
+    async fn walk(&mut self, planned: &[Span], mut stop: watch::Receiver<bool>) -> Result<(), StageError> {
+        let mut turns: Vec<(Offset, Turn, usize)> = planned
+            .iter()
+            .enumerate()
+            .flat_map(|(fault, span)| [(span.start, Turn::Begin, fault), (span.end, Turn::End, fault)])
+            .collect();
+        turns.sort_unstable();
+        let mut turns = turns.into_iter().peekable();
+        loop {
+            let next = turns.peek().map_or(Offset::MAX, |turn| turn.0);
+            tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => return Ok(()),
+                report = self.stage.report() => match report {
+                    Some(report) => self.hear(report),
+                    None => return Err(self.stage.died().await),
+                },
+                () = sleep(self.clock.until(next)) => match turns.next() {
+                    Some((_, Turn::Begin, fault)) => self.begin(fault).await,
+                    Some((_, Turn::End, fault)) => self.end(fault).await,
+                    None => {}
+                },
+            }
+        }
+    }
+
+    async fn begin(&mut self, fault: usize) {
+        self.effective[fault] = true;
+        match self.stage.apply(fault).await {
+            Ok(at) => self.say(fault, at, FaultStep::Applied),
+            Err(e) => {
+                self.effective[fault] = !matches!(e, StageError::Refused(_));
+                self.say(fault, self.clock.now(), FaultStep::Failed { why: e.to_string() });
+            }
+        }
+    }
+
+    async fn end(&mut self, fault: usize) {
+        if !std::mem::take(&mut self.effective[fault]) {
+            return;
+        }
+        let cleared = self.stage.clear(fault).await;
+        // What was heard meanwhile happened before, and a time to live that ran out just now is the end already.
+        let mut over = false;
+        while let Some(report) = self.stage.heard() {
+            over |= matches!(report, Report::Cleared { fault: f, .. } if f == fault);
+            self.hear(report);
+        }
+        match cleared {
+            Ok(_) if over => {}
+            Ok(end) => {
+                self.say(fault, end.at, FaultStep::Cleared { eligible: end.eligible, injected: end.injected });
+            }
+            // It died with its faults: nothing is left to undo, but nothing was proved either.
+            Err(e @ StageError::Died(_)) => {
+                self.say(fault, self.clock.now(), FaultStep::Failed { why: e.to_string() });
+            }
+            Err(e) => {
+                let remedy = format!("kill -9 {}", self.stage.pid());
+                self.say(fault, self.clock.now(), FaultStep::Stuck { why: e.to_string(), remedy });
+            }
+        }
+    }
+
+    /// What the stage said unasked.
+    fn hear(&mut self, report: Report) {
+        match report {
+            Report::Touched { fault, at } => self.say(fault, at, FaultStep::Touched),
+            Report::Cleared { fault, at, eligible, injected } => {
+                if let Some(effective) = self.effective.get_mut(fault) {
+                    *effective = false;
+                }
+                self.say(fault, at, FaultStep::Cleared { eligible, injected });
+            }
+            Report::Failed { fault: Some(fault), why } => self.say(fault, self.clock.now(), FaultStep::Failed { why }),
+            Report::Failed { fault: None, why } => self.tell(Event::Note { at: self.clock.now(), text: why }),
+            Report::Ready { .. } | Report::Applied { .. } => {}
+        }
+    }
+
+    fn say(&self, fault: usize, at: Offset, step: FaultStep) {
+        if let Some(fault) = self.faults.get(fault) {
+            self.tell(Event::Fault { at, fault: fault.name.clone(), step });
+        }
+    }
+
+    /// Whoever records may be gone; the faults must end all the same.
+    fn tell(&self, event: Event) {
+        let _ = self.events.send(event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::base::units::Share;
+    use crate::scenario::{Inject, On, Place};
+    use crate::stage::config::{Config, FaultConfig};
+    use crate::stage::serve::serve;
+    use crate::stage::testing::{Line, QUOTE, config, lease};
+
+    fn fault(name: &str) -> Fault {
+        let second = Duration::from_secs(1);
+        Fault {
+            name: name.into(),
+            on: On::Upstream(0),
+            inject: Inject::Timeout,
+            share: Share::ALL,
+            at: second,
+            length: second,
+            ttl: second,
+            place: Place::default(),
+        }
+    }
+
+    fn span(start: i64, end: i64) -> Span {
+        Span { start: Offset::from_millis(start), end: Offset::from_millis(end) }
+    }
+
+    /// A stage in this process with as many faults, on the same axis as the clock.
+    async fn stage(names: &[&str]) -> (Stage, Clock, tokio::task::JoinHandle<()>) {
+        let clock = Clock::starting_in(Duration::ZERO);
+        let base = config();
+        let faults = names.iter().map(|n| FaultConfig { name: (*n).into(), ..base.faults[0].clone() }).collect();
+        let ((orders, reports), (hear, say)) = lease(1 << 16);
+        let life = tokio::spawn(serve(orders, reports));
+        let stage = Stage::over(hear, say, &Config { zero: clock.zero(), faults, ..base }).await.expect("opens");
+        (stage, clock, life)
+    }
+
+    fn steps(events: &mut mpsc::UnboundedReceiver<Event>) -> Vec<(String, Offset, FaultStep)> {
+        std::iter::from_fn(|| events.try_recv().ok())
+            .filter_map(|event| match event {
+                Event::Fault { at, fault, step } => Some((fault, at, step)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn words(steps: &[(String, Offset, FaultStep)]) -> Vec<String> {
+        let word = |step: &FaultStep| format!("{step:?}").split([' ', '{']).next().unwrap_or_default().to_owned();
+        steps.iter().map(|(fault, _, step)| format!("{fault} {}", word(step))).collect()
+    }
+
+    #[tokio::test]
+    async fn faults_begin_and_end_as_planned() {
+        let (mut stage, clock, _life) = stage(&["a", "b"]).await;
+        let url = stage.upstreams()[0].1.clone();
+        let (tell, mut hear) = mpsc::unbounded_channel();
+        let (stop, stopped) = watch::channel(false);
+        let planned = [span(60, 200), span(200, 260)];
+        let faults = [fault("a"), fault("b")];
+        let calls = async {
+            sleep(clock.until(Offset::from_millis(130))).await;
+            let mut line = Line::open(&url).await;
+            assert_eq!(line.ask(QUOTE).await, 0, "closed when the fault ended");
+            sleep(clock.until(Offset::from_millis(400))).await;
+            assert_eq!(Line::open(&url).await.ask(QUOTE).await, 200);
+            stop.send_replace(true);
+        };
+        let (conducted, ()) = tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, stopped), calls);
+        conducted.expect("the stage lives");
+        let steps = steps(&mut hear);
+        assert_eq!(words(&steps), ["a Applied", "a Touched", "a Cleared", "b Applied", "b Cleared"]);
+        assert_eq!(steps[2].2, FaultStep::Cleared { eligible: 1, injected: 1 });
+        assert_eq!(steps[4].2, FaultStep::Cleared { eligible: 0, injected: 0 });
+        assert!(steps.windows(2).all(|w| w[0].1 <= w[1].1), "on one axis, in order: {steps:?}");
+        assert!(steps[0].1 >= planned[0].start && steps[2].1 >= planned[0].end);
+        stage.close().await.expect("closes");
+    }
+
+    #[tokio::test]
+    async fn a_stop_ends_what_is_effective_at_once() {
+        let (mut stage, clock, _life) = stage(&["a", "later"]).await;
+        let url = stage.upstreams()[0].1.clone();
+        let (tell, mut hear) = mpsc::unbounded_channel();
+        let (stop, stopped) = watch::channel(false);
+        let planned = [span(0, 3_600_000), span(3_000_000, 3_600_000)];
+        let faults = [fault("a"), fault("later")];
+        let calls = async {
+            let mut line = Line::open(&url).await;
+            sleep(Duration::from_millis(60)).await;
+            line.send(QUOTE).await;
+            assert_eq!(line.answer_within(30).await, None);
+            drop(stop);
+            assert_eq!(line.answer_within(5000).await, Some(0));
+        };
+        let (conducted, ()) = tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, stopped), calls);
+        conducted.expect("the stage lives");
+        assert_eq!(words(&steps(&mut hear)), ["a Applied", "a Touched", "a Cleared"]);
+    }
+
+    #[tokio::test]
+    async fn a_ttl_that_runs_out_is_the_end() {
+        let (stage, clock, _life) = stage(&[]).await;
+        drop(stage);
+        let base = config();
+        let short = FaultConfig { ttl: Duration::from_millis(30), name: "a".into(), ..base.faults[0].clone() };
+        let ((orders, reports), (hear, say)) = lease(1 << 16);
+        let _other = tokio::spawn(serve(orders, reports));
+        let config = Config { zero: clock.zero(), faults: vec![short], ..base };
+        let mut stage = Stage::over(hear, say, &config).await.expect("opens");
+        let (tell, mut hear) = mpsc::unbounded_channel();
+        let (stop, stopped) = watch::channel(false);
+        let until = async {
+            sleep(Duration::from_millis(300)).await;
+            stop.send_replace(true);
+        };
+        let (planned, faults) = ([span(0, 150)], [fault("a")]);
+        let (conducted, ()) = tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, stopped), until);
+        conducted.expect("the stage lives");
+        assert_eq!(words(&steps(&mut hear)), ["a Applied", "a Cleared"], "cleared once");
+    }
+
+    #[tokio::test]
+    async fn a_stage_that_dies_is_known() {
+        let (mut stage, clock, life) = stage(&["a"]).await;
+        let (tell, mut hear) = mpsc::unbounded_channel();
+        let (_stop, stopped) = watch::channel(false);
+        let kill = async {
+            sleep(Duration::from_millis(80)).await;
+            life.abort();
+        };
+        let (planned, faults) = ([span(0, 3_600_000)], [fault("a")]);
+        let (conducted, ()) = tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, stopped), kill);
+        assert!(matches!(conducted, Err(StageError::Died(_))));
+        assert_eq!(words(&steps(&mut hear)), ["a Applied", "a Failed"]);
+    }
+
+    #[tokio::test]
+    async fn a_stage_that_does_not_obey_leaves_a_remedy() {
+        // Opens, and then neither answers nor goes.
+        let ((orders, mut reports), (hear, say)) = lease(1 << 16);
+        let ready = Report::Ready { upstreams: Vec::new(), links: Vec::new(), pid: 4242 };
+        crate::stage::protocol::write(&mut reports, &ready).await.expect("writes");
+        let mut stage = Stage::over(hear, say, &config()).await.expect("opens");
+        stage.be_patient_for(Duration::from_millis(30));
+        let clock = Clock::starting_in(Duration::ZERO);
+        let (tell, mut hear) = mpsc::unbounded_channel();
+        let (stop, stopped) = watch::channel(false);
+        let until = async {
+            sleep(Duration::from_millis(100)).await;
+            stop.send_replace(true);
+        };
+        let (planned, faults) = ([span(0, 3_600_000)], [fault("a")]);
+        let (conducted, ()) = tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, stopped), until);
+        conducted.expect("it did not die");
+        let steps = steps(&mut hear);
+        assert_eq!(words(&steps), ["a Failed", "a Stuck"]);
+        assert!(matches!(&steps[1].2, FaultStep::Stuck { remedy, .. } if remedy == "kill -9 4242"));
+        drop((orders, reports));
+    }
+}

@@ -1,0 +1,279 @@
+//! What a run tells its stage: the part of the scenario that happens outside the service under test, in a shape that
+//! can travel through a pipe.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::law::Law;
+use crate::base::time::Clock;
+use crate::base::units::{Rate, Share};
+use crate::scenario::{Fault, Inject, Link, On, RateLimit, Scenario, StubReply, Upstream};
+
+/// How long stubs and links go on cleanly after the run died, unless it says otherwise.
+pub const LINGER: Duration = Duration::from_secs(60);
+
+/// Everything that a stage needs to know.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Config {
+    /// The plan's zero, in nanoseconds on the kernel's monotonic clock: both sides write instants on one axis.
+    pub zero: u64,
+    /// The seed of every decision.
+    pub seed: u64,
+    /// The tag of the run's trace ids.
+    pub run: String,
+    /// Stub quoters, in the order of the scenario.
+    pub upstreams: Vec<UpstreamConfig>,
+    /// TCP proxies.
+    pub links: Vec<LinkConfig>,
+    /// What can be broken, in the order of the scenario; orders name a fault by its position.
+    pub faults: Vec<FaultConfig>,
+    /// Where to write decisions; `None` writes none.
+    pub touches: Option<PathBuf>,
+    /// How long to go on cleanly after the run died.
+    pub linger: Duration,
+}
+
+/// A stub quoter.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UpstreamConfig {
+    /// What faults and practice targets call it.
+    pub name: String,
+    /// Whose replies it gives.
+    pub like: Option<String>,
+    /// HOST:PORT; a free loopback port when not given.
+    pub listen: Option<String>,
+    /// How long a reply takes.
+    #[serde(with = "LawShape")]
+    pub latency: Law,
+    /// Billionths of the requests that succeed.
+    pub success: u32,
+    /// How many requests it allows.
+    pub rate_limit: Option<LimitConfig>,
+    /// Replies of the user's own, tried in order first.
+    pub replies: Vec<ReplyConfig>,
+}
+
+/// A token bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitConfig {
+    /// Millionths of a request per second.
+    pub rate: u64,
+    /// The most tokens at once; at least 1.
+    pub burst: u32,
+}
+
+/// What a stub answers to a path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplyConfig {
+    /// Without the query.
+    pub path: String,
+    /// The status.
+    pub status: u16,
+    /// The media type.
+    pub media: String,
+    /// The body, a template.
+    pub body: String,
+}
+
+/// A TCP proxy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkConfig {
+    /// What faults call it.
+    pub name: String,
+    /// HOST:PORT; a free loopback port when not given.
+    pub listen: Option<String>,
+    /// HOST:PORT.
+    pub to: String,
+}
+
+/// What can be broken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultConfig {
+    /// What windows call it; part of every decision's hash.
+    pub name: String,
+    /// The upstream that it strikes, by name.
+    pub upstream: String,
+    /// What it does.
+    pub inject: InjectConfig,
+    /// Billionths of the requests that it strikes.
+    pub share: u32,
+    /// The stage clears it by itself after this long.
+    pub ttl: Duration,
+}
+
+/// What a fault does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InjectConfig {
+    /// Accepts the request and never answers.
+    Timeout,
+    /// Answers 429 beyond a tighter limit.
+    RateLimit(LimitConfig),
+}
+
+/// The shape of a [`Law`] in a pipe.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Law", rename_all = "snake_case")]
+pub enum LawShape {
+    /// As in [`Law`].
+    Fixed(Duration),
+    /// As in [`Law`].
+    Uniform(Duration, Duration),
+    /// As in [`Law`].
+    Normal {
+        /// The mean.
+        mean: Duration,
+        /// The standard deviation.
+        sd: Duration,
+    },
+    /// As in [`Law`].
+    Lognormal {
+        /// The median.
+        median: Duration,
+        /// The standard deviation of the logarithm.
+        sigma: f64,
+    },
+    /// As in [`Law`].
+    Pareto {
+        /// The least.
+        min: Duration,
+        /// The smaller, the heavier the tail.
+        alpha: f64,
+    },
+    /// As in [`Law`].
+    Quantiles(Vec<(f64, Duration)>),
+}
+
+impl Config {
+    /// What a run of this scenario tells its stage. `run` is what its trace ids are made with; `touches` is where
+    /// decisions are written.
+    pub fn new(scenario: &Scenario, clock: &Clock, run: &str, touches: Option<&Path>) -> Config {
+        Config {
+            zero: clock.zero(),
+            seed: scenario.seed.0,
+            run: run.to_owned(),
+            upstreams: scenario.upstreams.iter().map(UpstreamConfig::from).collect(),
+            links: scenario.links.iter().map(LinkConfig::from).collect(),
+            faults: scenario.faults.iter().map(|f| FaultConfig::new(f, &scenario.upstreams)).collect(),
+            // The stage may have another working directory.
+            touches: touches.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned())),
+            linger: LINGER,
+        }
+    }
+}
+
+impl From<&Upstream> for UpstreamConfig {
+    fn from(upstream: &Upstream) -> UpstreamConfig {
+        UpstreamConfig {
+            name: upstream.name.clone(),
+            like: upstream.like.clone(),
+            listen: upstream.listen.clone(),
+            latency: upstream.latency.clone(),
+            success: upstream.success.0,
+            rate_limit: upstream.rate_limit.map(LimitConfig::from),
+            replies: upstream.replies.iter().map(ReplyConfig::from).collect(),
+        }
+    }
+}
+
+impl From<RateLimit> for LimitConfig {
+    fn from(limit: RateLimit) -> LimitConfig {
+        LimitConfig { rate: limit.rate.0, burst: limit.burst }
+    }
+}
+
+impl From<LimitConfig> for RateLimit {
+    fn from(limit: LimitConfig) -> RateLimit {
+        RateLimit { rate: Rate(limit.rate), burst: limit.burst }
+    }
+}
+
+impl From<&StubReply> for ReplyConfig {
+    fn from(reply: &StubReply) -> ReplyConfig {
+        ReplyConfig {
+            path: reply.path.clone(),
+            status: reply.status,
+            media: reply.media.clone(),
+            body: reply.body.clone(),
+        }
+    }
+}
+
+impl From<&Link> for LinkConfig {
+    fn from(link: &Link) -> LinkConfig {
+        LinkConfig { name: link.name.clone(), listen: link.listen.clone(), to: link.to.clone() }
+    }
+}
+
+impl FaultConfig {
+    fn new(fault: &Fault, upstreams: &[Upstream]) -> FaultConfig {
+        let On::Upstream(upstream) = fault.on;
+        FaultConfig {
+            name: fault.name.clone(),
+            upstream: upstreams.get(upstream).map(|u| u.name.clone()).unwrap_or_default(),
+            inject: match fault.inject {
+                Inject::Timeout => InjectConfig::Timeout,
+                Inject::RateLimit(limit) => InjectConfig::RateLimit(limit.into()),
+            },
+            share: fault.share.0,
+            ttl: fault.ttl,
+        }
+    }
+
+    /// The share of requests that it strikes.
+    pub fn share(&self) -> Share {
+        Share(self.share)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_config_travels() {
+        let law = |latency| UpstreamConfig {
+            name: "jupiter".into(),
+            like: Some("jupiter".into()),
+            listen: None,
+            latency,
+            success: 992_000_000,
+            rate_limit: Some(LimitConfig { rate: 20_000_000, burst: 5 }),
+            replies: vec![ReplyConfig {
+                path: "/x".into(),
+                status: 200,
+                media: "text/plain".into(),
+                body: "\n".into(),
+            }],
+        };
+        let ms = Duration::from_millis;
+        let config = Config {
+            zero: u64::MAX,
+            seed: 7,
+            run: "r".into(),
+            upstreams: vec![
+                law(Law::Fixed(ms(1))),
+                law(Law::Uniform(ms(1), ms(2))),
+                law(Law::Normal { mean: ms(1), sd: ms(2) }),
+                law(Law::Lognormal { median: ms(1), sigma: 0.5 }),
+                law(Law::Pareto { min: ms(1), alpha: 1.5 }),
+                law(Law::Quantiles(vec![(0.5, ms(120)), (0.95, ms(280))])),
+            ],
+            links: vec![LinkConfig { name: "db".into(), listen: None, to: "127.0.0.1:1".into() }],
+            faults: vec![FaultConfig {
+                name: "f".into(),
+                upstream: "jupiter".into(),
+                inject: InjectConfig::RateLimit(LimitConfig { rate: 1, burst: 1 }),
+                share: 1,
+                ttl: ms(1),
+            }],
+            touches: Some("/tmp/x".into()),
+            linger: LINGER,
+        };
+        let line = serde_json::to_string(&config).expect("serialises");
+        assert!(!line.contains('\n'), "one line");
+        assert_eq!(serde_json::from_str::<Config>(&line).expect("reads back"), config);
+    }
+}

@@ -1,0 +1,28 @@
+//! The outside world of the service under test: stub quoters, links, and what can be broken in them.
+//!
+//! It lives in a process of its own, where its work does not disturb the run's timing and the run's death does not
+//! leave the service with dead ports. The run holds it by a lease over a pipe ([`protocol`]); when the lease breaks,
+//! every fault is cleared at once and traffic is passed on cleanly for a while ([`serve`]).
+//!
+//! - [`config`]: what a run tells its stage · [`client`]: the run's side of the lease
+//! - [`child`]: the process · [`serve`]: its life · `world`: what is open · `link`: TCP proxies
+//! - `stub`, `quoter`, `quote`, `template`, `price`, `bucket`: how a stub answers
+//! - `faults`, [`decide`]: whom a fault strikes, and the record of it
+
+mod bucket;
+pub mod child;
+pub mod client;
+pub mod config;
+pub mod decide;
+mod faults;
+mod link;
+mod price;
+pub mod protocol;
+mod quote;
+mod quoter;
+pub mod serve;
+mod stub;
+mod template;
+#[cfg(test)]
+pub(crate) mod testing;
+mod world;

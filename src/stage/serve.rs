@@ -1,0 +1,429 @@
+//! The life of a stage. A run holds it by a lease: while the lease holds, the run's orders are obeyed; when it breaks,
+//! however the run died, every fault is over at once and stubs and links go on cleanly for a while, so that the
+//! service under test is not left with dead ports.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, mpsc};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+
+use super::config::Config;
+use super::faults;
+use super::protocol::{self, Lines, Order, Report};
+use super::world::World;
+use crate::base::net;
+
+/// How often the record of decisions is handed to the system.
+const FLUSH: Duration = Duration::from_secs(1);
+/// How long the last reports may take.
+const PARTING: Duration = Duration::from_secs(1);
+
+/// How a lease ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// By order.
+    Closed,
+    /// The run died, or cannot be understood any more.
+    Broken,
+}
+
+/// The stage of one run: opens what the first order says, and returns when the run is over: at once after an orderly
+/// end, after lingering when the lease broke.
+pub async fn serve<R, W>(orders: R, reports: W)
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let mut world = None;
+    let end = hold(orders, reports, &mut world).await;
+    if let (End::Broken, Some(world)) = (end, &world) {
+        sleep(world.linger).await;
+    }
+}
+
+/// A stage that was started by hand: it stands until it is stopped, and runs use it one after the other.
+pub struct ByHand {
+    world: World,
+    control: TcpListener,
+    address: SocketAddr,
+}
+
+impl ByHand {
+    /// Opens the stubs and links of a scenario, and listens for runs at `control` (HOST:PORT on this machine). `Err`
+    /// says what could not be opened and what to do.
+    pub async fn open(config: &Config, control: &str) -> Result<ByHand, String> {
+        if !net::split_host(control, 0).is_some_and(|(host, _)| net::is_loopback(&host)) {
+            return Err(format!("{control}: a stage is controlled from its own machine: write 127.0.0.1:PORT"));
+        }
+        let failed = |e: std::io::Error| format!("cannot listen for runs on {control}: {e}: take another port");
+        let listener = TcpListener::bind(control).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        // Nothing is broken before a run asks for it, and it brings a scenario of its own.
+        let config = Config { faults: Vec::new(), ..config.clone() };
+        let world = World::open(&config, mpsc::unbounded_channel().0).await?;
+        Ok(ByHand { world, control: listener, address })
+    }
+
+    /// Where each upstream answers: name and URL.
+    pub fn upstreams(&self) -> &[(String, String)] {
+        &self.world.upstreams
+    }
+
+    /// Where each link listens: name and HOST:PORT.
+    pub fn links(&self) -> &[(String, String)] {
+        &self.world.links
+    }
+
+    /// What `run --stage` takes.
+    pub fn control(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until dropped.
+    pub async fn serve(self) {
+        let world = Arc::new(Mutex::new(Some(self.world)));
+        loop {
+            let Ok((stream, _)) = self.control.accept().await else {
+                sleep(Duration::from_millis(5)).await;
+                continue;
+            };
+            let held = world.clone().try_lock_owned();
+            tokio::spawn(async move {
+                let (orders, mut reports) = stream.into_split();
+                match held {
+                    Ok(mut world) => {
+                        hold(orders, reports, &mut world).await;
+                    }
+                    Err(_) => {
+                        let why = "another run holds this stage: wait for its end".into();
+                        let _ = protocol::write(&mut reports, &Report::Failed { fault: None, why }).await;
+                    }
+                }
+            });
+        }
+    }
+}
+
+/// One lease from its beginning to its end. Afterwards no fault is effective.
+async fn hold<R, W>(orders: R, mut reports: W, world: &mut Option<World>) -> End
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let (news, mut outgoing) = mpsc::unbounded_channel();
+    // Beside the orders and not between them: a run that stopped reading must not keep a fault alive.
+    let writing = async {
+        let mut gone = false;
+        while let Some(report) = outgoing.recv().await {
+            gone = gone || protocol::write(&mut reports, &report).await.is_err();
+        }
+    };
+    tokio::pin!(writing);
+    let end = tokio::select! {
+        end = obey(orders, news, world) => end,
+        () = &mut writing => End::Broken,
+    };
+    if let Some(world) = world {
+        let mut scene = world.scene();
+        let now = scene.now();
+        scene.faults.clear_all(now);
+        scene.faults.silence();
+    }
+    let _ = timeout(PARTING, writing).await;
+    end
+}
+
+/// Does what the run says, until it says no more.
+async fn obey<R: AsyncRead + Unpin>(orders: R, news: mpsc::UnboundedSender<Report>, world: &mut Option<World>) -> End {
+    let mut lines = Lines::new(orders);
+    let mut flush = interval(FLUSH);
+    flush.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut opened = false;
+    let fail = |fault, why: String| {
+        let _ = news.send(Report::Failed { fault, why });
+    };
+    loop {
+        let expiry = world.as_ref().map_or(Duration::MAX, |world| {
+            let scene = world.scene();
+            faults::until(scene.faults.next_expiry(), scene.now())
+        });
+        let order = tokio::select! {
+            line = lines.next::<Order>() => match line {
+                None => return End::Broken,
+                Some(Ok(order)) => order,
+                Some(Err(why)) => {
+                    fail(None, why);
+                    continue;
+                }
+            },
+            _ = flush.tick() => {
+                if let Some(world) = world {
+                    world.scene().faults.flush();
+                }
+                continue;
+            }
+            () = sleep(expiry) => {
+                if let Some(world) = world {
+                    let mut scene = world.scene();
+                    let now = scene.now();
+                    scene.faults.expire(now);
+                }
+                continue;
+            }
+        };
+        match (order, &mut *world) {
+            (Order::Close, _) => return End::Closed,
+            (Order::Open(_), _) if opened => fail(None, "the stage is open already".into()),
+            (Order::Open(config), world) => match open(&config, world, &news).await {
+                Ok(ready) => {
+                    opened = true;
+                    let _ = news.send(ready);
+                }
+                Err(why) => fail(None, why),
+            },
+            (Order::Apply { fault } | Order::Clear { fault }, None) => fail(Some(fault), "nothing is open".into()),
+            (Order::Apply { fault } | Order::Clear { fault }, _) if !opened => {
+                fail(Some(fault), "this run has opened nothing".into());
+            }
+            (Order::Apply { fault }, Some(world)) => {
+                let mut scene = world.scene();
+                let now = scene.now();
+                scene.faults.apply(fault, now);
+            }
+            (Order::Clear { fault }, Some(world)) => {
+                let mut scene = world.scene();
+                let now = scene.now();
+                scene.faults.clear(fault, now);
+            }
+        }
+    }
+}
+
+/// Opens a world, or adopts the one that stands.
+async fn open(
+    config: &Config,
+    world: &mut Option<World>,
+    news: &mpsc::UnboundedSender<Report>,
+) -> Result<Report, String> {
+    let world = match world {
+        Some(world) => {
+            world.adopt(config, news.clone())?;
+            world
+        }
+        None => world.insert(World::open(config, news.clone()).await?),
+    };
+    let find = |name: &String, all: &[(String, String)]| {
+        let found = all.iter().find(|(known, _)| known == name);
+        (name.clone(), found.map(|(_, address)| address.clone()).unwrap_or_default())
+    };
+    Ok(Report::Ready {
+        upstreams: config.upstreams.iter().map(|u| find(&u.name, &world.upstreams)).collect(),
+        links: config.links.iter().map(|l| find(&l.name, &world.links)).collect(),
+        pid: std::process::id(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stage::client::{Stage, StageError};
+    use crate::stage::config::{FaultConfig, LinkConfig};
+    use crate::stage::testing::{Line, QUOTE, config, lease, upstream};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::task::JoinHandle;
+
+    /// A stage in this process, held by a lease in memory.
+    async fn stage(config: &Config) -> (Stage, JoinHandle<()>) {
+        let ((orders, reports), (hear, say)) = lease(1 << 16);
+        let life = tokio::spawn(serve(orders, reports));
+        (Stage::over(hear, say, config).await.expect("opens"), life)
+    }
+
+    fn url(stage: &Stage) -> String {
+        stage.upstreams()[0].1.clone()
+    }
+
+    #[tokio::test]
+    async fn a_warm_connection_is_struck_and_let_go() {
+        let (mut stage, _life) = stage(&config()).await;
+        let mut line = Line::open(&url(&stage)).await;
+        assert_eq!([line.ask(QUOTE).await, line.ask("/nothing").await], [200, 404]);
+        let applied = stage.apply(0).await.expect("applied");
+        line.send(QUOTE).await;
+        let Some(Report::Touched { fault: 0, at }) = stage.report().await else { unreachable!("not touched") };
+        assert!(at >= applied);
+        assert_eq!(line.answer_within(30).await, None, "accepted, not answered");
+        let cleared = stage.clear(0).await.expect("cleared");
+        assert!(cleared.at >= at);
+        assert_eq!((cleared.eligible, cleared.injected), (1, 1));
+        assert_eq!(line.answer_within(5000).await, Some(0), "closed");
+        assert_eq!(Line::open(&url(&stage)).await.ask(QUOTE).await, 200);
+        assert_eq!(stage.clear(0).await.expect("cleared"), cleared, "twice is once");
+    }
+
+    #[tokio::test]
+    async fn a_broken_lease_ends_every_fault_and_stubs_go_on_for_a_while() {
+        let (mut stage, life) = stage(&Config { linger: Duration::from_millis(400), ..config() }).await;
+        let url = url(&stage);
+        stage.apply(0).await.expect("applied");
+        let mut line = Line::open(&url).await;
+        line.send(QUOTE).await;
+        assert_eq!(line.answer_within(30).await, None);
+        drop(stage);
+        assert_eq!(line.answer_within(5000).await, Some(0), "let go at once");
+        assert_eq!(Line::open(&url).await.ask(QUOTE).await, 200, "and answers cleanly");
+        timeout(Duration::from_secs(5), life).await.expect("lingers no longer").expect("in order");
+        assert!(tokio::net::TcpStream::connect(url.trim_start_matches("http://")).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn an_orderly_close_does_not_linger() {
+        let (mut stage, life) = stage(&config()).await;
+        stage.apply(0).await.expect("applied");
+        stage.close().await.expect("closed");
+        timeout(Duration::from_secs(5), life).await.expect("gone at once").expect("in order");
+    }
+
+    #[tokio::test]
+    async fn the_ttl_ends_a_fault_without_an_order() {
+        let mut config = config();
+        config.faults[0].ttl = Duration::from_millis(40);
+        let (mut stage, _life) = stage(&config).await;
+        let applied = stage.apply(0).await.expect("applied");
+        let mut line = Line::open(&url(&stage)).await;
+        line.send(QUOTE).await;
+        assert!(matches!(stage.report().await, Some(Report::Touched { .. })));
+        let Some(Report::Cleared { at, injected: 1, .. }) = stage.report().await else { unreachable!("not cleared") };
+        assert!(at >= applied + Duration::from_millis(40));
+        assert_eq!(line.answer_within(5000).await, Some(0), "let go");
+    }
+
+    #[tokio::test]
+    async fn a_run_that_does_not_listen_keeps_no_fault_alive() {
+        // Room for one report and no more: the stage's writing stalls.
+        let mut config = config();
+        config.faults[0].ttl = Duration::from_millis(40);
+        let ((orders, reports), (_deaf, mut say)) = lease(1);
+        let _life = tokio::spawn(serve(orders, reports));
+        let free = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = free.local_addr().expect("bound").to_string();
+        drop(free);
+        config.upstreams[0].listen = Some(address.clone());
+        for order in [Order::Open(Box::new(config)), Order::Apply { fault: 0 }, Order::Apply { fault: 0 }] {
+            protocol::write(&mut say, &order).await.expect("orders");
+        }
+        protocol::write(&mut say, &Order::Apply { fault: 0 }).await.expect("orders");
+        sleep(Duration::from_millis(100)).await;
+        assert_eq!(Line::open(&address).await.ask(QUOTE).await, 200);
+    }
+
+    #[tokio::test]
+    async fn a_port_that_is_taken_is_named() {
+        let taken = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = taken.local_addr().expect("bound").to_string();
+        let mut config = config();
+        config.upstreams[0].listen = Some(address.clone());
+        let ((orders, reports), (hear, say)) = lease(1 << 16);
+        let life = tokio::spawn(serve(orders, reports));
+        let refused = Stage::over(hear, say, &config).await.map(|s| s.pid());
+        let why = refused.expect_err("the port is taken").to_string();
+        assert!(
+            why.contains(&address) && why.contains("upstream `jupiter`") && why.contains("change `listen`"),
+            "{why}"
+        );
+        timeout(Duration::from_secs(5), life).await.expect("nothing to linger for").expect("in order");
+    }
+
+    #[tokio::test]
+    async fn a_record_that_cannot_be_written_is_said_before_the_run() {
+        let config = Config { touches: Some("/no/such/folder/touches.stage.log".into()), ..config() };
+        let ((orders, reports), (hear, say)) = lease(1 << 16);
+        let _life = tokio::spawn(serve(orders, reports));
+        let refused = Stage::over(hear, say, &config).await.map(|s| s.pid());
+        assert!(refused.expect_err("no folder").to_string().contains("/no/such/folder"));
+    }
+
+    #[tokio::test]
+    async fn nonsense_is_answered_and_survived() {
+        let ((orders, reports), (hear, mut say)) = lease(1 << 16);
+        let life = tokio::spawn(serve(orders, reports));
+        let mut lines = Lines::new(hear);
+        say.write_all(b"hello\n\xff\xfe\n{\"open\":{}}\n{\"apply\":{\"fault\":9}}\n").await.expect("writes");
+        for about in [None, None, None, Some(9)] {
+            let Some(Ok(Report::Failed { fault, .. })) = lines.next().await else { unreachable!("not refused") };
+            assert_eq!(fault, about);
+        }
+        protocol::write(&mut say, &Order::Open(Box::new(config()))).await.expect("writes");
+        assert!(matches!(lines.next().await, Some(Ok(Report::Ready { .. }))));
+        protocol::write(&mut say, &Order::Open(Box::new(config()))).await.expect("writes");
+        assert!(matches!(lines.next().await, Some(Ok(Report::Failed { fault: None, .. }))));
+        for fault in [5, usize::MAX] {
+            protocol::write(&mut say, &Order::Apply { fault }).await.expect("writes");
+            assert!(matches!(lines.next().await, Some(Ok(Report::Failed { fault: Some(f), .. })) if f == fault));
+        }
+        protocol::write(&mut say, &Order::Close).await.expect("writes");
+        timeout(Duration::from_secs(5), life).await.expect("ends").expect("without a panic");
+    }
+
+    #[tokio::test]
+    async fn links_pass_traffic_on() {
+        let target = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let to = target.local_addr().expect("bound").to_string();
+        let (stage, _life) =
+            stage(&Config { links: vec![LinkConfig { name: "db".into(), listen: None, to }], ..config() }).await;
+        let (name, address) = &stage.links()[0];
+        assert_eq!(name, "db");
+        let mut client = tokio::net::TcpStream::connect(address).await.expect("connects");
+        client.write_all(b"ping").await.expect("writes");
+        let (mut server, _) = target.accept().await.expect("a client");
+        let mut heard = [0; 4];
+        server.read_exact(&mut heard).await.expect("reads");
+        assert_eq!(&heard, b"ping");
+    }
+
+    #[tokio::test]
+    async fn a_stage_by_hand_serves_one_run_after_the_other() {
+        let hand = ByHand::open(&config(), "127.0.0.1:0").await.expect("opens");
+        let (control, url) = (hand.control().to_string(), hand.upstreams()[0].1.clone());
+        let _standing = tokio::spawn(hand.serve());
+        assert_eq!(Line::open(&url).await.ask(QUOTE).await, 200, "without any run");
+
+        let mut first = Stage::connect(&control, &config()).await.expect("connects");
+        assert_eq!(first.upstreams(), [("jupiter".to_owned(), url.clone())]);
+        first.apply(0).await.expect("applied");
+        let mut line = Line::open(&url).await;
+        line.send(QUOTE).await;
+        assert_eq!(line.answer_within(30).await, None);
+        let second = Stage::connect(&control, &config()).await.map(|s| s.pid());
+        assert!(matches!(second, Err(StageError::Refused(why)) if why.contains("another run")));
+        drop(first);
+        assert_eq!(line.answer_within(5000).await, Some(0), "let go");
+        assert_eq!(Line::open(&url).await.ask(QUOTE).await, 200, "it stands");
+
+        let third = loop {
+            match Stage::connect(&control, &config()).await {
+                Ok(stage) => break stage,
+                Err(_) => sleep(Duration::from_millis(5)).await, // the first is still being let go
+            }
+        };
+        third.close().await.expect("closes");
+        assert_eq!(Line::open(&url).await.ask(QUOTE).await, 200, "and still stands");
+    }
+
+    #[tokio::test]
+    async fn a_stage_by_hand_for_another_scenario_is_refused() {
+        let hand = ByHand::open(&config(), "127.0.0.1:0").await.expect("opens");
+        let control = hand.control().to_string();
+        let _standing = tokio::spawn(hand.serve());
+        let other = Config { upstreams: vec![upstream("dflow")], faults: Vec::<FaultConfig>::new(), ..config() };
+        let refused = Stage::connect(&control, &other).await.map(|s| s.pid());
+        assert!(matches!(refused, Err(StageError::Refused(why)) if why.contains("dflow")));
+        assert!(ByHand::open(&config(), "0.0.0.0:0").await.is_err_and(|why| why.contains("127.0.0.1")));
+        let far = Stage::connect("10.0.0.1:1", &config()).await.map(|s| s.pid());
+        assert!(matches!(far, Err(StageError::Elsewhere(_))));
+    }
+}

@@ -1,0 +1,246 @@
+//! The outside world of a service under test: every stub quoter and every link, open and answering.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::config::Config;
+use super::faults::{Arrival, Faults};
+use super::link;
+use super::protocol::Report;
+use super::stub::Stub;
+use crate::base::httpd::{self, Answer, Handler, Request};
+use crate::base::seed::Seed;
+use crate::base::time::{Clock, Offset};
+use crate::base::trace::{TraceId, Tracer};
+use crate::evidence::touches::Writer;
+
+/// Stubs and links that are open. Dropping it closes them.
+pub struct World {
+    scene: Arc<Mutex<Scene>>,
+    /// Where each upstream answers: name and URL.
+    pub upstreams: Vec<(String, String)>,
+    /// Where each link listens: name and HOST:PORT.
+    pub links: Vec<(String, String)>,
+    /// How long to go on cleanly after the run died.
+    pub linger: Duration,
+    leads: Vec<(String, String)>,
+    _serving: JoinSet<()>,
+}
+
+/// What all stubs share. One lock is enough: nothing waits while it holds it.
+pub struct Scene {
+    clock: Clock,
+    tracer: Tracer,
+    stubs: Vec<Stub>,
+    /// What can be broken.
+    pub faults: Faults,
+}
+
+impl World {
+    /// Opens everything that a run needs; nothing is broken. News go to `reports`. `Err` says what could not be opened
+    /// and what to do.
+    pub async fn open(config: &Config, reports: mpsc::UnboundedSender<Report>) -> Result<World, String> {
+        let mut serving = JoinSet::new();
+        let mut upstreams = Vec::new();
+        let mut listeners = Vec::new();
+        for upstream in &config.upstreams {
+            let listener = listen("upstream", &upstream.name, upstream.listen.as_deref()).await?;
+            upstreams.push((upstream.name.clone(), format!("http://{}", reachable(&listener)?)));
+            listeners.push(listener);
+        }
+        let mut links = Vec::new();
+        for link in &config.links {
+            let listener = listen("link", &link.name, link.listen.as_deref()).await?;
+            links.push((link.name.clone(), reachable(&listener)?));
+            serving.spawn(link::serve(listener, link.to.clone()));
+        }
+        let scene = Arc::new(Mutex::new(Scene::new(config, &upstreams, reports)?));
+        for (slot, listener) in listeners.into_iter().enumerate() {
+            serving.spawn(httpd::serve(listener, Arc::new(Front { scene: scene.clone(), slot })));
+        }
+        let leads = config.links.iter().map(|l| (l.name.clone(), l.to.clone())).collect();
+        Ok(World { scene, upstreams, links, linger: config.linger, leads, _serving: serving })
+    }
+
+    /// Lets a run use stubs and links that stand already: they stay where they are and behave as the run's scenario
+    /// says. `Err` when something that it needs is not there.
+    pub fn adopt(&self, config: &Config, reports: mpsc::UnboundedSender<Report>) -> Result<(), String> {
+        if let Some(link) = config.links.iter().find(|l| !self.leads.contains(&(l.name.clone(), l.to.clone()))) {
+            let (name, to) = (&link.name, &link.to);
+            return Err(format!("the stage has no link `{name}` to {to}: start it again with this scenario"));
+        }
+        *self.scene() = Scene::new(config, &self.upstreams, reports)?;
+        Ok(())
+    }
+
+    /// The shared state.
+    pub fn scene(&self) -> MutexGuard<'_, Scene> {
+        lock(&self.scene)
+    }
+}
+
+impl Scene {
+    /// The scene of a run on stubs that stand in `slots`.
+    fn new(
+        config: &Config,
+        slots: &[(String, String)],
+        reports: mpsc::UnboundedSender<Report>,
+    ) -> Result<Scene, String> {
+        let clock = Clock::with_zero(config.zero);
+        let seed = Seed(config.seed);
+        let mut stubs: Vec<Option<Stub>> = slots.iter().map(|_| None).collect();
+        for upstream in &config.upstreams {
+            let slot = slots.iter().position(|(name, _)| *name == upstream.name);
+            let slot = slot.ok_or_else(|| {
+                format!("the stage has no upstream `{}`: start it again with this scenario", upstream.name)
+            })?;
+            stubs[slot] = Some(Stub::new(upstream, seed, clock.now()));
+        }
+        if let Some(unused) = stubs.iter().position(Option::is_none) {
+            let name = &slots[unused].0;
+            return Err(format!("the stage has an upstream `{name}` that this scenario does not know"));
+        }
+        let touches = match config.touches.as_ref().filter(|_| !config.faults.is_empty()) {
+            None => None,
+            Some(path) => Some(Writer::create(path).map_err(|e| format!("{}: {e}", path.display()))?),
+        };
+        Ok(Scene {
+            clock,
+            tracer: Tracer::new(seed, &config.run),
+            stubs: stubs.into_iter().flatten().collect(),
+            faults: Faults::new(&config.faults, seed, touches, reports),
+        })
+    }
+
+    /// Now, on the run's axis.
+    pub fn now(&self) -> Offset {
+        self.clock.now()
+    }
+
+    /// What becomes of a request at the stub of a slot, and after how long.
+    fn receive(&mut self, slot: usize, request: &Request) -> (Duration, Answer) {
+        let at = self.clock.now();
+        let stub = &mut self.stubs[slot];
+        let trace = request.header("traceparent").and_then(TraceId::from_traceparent);
+        let ours = trace.and_then(|id| self.tracer.shot(id).map(|shot| (id, shot)));
+        let key = stub.calls.next(ours.map(|(_, shot)| shot));
+        let trace = ours.map_or(TraceId([0; 16]), |(id, _)| id);
+        if let Some(answer) = self.faults.strike(Arrival { upstream: &stub.name, trace, key, at }) {
+            return (Duration::ZERO, answer);
+        }
+        let (delay, response) = stub.answer(key, request, at, self.clock.wall_nanos(at));
+        (delay, response.into())
+    }
+}
+
+/// One stub's ear.
+struct Front {
+    scene: Arc<Mutex<Scene>>,
+    slot: usize,
+}
+
+impl Handler for Front {
+    async fn handle(&self, request: Request) -> Answer {
+        let (delay, answer) = lock(&self.scene).receive(self.slot, &request);
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+        answer
+    }
+}
+
+/// A panic elsewhere must not close the stubs: the state is whole between two calls.
+fn lock(scene: &Mutex<Scene>) -> MutexGuard<'_, Scene> {
+    scene.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn listen(kind: &str, name: &str, address: Option<&str>) -> Result<TcpListener, String> {
+    let address = address.unwrap_or("127.0.0.1:0");
+    TcpListener::bind(address).await.map_err(|e| {
+        let remedy = match e.kind() {
+            io::ErrorKind::AddrInUse => {
+                ": stop what uses it (the stage of a run that died lets go after a minute), or change `listen`"
+            }
+            io::ErrorKind::PermissionDenied => ": take a port above 1023, or change `listen`",
+            _ => ": change `listen`",
+        };
+        format!("{kind} `{name}` cannot listen on {address}: {e}{remedy}")
+    })
+}
+
+/// Where clients of this machine find it: all interfaces include the loopback one.
+fn reachable(listener: &TcpListener) -> Result<String, String> {
+    let mut address = listener.local_addr().map_err(|e| e.to_string())?;
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            std::net::IpAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            std::net::IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    Ok(address.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::base::trace::Shot;
+    use crate::evidence::touches::{self, Decision, Effect};
+    use crate::stage::testing::{QUOTE, config};
+
+    fn request(trace: Option<TraceId>) -> Request {
+        let (path, query) = QUOTE.split_once('?').expect("it has a query");
+        let headers = trace.iter().map(|t| ("Traceparent".to_owned(), t.traceparent())).collect();
+        Request { method: "GET".into(), path: path.into(), query: query.into(), headers, body: Default::default() }
+    }
+
+    /// What a run of calls in this order, by shot, decides: effect by (shot, attempt).
+    fn decisions(order: impl Iterator<Item = Option<u64>>) -> HashMap<(Option<Shot>, u32), Effect> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("touches.stage.log");
+        let mut config = Config { touches: Some(path.clone()), ..config() };
+        config.faults[0].share = 300_000_000;
+        let (reports, _hear) = mpsc::unbounded_channel();
+        let slots = [("jupiter".to_owned(), String::new())];
+        let mut scene = Scene::new(&config, &slots, reports).expect("opens");
+        scene.faults.apply(0, Offset::from_millis(-5));
+        let tracer = Tracer::new(Seed(config.seed), &config.run);
+        for seq in order {
+            scene.receive(0, &request(seq.map(|seq| tracer.id(Shot { traffic: 0, seq }))));
+        }
+        scene.faults.clear_all(Offset::ZERO);
+        let (records, _) = touches::read::<Decision>(&path).expect("reads");
+        records.into_iter().map(|d| ((tracer.shot(d.trace), d.attempt), d.effect)).collect()
+    }
+
+    #[test]
+    fn two_runs_agree_on_every_key_that_both_have() {
+        // Shots call twice; the second run has other shots, another order, and background calls in between.
+        let first = decisions((0..400).chain(0..400).map(Some));
+        let second = decisions((100..600).rev().flat_map(|seq| [Some(seq), None, Some(seq)]));
+        let common: Vec<_> = first.keys().filter(|key| second.contains_key(key)).collect();
+        assert_eq!(common.len(), 600, "300 shots, two calls each");
+        assert!(common.iter().all(|key| first[key] == second[key]));
+        let injected = first.values().filter(|e| **e == Effect::Injected).count();
+        assert!((198..=284).contains(&injected), "of 800 at 30 %: {injected}");
+        let untraced = decisions((0..50).map(|_| None));
+        assert!(untraced.keys().all(|(shot, attempt)| shot.is_none() && *attempt < 50) && untraced.len() == 50);
+        assert!(untraced.iter().all(|(key, effect)| second[key] == *effect), "ordinals agree too");
+    }
+
+    #[test]
+    fn a_trace_of_somebody_else_is_background() {
+        let (reports, _hear) = mpsc::unbounded_channel();
+        let slots = [("jupiter".to_owned(), String::new())];
+        let mut scene = Scene::new(&config(), &slots, reports).expect("opens");
+        let foreign = Tracer::new(Seed(99), "another").id(Shot { traffic: 0, seq: 1 });
+        scene.receive(0, &request(Some(foreign)));
+        assert_eq!(scene.stubs[0].calls.next(None), crate::stage::decide::Key::Arrival(1));
+    }
+}
