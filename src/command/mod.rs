@@ -8,6 +8,7 @@ mod query;
 mod run;
 mod schema;
 mod sim;
+mod stage;
 
 use crate::cli::args::{Cli, Command};
 use crate::exit::Exit;
@@ -21,6 +22,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Schema => schema::schema(),
         Command::Export(args) => export::export(&args),
         Command::Query(args) => query::query(&args),
+        Command::Stage(args) => stage::stage(&args),
         Command::Sim(args) => sim::sim(&args),
         _ => Exit::Usage,
     }

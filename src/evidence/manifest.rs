@@ -34,6 +34,8 @@ pub struct Manifest {
     pub wall_zero: i64,
     /// The plan's zero on the kernel's monotonic clock, in nanoseconds.
     pub monotonic_zero: u64,
+    /// The zero of the stage's axis on the same clock: its decisions count from there.
+    pub stage_zero: u64,
     /// Where it ran.
     pub host: Host,
     /// Services of the target by name.

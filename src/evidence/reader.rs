@@ -9,6 +9,7 @@ use super::folder::Folder;
 use super::latency::LatencyLog;
 use super::manifest::{FORMAT, Manifest};
 use super::touches::{self, Decision, ShotTouch};
+use crate::base::time::Offset;
 
 /// What a run left on disk.
 #[derive(Debug, Clone)]
@@ -71,7 +72,13 @@ impl Evidence {
         let events = read_events(&folder.file("events.jsonl"), &mut gaps);
         let latency = keep(LatencyLog::read(&folder.file("latency.hlog")), "latency.hlog", &mut gaps);
         let shots = keep(touches::read(&folder.file("touches.log")), "touches.log", &mut gaps);
-        let decisions = keep(touches::read(&folder.file("touches.stage.log")), "touches.stage.log", &mut gaps);
+        let mut decisions: Vec<Decision> =
+            keep(touches::read(&folder.file("touches.stage.log")), "touches.stage.log", &mut gaps);
+        // The stage stood before the plan's zero was known.
+        let shift = manifest.stage_zero as i64 - manifest.monotonic_zero as i64;
+        for decision in &mut decisions {
+            decision.at = Offset::from_nanos(decision.at.nanos() + shift);
+        }
         Ok(Evidence { manifest, events, latency, shots, decisions, gaps })
     }
 }

@@ -268,6 +268,7 @@ mod tests {
             inputs: Vec::new(),
             wall_zero: 0,
             monotonic_zero: 0,
+            stage_zero: 0,
             host: Host::default(),
             services: Vec::new(),
             connections: 1,

@@ -50,6 +50,11 @@ struct Conductor<'a> {
     effective: Vec<bool>,
 }
 
+/// Done when `stop` turns true or its sender is gone; what it borrowed is not kept.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
 impl Conductor<'_> {
     /// Takes turn after turn, until told to stop.
     async fn walk(&mut self, planned: &[Span], mut stop: watch::Receiver<bool>) -> Result<(), StageError> {
@@ -64,7 +69,7 @@ impl Conductor<'_> {
             let next = turns.peek().map_or(Offset::MAX, |turn| turn.0);
             tokio::select! {
                 biased;
-                _ = stop.wait_for(|stop| *stop) => return Ok(()),
+                () = told(&mut stop) => return Ok(()),
                 report = self.stage.report() => match report {
                     Some(report) => self.hear(report),
                     None => return Err(self.stage.died().await),

@@ -68,17 +68,18 @@ pub fn review(scenario: &Scenario, plan: &Plan) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     for fault in &scenario.faults {
         if let Some(expected) = expected_touches(scenario, plan, fault)
-            && 1.0 - libm::exp(-expected) < CERTAIN {
-                mistakes.push(Mistake {
-                    at: fault.place,
-                    path: format!("faults.{}", fault.name),
-                    what: format!(
-                        "`{}` is expected to touch {expected:.1} calls: it may touch none, and prove nothing",
-                        fault.name
-                    ),
-                    remedy: "lengthen it, raise its share or the load; 7 touches or more are safe".into(),
-                });
-            }
+            && 1.0 - libm::exp(-expected) < CERTAIN
+        {
+            mistakes.push(Mistake {
+                at: fault.place,
+                path: format!("faults.{}", fault.name),
+                what: format!(
+                    "`{}` is expected to touch {expected:.1} calls: it may touch none, and prove nothing",
+                    fault.name
+                ),
+                remedy: "lengthen it, raise its share or the load; 7 touches or more are safe".into(),
+            });
+        }
     }
     for promise in &scenario.promises {
         if let Claim::Client(expectation @ Expectation { measure: Measure::Recovery, .. }) = &promise.claim {

@@ -24,9 +24,12 @@ use crate::evidence::event::Event;
 use crate::evidence::folder::Folder;
 use crate::evidence::manifest::{End, FORMAT, Host, How, Manifest};
 use crate::evidence::recorder::{self, Recorder};
+use crate::fault::conduct::conduct;
 use crate::observe::{Observer, Watched};
 use crate::plan::Plan;
 use crate::scenario::{HeaderValue, Page, Scenario};
+use crate::stage;
+use crate::stage::client::Stage;
 use crate::traffic::{self, Aside};
 
 /// Between the last preparation and the plan's zero.
@@ -101,6 +104,7 @@ struct Prepared<'l> {
     tracer: Tracer,
     services: Vec<(String, Address)>,
     secrets: Vec<(String, String)>,
+    stage: Option<Stage>,
     target: Option<target::Sim>,
 }
 
@@ -126,6 +130,7 @@ impl<'l> Prepared<'l> {
             inputs,
             wall_zero: clock.wall_nanos(Offset::ZERO),
             monotonic_zero: clock.zero(),
+            stage_zero: clock.zero(),
             host: host(),
             services: Vec::new(),
             connections,
@@ -142,6 +147,7 @@ impl<'l> Prepared<'l> {
             clock,
             services: Vec::new(),
             secrets: secrets(scenario)?,
+            stage: None,
             target: None,
         })
     }
@@ -149,7 +155,7 @@ impl<'l> Prepared<'l> {
     /// Starts the stage and the practice target, waits until the target is ready, sends what comes before the load.
     async fn make_ready(&mut self) -> Result<(), String> {
         let scenario = &self.launch.scenario;
-        let upstreams: Vec<(String, String)> = Vec::new();
+        let upstreams = self.open_stage().await?;
         self.services = match &scenario.target.system {
             crate::scenario::System::Services(services) => {
                 services.iter().map(|s| (s.name.clone(), s.address.clone())).collect()
@@ -176,6 +182,23 @@ impl<'l> Prepared<'l> {
             }
         }
         Ok(())
+    }
+
+    /// Opens the stage, where the scenario has one; where its upstreams answer.
+    async fn open_stage(&mut self) -> Result<Vec<(String, String)>, String> {
+        let scenario = &self.launch.scenario;
+        if scenario.upstreams.is_empty() && scenario.links.is_empty() {
+            return Ok(Vec::new());
+        }
+        let touches = self.folder.file("touches.stage.log");
+        let config = stage::config::Config::new(scenario, &self.clock, &self.manifest.run, Some(&touches));
+        let stage = match &self.launch.stage {
+            Some(address) => Stage::connect(address, &config).await,
+            None => Stage::spawn(&self.launch.program, &["stage", "--lease"].map(Into::into), &config).await,
+        };
+        let stage = self.stage.insert(stage.map_err(|e| e.to_string())?);
+        self.manifest.stage_zero = stage.zero();
+        Ok(stage.upstreams().to_vec())
     }
 
     /// The load, from the quiet scrape before it to the one after it. How it ended.
@@ -225,6 +248,16 @@ impl<'l> Prepared<'l> {
             stop: stopping.clone(),
         })
         .map_err(|e| e.to_string())?;
+        let (quit_breaking, breaking) = watch::channel(false);
+        let faults = tokio::spawn(break_things(
+            self.stage.take(),
+            scenario.clone(),
+            plan.clone(),
+            self.clock,
+            events.clone(),
+            breaking,
+            stop.clone(),
+        ));
         let phases = tokio::spawn(announce(scenario.clone(), plan.clone(), self.clock, events.clone()));
         let scraping = tokio::spawn(observer.clone().watch(watching));
 
@@ -242,6 +275,12 @@ impl<'l> Prepared<'l> {
             _ => how = How::CutShort("the sender panicked".into()),
         }
         phases.abort();
+        let _ = quit_breaking.send(true);
+        match faults.await {
+            Ok((stage, Ok(()))) => self.stage = stage,
+            Ok((_, Err(why))) => how = How::CutShort(why),
+            Err(_) => how = How::CutShort("the conduct of faults panicked".into()),
+        }
         let _ = quit_watching.send(true);
         let _ = scraping.await;
         observer.quiet().await;
@@ -288,6 +327,10 @@ impl<'l> Prepared<'l> {
         if let Some(target) = self.target.take() {
             target.stop().await;
         }
+        if let Some(stage) = self.stage.take() {
+            // A stage that had to be killed has nothing left to undo: its faults lived in it.
+            let _ = stage.close().await;
+        }
     }
 }
 
@@ -306,6 +349,27 @@ impl Signals {
         tokio::select! {
             _ = self.interrupt.recv() => How::Interrupted,
             _ = self.terminate.recv() => How::Terminated,
+        }
+    }
+}
+
+/// Lets faults begin and end until told to quit; the stage comes back unless it died, which ends the load.
+async fn break_things(
+    stage: Option<Stage>,
+    scenario: Arc<Scenario>,
+    plan: Arc<Plan>,
+    clock: Clock,
+    events: mpsc::UnboundedSender<Event>,
+    quit: watch::Receiver<bool>,
+    stop: watch::Sender<bool>,
+) -> (Option<Stage>, Result<(), String>) {
+    let Some(mut stage) = stage else { return (None, Ok(())) };
+    stage.report_on(&clock);
+    match conduct(&mut stage, &scenario.faults, &plan.timeline.faults, clock, &events, quit).await {
+        Ok(()) => (Some(stage), Ok(())),
+        Err(why) => {
+            let _ = stop.send(true);
+            (None, Err(why.to_string()))
         }
     }
 }

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use super::config::Config;
 use super::protocol::{self, Lines, Order, Report};
 use crate::base::net;
-use crate::base::time::Offset;
+use crate::base::time::{Clock, Offset};
 
 /// How long a stage may take to open its ports.
 const OPENING: Duration = Duration::from_secs(10);
@@ -41,6 +41,8 @@ pub struct Stage {
     pid: u32,
     upstreams: Vec<(String, String)>,
     links: Vec<(String, String)>,
+    zero: u64,  // of the axis on which it reports, in nanoseconds on the kernel's monotonic clock
+    shift: i64, // from its axis to the run's, in nanoseconds
 }
 
 /// The end of a fault.
@@ -162,6 +164,8 @@ impl Stage {
             pid: 0,
             upstreams: Vec::new(),
             links: Vec::new(),
+            zero: config.zero,
+            shift: 0,
         };
         let ready = |report: &Report| matches!(report, Report::Ready { .. });
         match stage.ask(&Order::Open(Box::new(config.clone())), OPENING, None, ready).await? {
@@ -170,6 +174,32 @@ impl Stage {
                 Ok(stage)
             }
             _ => Err(StageError::Silent("it is not open".into())),
+        }
+    }
+
+    /// Puts its reports on another axis: a run knows its zero only when everything that it needs stands, the stage
+    /// among it. Decisions on disk stay on the axis that the stage was opened with.
+    pub fn report_on(&mut self, clock: &Clock) {
+        self.shift = self.zero as i64 - clock.zero() as i64;
+    }
+
+    /// The zero of the axis of its decisions on disk, in nanoseconds on the kernel's monotonic clock.
+    pub fn zero(&self) -> u64 {
+        self.zero
+    }
+
+    fn shifted(&self, at: Offset) -> Offset {
+        Offset::from_nanos(at.nanos() + self.shift)
+    }
+
+    fn on_our_axis(&self, report: Report) -> Report {
+        match report {
+            Report::Applied { fault, at } => Report::Applied { fault, at: self.shifted(at) },
+            Report::Touched { fault, at } => Report::Touched { fault, at: self.shifted(at) },
+            Report::Cleared { fault, at, eligible, injected } => {
+                Report::Cleared { fault, at: self.shifted(at), eligible, injected }
+            }
+            report @ (Report::Ready { .. } | Report::Failed { .. }) => report,
         }
     }
 
@@ -197,7 +227,7 @@ impl Stage {
     pub async fn apply(&mut self, fault: usize) -> Result<Offset, StageError> {
         let applied = |r: &Report| matches!(r, Report::Applied { fault: f, .. } if *f == fault);
         match self.ask(&Order::Apply { fault }, self.patience, Some(fault), applied).await? {
-            Report::Applied { at, .. } => Ok(at),
+            Report::Applied { at, .. } => Ok(self.shifted(at)),
             _ => Err(StageError::Silent(format!("fault {fault} is not applied"))),
         }
     }
@@ -206,7 +236,7 @@ impl Stage {
     pub async fn clear(&mut self, fault: usize) -> Result<Cleared, StageError> {
         let cleared = |r: &Report| matches!(r, Report::Cleared { fault: f, .. } if *f == fault);
         match self.ask(&Order::Clear { fault }, self.patience, Some(fault), cleared).await? {
-            Report::Cleared { at, eligible, injected, .. } => Ok(Cleared { at, eligible, injected }),
+            Report::Cleared { at, eligible, injected, .. } => Ok(Cleared { at: self.shifted(at), eligible, injected }),
             _ => Err(StageError::Silent(format!("fault {fault} is not cleared"))),
         }
     }
@@ -214,15 +244,16 @@ impl Stage {
     /// What the stage says unasked: a fault's first touch, a time to live that ran out. `None` when it died. Dropping
     /// the future loses nothing.
     pub async fn report(&mut self) -> Option<Report> {
-        match self.aside.pop_front() {
+        let report = match self.aside.pop_front() {
             Some(report) => Some(report),
             None => self.reports.recv().await,
-        }
+        };
+        report.map(|r| self.on_our_axis(r))
     }
 
     /// What it said unasked that was heard already.
     pub fn heard(&mut self) -> Option<Report> {
-        self.aside.pop_front().or_else(|| self.reports.try_recv().ok())
+        self.aside.pop_front().or_else(|| self.reports.try_recv().ok()).map(|r| self.on_our_axis(r))
     }
 
     /// Ends the lease in order: faults are cleared, and a stage that we started goes. Errors when it had to be killed.

@@ -180,9 +180,10 @@ impl Sender {
                     for step in &flow.steps {
                         let mut headers = headers(&step.headers);
                         if let Some((_, media)) = &step.body
-                            && !headers.iter().any(|(n, _)| n.eq_ignore_ascii_case("content-type")) {
-                                headers.push(("Content-Type".into(), media.clone()));
-                            }
+                            && !headers.iter().any(|(n, _)| n.eq_ignore_ascii_case("content-type"))
+                        {
+                            headers.push(("Content-Type".into(), media.clone()));
+                        }
                         let to = step.service.as_deref().or(traffic.service.as_deref());
                         steps.push(flow::Ready { step: step.clone(), pool: pool(to)?, headers });
                     }

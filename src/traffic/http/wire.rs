@@ -63,9 +63,10 @@ impl AsyncWrite for Wire {
         let now = self.instants.first_write.get().is_none().then(|| self.clock.now());
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
         if let (Some(now), Poll::Ready(Ok(n))) = (now, &written)
-            && *n > 0 {
-                self.instants.first_write.set(Some(now));
-            }
+            && *n > 0
+        {
+            self.instants.first_write.set(Some(now));
+        }
         written
     }
 
