@@ -18,6 +18,7 @@
 
 pub mod base;
 pub mod evidence;
+pub mod judge;
 pub mod observe;
 pub mod plan;
 pub mod promql;

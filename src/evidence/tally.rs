@@ -60,6 +60,17 @@ impl Tally {
         raised
     }
 
+    /// The same lengths without the shortest `count`.
+    pub fn without_shortest(&self, count: u64) -> Tally {
+        let mut rest = count;
+        let keep = |(nanos, count): (u64, u64)| {
+            let gone = rest.min(count);
+            rest -= gone;
+            (nanos, count - gone)
+        };
+        self.cells().map(keep).collect()
+    }
+
     /// How many there are.
     pub fn count(&self) -> u64 {
         self.total
@@ -199,6 +210,13 @@ mod tests {
         let raised = tally.at_least(ms(2_000));
         assert!(raised.quantile(0.0).is_some_and(|d| d >= ms(2_000)));
         assert_eq!(raised.max(), tally.max());
+    }
+
+    #[test]
+    fn the_shortest_go_first() {
+        let tally: Tally = [(1, 2), (5, 3), (9, 1)].into_iter().collect();
+        assert_eq!(tally.without_shortest(3).cells().collect::<Vec<_>>(), [(5, 2), (9, 1)]);
+        assert_eq!(tally.without_shortest(99), Tally::default());
     }
 
     #[test]
