@@ -22,6 +22,7 @@ pub mod command;
 pub mod evidence;
 pub mod exit;
 pub mod fault;
+pub mod judge;
 pub mod observe;
 pub mod plan;
 pub mod promql;

@@ -60,6 +60,17 @@ impl Tally {
         raised
     }
 
+    /// The same lengths without the shortest `count`.
+    pub fn without_shortest(&self, count: u64) -> Tally {
+        let mut rest = count;
+        let keep = |(nanos, count): (u64, u64)| {
+            let gone = rest.min(count);
+            rest -= gone;
+            (nanos, count - gone)
+        };
+        self.cells().map(keep).collect()
+    }
+
     /// How many there are.
     pub fn count(&self) -> u64 {
         self.total
@@ -116,14 +127,64 @@ impl FromIterator<(u64, u64)> for Tally {
     }
 }
 
+const UNIT: u32 = LOWEST.ilog2(); // cells are at least 64 ns wide
+const HALF: u32 = 10; // 2^11 cells hold 2 * 10^3 values apart; a bucket has half of them
+
+/// The binary logarithm of the width of the cell that holds a length.
+fn magnitude(nanos: u64) -> u32 {
+    (nanos | ((1 << (UNIT + HALF + 1)) - 1)).ilog2() - HALF
+}
+
 /// The greatest length in nanoseconds that HdrHistogram, with [`LOWEST`] and [`DIGITS`], counts in the same cell.
 pub fn cell(nanos: u64) -> u64 {
-    const UNIT: u32 = LOWEST.ilog2(); // 64 ns
-    const HALF: u32 = 10; // 2^11 cells hold 2 * 10^3 values apart; a bucket has half of them
     let nanos = nanos.min(HIGHEST);
-    let magnitude = (nanos | ((1 << (UNIT + HALF + 1)) - 1)).ilog2() - HALF;
-    let size = 1u64 << magnitude.max(UNIT);
-    (nanos / size) * size + (size - 1)
+    nanos | ((1 << magnitude(nanos)) - 1)
+}
+
+/// Counts by cell, one place each: adding up many intervals costs one addition per cell, whatever they hold. Empties
+/// into a [`Tally`].
+#[derive(Debug, Clone, Default)]
+pub struct Bins {
+    counts: Vec<u64>, // by the position of the cell; grows to the longest length
+}
+
+impl Bins {
+    /// Counts `count` lengths in the cell of `nanos`.
+    pub fn add(&mut self, nanos: u64, count: u64) {
+        let place = Bins::place(nanos);
+        if self.counts.len() <= place {
+            self.counts.resize(place + 1, 0);
+        }
+        self.counts[place] += count;
+    }
+
+    /// Takes `count` lengths out of the cell of `nanos`; what is not there stays not there.
+    pub fn remove(&mut self, nanos: u64, count: u64) {
+        if let Some(cell) = self.counts.get_mut(Bins::place(nanos)) {
+            *cell -= count.min(*cell);
+        }
+    }
+
+    /// What was counted, at the greatest length of each cell; nothing is left.
+    pub fn take(&mut self) -> Tally {
+        let tally = self.counts.iter().enumerate().map(|(place, count)| (Bins::top(place), *count)).collect();
+        self.counts.clear();
+        tally
+    }
+
+    /// Cells in order: those of the finest width first, then half a bucket of each next width.
+    fn place(nanos: u64) -> usize {
+        let nanos = nanos.min(HIGHEST);
+        let magnitude = magnitude(nanos);
+        ((u64::from(magnitude - UNIT) << HALF) + (nanos >> magnitude)) as usize
+    }
+
+    fn top(place: usize) -> u64 {
+        let place = place as u64;
+        let steps = (place >> HALF).saturating_sub(1);
+        let magnitude = u64::from(UNIT) + steps;
+        ((place - (steps << HALF)) << magnitude) | ((1 << magnitude) - 1)
+    }
 }
 
 #[cfg(test)]
@@ -152,6 +213,13 @@ mod tests {
     }
 
     #[test]
+    fn the_shortest_go_first() {
+        let tally: Tally = [(1, 2), (5, 3), (9, 1)].into_iter().collect();
+        assert_eq!(tally.without_shortest(3).cells().collect::<Vec<_>>(), [(5, 2), (9, 1)]);
+        assert_eq!(tally.without_shortest(99), Tally::default());
+    }
+
+    #[test]
     fn removing_is_the_inverse_of_adding() {
         let mut tally = Tally::default();
         tally.add(5, 2);
@@ -168,6 +236,20 @@ mod tests {
         fn cells_are_those_of_hdrhistogram(nanos in prop_oneof![0..200_000u64, 0..HIGHEST]) {
             let hdr = hdrhistogram::Histogram::<u64>::new_with_bounds(LOWEST, HIGHEST, DIGITS).expect("valid bounds");
             prop_assert_eq!(cell(nanos), hdr.highest_equivalent(nanos));
+        }
+
+        /// Adding by place is adding by cell.
+        #[test]
+        fn bins_hold_what_a_tally_holds(values in prop::collection::vec((prop_oneof![0..300_000u64, 0..HIGHEST * 2], 1..4u64), 0..60)) {
+            let mut bins = Bins::default();
+            values.iter().for_each(|(nanos, count)| bins.add(*nanos, *count));
+            let tally: Tally = values.iter().map(|(nanos, count)| (cell(*nanos), *count)).collect();
+            if let Some((nanos, _)) = values.first() {
+                bins.add(*nanos, 2);
+                bins.remove(*nanos, 2);
+            }
+            prop_assert_eq!(bins.take(), tally);
+            prop_assert_eq!(bins.take(), Tally::default());
         }
 
         /// Quantiles against a sorted list.

@@ -1,0 +1,235 @@
+//! A promise against the shots of a stretch of time: what is observed, and what that decides.
+//!
+//! The point estimate decides once there are enough shots; with `confidence` the whole interval does. Below the
+//! minimum nothing is decided, unless so few shots already prove the breach.
+
+use std::time::Duration;
+
+use super::shots::Population;
+use super::stat;
+use super::verdict::{Kind, Quantity, Verdict};
+use crate::base::text;
+use crate::base::timing::Timing;
+use crate::base::units;
+use crate::evidence::reply::Outcome;
+use crate::evidence::tally::{Tally, cell};
+use crate::scenario::{Compare, Expectation, Filter, Measure};
+
+/// At which a breach is proved by fewer shots than the minimum.
+const CONFIDENCE: f64 = 0.95;
+
+/// What a stretch of time says of a promise.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ruling {
+    /// How it came out.
+    pub verdict: Verdict,
+    /// What was observed.
+    pub observed: Option<Quantity>,
+    /// The shots it was judged by.
+    pub samples: u64,
+    /// Why.
+    pub why: String,
+}
+
+/// What is compared, however much the shots tell of it.
+struct Observed {
+    point: Option<f64>,
+    /// Bounds at a confidence: nothing where the shots do not bound it.
+    bounds: Box<dyn Fn(f64) -> (Option<f64>, Option<f64>)>,
+    samples: u64,
+    /// What is said when there is none.
+    nothing: &'static str,
+}
+
+/// Holds the shots of a stretch of time against a promise. `timeout` is the least length of a failure, `length` that of
+/// the stretch.
+pub fn rule(
+    expectation: &Expectation,
+    confidence: Option<f64>,
+    population: &Population,
+    timeout: Duration,
+    length: Duration,
+) -> Ruling {
+    let observed = observe(expectation, population, timeout, length);
+    let bound = bound(expectation);
+    let needed = expectation.minimum();
+    let (low, high) = (observed.bounds)(confidence.unwrap_or(CONFIDENCE));
+    let by_interval = decide_interval(expectation.compare, low, high, observed.point, bound.value);
+    let verdict = match observed.point {
+        None => Verdict::Inconclusive,
+        _ if observed.samples < needed && by_interval == Verdict::Fail => Verdict::Fail,
+        _ if observed.samples < needed => Verdict::Inconclusive,
+        _ if confidence.is_some() => by_interval,
+        Some(point) if expectation.compare.holds(point, bound.value) => Verdict::Pass,
+        Some(_) => Verdict::Fail,
+    };
+    let quantity = |value| Quantity { value, kind: bound.kind };
+    let measure = label(expectation);
+    let shots = text::count(observed.samples, "shot");
+    let why = match (observed.point, verdict) {
+        (None, _) if observed.samples == 0 => observed.nothing.to_owned(),
+        (None, _) => "the window has no length".to_owned(),
+        (Some(_), Verdict::Inconclusive) if observed.samples < needed => {
+            format!("{shots}, {} are needed", text::thousands(needed))
+        }
+        (Some(point), Verdict::Inconclusive) => {
+            let end = |end: Option<f64>| end.map_or_else(|| "anything".to_owned(), |e| quantity(e).to_string());
+            format!(
+                "{measure} {} is between {} and {} with {} confidence: {shots} are too few to tell",
+                quantity(point),
+                end(low),
+                end(high),
+                units::percent(confidence.unwrap_or(CONFIDENCE))
+            )
+        }
+        (Some(point), verdict) => {
+            let mut why = format!("{measure} {} {}", quantity(point), side(expectation.compare, point, &bound));
+            if verdict == Verdict::Fail && observed.samples < needed {
+                why.push_str(&format!(", proved by {shots} although {} are needed", text::thousands(needed)));
+            }
+            why
+        }
+    };
+    Ruling { verdict, observed: observed.point.map(quantity), samples: observed.samples, why }
+}
+
+/// The bound of a promise, in the unit of its measure.
+pub fn bound(expectation: &Expectation) -> Quantity {
+    let bound = expectation.bound as f64;
+    match expectation.measure {
+        Measure::Quantile(_) | Measure::Max | Measure::Mean | Measure::Recovery => {
+            Quantity { value: bound / 1e9, kind: Kind::Time }
+        }
+        Measure::Errors | Measure::Timeouts | Measure::Rejected => Quantity { value: bound / 1e9, kind: Kind::Share },
+        Measure::Rate => Quantity { value: bound / 1e6, kind: Kind::Rate },
+    }
+}
+
+/// The measure as sentences call it: `p95`, `p95 service`, `errors`.
+pub fn label(expectation: &Expectation) -> String {
+    let timed = matches!(expectation.measure, Measure::Quantile(_) | Measure::Max | Measure::Mean);
+    match expectation.clock {
+        Timing::Response => expectation.measure.to_string(),
+        clock if timed => format!("{} {}", expectation.measure, clock.word()),
+        _ => expectation.measure.to_string(),
+    }
+}
+
+/// `over 500 ms`, `under 90/s`, `within …`: on which side of the bound something is.
+pub fn side(compare: Compare, observed: f64, bound: &Quantity) -> String {
+    let kept = compare.holds(observed, bound.value);
+    if observed == bound.value && !kept {
+        return format!("is not {} {bound}", compare.word());
+    }
+    match (compare, kept) {
+        (Compare::Equal, true) => "as promised".into(),
+        (Compare::Less | Compare::AtMost, true) => format!("within {bound}"),
+        (Compare::Greater | Compare::AtLeast, true) => format!("above {bound}"),
+        (_, false) if observed > bound.value => format!("over {bound}"),
+        (_, false) => format!("under {bound}"),
+    }
+}
+
+/// Whether a promise can only be hurt by counting a shot as failed.
+pub fn failing_hurts(expectation: &Expectation) -> bool {
+    match expectation.measure {
+        Measure::Rate => !expectation.compare.is_ceiling(),
+        _ => expectation.compare.is_ceiling() || expectation.compare == Compare::Equal,
+    }
+}
+
+/// Whether a shot with this outcome is what a share counts.
+pub fn counts(measure: Measure, outcome: Outcome) -> bool {
+    match measure {
+        Measure::Timeouts => matches!(outcome, Outcome::TimedOut(_)),
+        Measure::Rejected => outcome == Outcome::Rejected,
+        _ => outcome.is_failure(),
+    }
+}
+
+fn decide_interval(compare: Compare, low: Option<f64>, high: Option<f64>, point: Option<f64>, bound: f64) -> Verdict {
+    let keeps = |end: Option<f64>| end.is_some_and(|end| compare.holds(end, bound));
+    let breaks = |end: Option<f64>| end.is_some_and(|end| !compare.holds(end, bound));
+    let (kept, broken) = match compare {
+        Compare::Less | Compare::AtMost => (keeps(high), breaks(low)),
+        Compare::Greater | Compare::AtLeast => (keeps(low), breaks(high)),
+        // No number of shots bounds a share at exactly 0; one bad shot refutes it.
+        Compare::Equal => (keeps(point), breaks(low)),
+    };
+    match (kept, broken) {
+        (_, true) => Verdict::Fail,
+        (true, false) => Verdict::Pass,
+        (false, false) => Verdict::Inconclusive,
+    }
+}
+
+fn observe(expectation: &Expectation, population: &Population, timeout: Duration, length: Duration) -> Observed {
+    let unbounded = || Box::new(|_| (None, None));
+    let due = population.due();
+    match expectation.measure {
+        Measure::Quantile(q) => {
+            let tally = lengths(expectation.filter, population, timeout);
+            let (samples, q) = (tally.count(), q.fraction());
+            let point = tally.quantile(q).map(seconds);
+            let bounds = move |confidence| {
+                let at = |rank: Option<u64>| rank.and_then(|r| tally.at_rank(r)).map(seconds);
+                (at(stat::rank_from(samples, q, confidence)), at(stat::rank_to(samples, q, confidence)))
+            };
+            Observed { point, bounds: Box::new(bounds), samples, nothing: nothing(expectation.filter) }
+        }
+        Measure::Max | Measure::Mean => {
+            let tally = lengths(expectation.filter, population, timeout);
+            let point = if expectation.measure == Measure::Max { tally.max() } else { tally.mean() };
+            let nothing = nothing(expectation.filter);
+            Observed { point: point.map(seconds), bounds: unbounded(), samples: tally.count(), nothing }
+        }
+        Measure::Errors | Measure::Timeouts | Measure::Rejected => {
+            let bad = population.count(|o| counts(expectation.measure, o)) + population.spoilt + population.lost;
+            let point = (due > 0).then(|| bad as f64 / due as f64);
+            let bounds = move |c| match due {
+                0 => (None, None),
+                _ => (Some(stat::share_from(bad, due, c)), Some(stat::share_to(bad, due, c))),
+            };
+            Observed { point, bounds: Box::new(bounds), samples: due, nothing: nothing(Filter::All) }
+        }
+        // Without a shot that was due, a rate of 0 is the plan's and not the target's.
+        Measure::Rate => {
+            let ok = population.of(Outcome::Ok).saturating_sub(population.spoilt);
+            let point = (due > 0 && !length.is_zero()).then(|| ok as f64 / length.as_secs_f64());
+            Observed { point, bounds: unbounded(), samples: due, nothing: nothing(Filter::All) }
+        }
+        // Judged by its own rules, see `recovery`.
+        Measure::Recovery => {
+            Observed { point: None, bounds: unbounded(), samples: 0, nothing: "no recovery was looked for" }
+        }
+    }
+}
+
+fn nothing(filter: Filter) -> &'static str {
+    match filter {
+        Filter::All => "no shots: nothing was measured here",
+        Filter::Ok => "no shot was ok: there is nothing to measure",
+        Filter::Failed => "no shot failed: there is nothing to measure",
+    }
+}
+
+/// The lengths that a latency measure is about. A failure counts at its own length or the timeout, whichever is longer;
+/// so does one that has no length on this clock.
+fn lengths(filter: Filter, population: &Population, timeout: Duration) -> Tally {
+    let ok = population.ok.without_shortest(population.spoilt);
+    if filter == Filter::Ok {
+        return ok;
+    }
+    let failures = population.count(Outcome::is_failure);
+    let without_length = failures.saturating_sub(population.failed.count());
+    let mut tally = population.failed.at_least(timeout);
+    tally.add(cell(timeout.as_nanos() as u64), without_length + population.spoilt + population.lost);
+    if filter == Filter::All {
+        tally.merge(&ok);
+    }
+    tally
+}
+
+fn seconds(length: Duration) -> f64 {
+    length.as_nanos() as f64 / 1e9
+}

@@ -1,0 +1,118 @@
+//! Evidence in, judgement out: windows, measures, recovery, fitness, verdict. Pure: no clock, no sockets, no files, and
+//! the same evidence gives the same judgement, byte for byte.
+
+mod evaluate;
+mod fitness;
+mod measure;
+mod recovery;
+mod server;
+mod shots;
+mod stat;
+mod summary;
+mod trial;
+mod verdict;
+mod window;
+
+pub use fitness::{FitnessSummary, Unfit};
+pub use summary::{FaultSummary, Percentiles, RecoverySummary, ScrapeSummary, TrafficSummary};
+pub use verdict::{Exit, FORMAT, Finding, Judgement, Kind, Place, Quantity, Reason, Slices, Stuck, Verdict};
+
+use crate::base::series::Series;
+use crate::base::text;
+use crate::evidence::manifest::How;
+use crate::evidence::reader::Evidence;
+use crate::plan::Plan;
+use crate::scenario::{Claim, Scenario};
+use trial::Trial;
+
+/// Judges a run by its evidence. `samples` are the scraped series, in Unix milliseconds.
+pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[Series]) -> Judgement {
+    let trial = Trial::new(scenario, plan, evidence);
+    let server = server::Server::new(&trial, samples);
+    let findings: Vec<Finding> = scenario
+        .promises
+        .iter()
+        .map(|promise| match &promise.claim {
+            Claim::Client(expectation) => evaluate::client(&trial, promise, expectation),
+            Claim::Server { expr, compare, bound, .. } => server.finding(promise, expr, *compare, *bound),
+        })
+        .collect();
+    let traffic = summary::traffic(&trial);
+    let reasons = reasons(&trial, &findings, &traffic);
+    let of_findings = findings.iter().filter(|f| f.severity == crate::scenario::Severity::Critical).map(|f| f.verdict);
+    let verdict = of_findings.clone().chain(reasons.iter().map(|r| r.verdict)).max().unwrap_or(Verdict::Inconclusive);
+    let stuck = stuck(&trial);
+    Judgement {
+        format: FORMAT,
+        scenario: scenario.name.clone(),
+        run: evidence.manifest.run.clone(),
+        time_scale: scenario.time_scale,
+        verdict,
+        exit: exit(verdict, &stuck, evidence),
+        reasons,
+        findings,
+        fitness: trial.fitness.summary(scenario, evidence, trial.timeline.measured(None)),
+        traffic,
+        faults: summary::faults(&trial),
+        scrapes: summary::scrapes(&trial),
+        stuck,
+    }
+}
+
+/// What about the experiment as a whole keeps it from passing.
+fn reasons(trial: &Trial<'_>, findings: &[Finding], traffic: &[(String, TrafficSummary)]) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    let mut invalid = |why: String| reasons.push(Reason { verdict: Verdict::Invalid, why });
+    let complete = window::is_complete(trial.evidence);
+    let seen = verdict::instant(trial.windows.seen);
+    match trial.evidence.manifest.end.as_ref().map(|end| &end.how) {
+        Some(How::Complete) => {}
+        Some(How::Interrupted) => invalid(format!("interrupted at {seen}")),
+        Some(How::Terminated) => invalid(format!("terminated at {seen}")),
+        Some(How::CutShort(why)) => invalid(format!("cut short at {seen}: {why}")),
+        Some(How::NotStarted(why)) => invalid(format!("could not start: {why}")),
+        None => invalid(format!("the run died at about {seen}")),
+    }
+    for (fault, times) in trial.scenario.faults.iter().zip(&trial.windows.faults) {
+        if let Some(trouble) = &times.trouble {
+            invalid(format!("fault `{}` {trouble}", fault.name));
+        }
+    }
+    if complete {
+        for gap in &trial.evidence.gaps {
+            invalid(format!("evidence is damaged: {gap}"));
+        }
+        for (name, summary) in traffic.iter().filter(|(_, t)| t.taken_up != t.planned) {
+            let planned = text::count(summary.planned, "planned shot");
+            invalid(format!("`{name}`: {} of {planned} were taken up", text::thousands(summary.taken_up)));
+        }
+    }
+    if !findings.iter().any(|f| f.severity == crate::scenario::Severity::Critical) {
+        let why = "there is no critical promise: nothing was proved".to_owned();
+        reasons.push(Reason { verdict: Verdict::Inconclusive, why });
+    }
+    reasons
+}
+
+fn stuck(trial: &Trial<'_>) -> Vec<Stuck> {
+    let faults = trial.scenario.faults.iter().zip(&trial.windows.faults);
+    let stuck = faults.filter_map(|(fault, times)| times.stuck.as_ref().map(|(why, remedy)| (fault, why, remedy)));
+    stuck
+        .map(|(fault, why, remedy)| Stuck { fault: fault.name.clone(), why: why.clone(), remedy: remedy.clone() })
+        .collect()
+}
+
+/// A fault left behind beats all; a broken promise beats an interruption; an interruption beats the rest.
+fn exit(verdict: Verdict, stuck: &[Stuck], evidence: &Evidence) -> Exit {
+    let how = evidence.manifest.end.as_ref().map(|end| &end.how);
+    match (verdict, how) {
+        _ if !stuck.is_empty() => Exit::Stuck,
+        (_, Some(How::NotStarted(_))) => Exit::NotStarted,
+        (Verdict::Fail, _) => Exit::Fail,
+        (_, Some(How::Interrupted)) => Exit::Interrupted,
+        (_, Some(How::Terminated)) => Exit::Terminated,
+        (Verdict::Pass, _) => Exit::Pass,
+        (Verdict::Inconclusive, _) => Exit::Inconclusive,
+        (Verdict::Invalid, _) => Exit::Invalid,
+    }
+}

@@ -1,0 +1,138 @@
+//! A run laid out for judging: its windows, its shots by due time, and how fit the generator was.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::fitness::{Fitness, Spoilt};
+use super::measure::{self, Ruling};
+use super::recovery;
+use super::shots::{Population, Shots, Stretch, Subject};
+use super::window::{self, Cut, FaultTimes, Windows};
+use crate::base::time::{Offset, Span};
+use crate::base::timing::Timing;
+use crate::evidence::reader::Evidence;
+use crate::evidence::reply::Outcome;
+use crate::plan::{Plan, Timeline};
+use crate::scenario::{Expectation, Measure, Scenario};
+
+/// How seconds in which the generator was unfit are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// Like any other.
+    AsItWas,
+    /// Not at all.
+    WithoutUnfit,
+    /// Their late, dropped and lost shots count as failed; all shots, where processor time was short.
+    Worst,
+}
+
+/// A run laid out for judging.
+pub struct Trial<'a> {
+    /// What was wanted.
+    pub scenario: &'a Scenario,
+    /// What was planned.
+    pub plan: &'a Plan,
+    /// Its phases and faults.
+    pub timeline: &'a Timeline,
+    /// What happened.
+    pub evidence: &'a Evidence,
+    /// Which stretches of time promises are about.
+    pub windows: Windows<'a>,
+    /// The shots by due time.
+    pub shots: Shots<'a>,
+    /// How fit the generator was.
+    pub fitness: Fitness,
+    /// A failure counts at least this long.
+    pub timeout: Duration,
+}
+
+impl<'a> Trial<'a> {
+    /// Lays out a run.
+    pub fn new(scenario: &'a Scenario, plan: &'a Plan, evidence: &'a Evidence) -> Trial<'a> {
+        let timeline = &plan.timeline;
+        let seen = window::seen(timeline, evidence);
+        let faults: Vec<FaultTimes> =
+            (0..scenario.faults.len()).map(|f| FaultTimes::read(f, scenario, timeline, evidence, seen)).collect();
+        let shots = Shots::new(scenario, timeline, evidence, &faults);
+        let fitness = Fitness::read(scenario, evidence, &shots);
+        let windows = Windows { timeline, faults, seen, recoveries: Vec::new() };
+        let timeout = Duration::from_nanos(evidence.manifest.timeout);
+        let mut trial = Trial { scenario, plan, timeline, evidence, windows, shots, fitness, timeout };
+        let of_fault = |fault| {
+            (0..scenario.traffic.len()).map(|traffic| recovery::locate(&trial, fault, traffic)).collect::<Vec<_>>()
+        };
+        let recoveries = (0..scenario.faults.len()).map(of_fault).collect();
+        trial.windows.recoveries = recoveries;
+        trial
+    }
+
+    /// Holds some stretches of a window against a promise.
+    pub fn rule(
+        &self,
+        expectation: &Expectation,
+        confidence: Option<f64>,
+        cut: &Cut,
+        stretches: &[Stretch],
+        reading: Reading,
+    ) -> Ruling {
+        let subject = subject(expectation);
+        let timed = matches!(expectation.measure, Measure::Quantile(_) | Measure::Max | Measure::Mean);
+        let unfit = match reading {
+            Reading::AsItWas => BTreeSet::new(),
+            Reading::WithoutUnfit | Reading::Worst => self.unfit(subject, cut, stretches),
+        };
+        let population = match reading {
+            Reading::AsItWas | Reading::WithoutUnfit => self.shots.population(subject, cut, stretches, &unfit, timed),
+            Reading::Worst => self.worst(subject, cut, stretches, &unfit, timed),
+        };
+        let mut length: Duration = stretches.iter().map(|s| self.clipped(s.span)).sum();
+        if reading == Reading::WithoutUnfit {
+            for second in unfit {
+                let second = Offset::from_millis(second * 1000);
+                let second = Span { start: second, end: second + Duration::from_secs(1) };
+                let gone = stretches.iter().filter_map(|s| s.span.overlap(second)).map(|s| self.clipped(s)).sum();
+                length = length.saturating_sub(gone);
+            }
+        }
+        measure::rule(expectation, confidence, &population, self.timeout, length)
+    }
+
+    /// The seconds of stretches in which the generator was unfit.
+    pub fn unfit(&self, subject: Subject, cut: &Cut, stretches: &[Stretch]) -> BTreeSet<i64> {
+        let spans: Vec<Span> = stretches.iter().filter_map(|s| self.shots.aligned(subject.clock, cut, *s)).collect();
+        self.fitness.unfit(subject.traffic, &spans)
+    }
+
+    /// The shots of stretches, those that we spoilt counted as failed.
+    fn worst(
+        &self,
+        subject: Subject,
+        cut: &Cut,
+        stretches: &[Stretch],
+        unfit: &BTreeSet<i64>,
+        timed: bool,
+    ) -> Population {
+        let mut population = self.shots.population(subject, cut, stretches, &BTreeSet::new(), timed);
+        let Spoilt { shots, lost, all } = self.fitness.spoilt(subject.traffic, unfit);
+        let ok = population.of(Outcome::Ok);
+        let elsewhere = match all.is_empty() {
+            true => ok,
+            false => self.shots.population(subject, cut, stretches, &all, false).of(Outcome::Ok),
+        };
+        population.spoilt = (shots + ok - elsewhere.min(ok)).min(ok);
+        population.lost = lost;
+        population
+    }
+
+    /// How much of a span the run saw.
+    fn clipped(&self, span: Span) -> Duration {
+        span.end.min(self.windows.seen).since(span.start)
+    }
+}
+
+/// Whose shots a promise is about.
+pub fn subject(expectation: &Expectation) -> Subject {
+    let timed = matches!(expectation.measure, Measure::Quantile(_) | Measure::Max | Measure::Mean);
+    let clock = if timed { expectation.clock } else { Timing::Response };
+    Subject { traffic: expectation.traffic, class: expectation.class, clock }
+}
