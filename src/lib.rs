@@ -26,6 +26,7 @@ pub mod judge;
 pub mod observe;
 pub mod plan;
 pub mod promql;
+pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod sim;

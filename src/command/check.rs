@@ -15,7 +15,7 @@ pub fn check(args: &CheckArgs) -> Exit {
             return Exit::Usage;
         }
     };
-    let mut exit = Exit::Pass;
+    let mut exit = Exit::PASS;
     for file in files {
         match load(&file, &args.reading) {
             Ok((scenario, _)) => print::line(&format!(

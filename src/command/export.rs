@@ -23,8 +23,8 @@ pub fn export(args: &ExportArgs) -> Exit {
     }
     let mut out = BufWriter::new(stdout().lock());
     match samples::export_openmetrics(&samples, &mut out).and_then(|()| out.flush()) {
-        Ok(()) => Exit::Pass,
-        Err(why) if why.kind() == std::io::ErrorKind::BrokenPipe => Exit::Pass,
+        Ok(()) => Exit::PASS,
+        Err(why) if why.kind() == std::io::ErrorKind::BrokenPipe => Exit::PASS,
         Err(why) => {
             print::err(&why.to_string());
             Exit::Usage

@@ -2,6 +2,7 @@
 
 mod check;
 mod export;
+mod judge;
 mod load;
 mod plan;
 mod query;
@@ -23,7 +24,8 @@ pub fn run(cli: Cli) -> Exit {
         Command::Export(args) => export::export(&args),
         Command::Query(args) => query::query(&args),
         Command::Stage(args) => stage::stage(&args),
+        Command::Judge(args) => judge::judge(&args),
+        Command::Report(args) => judge::report(&args),
         Command::Sim(args) => sim::sim(&args),
-        _ => Exit::Usage,
     }
 }

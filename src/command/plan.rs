@@ -23,7 +23,7 @@ pub fn plan(args: &PlanArgs) -> Exit {
     match load(&args.file, &args.reading) {
         Ok((scenario, plan)) => {
             print::out(&describe(&scenario, &plan));
-            Exit::Pass
+            Exit::PASS
         }
         Err(mistakes) => {
             print::err(&mistakes.to_string());

@@ -39,12 +39,12 @@ pub fn query(args: &QueryArgs) -> Exit {
         Ok(value) => {
             print::out(&show(&value));
             if !is_empty(&value) {
-                return Exit::Pass;
+                return Exit::PASS;
             }
             for why in promql::explain_empty(&expr, &storage, at, &options) {
                 print::err(&why);
             }
-            Exit::Inconclusive
+            Exit::INCONCLUSIVE
         }
     }
 }

@@ -2,10 +2,13 @@
 
 use tokio::sync::watch;
 
+use super::judge::Judged;
 use super::load::{expand, load};
 use crate::cli::args::RunArgs;
 use crate::cli::{live, print};
+use crate::evidence::folder::Folder;
 use crate::exit::Exit;
+use crate::report;
 use crate::run::{self, Board, Launch};
 
 /// Runs every scenario. Nothing is sent unless all of them are right.
@@ -36,7 +39,7 @@ pub fn run(args: &RunArgs) -> Exit {
         Ok(program) => program,
         Err(why) => {
             print::err(&format!("cannot find our own program: {why}"));
-            return Exit::NotStarted;
+            return Exit::NOT_STARTED;
         }
     };
     let mut exits = Vec::new();
@@ -61,7 +64,7 @@ fn one(launch: Launch, shown: watch::Receiver<Board>, args: &RunArgs) -> Exit {
         Ok(runtime) => runtime,
         Err(why) => {
             print::err(&format!("no runtime: {why}"));
-            return Exit::NotStarted;
+            return Exit::NOT_STARTED;
         }
     };
     let folder = runtime.block_on(async {
@@ -72,13 +75,28 @@ fn one(launch: Launch, shown: watch::Receiver<Board>, args: &RunArgs) -> Exit {
     });
     runtime.shutdown_background();
     match folder {
-        Ok(folder) => {
-            print::line(&folder.path().display().to_string());
-            Exit::Pass
-        }
+        Ok(folder) => verdict(&folder, args),
         Err(why) => {
             print::err(&why.to_string());
-            Exit::NotStarted
+            Exit::NOT_STARTED
+        }
+    }
+}
+
+/// Judges what a run left, writes the reports and prints the table.
+fn verdict(folder: &Folder, args: &RunArgs) -> Exit {
+    match Judged::read(folder, None) {
+        Ok(judged) => {
+            if let Err(why) = judged.write(folder) {
+                print::err(&format!("{}: reports could not be written: {why}", folder.path().display()));
+            }
+            let place = folder.path().display().to_string();
+            print::out(&report::table(&judged.judgement, &place, print::colour(args.no_color)));
+            Exit::Judged(judged.judgement.exit)
+        }
+        Err(why) => {
+            print::err(&format!("what was measured could not be judged: {why}"));
+            Exit::INCONCLUSIVE
         }
     }
 }

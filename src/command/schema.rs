@@ -8,7 +8,7 @@ pub fn schema() -> Exit {
     match serde_json::to_string_pretty(&crate::scenario::schema()) {
         Ok(text) => {
             print::line(&text);
-            Exit::Pass
+            Exit::PASS
         }
         Err(why) => {
             print::err(&why.to_string());

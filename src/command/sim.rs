@@ -21,16 +21,16 @@ pub fn sim(args: &SimArgs) -> Exit {
         Ok(runtime) => runtime,
         Err(why) => {
             print::err(&format!("no runtime: {why}"));
-            return Exit::NotStarted;
+            return Exit::NOT_STARTED;
         }
     };
     let ended = runtime.block_on(serve(options, args.lease));
     runtime.shutdown_background();
     match ended {
-        Ok(()) => Exit::Pass,
+        Ok(()) => Exit::PASS,
         Err(why) => {
             print::err(&format!("sim:{}: {why}", args.system));
-            Exit::NotStarted
+            Exit::NOT_STARTED
         }
     }
 }

@@ -28,10 +28,10 @@ pub fn stage(args: &StageArgs) -> Exit {
         None => return Exit::Usage,
     };
     match served {
-        Ok(()) => Exit::Pass,
+        Ok(()) => Exit::PASS,
         Err(why) => {
             print::err(&why);
-            Exit::NotStarted
+            Exit::NOT_STARTED
         }
     }
 }

@@ -1,0 +1,152 @@
+//! `proofload judge DIR` and `proofload report DIR`: from evidence alone.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::load;
+use crate::cli::args::{FolderArgs, JudgeArgs, Reading};
+use crate::cli::print;
+use crate::evidence::folder::Folder;
+use crate::evidence::reader::Evidence;
+use crate::evidence::samples;
+use crate::exit::Exit;
+use crate::judge::{self, Judgement};
+use crate::plan::Plan;
+use crate::report;
+use crate::scenario::{self, Scenario, Settings};
+
+/// A run, read back and judged.
+pub struct Judged {
+    scenario: Scenario,
+    plan: Plan,
+    evidence: Evidence,
+    /// What was made of it.
+    pub judgement: Judgement,
+}
+
+impl Judged {
+    /// Reads a run's folder and judges it. With `promises`, by those instead of its own.
+    pub fn read(folder: &Folder, promises: Option<&Path>) -> Result<Judged, String> {
+        let mut evidence = Evidence::read(folder).map_err(|e| e.to_string())?;
+        let mut scenario = as_run(folder, &evidence)?;
+        if let Some(file) = promises {
+            scenario = with_promises(&scenario, file, &evidence)?;
+        }
+        let plan = Plan::new(&scenario);
+        if plan.digest() != evidence.manifest.plan_digest && promises.is_none() {
+            evidence.gaps.push("the plan is not the one that was run: scenario.yaml or an input was changed".into());
+        }
+        let path = folder.file("samples.chunks");
+        let series = match samples::read(&path) {
+            Ok(samples) => {
+                evidence.gaps.extend(samples.torn);
+                samples.series
+            }
+            // A run without jobs has none; promises that need them will say so.
+            Err(why) => {
+                if !scenario.jobs.is_empty() {
+                    evidence.gaps.push(why.to_string());
+                }
+                Vec::new()
+            }
+        };
+        let judgement = judge::judge(&scenario, &plan, &evidence, &series);
+        Ok(Judged { scenario, plan, evidence, judgement })
+    }
+
+    /// Writes every report into a folder.
+    pub fn write(&self, into: &Folder) -> io::Result<()> {
+        for (name, text) in report::files(&self.scenario, &self.plan, &self.evidence, &self.judgement) {
+            into.replace(name, text.as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+/// Judges a run again.
+pub fn judge(args: &JudgeArgs) -> Exit {
+    let folder = Folder::open(&args.folder);
+    let judged = match Judged::read(&folder, args.slo.as_deref()) {
+        Ok(judged) => judged,
+        Err(why) => {
+            print::err(&why);
+            return Exit::Usage;
+        }
+    };
+    let out = match (&args.slo, &args.out) {
+        (None, _) => Some(folder.clone()),
+        (Some(_), Some(out)) => Some(Folder::open(out)),
+        (Some(_), None) => None,
+    };
+    if let Some(out) = out {
+        let written = fs::create_dir_all(out.path()).and_then(|()| judged.write(&out));
+        if let Err(why) = written {
+            print::err(&format!("{}: reports could not be written: {why}", out.path().display()));
+        }
+    }
+    print::out(&report::table(&judged.judgement, &folder.path().display().to_string(), print::colour(args.no_color)));
+    Exit::Judged(judged.judgement.exit)
+}
+
+/// Renders the reports of a run again. Always exit 0 when they were written.
+pub fn report(args: &FolderArgs) -> Exit {
+    let folder = Folder::open(&args.folder);
+    let written = Judged::read(&folder, None).and_then(|judged| {
+        judged
+            .write(&folder)
+            .map_err(|why| format!("{}: reports could not be written: {why}", folder.path().display()))?;
+        Ok(judged)
+    });
+    match written {
+        Ok(judged) => {
+            print::out(&report::table(
+                &judged.judgement,
+                &folder.path().display().to_string(),
+                print::colour(args.no_color),
+            ));
+            Exit::PASS
+        }
+        Err(why) => {
+            print::err(&why);
+            Exit::Usage
+        }
+    }
+}
+
+/// The scenario as it was run.
+fn as_run(folder: &Folder, evidence: &Evidence) -> Result<Scenario, String> {
+    let path = folder.file("scenario.yaml");
+    let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let manifest = &evidence.manifest;
+    let files = |name: &str| match manifest.inputs.iter().find(|i| i.name == name) {
+        Some(input) => fs::read(folder.file("inputs").join(&input.kept)),
+        None => Err(io::Error::new(io::ErrorKind::NotFound, "not kept with the run")),
+    };
+    let settings = Settings {
+        overrides: &[],
+        time_scale: manifest.time_scale,
+        allow_hosts: None,
+        env: &|_| None,
+        files: &files,
+        default_name: &manifest.scenario,
+    };
+    scenario::read(&path.display().to_string(), &text, &settings).map_err(|m| m.to_string())
+}
+
+/// The scenario as it was run, with the promises of another file.
+fn with_promises(run: &Scenario, file: &Path, evidence: &Evidence) -> Result<Scenario, String> {
+    let hosts = evidence.manifest.services.iter().map(|(_, url)| url.clone()).collect::<Vec<_>>();
+    let hosts = hosts.iter().filter_map(|u| crate::base::net::Address::parse(u).ok()).map(|a| a.host).collect();
+    let reading = Reading { time_scale: run.time_scale, allow_host: hosts, ..Reading::default() };
+    let (other, _) = load::load(file, &reading).map_err(|m| m.to_string())?;
+    let names = |s: &Scenario| s.traffic.iter().map(|t| (t.name.clone(), t.classes.len())).collect::<Vec<_>>();
+    let faults = |s: &Scenario| s.faults.iter().map(|f| f.name.clone()).collect::<Vec<_>>();
+    if names(&other) != names(run) || faults(&other) != faults(run) {
+        return Err(format!(
+            "{}: its traffic, classes and faults must be those of the run, in the same order",
+            file.display()
+        ));
+    }
+    Ok(Scenario { promises: other.promises, fitness: other.fitness, ..run.clone() })
+}

@@ -1,0 +1,56 @@
+//! `junit.xml`: one test case per promise. FAIL is a failure; INCONCLUSIVE and INVALID are errors; nothing critical is
+//! ever skipped. What does not count (warnings) is skipped with its words when it is not kept.
+
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+
+use super::words;
+use crate::judge::{Finding, Judgement, Verdict};
+use crate::scenario::Severity;
+
+/// Renders a judgement.
+pub fn junit(judgement: &Judgement) -> String {
+    let mut report = Report::new("proofload");
+    let mut suite = TestSuite::new(judgement.scenario.as_str());
+    for finding in &judgement.findings {
+        let name = format!("{} ({})", words::promise(finding), finding.window.name);
+        let mut case = TestCase::new(name, status(finding));
+        case.set_classname(judgement.scenario.as_str());
+        suite.add_test_case(case);
+    }
+    // What is wrong with the experiment itself must not hide behind kept promises.
+    let mut status = TestCaseStatus::success();
+    if let Some(reason) = judgement.reasons.iter().max_by_key(|r| r.verdict) {
+        status = TestCaseStatus::non_success(NonSuccessKind::Error);
+        status.set_message(format!("{}: {}", reason.verdict.word(), reason.why)).set_type(reason.verdict.word());
+    }
+    let mut case = TestCase::new("the experiment was what the scenario describes", status);
+    case.set_classname(judgement.scenario.as_str());
+    suite.add_test_case(case);
+    report.add_test_suite(suite);
+    // Cannot fail: it is written to memory, and what XML cannot hold is taken out.
+    report.to_string().unwrap_or_else(|why| format!("<!-- {why} -->\n"))
+}
+
+fn status(finding: &Finding) -> TestCaseStatus {
+    let mut status = match (finding.verdict, finding.severity) {
+        (Verdict::Pass, _) => return TestCaseStatus::success(),
+        (Verdict::Fail, Severity::Critical) => TestCaseStatus::non_success(NonSuccessKind::Failure),
+        (Verdict::Invalid | Verdict::Inconclusive, Severity::Critical) => {
+            TestCaseStatus::non_success(NonSuccessKind::Error)
+        }
+        (_, Severity::Warning | Severity::Info) => TestCaseStatus::skipped(),
+    };
+    let text = format!(
+        "{}: {}: observed {}, promised {} {}, {} samples, {}: {}",
+        finding.verdict.word(),
+        words::promise(finding),
+        words::observed(finding),
+        finding.compare,
+        finding.bound,
+        finding.samples,
+        finding.window.name,
+        finding.why
+    );
+    status.set_message(text).set_type(finding.verdict.word());
+    status
+}

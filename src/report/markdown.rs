@@ -1,0 +1,72 @@
+//! `summary.md`: for pull requests and step summaries.
+
+use std::fmt::Write as _;
+
+use super::words;
+use crate::base::text;
+use crate::judge::{Judgement, Verdict};
+
+/// Renders a judgement.
+pub fn markdown(judgement: &Judgement) -> String {
+    let mut out = String::new();
+    let mark = match judgement.verdict {
+        Verdict::Pass => "✅",
+        Verdict::Fail => "❌",
+        Verdict::Invalid | Verdict::Inconclusive => "⚠️",
+    };
+    let _ = writeln!(out, "## {mark} {}: {}\n", judgement.verdict.word(), escape(&judgement.scenario));
+    let scale = if judgement.time_scale > 1 { format!(" Scaled 1:{}.", judgement.time_scale) } else { String::new() };
+    let _ = writeln!(out, "{}.{scale}\n", words::headline(judgement));
+    for reason in &judgement.reasons {
+        let _ = writeln!(out, "- **{}**: {}", reason.verdict.word(), escape(&reason.why));
+    }
+    if !judgement.reasons.is_empty() {
+        out.push('\n');
+    }
+    out.push_str("| | promise | observed | bound | samples | where | why |\n|---|---|---:|---|---:|---|---|\n");
+    for finding in &judgement.findings {
+        let _ = writeln!(
+            out,
+            "| {} | `{}` ({}) | {} | {} {} | {} | {} | {} |",
+            finding.verdict.word(),
+            escape(&words::promise(finding)),
+            finding.severity.word(),
+            words::observed(finding),
+            finding.compare,
+            finding.bound,
+            text::thousands(finding.samples),
+            escape(&finding.window.name),
+            escape(&finding.why)
+        );
+    }
+    out.push('\n');
+    for (name, traffic) in &judgement.traffic {
+        let outcomes: Vec<String> =
+            traffic.outcomes.iter().map(|(word, n)| format!("{word} {}", text::thousands(*n))).collect();
+        let _ = writeln!(out, "- traffic **{}**: {}", escape(name), outcomes.join(", "));
+        if let Some((_, response)) = traffic.clocks.iter().find(|(clock, _)| clock == "response") {
+            let _ = writeln!(out, "  - response {}", words::percentiles(response));
+        }
+    }
+    for fault in &judgement.faults {
+        let _ = writeln!(out, "- fault **{}**: {}", escape(&fault.name), escape(&words::fault(fault)));
+    }
+    let _ = writeln!(out, "- harness: {}", words::fitness(judgement));
+    out
+}
+
+/// Text that cannot break out of a table cell or start markup.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '|' => out.push_str("\\|"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '`' => out.push('\''),
+            '\n' | '\r' => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out
+}

@@ -1,0 +1,39 @@
+//! What was made of a run, for people and for machines. Pure: one renderer per file, text out.
+
+mod junit;
+mod markdown;
+mod table;
+mod timeline;
+mod words;
+
+pub use junit::junit;
+pub use markdown::markdown;
+pub use table::table;
+pub use timeline::timeline;
+
+use crate::evidence::reader::Evidence;
+use crate::judge::Judgement;
+use crate::plan::Plan;
+use crate::scenario::Scenario;
+
+/// Every file that reports make, by name.
+pub fn files(
+    scenario: &Scenario,
+    plan: &Plan,
+    evidence: &Evidence,
+    judgement: &Judgement,
+) -> Vec<(&'static str, String)> {
+    vec![
+        ("verdict.json", verdict(judgement)),
+        ("junit.xml", junit(judgement)),
+        ("summary.md", markdown(judgement)),
+        ("timeline.csv", timeline(scenario, plan, evidence)),
+    ]
+}
+
+/// `verdict.json`
+pub fn verdict(judgement: &Judgement) -> String {
+    // Cannot fail: every key is text, and nothing that is not finite is a number in it.
+    let text = serde_json::to_string_pretty(judgement).unwrap_or_else(|why| format!("{{\"error\": \"{why}\"}}"));
+    text + "\n"
+}

@@ -1,0 +1,99 @@
+//! The final table: what a tired human reads in ten seconds. The verdict comes last, where the eye is.
+
+use std::fmt::Write as _;
+
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+
+use super::words;
+use crate::base::text;
+use crate::judge::{Finding, Judgement, Verdict};
+use crate::scenario::Severity;
+
+/// How wide the table may be, in characters.
+const WIDTH: u16 = 100;
+
+/// Renders a judgement; `place` is the folder of the run.
+pub fn table(judgement: &Judgement, place: &str, colour: bool) -> String {
+    let mut out = String::new();
+    let scale = if judgement.time_scale > 1 { format!(", scaled 1:{}", judgement.time_scale) } else { String::new() };
+    let _ = writeln!(out, "\n{}{scale}\n", text::shorten(&judgement.scenario, 90));
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
+    table.set_header(["", "promise", "observed", "bound", "samples", "where"]);
+    // Broken promises first; otherwise as in the scenario.
+    let mut findings: Vec<&Finding> = judgement.findings.iter().collect();
+    findings.sort_by_key(|f| (std::cmp::Reverse(f.verdict), f.severity));
+    for finding in &findings {
+        table.add_row(row(finding));
+    }
+    if !findings.is_empty() {
+        for line in table.lines() {
+            let _ = writeln!(out, "{}", shade(line.trim_end(), colour));
+        }
+        out.push('\n');
+    }
+    for finding in findings.iter().filter(|f| f.verdict != Verdict::Pass) {
+        let _ = writeln!(out, "  {} {}: {}", mark(finding), words::promise(finding), finding.why);
+    }
+    for reason in &judgement.reasons {
+        let _ = writeln!(out, "  {}: {}", reason.verdict.word(), reason.why);
+    }
+    if findings.iter().any(|f| f.verdict != Verdict::Pass) || !judgement.reasons.is_empty() {
+        out.push('\n');
+    }
+    for (name, traffic) in &judgement.traffic {
+        let outcomes: Vec<String> =
+            traffic.outcomes.iter().map(|(word, n)| format!("{word} {}", text::thousands(*n))).collect();
+        let _ = writeln!(out, "traffic  {name}: {}", outcomes.join(", "));
+        if let Some((_, response)) = traffic.clocks.iter().find(|(clock, _)| clock == "response") {
+            let _ = writeln!(out, "         response {}", words::percentiles(response));
+        }
+    }
+    for fault in &judgement.faults {
+        let _ = writeln!(out, "fault    {}: {}", fault.name, words::fault(fault));
+    }
+    for (job, scrapes) in &judgement.scrapes {
+        let _ = writeln!(out, "scrapes  {job}: {} good of {}", scrapes.good, scrapes.planned);
+    }
+    let _ = writeln!(out, "harness  {}", words::fitness(judgement));
+    let _ = writeln!(out, "evidence {place}\n");
+    for stuck in &judgement.stuck {
+        let _ = writeln!(out, "fault {} could not be undone: {}\n  type: {}", stuck.fault, stuck.why, stuck.remedy);
+    }
+    let last = format!("{}  {} (exit {})", judgement.verdict.word(), words::headline(judgement), judgement.exit.code());
+    let _ = writeln!(out, "{}", shade(&last, colour));
+    out
+}
+
+fn row(finding: &Finding) -> Vec<Cell> {
+    vec![
+        Cell::new(mark(finding)),
+        Cell::new(text::shorten(&words::promise(finding), 70)),
+        Cell::new(words::observed(finding)).set_alignment(CellAlignment::Right),
+        Cell::new(format!("{} {}", finding.compare, finding.bound)),
+        Cell::new(text::thousands(finding.samples)).set_alignment(CellAlignment::Right),
+        Cell::new(&finding.window.name),
+    ]
+}
+
+/// The verdict of a finding; of one that does not count, what it is.
+fn mark(finding: &Finding) -> String {
+    match finding.severity {
+        Severity::Critical => finding.verdict.word().into(),
+        _ if finding.verdict == Verdict::Pass => "pass".into(),
+        severity => severity.word().into(),
+    }
+}
+
+/// A line with its first word in the colour of what it says.
+fn shade(line: &str, colour: bool) -> String {
+    let word = line.split_whitespace().next().unwrap_or_default();
+    let code = match word {
+        "PASS" | "pass" => 32,
+        "FAIL" => 31,
+        "INCONCLUSIVE" | "INVALID" => 35,
+        "warning" | "info" => 33,
+        _ => return line.into(),
+    };
+    if colour { line.replacen(word, &format!("\u{1b}[1;{code}m{word}\u{1b}[0m"), 1) } else { line.into() }
+}
