@@ -1,11 +1,15 @@
 //! How an answer came about, and why there is none: a verdict of NO DATA must name what was missing.
 
-use super::ast::{Aggregation, Expr, MatchOp, Matcher, Matrix, Operator, Part, Scalar, Selector, SetOperator, Vector};
+use super::ast::{Aggregation, Matrix, Operator, Scalar, SetOperator, Vector};
 use super::error::Error;
-use super::eval::{Evaluator, Options};
+use super::eval::Evaluator;
+use super::expr::Expr;
 use super::histogram;
+use super::part::Part;
 use super::print::{duration, number};
+use super::query::Options;
 use super::select::Storage;
+use super::selector::{MatchOp, Matcher, Selector};
 use super::value::{Element, Value};
 use crate::base::series::is_stale;
 

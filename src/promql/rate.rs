@@ -1,7 +1,7 @@
 //! How fast the samples of a range change: `rate` and its family, and the straight line through them.
 
-use super::eval::Semantics;
 use super::over_time::Window;
+use super::query::Semantics;
 use super::sum;
 use crate::base::series::Sample;
 

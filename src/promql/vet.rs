@@ -4,12 +4,13 @@
 use super::error::Error;
 use super::functions::MAPS;
 use super::over_time::RANGE_FUNCTIONS;
+use super::print;
 use crate::base::text;
 
 /// Longer texts are no expressions.
 const MAX_TEXT: usize = 64 * 1024;
 /// The parser's tree is walked by recursion, so its depth, which operators and brackets make, is limited.
-const MAX_DEPTH: usize = 500;
+const MAX_DEPTH: usize = 250;
 
 /// Names before a parenthesis that are not in the tables of functions.
 const OTHER_CALLS: &[&str] = &[
@@ -81,15 +82,15 @@ const REFUSED_LATER: &[&str] = &[
     "start_timestamp",
 ];
 
-/// Passes what is worth parsing.
-pub(super) fn vet(text: &str) -> Result<(), Error> {
+/// Passes what is worth parsing, with raw strings written as quoted ones: the parser would look for escapes in them.
+pub(super) fn vet(text: &str) -> Result<String, Error> {
     if text.len() > MAX_TEXT {
         return Err(Error::syntax(text, format!("it is longer than {MAX_TEXT} bytes")));
     }
     if text.trim().is_empty() {
         return Err(Error::syntax(text, "it is empty"));
     }
-    Vet { text, place: 0, open: Vec::new(), depth: 0 }.run()
+    Vet { text, place: 0, open: Vec::new(), depth: 0, passed: String::new(), copied: 0 }.run()
 }
 
 struct Vet<'t> {
@@ -98,10 +99,13 @@ struct Vet<'t> {
     place: usize,
     open: Vec<(char, usize)>,
     depth: usize,
+    /// What the parser will see of the first `copied` bytes.
+    passed: String,
+    copied: usize,
 }
 
 impl<'t> Vet<'t> {
-    fn run(mut self) -> Result<(), Error> {
+    fn run(mut self) -> Result<String, Error> {
         while let Some(c) = self.rest().chars().next() {
             match c {
                 '"' | '\'' | '`' => self.string(c)?,
@@ -118,9 +122,10 @@ impl<'t> Vet<'t> {
                     let name = text::shorten(self.rest().split_whitespace().next().unwrap_or("$"), 40);
                     return self.wrong(format!("`{name}` is a variable that nobody has filled in"));
                 }
+                ':' if matches!(self.open.last(), Some(('[', _))) => self.place += 1,
                 c if c.is_alphabetic() || c == '_' || c == ':' => self.word()?,
                 c if c.is_ascii_digit() || c == '.' => self.number()?,
-                '+' | '-' | '*' | '/' | '%' | '^' | '=' | '!' | '<' | '>' | '@' | ',' => {
+                '+' | '-' | '*' | '/' | '%' | '^' | '=' | '!' | '<' | '>' | '@' => {
                     self.place += 1;
                     self.deeper()?;
                 }
@@ -132,7 +137,7 @@ impl<'t> Vet<'t> {
                 self.place = place;
                 self.wrong(format!("`{bracket}` is never closed"))
             }
-            None => Ok(()),
+            None => Ok(self.passed + &self.text[self.copied..]),
         }
     }
 
@@ -146,8 +151,9 @@ impl<'t> Vet<'t> {
         Err(Error::syntax(self.text.trim(), format!("at character {column}: {why}")))
     }
 
+    /// Operators and brackets nest; what stands between braces does not.
     fn deeper(&mut self) -> Result<(), Error> {
-        self.depth += 1;
+        self.depth += usize::from(!matches!(self.open.last(), Some(('{', _))));
         if self.depth > MAX_DEPTH {
             return self.wrong(format!("more than {MAX_DEPTH} operators and brackets: split the expression"));
         }
@@ -193,6 +199,11 @@ impl<'t> Vet<'t> {
                 }
                 (Some(c), _) if c == quote => {
                     self.place += 1;
+                    if quote == '`' {
+                        self.passed.push_str(&self.text[self.copied..start]);
+                        self.passed.push_str(&print::quoted(&self.text[start + 1..self.place - 1]));
+                        self.copied = self.place;
+                    }
                     return Ok(());
                 }
                 (Some('\\'), Some(escaped)) if quote != '`' => {
@@ -285,7 +296,7 @@ impl<'t> Vet<'t> {
         let is_length = matches!(self.open.last(), Some(('[', _))) || before.to_ascii_lowercase().ends_with("offset");
         if is_length {
             match literal.parse::<f64>() {
-                Ok(seconds) if !(seconds < 1e11) => {
+                Ok(seconds) if seconds.is_nan() || seconds >= 1e11 => {
                     return self.wrong(format!("`{literal}` seconds are longer than 1000 years"));
                 }
                 _ if literal.starts_with("0x") && literal.len() > 10 => {
@@ -318,8 +329,8 @@ fn unknown(name: &str) -> Error {
             "it belongs to LogQL, not to PromQL".into()
         }
         _ => {
-            let known = (MAPS.iter().map(|map| map.name))
-                .chain(RANGE_FUNCTIONS.iter().map(|function| function.name))
+            let known = (RANGE_FUNCTIONS.iter().map(|function| function.name))
+                .chain(MAPS.iter().map(|map| map.name))
                 .chain(OTHER_CALLS.iter().copied());
             match text::nearest(name, known) {
                 Some(near) => format!("there is no such function; did you mean `{near}`?"),
@@ -328,4 +339,132 @@ fn unknown(name: &str) -> Error {
         }
     };
     Error::unsupported(format!("{name}()"), why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::promql::parse;
+    use proptest::prelude::*;
+
+    fn error(text: &str) -> String {
+        parse(text).expect_err("it cannot be evaluated").to_string()
+    }
+
+    #[test]
+    fn what_is_often_taken_for_promql_is_called_by_its_name() {
+        for (text, says) in [
+            ("{service=\"ai-engine\"} | json", "LogQL pipes are not PromQL"),
+            ("sum by (service) (rate({service=~\".*\"} |= \"ERROR\" [5m]))", "LogQL pipes are not PromQL"),
+            (
+                "rate(x[$__rate_interval])",
+                "at character 8: `$__rate_interval])` is a variable that nobody has filled in",
+            ),
+            ("holt_winters(x[5m], 0.5, 0.5)", "`holt_winters()` is not supported: Prometheus 3 calls it"),
+            ("rat(x[5m])", "did you mean `rate`?"),
+            ("teleport(x)", "`teleport()` is not supported: there is no such function"),
+            ("rate(x[5m] anchored)", "`anchored` is not supported: it is experimental"),
+            ("histogram_sum(x)", "`histogram_sum` is not supported: it reads native histograms"),
+            ("{{schema:0 sum:1}}", "native histograms are not part of this evaluator"),
+            ("limitk(3, x)", "`limitk` is not supported"),
+            ("a + fill(0) b", "`fill` is not supported"),
+            ("a{b=\"c\" or d=\"e\"}", "`or between matchers` is not supported"),
+            ("info(x)", "it is experimental in Prometheus"),
+        ] {
+            let error = error(text);
+            assert!(error.contains(says), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_located() {
+        for (text, says) in [
+            ("sum(rate(x[5m])", "at character 4: `(` is never closed"),
+            ("sum(x))", "at character 7: `)` closes nothing"),
+            ("rate(x[5m)]", "at character 10: `)` closes `[`"),
+            ("x{a=\"b}", "at character 5: the string is never closed"),
+            ("µ + )", "at character 5"),
+            ("", "it is empty"),
+            ("a +", "is not PromQL"),
+            ("rate(x)", "range"),
+            ("x[5m] + 1", "instant"),
+            ("sum(1)", "vector"),
+            ("abs(Inf)", "vector"),
+            ("ln(-1)", "instant vector is wanted where `-1` stands"),
+            ("{a=~\".*\"}", "non-empty"),
+            ("{a=~\".*\",b=\"\"}", "non-empty"),
+            ("label_replace(x, \"\", \"\", \"a\", \"b\")", "a label needs a name"),
+            ("label_replace(x, \"a\", \"\", \"a\", \"(\")", "is not a regular expression"),
+        ] {
+            let error = error(text);
+            assert!(error.contains(says), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_the_parser_would_choke_on_does_not_reach_it() {
+        for text in [
+            "x offset 1e30",
+            "x offset -1e30",
+            "x offset inf",
+            "x offset NaN",
+            "x[1e30]",
+            "x[0xffffffffffffff]",
+            "x[99999999999s]",
+            "x[1h99999999999s]",
+            "x[4000000000y]",
+            "x offset 1e+300",
+            "max_over_time(x[1m:1e30])",
+            "\"\\é\"",
+            "\"\\xc5\"",
+            "'\\377'",
+            "x @ 1e300",
+            "x @ NaN",
+        ] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+        for text in
+            ["\"\\x41\\101\\u00e9\"", "x[1y]", "x offset 1y", "x @ -1", "x[600]", "`\\é`", "x{a=~`\\d+\"`}", "x[1h30m]"]
+        {
+            assert!(parse(text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn depth_is_limited_below_what_a_small_stack_bears() {
+        let nested = |n: usize| format!("{}x{}", "(".repeat(n), ")".repeat(n));
+        let chained = |n: usize| vec!["x"; n].join(" + ");
+        let negated = |n: usize| format!("{}x", "-".repeat(n));
+        let called = |n: usize| format!("{}x{}", "abs(".repeat(n), ")".repeat(n));
+        for text in [nested(250), chained(251), negated(250), called(250), vec!["x"; 251].join(" or ")] {
+            let expr = parse(&text).expect("deep, but not too deep");
+            assert!(!expr.root.to_string().is_empty());
+            let series = crate::base::series::Series::default();
+            let storage = crate::promql::Storage::new([&series]);
+            let _ = crate::promql::evaluate(&expr, &storage, 0, &Default::default());
+            let _ = (expr.reach(), expr.selectors().len());
+        }
+        for text in [nested(251), chained(252), negated(251), called(251)] {
+            assert!(error(&text).contains("more than 250 operators"));
+        }
+        assert!(error(&"x".repeat(MAX_TEXT + 1)).contains("longer than"));
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(text in ".{0,60}") {
+            let _ = parse(&text);
+        }
+
+        #[test]
+        fn never_panics_on_what_looks_like_promql(
+            pieces in prop::collection::vec(prop::sample::select(vec![
+                "x", "sum", "rate", "(", ")", "[", "]", "{", "}", "5m", ":", "offset", "@", "-", "+", "*", "by", "on",
+                "a=\"b\"", "=~", "\"\\", "'", ",", "1e9", "0x", "bool", ">", "inf", "group_left", "#", "\n", "é", "start()",
+            ]), 0..14)
+        ) {
+            let _ = parse(&pieces.concat());
+            let _ = parse(&pieces.join(" "));
+        }
+    }
 }
