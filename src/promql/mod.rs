@@ -43,6 +43,8 @@ mod select;
 mod selector;
 mod sum;
 mod tags;
+#[cfg(test)]
+mod tests;
 mod value;
 mod vet;
 

@@ -335,7 +335,6 @@ impl fmt::Display for Vector {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::promql::parse;
 
     #[test]
@@ -347,7 +346,7 @@ mod tests {
         let mut count = 0;
         for (_, text) in catalogue.chain(oracle) {
             let printed = parse(text).expect("it is PromQL").root.to_string();
-            let again = parse(&printed).unwrap_or_else(|e| panic!("{text}: {e}"));
+            let again = parse(&printed).expect("what is printed is PromQL");
             assert_eq!(again.root.to_string(), printed, "{text}");
             assert_eq!(format!("{:?}", again.root), format!("{:?}", parse(text).expect("it is PromQL").root), "{text}");
             count += 1;
