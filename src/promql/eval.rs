@@ -65,7 +65,6 @@ impl<'s, 'a> Evaluator<'s, 'a> {
 
     /// The value of any part of an expression.
     pub(super) fn value(&self, part: Part<'_>, at: i64) -> Result<Value, Error> {
-        self.count_step()?;
         Ok(match part {
             Part::Scalar(scalar) => Value::Scalar(self.scalar(scalar, at)?),
             Part::Text(text) => Value::Text(text.into()),
@@ -80,14 +79,16 @@ impl<'s, 'a> Evaluator<'s, 'a> {
         })
     }
 
-    fn count_step(&self) -> Result<(), Error> {
-        self.steps.set(self.steps.get() + 1);
+    /// Each multiple of `step` above `start` up to `end`, `start` included; an error if those are too many.
+    pub(super) fn steps(&self, start: i64, end: i64, step: i64) -> Result<impl Iterator<Item = i64> + use<>, Error> {
+        let count = if end < start { 0 } else { end.abs_diff(start) / step.unsigned_abs().max(1) + 1 };
+        self.steps.set(self.steps.get().saturating_add(count));
         if self.steps.get() > MAX_STEPS {
             return Err(Error::Evaluation(format!(
                 "more than {MAX_STEPS} steps: take longer steps or a shorter range"
             )));
         }
-        Ok(())
+        Ok((0..count as i64).map(move |i| start.wrapping_add(i.wrapping_mul(step))))
     }
 
     /// One number.
@@ -309,9 +310,8 @@ impl<'s, 'a> Evaluator<'s, 'a> {
         let mut stretches: Vec<Stretch<'a>> = Vec::new();
         let mut key = Vec::new();
         let floor = start.div_euclid(step).saturating_mul(step);
-        let mut at = if floor < start { floor.saturating_add(step) } else { floor };
-        while at <= end {
-            self.count_step()?;
+        let first = if floor < start { floor.saturating_add(step) } else { floor };
+        for at in self.steps(first, end, step)? {
             for point in self.vector(arg, at)? {
                 let sample = Sample { at, value: point.value };
                 point.tags.full_key(&mut key);
@@ -323,7 +323,6 @@ impl<'s, 'a> Evaluator<'s, 'a> {
                     }
                 }
             }
-            at = at.saturating_add(step);
         }
         Ok(stretches)
     }

@@ -201,6 +201,7 @@ mod tests {
     fn the_lowest_bucket_begins_at_zero_or_has_no_width() {
         assert_eq!(q(0.5, &[(2.0, 10.0), (INF, 10.0)]), 1.0);
         assert_eq!(q(0.5, &[(-2.0, 10.0), (INF, 10.0)]), -2.0);
+        assert_eq!(q(0.0, &[(0.0, 0.0), (1.0, 10.0), (INF, 10.0)]), 0.0);
     }
 
     #[test]
