@@ -1,6 +1,8 @@
 //! The PromQL evaluator against scripts in Prometheus's own test language: the project's cases in `tests/promql/`
 //! always, and a folder of Prometheus's cases when `PROMQL_CONFORMANCE` names one.
 
+#![expect(clippy::panic, reason = "a script that cannot be read must stop the test")]
+
 #[path = "promql/script.rs"]
 mod script;
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::ast::{Aggregation, Grouping};
+use super::ast::Grouping;
 use super::error::Error;
 use super::eval::Point;
 use super::sum::{Mean, Sum};
@@ -39,21 +39,21 @@ pub(super) fn reduce<'a>(
         .collect()
 }
 
-/// The aggregations that need no parameter; `None` for the others.
-pub(super) fn plain(op: &Aggregation) -> Option<fn(&[Point<'_>]) -> f64> {
-    Some(match op {
-        Aggregation::Sum => |group| group.iter().fold(Sum::default(), |sum, p| sum.plus(p.value)).value(),
-        Aggregation::Avg => {
-            |group| group[1..].iter().fold(Mean::starting(group[0].value), |mean, p| mean.plus(p.value)).value()
-        }
-        Aggregation::Min => |group| extreme(group, |a, b| a < b),
-        Aggregation::Max => |group| extreme(group, |a, b| a > b),
-        Aggregation::Count => |group| group.len() as f64,
-        Aggregation::Group => |_| 1.0,
-        Aggregation::Stddev => |group| variance(group).sqrt(),
-        Aggregation::Stdvar => variance,
-        Aggregation::Top { .. } | Aggregation::Quantile(_) | Aggregation::CountValues(_) => return None,
-    })
+pub(super) fn sum(group: &[Point<'_>]) -> f64 {
+    group.iter().fold(Sum::default(), |sum, p| sum.plus(p.value)).value()
+}
+
+/// Of a group that is not empty.
+pub(super) fn mean(group: &[Point<'_>]) -> f64 {
+    group[1..].iter().fold(Mean::starting(group[0].value), |mean, p| mean.plus(p.value)).value()
+}
+
+pub(super) fn min(group: &[Point<'_>]) -> f64 {
+    extreme(group, |a, b| a < b)
+}
+
+pub(super) fn max(group: &[Point<'_>]) -> f64 {
+    extreme(group, |a, b| a > b)
 }
 
 /// The value that beats all others; any number beats NaN.
@@ -62,7 +62,7 @@ fn extreme(group: &[Point<'_>], beats: impl Fn(f64, f64) -> bool) -> f64 {
 }
 
 /// The population variance (B. P. Welford, 1962); NaN as soon as one value is not finite.
-fn variance(group: &[Point<'_>]) -> f64 {
+pub(super) fn variance(group: &[Point<'_>]) -> f64 {
     if group.iter().any(|p| !p.value.is_finite()) {
         return f64::NAN;
     }
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_quantile_lies_between_its_neighbours() {
-        assert_eq!(quantile(0.8, &mut [4.0, 0.0, 1.0]), 2.8);
+        assert_eq!(quantile(0.75, &mut [4.0, 0.0, 1.0]), 2.5);
         assert_eq!(quantile(1.0, &mut [4.0, 0.0, 1.0]), 4.0);
         assert_eq!(quantile(-0.1, &mut [1.0]), f64::NEG_INFINITY);
         assert_eq!(quantile(1.1, &mut [1.0]), f64::INFINITY);

@@ -2,88 +2,23 @@
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use super::ast::{Aggregation, At, Expr, Limits, Matrix, Node, Part, QueryFact, Scalar, Selector, Vector};
+use super::ast::{Aggregation, Grouping, Limits, Matrix, QueryFact, Scalar, Vector};
 use super::error::Error;
 use super::over_time::{RangeFunction, Window};
+use super::part::Part;
+use super::query::{Options, Semantics};
 use super::select::Storage;
+use super::selector::{At, Selector};
 use super::tags::Tags;
 use super::value::{Element, Value};
 use super::{aggregate, binary, functions, histogram, labels};
 use crate::base::series::{Labels, Sample, Series, is_stale};
 
-/// Whose rules an evaluation follows where they differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Semantics {
-    /// Prometheus 3: a range excludes its first instant, extrapolation is limited to half a distance before it is
-    /// limited at zero, bucket counts that differ by rounding are equal.
-    #[default]
-    V3,
-    /// Prometheus before 2.49: a range includes its first instant, the limit at zero comes first, bucket counts count
-    /// as they are.
-    V2,
-}
-
-/// What an evaluation depends on besides expression and samples.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Options {
-    /// How old the newest sample may be for an instant selector, in milliseconds.
-    pub lookback_ms: i64,
-    /// The step of subqueries that name none, in milliseconds; Prometheus takes its evaluation interval.
-    pub subquery_step_ms: i64,
-    /// Whose rules hold.
-    pub semantics: Semantics,
-}
-
-/// Prometheus's own: 5 minutes back, steps of 1 minute.
-impl Default for Options {
-    fn default() -> Options {
-        Options { lookback_ms: 300_000, subquery_step_ms: 60_000, semantics: Semantics::V3 }
-    }
-}
-
 /// More evaluations than that in one query are refused: a subquery such as `x[1y:1ms]` would never end.
 const MAX_STEPS: u64 = 2_000_000;
-
-/// The value of an expression at an instant, in milliseconds on the axis of the samples.
-pub fn evaluate(expr: &Expr, storage: &Storage<'_>, at_ms: i64, options: &Options) -> Result<Value, Error> {
-    let query = Query { start: at_ms, end: at_ms, step: 0 };
-    Evaluator::new(storage, options, query).value(expr.root.part(), at_ms)
-}
-
-/// The values of an expression at `start_ms`, `start_ms + step_ms`, … up to and including `end_ms`: one series per
-/// label set, sorted by labels. A number makes one series without labels; strings and ranges are errors.
-pub fn evaluate_range(
-    expr: &Expr,
-    storage: &Storage<'_>,
-    (start_ms, end_ms, step_ms): (i64, i64, i64),
-    options: &Options,
-) -> Result<Vec<Series>, Error> {
-    if step_ms <= 0 {
-        return Err(Error::Evaluation(format!("the step of a range query must be positive, not {step_ms} ms")));
-    }
-    if matches!(expr.root, Node::Matrix(_) | Node::Text(_)) {
-        let why = format!("`{}` is neither a number nor an instant vector: it has no value at each step", expr.text);
-        return Err(Error::Evaluation(why));
-    }
-    let evaluator = Evaluator::new(storage, options, Query { start: start_ms, end: end_ms, step: step_ms });
-    let mut series: BTreeMap<Labels, Vec<Sample>> = BTreeMap::new();
-    let mut at = start_ms;
-    while at <= end_ms {
-        let elements = match evaluator.value(expr.root.part(), at)? {
-            Value::Vector(elements) => elements,
-            Value::Scalar(value) => vec![Element { labels: Labels::default(), value }],
-            Value::Matrix(_) | Value::Text(_) => Vec::new(),
-        };
-        for Element { labels, value } in elements {
-            series.entry(labels).or_default().push(Sample { at, value });
-        }
-        at = at.saturating_add(step_ms);
-    }
-    Ok(series.into_iter().map(|(labels, samples)| Series { labels, samples }).collect())
-}
 
 /// An element of an instant vector on its way.
 #[derive(Debug, Clone)]
@@ -100,10 +35,10 @@ pub(super) struct Stretch<'a> {
 
 /// Where a query begins and ends, and its step; in milliseconds.
 #[derive(Debug, Clone, Copy)]
-struct Query {
-    start: i64,
-    end: i64,
-    step: i64,
+pub(super) struct Query {
+    pub(super) start: i64,
+    pub(super) end: i64,
+    pub(super) step: i64,
 }
 
 /// One query over one storage.
@@ -119,7 +54,7 @@ pub(super) struct Evaluator<'s, 'a> {
 type Points<'a> = Result<Vec<Point<'a>>, Error>;
 
 impl<'s, 'a> Evaluator<'s, 'a> {
-    fn new(storage: &'s Storage<'a>, options: &'s Options, query: Query) -> Self {
+    pub(super) fn new(storage: &'s Storage<'a>, options: &'s Options, query: Query) -> Self {
         Evaluator { storage, options, query, found: RefCell::default(), steps: Cell::new(0) }
     }
 
@@ -130,7 +65,6 @@ impl<'s, 'a> Evaluator<'s, 'a> {
 
     /// The value of any part of an expression.
     pub(super) fn value(&self, part: Part<'_>, at: i64) -> Result<Value, Error> {
-        self.count_step()?;
         Ok(match part {
             Part::Scalar(scalar) => Value::Scalar(self.scalar(scalar, at)?),
             Part::Text(text) => Value::Text(text.into()),
@@ -145,14 +79,16 @@ impl<'s, 'a> Evaluator<'s, 'a> {
         })
     }
 
-    fn count_step(&self) -> Result<(), Error> {
-        self.steps.set(self.steps.get() + 1);
+    /// Each multiple of `step` above `start` up to `end`, `start` included; an error if those are too many.
+    pub(super) fn steps(&self, start: i64, end: i64, step: i64) -> Result<impl Iterator<Item = i64> + use<>, Error> {
+        let count = if end < start { 0 } else { end.abs_diff(start) / step.unsigned_abs().max(1) + 1 };
+        self.steps.set(self.steps.get().saturating_add(count));
         if self.steps.get() > MAX_STEPS {
             return Err(Error::Evaluation(format!(
                 "more than {MAX_STEPS} steps: take longer steps or a shorter range"
             )));
         }
-        Ok(())
+        Ok((0..count as i64).map(move |i| start.wrapping_add(i.wrapping_mul(step))))
     }
 
     /// One number.
@@ -183,89 +119,117 @@ impl<'s, 'a> Evaluator<'s, 'a> {
         })
     }
 
-    /// An instant vector.
+    /// An instant vector. Each kind is a function of its own: this one calls itself as deep as expressions nest.
     pub(super) fn vector(&self, vector: &Vector, at: i64) -> Points<'a> {
         match vector {
             Vector::Selector(selector) => self.instant(selector, at, |sample| sample.value),
-            Vector::Constant(scalar) => Ok(vec![Point { tags: Tags::default(), value: self.scalar(scalar, at)? }]),
-            Vector::Negate(arg) => map(self.vector(arg, at)?, |v| -v),
-            Vector::Map { map: function, arg } => map(self.vector(arg, at)?, function.apply),
-            Vector::Clamp { arg, limits } => {
-                let (min, max) = match &**limits {
-                    Limits::Min(min) => (self.scalar(min, at)?, f64::INFINITY),
-                    Limits::Max(max) => (f64::NEG_INFINITY, self.scalar(max, at)?),
-                    Limits::Both([min, max]) => (self.scalar(min, at)?, self.scalar(max, at)?),
-                };
-                if max < min {
-                    return Ok(Vec::new());
-                }
-                map(self.vector(arg, at)?, |v| functions::larger(min, functions::smaller(max, v)))
-            }
-            Vector::Round { arg, to } => {
-                let to = to.as_ref().map_or(Ok(1.0), |to| self.scalar(to, at))?;
-                map(self.vector(arg, at)?, |v| functions::round(v, to))
-            }
-            Vector::Timestamp(arg) => match &**arg {
-                Vector::Selector(selector) => map(self.instant(selector, at, |s| s.at as f64 / 1e3)?, |v| v),
-                arg => map(self.vector(arg, at)?, |_| at as f64 / 1e3),
-            },
-            Vector::Sort { arg, descending } => {
-                let mut points = self.vector(arg, at)?;
-                aggregate::sort(&mut points, *descending);
-                Ok(points)
-            }
+            Vector::Constant(scalar) => self.constant(scalar, at),
+            Vector::Negate(arg) => self.mapped(arg, at, |v| -v),
+            Vector::Map { map, arg } => self.mapped(arg, at, map.apply),
+            Vector::Clamp { arg, limits } => self.clamp(arg, limits, at),
+            Vector::Round { arg, to } => self.round(arg, to.as_deref(), at),
+            Vector::Timestamp(arg) => self.timestamp(arg, at),
+            Vector::Sort { arg, descending } => self.sorted(arg, at, |points| aggregate::sort(points, *descending)),
             Vector::SortByLabel { arg, by, descending } => {
-                let mut points = self.vector(arg, at)?;
-                labels::sort(&mut points, by, *descending);
-                Ok(points)
+                self.sorted(arg, at, |points| labels::sort(points, by, *descending))
             }
-            Vector::LabelReplace(call) => distinct(labels::replace(self.vector(&call.arg, at)?, call)),
+            Vector::LabelReplace(call) => self.vector(&call.arg, at).and_then(|p| distinct(labels::replace(p, call))),
             Vector::LabelJoin { arg, to, separator, from } => {
-                distinct(labels::join(self.vector(arg, at)?, to, separator, from))
+                self.vector(arg, at).and_then(|points| distinct(labels::join(points, to, separator, from)))
             }
-            Vector::Absent { arg, labels } => Ok(absent(self.vector(arg, at)?.is_empty(), labels)),
-            Vector::AbsentOverTime { arg, labels } => Ok(absent(self.matrix(arg, at)?.is_empty(), labels)),
-            Vector::OverTime { function, params, arg } => {
-                let params = params.iter().map(|p| self.scalar(p, at)).collect::<Result<Vec<_>, _>>()?;
-                self.over_time(function, &params, arg, at)
-            }
-            Vector::HistogramQuantile { q, arg } => {
-                let q = self.scalar(q, at)?;
-                distinct_origins(histogram::quantiles(q, self.vector(arg, at)?, self.options.semantics))
-            }
-            Vector::HistogramFraction { lower, upper, arg } => {
-                let (lower, upper) = (self.scalar(lower, at)?, self.scalar(upper, at)?);
-                distinct_origins(histogram::fractions(lower, upper, self.vector(arg, at)?))
-            }
+            Vector::Absent { arg, labels } => self.vector(arg, at).map(|points| absent(points.is_empty(), labels)),
+            Vector::AbsentOverTime { arg, labels } => self.matrix(arg, at).map(|all| absent(all.is_empty(), labels)),
+            Vector::OverTime { function, params, arg } => self.over_time(function, params, arg, at),
+            Vector::HistogramQuantile { q, arg } => self.quantiles(q, arg, at),
+            Vector::HistogramFraction { lower, upper, arg } => self.fractions(lower, upper, arg, at),
             Vector::Aggregate { op, grouping, arg } => {
-                let points = self.vector(arg, at)?;
-                match op {
-                    Aggregation::Top { k, largest } => {
-                        let k = self.count_param(k, at)?;
-                        Ok(aggregate::top(points, grouping, k, *largest))
-                    }
-                    Aggregation::Quantile(q) => {
-                        let q = self.scalar(q, at)?;
-                        Ok(aggregate::reduce(points, grouping, |group| {
-                            aggregate::quantile(q, &mut group.iter().map(|p| p.value).collect::<Vec<_>>())
-                        }))
-                    }
-                    Aggregation::CountValues(label) => aggregate::count_values(points, grouping, label),
-                    plain => Ok(match aggregate::plain(plain) {
-                        Some(op) => aggregate::reduce(points, grouping, op),
-                        None => Vec::new(),
-                    }),
-                }
+                self.vector(arg, at).and_then(|points| self.aggregate(op, grouping, points, at))
             }
             Vector::WithScalar { op, vector, scalar, scalar_first, as_bool } => {
-                let scalar = self.scalar(scalar, at)?;
-                distinct_origins(binary::with_scalar(*op, self.vector(vector, at)?, scalar, *scalar_first, *as_bool))
+                let (points, scalar) = (self.vector(vector, at)?, self.scalar(scalar, at)?);
+                distinct_origins(binary::with_scalar(*op, points, scalar, *scalar_first, *as_bool))
             }
             Vector::Match { op, lhs, rhs, matching, as_bool } => {
-                binary::matched(*op, self.vector(lhs, at)?, self.vector(rhs, at)?, matching, *as_bool)
+                let (lhs, rhs) = (self.vector(lhs, at)?, self.vector(rhs, at)?);
+                binary::matched(*op, lhs, rhs, matching, *as_bool)
             }
-            Vector::Set { op, lhs, rhs, on } => Ok(binary::set(*op, self.vector(lhs, at)?, self.vector(rhs, at)?, on)),
+            Vector::Set { op, lhs, rhs, on } => {
+                let (lhs, rhs) = (self.vector(lhs, at)?, self.vector(rhs, at)?);
+                Ok(binary::set(*op, lhs, rhs, on))
+            }
         }
+    }
+
+    fn constant(&self, scalar: &Scalar, at: i64) -> Points<'a> {
+        Ok(vec![Point { tags: Tags::default(), value: self.scalar(scalar, at)? }])
+    }
+
+    /// Applies a function that drops the metric's name to each value.
+    fn mapped(&self, arg: &Vector, at: i64, apply: impl Fn(f64) -> f64) -> Points<'a> {
+        let each = |p: Point<'a>| Point { value: apply(p.value), tags: p.tags.without_name() };
+        distinct_origins(self.vector(arg, at)?.into_iter().map(each).collect())
+    }
+
+    fn clamp(&self, arg: &Vector, limits: &Limits, at: i64) -> Points<'a> {
+        let (min, max) = match limits {
+            Limits::Min(min) => (self.scalar(min, at)?, f64::INFINITY),
+            Limits::Max(max) => (f64::NEG_INFINITY, self.scalar(max, at)?),
+            Limits::Both([min, max]) => (self.scalar(min, at)?, self.scalar(max, at)?),
+        };
+        if max < min {
+            return Ok(Vec::new());
+        }
+        self.mapped(arg, at, |v| functions::larger(min, functions::smaller(max, v)))
+    }
+
+    fn round(&self, arg: &Vector, to: Option<&Scalar>, at: i64) -> Points<'a> {
+        let to = to.map_or(Ok(1.0), |to| self.scalar(to, at))?;
+        self.mapped(arg, at, |v| functions::round(v, to))
+    }
+
+    /// Of a selector the samples' own times, of anything else that of the evaluation.
+    fn timestamp(&self, arg: &Vector, at: i64) -> Points<'a> {
+        let Vector::Selector(selector) = arg else { return self.mapped(arg, at, |_| at as f64 / 1e3) };
+        let points = self.instant(selector, at, |sample| sample.at as f64 / 1e3)?;
+        distinct_origins(points.into_iter().map(|p| Point { tags: p.tags.without_name(), ..p }).collect())
+    }
+
+    fn sorted(&self, arg: &Vector, at: i64, sort: impl Fn(&mut [Point<'a>])) -> Points<'a> {
+        let mut points = self.vector(arg, at)?;
+        sort(&mut points);
+        Ok(points)
+    }
+
+    fn quantiles(&self, q: &Scalar, arg: &Vector, at: i64) -> Points<'a> {
+        let q = self.scalar(q, at)?;
+        distinct_origins(histogram::quantiles(q, self.vector(arg, at)?, self.options.semantics))
+    }
+
+    fn fractions(&self, lower: &Scalar, upper: &Scalar, arg: &Vector, at: i64) -> Points<'a> {
+        let (lower, upper) = (self.scalar(lower, at)?, self.scalar(upper, at)?);
+        distinct_origins(histogram::fractions(lower, upper, self.vector(arg, at)?))
+    }
+
+    fn aggregate(&self, op: &Aggregation, grouping: &Grouping, points: Vec<Point<'a>>, at: i64) -> Points<'a> {
+        use aggregate::reduce;
+        Ok(match op {
+            Aggregation::Sum => reduce(points, grouping, aggregate::sum),
+            Aggregation::Avg => reduce(points, grouping, aggregate::mean),
+            Aggregation::Min => reduce(points, grouping, aggregate::min),
+            Aggregation::Max => reduce(points, grouping, aggregate::max),
+            Aggregation::Count => reduce(points, grouping, |group| group.len() as f64),
+            Aggregation::Group => reduce(points, grouping, |_| 1.0),
+            Aggregation::Stddev => reduce(points, grouping, |group| aggregate::variance(group).sqrt()),
+            Aggregation::Stdvar => reduce(points, grouping, aggregate::variance),
+            Aggregation::Quantile(q) => {
+                let q = self.scalar(q, at)?;
+                reduce(points, grouping, |group| {
+                    aggregate::quantile(q, &mut group.iter().map(|p| p.value).collect::<Vec<_>>())
+                })
+            }
+            Aggregation::Top { k, largest } => aggregate::top(points, grouping, self.count_param(k, at)?, *largest),
+            Aggregation::CountValues(label) => aggregate::count_values(points, grouping, label)?,
+        })
     }
 
     /// How many elements `topk` keeps.
@@ -346,9 +310,8 @@ impl<'s, 'a> Evaluator<'s, 'a> {
         let mut stretches: Vec<Stretch<'a>> = Vec::new();
         let mut key = Vec::new();
         let floor = start.div_euclid(step).saturating_mul(step);
-        let mut at = if floor < start { floor.saturating_add(step) } else { floor };
-        while at <= end {
-            self.count_step()?;
+        let first = if floor < start { floor.saturating_add(step) } else { floor };
+        for at in self.steps(first, end, step)? {
             for point in self.vector(arg, at)? {
                 let sample = Sample { at, value: point.value };
                 point.tags.full_key(&mut key);
@@ -360,7 +323,6 @@ impl<'s, 'a> Evaluator<'s, 'a> {
                     }
                 }
             }
-            at = at.saturating_add(step);
         }
         Ok(stretches)
     }
@@ -376,14 +338,15 @@ impl<'s, 'a> Evaluator<'s, 'a> {
     }
 
     /// A function over the samples of a range.
-    fn over_time(&self, function: &RangeFunction, params: &[f64], arg: &Matrix, at: i64) -> Points<'a> {
+    fn over_time(&self, function: &RangeFunction, params: &[Scalar], arg: &Matrix, at: i64) -> Points<'a> {
+        let params = params.iter().map(|p| self.scalar(p, at)).collect::<Result<Vec<_>, _>>()?;
         if let Some(bad) = params.iter().find(|p| function.factors && !(**p > 0.0 && **p < 1.0)) {
             let why = format!("invalid factor {bad} in {}(): it must lie between 0 and 1", function.name);
             return Err(Error::Evaluation(why));
         }
         let window = self.window(arg, at);
         let apply = |stretch: Stretch<'a>| {
-            let value = (function.apply)(&Window { samples: &stretch.samples, ..window }, params)?;
+            let value = (function.apply)(&Window { samples: &stretch.samples, ..window }, &params)?;
             let tags = if function.keeps_name { stretch.tags } else { stretch.tags.without_name() };
             Some(Point { tags, value })
         };
@@ -399,12 +362,6 @@ fn without_markers(samples: &[Sample]) -> Cow<'_, [Sample]> {
     } else {
         Cow::Borrowed(samples)
     }
-}
-
-/// Applies a function that drops the metric's name to each value.
-fn map<'a>(points: Vec<Point<'a>>, apply: impl Fn(f64) -> f64) -> Points<'a> {
-    let each = |p: Point<'a>| Point { value: apply(p.value), tags: p.tags.without_name() };
-    distinct_origins(points.into_iter().map(each).collect())
 }
 
 fn absent<'a>(is_absent: bool, labels: &Labels) -> Vec<Point<'a>> {

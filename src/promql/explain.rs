@@ -1,11 +1,15 @@
 //! How an answer came about, and why there is none: a verdict of NO DATA must name what was missing.
 
-use super::ast::{Aggregation, Expr, MatchOp, Matcher, Matrix, Operator, Part, Scalar, Selector, SetOperator, Vector};
+use super::ast::{Aggregation, Matrix, Operator, Scalar, SetOperator, Vector};
 use super::error::Error;
-use super::eval::{Evaluator, Options};
+use super::eval::Evaluator;
+use super::expr::Expr;
 use super::histogram;
+use super::part::Part;
 use super::print::{duration, number};
+use super::query::Options;
 use super::select::Storage;
+use super::selector::{MatchOp, Matcher, Selector};
 use super::value::{Element, Value};
 use crate::base::series::is_stale;
 
@@ -251,5 +255,119 @@ impl Search<'_, '_> {
         } else {
             format!("none of the {} {of} has {}", known.len(), unmet.join(" nor "))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::series::{Labels, Sample, Series, stale};
+    use crate::promql::parse;
+
+    fn series(name: &str, labels: &[(&str, &str)], samples: &[(i64, f64)]) -> Series {
+        let mut all = Labels::new(labels.iter().copied());
+        all.set("__name__", name);
+        Series {
+            labels: all,
+            samples: samples.iter().map(|(at, value)| Sample { at: at * 1000, value: *value }).collect(),
+        }
+    }
+
+    fn world() -> Vec<Series> {
+        let steady: Vec<(i64, f64)> = (0..=8).map(|i| (i * 15, 15.0 * i as f64)).collect();
+        let zero: Vec<(i64, f64)> = (0..=8).map(|i| (i * 15, 0.0)).collect();
+        vec![
+            series("hits", &[("job", "a"), ("zone", "x")], &steady),
+            series("hits", &[("job", "b"), ("zone", "y")], &steady),
+            series("idle", &[("job", "a")], &zero),
+            series("once", &[("job", "a")], &[(110, 1.0)]),
+            series("gone", &[("job", "a")], &[(30, 1.0), (45, stale())]),
+            series("old", &[("job", "a")], &[(0, 1.0)]),
+            series("late", &[("job", "a")], &[(300, 1.0)]),
+            series("took_bucket", &[("le", "1")], &zero),
+            series("took_bucket", &[("le", "+Inf")], &zero),
+            series("open_bucket", &[("le", "1")], &steady),
+            series("blank", &[], &[(115, f64::NAN)]),
+        ]
+    }
+
+    fn why(text: &str) -> Vec<String> {
+        let world = world();
+        explain_empty(&parse(text).expect("it is PromQL"), &Storage::new(&world), 120_000, &Options::default())
+    }
+
+    #[test]
+    fn an_answer_needs_no_excuse() {
+        for text in ["hits", "sum(rate(hits[1m]))", "1", "\"a\"", "absent(nothing)", "hits[1m]", "vector(0) or nothing"]
+        {
+            assert_eq!(why(text), [""; 0], "{text}");
+        }
+    }
+
+    #[test]
+    fn the_operand_that_is_missing_is_named() {
+        for (text, reason) in [
+            ("misses", "`misses` selects no series: metric `misses` is absent"),
+            ("rate(b[60s])", "`rate(b[1m])` selects no series: metric `b` is absent"),
+            (
+                "sum(rate(hits[1m])) / (sum(rate(hits[1m])) + sum(rate(misses[1m])))",
+                "`rate(misses[1m])` selects no series: metric `misses` is absent",
+            ),
+            (
+                "hits{job=\"c\",zone=\"x\"}",
+                "`hits{job=\"c\",zone=\"x\"}` selects no series: none of the 2 series of metric `hits` has `job=\"c\"`",
+            ),
+            (
+                "hits{job=\"a\",zone=\"y\"}",
+                "`hits{job=\"a\",zone=\"y\"}` selects no series: none of the 2 series of metric `hits` satisfies all \
+                 matchers at once",
+            ),
+            ("{job=\"z\"}", "`{job=\"z\"}` selects no series: none of the 11 series has `job=\"z\"`"),
+            ("rate(once[1m])", "`rate(once[1m])` is empty: rate() needs more than 1 sample in `once[1m]`"),
+            ("gone", "`gone` has no sample in the 5m that it looks at: 1 series, ended 1m15s before"),
+            ("rate(old[1m])", "`old[1m]` has no sample in the 1m that it looks at: 1 series, the newest is 2m old"),
+            ("late", "`late` has no sample in the 5m that it looks at: 1 series, all samples are later"),
+            ("hits > 1000", "`hits > 1000` holds for none of 2 elements"),
+            ("rate(idle[1m]) / rate(idle[1m])", "`rate(idle[1m]) / rate(idle[1m])` is NaN: 0 / 0"),
+            ("histogram_quantile(0.9, rate(took_bucket[1m]))", "0 observations in the range"),
+            ("histogram_quantile(0.9, open_bucket)", "there is no bucket le=\"+Inf\""),
+            ("histogram_quantile(0.9, sum(took_bucket))", "no element has the label `le`"),
+            ("hits / idle", "no element of the left (2) has the match labels of one of the right (1)"),
+            ("hits and idle", "no element of the left is on the right"),
+            ("hits unless hits", "each element of the left is on the right"),
+            ("scalar(hits)", "`scalar(hits)` takes exactly one element, not 2"),
+            ("absent(hits)", "`absent(hits)` is empty because `hits` is there"),
+            ("topk(0, hits)", "keeps no element"),
+            ("blank + 1", "`blank` is NaN in 1 series"),
+            ("max_over_time(misses[1m:15s])", "`misses` selects no series: metric `misses` is absent"),
+            ("hits * on() once", "multiple matches for labels"),
+        ] {
+            let reasons = why(text);
+            assert!(reasons.len() == 1 && reasons[0].contains(reason), "{text}: {reasons:#?}");
+        }
+    }
+
+    #[test]
+    fn each_missing_operand_is_named_once() {
+        let reasons = why("sum(misses) / (sum(misses) + sum(others))");
+        assert_eq!(reasons.len(), 2, "{reasons:#?}");
+        assert!(reasons[0].contains("`misses`") && reasons[1].contains("`others`"));
+    }
+
+    #[test]
+    fn the_tree_shows_what_each_part_is_worth() {
+        let world = world();
+        let expr = parse("sum(last_over_time(hits[1m])) / 2 > bool scalar(nothing)").expect("it is PromQL");
+        let tree = explain(&expr, &Storage::new(&world), 120_000, &Options::default());
+        let wanted = "\
+(sum(last_over_time(hits[1m])) / 2) > bool scalar(nothing)  =  {} 0
+  sum(last_over_time(hits[1m])) / 2  =  {} 120
+    sum(last_over_time(hits[1m]))  =  {} 240
+      last_over_time(hits[1m])  =  2 elements: hits{job=\"a\",zone=\"x\"} 120; hits{job=\"b\",zone=\"y\"} 120
+        hits[1m]  =  2 series, 8 samples
+  scalar(nothing)  =  NaN
+    nothing  =  no element
+";
+        assert_eq!(tree, wanted);
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::eval::{Point, Semantics};
+use super::eval::Point;
+use super::query::Semantics;
 use super::tags::Tags;
 
 /// A cumulative bucket: how many observations were at most `bound`.
@@ -128,7 +129,7 @@ fn quantile(q: f64, buckets: Vec<Bucket>, semantics: Semantics) -> f64 {
         return f64::NAN;
     }
     let rank = q * all.count;
-    let place = finite.partition_point(|bucket| !(bucket.count >= rank));
+    let place = finite.partition_point(|bucket| bucket.count < rank || bucket.count.is_nan());
     let Some(bucket) = finite.get(place) else { return largest.bound };
     let (start, below) = match place.checked_sub(1) {
         Some(before) => (finite[before].bound, finite[before].count),
@@ -200,6 +201,7 @@ mod tests {
     fn the_lowest_bucket_begins_at_zero_or_has_no_width() {
         assert_eq!(q(0.5, &[(2.0, 10.0), (INF, 10.0)]), 1.0);
         assert_eq!(q(0.5, &[(-2.0, 10.0), (INF, 10.0)]), -2.0);
+        assert_eq!(q(0.0, &[(0.0, 0.0), (1.0, 10.0), (INF, 10.0)]), 0.0);
     }
 
     #[test]

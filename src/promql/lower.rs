@@ -9,102 +9,142 @@ use promql_parser::parser::token as tok;
 use regex::Regex;
 
 use super::ast::{
-    Aggregation, At, Expr, Group, Grouping, LabelReplace, Limits, MatchLabels, MatchOp, Matcher, Matching, Matrix,
-    Node, Operator, QueryFact, Scalar, Selector, SetOperator, Vector,
+    Aggregation, Group, Grouping, MatchLabels, Matching, Matrix, Node, Operator, Scalar, SetOperator, Vector,
 };
 use super::error::Error;
-use super::functions::{CALENDAR, MAPS};
-use super::over_time::RANGE_FUNCTIONS;
-use super::{labels, vet};
+use super::expr::Expr;
+use super::selector::{At, MatchOp, Matcher, Selector};
+use super::vet;
 
 /// Longer ranges, offsets and steps than a thousand years are refused, so that no sum of a few of them overflows.
 const LONGEST_MS: u128 = 1_000 * 365 * 86_400_000;
 
 /// Reads an expression. What cannot be evaluated is an error here, never later.
 pub fn parse(text: &str) -> Result<Expr, Error> {
-    vet::vet(text)?;
-    let tree = pp::parse(text).map_err(|why| Error::syntax(text.trim(), plain(&why)))?;
+    let tree = pp::parse(&vet::vet(text)?).map_err(|why| Error::syntax(text.trim(), plain(&why)))?;
     let mut lower = Lower { text, selectors: 0 };
     let root = lower.node(&tree)?;
     Ok(Expr { text: text.trim().to_string(), root })
 }
 
-/// The parser's message without what says nothing.
-fn plain(why: &str) -> &str {
-    match why {
-        "invalid promql query" => "it does not follow the grammar; look for a missing operand, comma or bracket",
-        why => why,
+/// The parser's message in words that tell more.
+fn plain(why: &str) -> String {
+    if why == "invalid promql query" {
+        "it does not follow the grammar; look for a missing operand, comma or bracket".into()
+    } else if why.starts_with("expected type") {
+        why.replace(" vector", " instant vector").replace(" matrix", " range vector").replace(" scalar", " number")
+    } else {
+        why.into()
     }
 }
 
-struct Lower<'t> {
+pub(super) struct Lower<'t> {
     text: &'t str,
     selectors: usize,
 }
 
-type Lowered<T> = Result<T, Error>;
+pub(super) type Lowered<T> = Result<T, Error>;
 
 impl Lower<'_> {
-    fn wrong<T>(&self, why: impl Into<String>) -> Lowered<T> {
+    pub(super) fn wrong<T>(&self, why: impl Into<String>) -> Lowered<T> {
         Err(Error::syntax(self.text.trim(), why))
     }
 
+    /// Everything recursive here is kept small: an expression nests as deep as its stack of calls.
     fn node(&mut self, expr: &pp::Expr) -> Lowered<Node> {
+        match expr {
+            pp::Expr::Paren(paren) => self.node(&paren.expr),
+            pp::Expr::Unary(unary) => {
+                let arg = self.node(&unary.expr)?;
+                self.negated(arg)
+            }
+            pp::Expr::Binary(binary) => {
+                let lhs = self.node(&binary.lhs)?;
+                let rhs = self.node(&binary.rhs)?;
+                self.binary(binary, lhs, rhs)
+            }
+            pp::Expr::Aggregate(aggregate) => {
+                let arg = self.node(&aggregate.expr)?;
+                let param = aggregate.param.as_ref().map(|param| self.node(param)).transpose()?;
+                self.aggregate(aggregate, arg, param)
+            }
+            pp::Expr::Call(call) => {
+                let args = call.args.args.iter().map(|arg| self.node(arg)).collect::<Lowered<Vec<_>>>()?;
+                self.call(call.func.name, args)
+            }
+            pp::Expr::Subquery(subquery) => {
+                let arg = self.node(&subquery.expr)?;
+                self.subquery(subquery, arg)
+            }
+            leaf => self.leaf(leaf),
+        }
+    }
+
+    fn leaf(&mut self, expr: &pp::Expr) -> Lowered<Node> {
         Ok(match expr {
-            pp::Expr::Paren(paren) => self.node(&paren.expr)?,
-            pp::Expr::NumberLiteral(number) => Node::Scalar(Scalar::Number(number.val)),
+            pp::Expr::NumberLiteral(number) => Scalar::Number(number.val).into(),
             pp::Expr::StringLiteral(text) => Node::Text(text.val.clone()),
-            pp::Expr::VectorSelector(selector) => Node::Vector(Vector::Selector(self.selector(selector)?)),
+            pp::Expr::VectorSelector(selector) => Vector::Selector(self.selector(selector)?).into(),
             pp::Expr::MatrixSelector(range) => {
                 let (selector, range_ms) = (self.selector(&range.vs)?, self.length(range.range)?);
-                Node::Matrix(Matrix::Range { selector, range_ms })
+                Matrix::Range { selector, range_ms }.into()
             }
-            pp::Expr::Subquery(subquery) => Node::Matrix(Matrix::Subquery {
-                arg: self.vector(&subquery.expr)?,
-                range_ms: self.length(subquery.range)?,
-                step_ms: subquery.step.map(|step| self.length(step)).transpose()?,
-                offset_ms: self.offset(subquery.offset.as_ref())?,
-                at: self.at(subquery.at.as_ref())?,
-            }),
-            pp::Expr::Unary(unary) => match self.node(&unary.expr)? {
-                Node::Scalar(Scalar::Number(value)) => Node::Scalar(Scalar::Number(-value)),
-                Node::Scalar(scalar) => Node::Scalar(Scalar::Negate(Box::new(scalar))),
-                Node::Vector(vector) => Node::Vector(Vector::Negate(Box::new(vector))),
-                other => return self.wrong(format!("`-` cannot stand before `{other}`")),
-            },
-            pp::Expr::Binary(binary) => self.binary(binary)?,
-            pp::Expr::Aggregate(aggregate) => Node::Vector(self.aggregate(aggregate)?),
-            pp::Expr::Call(call) => self.call(call)?,
-            pp::Expr::Extension(_) => return Err(Error::unsupported("extension", "it is not part of PromQL")),
+            other => return Err(Error::unsupported(other.to_string(), "it is not part of PromQL")),
         })
     }
 
-    fn vector(&mut self, expr: &pp::Expr) -> Lowered<Box<Vector>> {
-        match self.node(expr)? {
-            Node::Vector(vector) => Ok(Box::new(vector)),
-            other => self.wrong(format!("an instant vector is wanted where `{other}` stands")),
+    fn negated(&self, arg: Node) -> Lowered<Node> {
+        match arg {
+            Node::Scalar(scalar) => Ok(match *scalar {
+                Scalar::Number(value) => Scalar::Number(-value).into(),
+                scalar => Scalar::Negate(Box::new(scalar)).into(),
+            }),
+            Node::Vector(vector) => Ok(Vector::Negate(vector).into()),
+            other => self.wrong(format!("`-` cannot stand before `{other}`")),
         }
     }
 
-    fn scalar(&mut self, expr: &pp::Expr) -> Lowered<Box<Scalar>> {
-        match self.node(expr)? {
-            Node::Scalar(scalar) => Ok(Box::new(scalar)),
-            other => self.wrong(format!("a number is wanted where `{other}` stands")),
+    fn subquery(&self, subquery: &pp::SubqueryExpr, arg: Node) -> Lowered<Node> {
+        Ok(Matrix::Subquery {
+            arg: self.vector(arg)?,
+            range_ms: self.length(subquery.range)?,
+            step_ms: subquery.step.map(|step| self.length(step)).transpose()?,
+            offset_ms: self.offset(subquery.offset.as_ref())?,
+            at: self.at(subquery.at.as_ref())?,
+        }
+        .into())
+    }
+
+    pub(super) fn vector(&self, node: Node) -> Lowered<Box<Vector>> {
+        match node {
+            Node::Vector(vector) => Ok(vector),
+            other => self.misplaced("an instant vector is wanted", &other),
         }
     }
 
-    fn matrix(&mut self, expr: &pp::Expr) -> Lowered<Matrix> {
-        match self.node(expr)? {
+    pub(super) fn scalar(&self, node: Node) -> Lowered<Box<Scalar>> {
+        match node {
+            Node::Scalar(scalar) => Ok(scalar),
+            other => self.misplaced("a number is wanted", &other),
+        }
+    }
+
+    pub(super) fn matrix(&self, node: Node) -> Lowered<Box<Matrix>> {
+        match node {
             Node::Matrix(matrix) => Ok(matrix),
-            other => self.wrong(format!("a range such as `[5m]` is wanted after `{other}`")),
+            other => self.misplaced("a range such as x[5m] is wanted", &other),
         }
     }
 
-    fn text(&mut self, expr: &pp::Expr) -> Lowered<String> {
-        match self.node(expr)? {
+    pub(super) fn text(&self, node: Node) -> Lowered<String> {
+        match node {
             Node::Text(text) => Ok(text),
-            other => self.wrong(format!("a string is wanted where `{other}` stands")),
+            other => self.misplaced("a string is wanted", &other),
         }
+    }
+
+    fn misplaced<T>(&self, wanted: &str, found: &Node) -> Lowered<T> {
+        self.wrong(format!("{wanted} where `{found}` stands"))
     }
 
     fn length(&self, length: Duration) -> Lowered<i64> {
@@ -170,28 +210,23 @@ impl Lower<'_> {
     }
 
     /// A regex that matches whole values, as Prometheus 3 does: `.` matches a line feed too.
-    fn anchored(&self, pattern: &str) -> Lowered<Regex> {
+    pub(super) fn anchored(&self, pattern: &str) -> Lowered<Regex> {
         match Regex::new(&format!("^(?s:{pattern})$")) {
             Ok(regex) => Ok(regex),
             Err(_) => self.wrong(format!("`{pattern}` is not a regular expression")),
         }
     }
 
-    fn binary(&mut self, binary: &pp::BinaryExpr) -> Lowered<Node> {
-        let (lhs, rhs) = (self.node(&binary.lhs)?, self.node(&binary.rhs)?);
+    fn binary(&self, binary: &pp::BinaryExpr, lhs: Node, rhs: Node) -> Lowered<Node> {
         let modifier = binary.modifier.clone().unwrap_or_default();
         if modifier.fill_values != pp::VectorMatchFillValues::default() {
             return Err(Error::unsupported("fill", "it is experimental in Prometheus; use `or` with a default"));
         }
         let as_bool = modifier.return_bool;
+        let labels = match_labels(modifier.matching.as_ref());
         if let Some(op) = set_operator(binary.op.id()) {
             return match (lhs, rhs) {
-                (Node::Vector(lhs), Node::Vector(rhs)) => Ok(Node::Vector(Vector::Set {
-                    op,
-                    lhs: Box::new(lhs),
-                    rhs: Box::new(rhs),
-                    on: match_labels(modifier.matching.as_ref()),
-                })),
+                (Node::Vector(lhs), Node::Vector(rhs)) => Ok(Vector::Set { op, lhs, rhs, on: labels }.into()),
                 (lhs, rhs) => self.wrong(format!("`{op}` stands between vectors only, not `{lhs}` and `{rhs}`")),
             };
         }
@@ -199,41 +234,24 @@ impl Lower<'_> {
             return Err(Error::unsupported(binary.op.to_string(), "this operator is not known here"));
         };
         Ok(match (lhs, rhs) {
-            (Node::Scalar(lhs), Node::Scalar(rhs)) => {
-                if op.is_comparison() && !as_bool {
-                    return self
-                        .wrong(format!("two numbers are compared with `{op} bool`: there is nothing to filter"));
-                }
-                Node::Scalar(Scalar::Binary { op, lhs: Box::new(lhs), rhs: Box::new(rhs) })
+            (Node::Scalar(_), Node::Scalar(_)) if op.is_comparison() && !as_bool => {
+                return self.wrong(format!("two numbers are compared with `{op} bool`: there is nothing to filter"));
             }
-            (Node::Vector(vector), Node::Scalar(scalar)) => Node::Vector(Vector::WithScalar {
-                op,
-                vector: Box::new(vector),
-                scalar: Box::new(scalar),
-                scalar_first: false,
-                as_bool,
-            }),
-            (Node::Scalar(scalar), Node::Vector(vector)) => Node::Vector(Vector::WithScalar {
-                op,
-                vector: Box::new(vector),
-                scalar: Box::new(scalar),
-                scalar_first: true,
-                as_bool,
-            }),
-            (Node::Vector(lhs), Node::Vector(rhs)) => Node::Vector(Vector::Match {
-                op,
-                lhs: Box::new(lhs),
-                rhs: Box::new(rhs),
-                matching: Matching {
-                    labels: match_labels(modifier.matching.as_ref()),
-                    group: match modifier.card {
-                        pp::VectorMatchCardinality::ManyToOne(include) => Group::Left(include.labels),
-                        pp::VectorMatchCardinality::OneToMany(include) => Group::Right(include.labels),
-                        _ => Group::OneToOne,
-                    },
-                },
-                as_bool,
-            }),
+            (Node::Scalar(lhs), Node::Scalar(rhs)) => Scalar::Binary { op, lhs, rhs }.into(),
+            (Node::Vector(vector), Node::Scalar(scalar)) => {
+                Vector::WithScalar { op, vector, scalar, scalar_first: false, as_bool }.into()
+            }
+            (Node::Scalar(scalar), Node::Vector(vector)) => {
+                Vector::WithScalar { op, vector, scalar, scalar_first: true, as_bool }.into()
+            }
+            (Node::Vector(lhs), Node::Vector(rhs)) => {
+                let group = match modifier.card {
+                    pp::VectorMatchCardinality::ManyToOne(include) => Group::Left(include.labels),
+                    pp::VectorMatchCardinality::OneToMany(include) => Group::Right(include.labels),
+                    _ => Group::OneToOne,
+                };
+                Vector::Match { op, lhs, rhs, matching: Matching { labels, group }, as_bool }.into()
+            }
             (lhs, rhs) => {
                 return self.wrong(format!(
                     "`{op}` stands between numbers and instant vectors, not between `{lhs}` and `{rhs}`"
@@ -242,7 +260,7 @@ impl Lower<'_> {
         })
     }
 
-    fn aggregate(&mut self, aggregate: &pp::AggregateExpr) -> Lowered<Vector> {
+    fn aggregate(&self, aggregate: &pp::AggregateExpr, arg: Node, param: Option<Node>) -> Lowered<Node> {
         let id = aggregate.op.id();
         if matches!(id, tok::T_LIMITK | tok::T_LIMIT_RATIO) {
             return Err(Error::unsupported(aggregate.op.to_string(), "it is experimental in Prometheus"));
@@ -252,7 +270,7 @@ impl Lower<'_> {
             Some(pp::LabelModifier::Include(labels)) => Grouping::By(labels.labels.clone()),
             Some(pp::LabelModifier::Exclude(labels)) => Grouping::Without(labels.labels.clone()),
         };
-        let op = match (id, aggregate.param.as_deref()) {
+        let op = match (id, param) {
             (tok::T_SUM, _) => Aggregation::Sum,
             (tok::T_AVG, _) => Aggregation::Avg,
             (tok::T_MIN, _) => Aggregation::Min,
@@ -267,128 +285,8 @@ impl Lower<'_> {
             (tok::T_COUNT_VALUES, Some(label)) => Aggregation::CountValues(self.text(label)?),
             _ => return Err(Error::unsupported(aggregate.op.to_string(), "this aggregation is not known here")),
         };
-        Ok(Vector::Aggregate { op, grouping, arg: self.vector(&aggregate.expr)? })
+        Ok(Vector::Aggregate { op, grouping, arg: self.vector(arg)? }.into())
     }
-
-    fn call(&mut self, call: &pp::Call) -> Lowered<Node> {
-        let args: Vec<&pp::Expr> = call.args.args.iter().map(|arg| &**arg).collect();
-        let name = call.func.name;
-        if let Some(why) = refused(name) {
-            return Err(Error::unsupported(name, why));
-        }
-        if let Some(map) = MAPS.iter().find(|map| map.name == name) {
-            let arg = match args.as_slice() {
-                [arg] => self.vector(arg)?,
-                [] if CALENDAR.contains(&name) => Box::new(Vector::Constant(Box::new(Scalar::Time))),
-                _ => return self.wrong(format!("{name}() takes one instant vector")),
-            };
-            return Ok(Node::Vector(Vector::Map { map, arg }));
-        }
-        if let Some(function) = RANGE_FUNCTIONS.iter().find(|function| function.name == name) {
-            let place = if function.range_first { 0 } else { function.params };
-            if args.len() != function.params + 1 {
-                return self.wrong(format!("{name}() takes a range and {} more", function.params));
-            }
-            let arg = self.matrix(args[place])?;
-            let numbers = args.iter().enumerate().filter(|(i, _)| *i != place);
-            let params = numbers.map(|(_, number)| Ok(*self.scalar(number)?)).collect::<Lowered<_>>()?;
-            return Ok(Node::Vector(Vector::OverTime { function, params, arg }));
-        }
-        Ok(match (name, args.as_slice()) {
-            ("time", []) => Node::Scalar(Scalar::Time),
-            ("pi", []) => Node::Scalar(Scalar::Number(std::f64::consts::PI)),
-            ("start", []) => Node::Scalar(Scalar::Query(QueryFact::Start)),
-            ("end", []) => Node::Scalar(Scalar::Query(QueryFact::End)),
-            ("range", []) => Node::Scalar(Scalar::Query(QueryFact::Range)),
-            ("step", []) => Node::Scalar(Scalar::Query(QueryFact::Step)),
-            ("scalar", [arg]) => Node::Scalar(Scalar::Of(self.vector(arg)?)),
-            ("min_of" | "max_of", [a, b]) => Node::Scalar(Scalar::Extreme {
-                largest: name == "max_of",
-                of: Box::new([*self.scalar(a)?, *self.scalar(b)?]),
-            }),
-            (name, args) => Node::Vector(self.vector_call(name, args)?),
-        })
-    }
-
-    fn vector_call(&mut self, name: &str, args: &[&pp::Expr]) -> Lowered<Vector> {
-        Ok(match (name, args) {
-            ("vector", [arg]) => Vector::Constant(self.scalar(arg)?),
-            ("timestamp", [arg]) => Vector::Timestamp(self.vector(arg)?),
-            ("sort" | "sort_desc", [arg]) => Vector::Sort { arg: self.vector(arg)?, descending: name == "sort_desc" },
-            ("sort_by_label" | "sort_by_label_desc", [arg, by @ ..]) => Vector::SortByLabel {
-                arg: self.vector(arg)?,
-                by: by.iter().map(|label| self.text(label)).collect::<Lowered<_>>()?,
-                descending: name == "sort_by_label_desc",
-            },
-            ("round", [arg]) => Vector::Round { arg: self.vector(arg)?, to: None },
-            ("round", [arg, to]) => Vector::Round { arg: self.vector(arg)?, to: Some(self.scalar(to)?) },
-            ("clamp_min" | "clamp_max" | "clamp", [arg, limits @ ..]) => {
-                let arg = self.vector(arg)?;
-                let limits = match limits {
-                    [min] if name == "clamp_min" => Limits::Min(*self.scalar(min)?),
-                    [max] if name == "clamp_max" => Limits::Max(*self.scalar(max)?),
-                    [min, max] if name == "clamp" => Limits::Both([*self.scalar(min)?, *self.scalar(max)?]),
-                    _ => return self.wrong(format!("{name}() takes other limits")),
-                };
-                Vector::Clamp { arg, limits: Box::new(limits) }
-            }
-            ("histogram_quantile", [q, arg]) => {
-                Vector::HistogramQuantile { q: self.scalar(q)?, arg: self.vector(arg)? }
-            }
-            ("histogram_fraction", [lower, upper, arg]) => Vector::HistogramFraction {
-                lower: self.scalar(lower)?,
-                upper: self.scalar(upper)?,
-                arg: self.vector(arg)?,
-            },
-            ("absent", [arg]) => {
-                let arg = self.vector(arg)?;
-                let labels = match &*arg {
-                    Vector::Selector(selector) => absent_labels(selector),
-                    _ => Default::default(),
-                };
-                Vector::Absent { arg, labels }
-            }
-            ("absent_over_time", [arg]) => {
-                let arg = self.matrix(arg)?;
-                let labels = match &arg {
-                    Matrix::Range { selector, .. } => absent_labels(selector),
-                    Matrix::Subquery { .. } => Default::default(),
-                };
-                Vector::AbsentOverTime { arg, labels }
-            }
-            ("label_replace", [arg, to, replacement, from, pattern]) => {
-                let pattern = self.text(pattern)?;
-                Vector::LabelReplace(Box::new(LabelReplace {
-                    arg: *self.vector(arg)?,
-                    to: self.label_name(to)?,
-                    replacement: self.text(replacement)?,
-                    from: self.text(from)?,
-                    regex: self.anchored(&pattern)?,
-                    pattern,
-                }))
-            }
-            ("label_join", [arg, to, separator, from @ ..]) => Vector::LabelJoin {
-                arg: self.vector(arg)?,
-                to: self.label_name(to)?,
-                separator: self.text(separator)?,
-                from: from.iter().map(|label| self.text(label)).collect::<Lowered<_>>()?,
-            },
-            _ => return Err(Error::unsupported(name, "this function is not known here")),
-        })
-    }
-
-    fn label_name(&mut self, expr: &pp::Expr) -> Lowered<String> {
-        let name = self.text(expr)?;
-        if name.is_empty() { self.wrong("a label needs a name") } else { Ok(name) }
-    }
-}
-
-/// What `absent` can say of the series that is not there.
-fn absent_labels(selector: &Selector) -> crate::base::series::Labels {
-    labels::of_absent(selector.matchers.iter().map(|m| {
-        let pinned = matches!(m.op, MatchOp::Equal).then_some(m.value.as_str());
-        (m.label.as_str(), pinned)
-    }))
 }
 
 fn match_labels(modifier: Option<&pp::LabelModifier>) -> MatchLabels {
@@ -397,22 +295,6 @@ fn match_labels(modifier: Option<&pp::LabelModifier>) -> MatchLabels {
         Some(pp::LabelModifier::Include(labels)) => MatchLabels::On(labels.labels.clone()),
         Some(pp::LabelModifier::Exclude(labels)) => MatchLabels::Ignoring(labels.labels.clone()),
     }
-}
-
-/// Functions that the parser knows and the evaluator does not, with the reason.
-fn refused(name: &str) -> Option<&'static str> {
-    Some(match name {
-        "histogram_avg"
-        | "histogram_count"
-        | "histogram_stddev"
-        | "histogram_stdvar"
-        | "histogram_sum"
-        | "histogram_quantiles" => {
-            "it reads native histograms, which are not part of this evaluator; classic ones have _bucket, _sum, _count"
-        }
-        "info" | "integral" | "start_timestamp" => "it is experimental in Prometheus",
-        _ => return None,
-    })
 }
 
 fn operator(id: tok::TokenId) -> Option<Operator> {

@@ -1,7 +1,7 @@
 //! The functions over the samples of a range, one row each.
 
 use super::aggregate::quantile;
-use super::eval::Semantics;
+use super::query::Semantics;
 use super::rate;
 use super::sum::{self, Sum};
 use crate::base::series::Sample;

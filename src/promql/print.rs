@@ -3,9 +3,10 @@
 use std::fmt;
 
 use super::ast::{
-    Aggregation, At, Group, Grouping, Limits, MatchLabels, MatchOp, Matcher, Matrix, Node, Operator, Part, QueryFact,
-    Scalar, Selector, SetOperator, Vector,
+    Aggregation, Group, Grouping, Limits, MatchLabels, Matrix, Node, Operator, QueryFact, Scalar, SetOperator, Vector,
 };
+use super::part::Part;
+use super::selector::{At, MatchOp, Matcher, Selector};
 
 const UNITS: &[(&str, i64)] = &[("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
@@ -328,6 +329,45 @@ impl fmt::Display for Vector {
                 binary(f, Part::Vector(lhs), &middle, Part::Vector(rhs))
             }
             Vector::Set { op, lhs, rhs, on } => binary(f, Part::Vector(lhs), &format!("{op}{on}"), Part::Vector(rhs)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::promql::parse;
+
+    #[test]
+    fn what_is_printed_reads_back_as_the_same() {
+        let catalogue = include_str!("../../tests/promql/expressions.txt");
+        let oracle = include_str!("../../tests/promql/prometheus-2.42.test");
+        let catalogue = catalogue.lines().filter_map(|line| line.strip_prefix('E')?.split_once(' '));
+        let oracle = oracle.lines().filter_map(|line| line.strip_prefix("eval instant at ")?.split_once(' '));
+        let mut count = 0;
+        for (_, text) in catalogue.chain(oracle) {
+            let printed = parse(text).expect("it is PromQL").root.to_string();
+            let again = parse(&printed).expect("what is printed is PromQL");
+            assert_eq!(again.root.to_string(), printed, "{text}");
+            assert_eq!(format!("{:?}", again.root), format!("{:?}", parse(text).expect("it is PromQL").root), "{text}");
+            count += 1;
+        }
+        assert_eq!(count, 430);
+    }
+
+    #[test]
+    fn names_and_values_are_quoted_where_they_must() {
+        for (text, printed) in [
+            ("{\"a.b\",\"c d\"=\"e\\\"f\"}", "{__name__=\"a.b\",\"c d\"=\"e\\\"f\"}"),
+            ("x{a=~'b|c'}[90s] offset 1h30m", "x{a=~\"b|c\"}[1m30s] offset 1h30m"),
+            ("x @ 1.5 offset -5m", "x @ 1.5 offset -5m"),
+            ("(-1) ^ 2 + - x", "((-1) ^ 2) + (-x)"),
+            ("a * on() group_left b", "a * on() group_left() b"),
+            ("a * ignoring() group_right(c) b", "a * ignoring() group_right(c) b"),
+            ("sum without (a) (b)", "sum without (a) (b)"),
+            ("hour()", "hour(vector(time()))"),
+            ("(a + b)[5m:]", "(a + b)[5m:]"),
+        ] {
+            assert_eq!(parse(text).expect("it is PromQL").root.to_string(), printed);
         }
     }
 }

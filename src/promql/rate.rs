@@ -1,7 +1,7 @@
 //! How fast the samples of a range change: `rate` and its family, and the straight line through them.
 
-use super::eval::Semantics;
 use super::over_time::Window;
+use super::query::Semantics;
 use super::sum;
 use crate::base::series::Sample;
 
@@ -13,9 +13,13 @@ enum Kind {
     Gauge,
 }
 
+fn seconds(from: i64, to: i64) -> f64 {
+    to.saturating_sub(from) as f64 / 1e3
+}
+
 /// Per second, extrapolated.
 pub(super) fn rate(window: &Window<'_>, _: &[f64]) -> Option<f64> {
-    extrapolated(window, Kind::Counter, (window.end - window.start) as f64 / 1e3)
+    extrapolated(window, Kind::Counter, seconds(window.start, window.end))
 }
 
 /// Over the range, extrapolated.
@@ -45,11 +49,11 @@ fn extrapolated(window: &Window<'_>, kind: Kind, share: f64) -> Option<f64> {
             change += pair[0].value;
         }
     }
-    let covered = (last.at - first.at) as f64 / 1e3;
+    let covered = seconds(first.at, last.at);
     let distance = covered / (window.samples.len() - 1) as f64;
     let within = |gap: f64| if gap < 1.1 * distance { gap } else { distance / 2.0 };
-    let to_start = (first.at - window.start) as f64 / 1e3;
-    let to_end = within((window.end - last.at) as f64 / 1e3);
+    let to_start = seconds(window.start, first.at);
+    let to_end = within(seconds(last.at, window.end));
     let to_zero = if kind == Kind::Counter && change > 0.0 && first.value >= 0.0 {
         covered * (first.value / change)
     } else {
@@ -75,7 +79,7 @@ fn last_two<'w>(window: &Window<'w>) -> Option<(&'w Sample, &'w Sample)> {
 pub(super) fn irate(window: &Window<'_>, _: &[f64]) -> Option<f64> {
     let (before, last) = last_two(window)?;
     let change = if last.value < before.value { last.value } else { last.value - before.value };
-    Some(change / ((last.at - before.at) as f64 / 1e3))
+    Some(change / seconds(before.at, last.at))
 }
 
 /// Between the last two samples.
@@ -132,11 +136,11 @@ impl Line {
             return Some(Line { slope: if flat.is_nan() { flat } else { 0.0 }, intercept: flat });
         }
         let n = samples.len() as f64;
-        let seconds = |s: &Sample| (s.at - origin) as f64 / 1e3;
-        let x = sum::sum(samples.iter().map(seconds));
+        let x_of = |s: &Sample| seconds(origin, s.at);
+        let x = sum::sum(samples.iter().map(x_of));
         let y = sum::sum(samples.iter().map(|s| s.value));
-        let xy = sum::sum(samples.iter().map(|s| seconds(s) * s.value));
-        let xx = sum::sum(samples.iter().map(|s| seconds(s) * seconds(s)));
+        let xy = sum::sum(samples.iter().map(|s| x_of(s) * s.value));
+        let xx = sum::sum(samples.iter().map(|s| x_of(s) * x_of(s)));
         let slope = (xy - x * y / n) / (xx - x * x / n);
         Some(Line { slope, intercept: y / n - slope * x / n })
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::ast::Selector;
+use super::selector::Selector;
 use crate::base::series::Series;
 
 /// Series in memory, found by metric name without looking at the others. No two may have the same labels.

@@ -4,12 +4,13 @@
 use super::error::Error;
 use super::functions::MAPS;
 use super::over_time::RANGE_FUNCTIONS;
+use super::print;
 use crate::base::text;
 
 /// Longer texts are no expressions.
 const MAX_TEXT: usize = 64 * 1024;
 /// The parser's tree is walked by recursion, so its depth, which operators and brackets make, is limited.
-const MAX_DEPTH: usize = 500;
+const MAX_DEPTH: usize = 250;
 
 /// Names before a parenthesis that are not in the tables of functions.
 const OTHER_CALLS: &[&str] = &[
@@ -81,15 +82,15 @@ const REFUSED_LATER: &[&str] = &[
     "start_timestamp",
 ];
 
-/// Passes what is worth parsing.
-pub(super) fn vet(text: &str) -> Result<(), Error> {
+/// Passes what is worth parsing, with raw strings written as quoted ones: the parser would look for escapes in them.
+pub(super) fn vet(text: &str) -> Result<String, Error> {
     if text.len() > MAX_TEXT {
         return Err(Error::syntax(text, format!("it is longer than {MAX_TEXT} bytes")));
     }
     if text.trim().is_empty() {
         return Err(Error::syntax(text, "it is empty"));
     }
-    Vet { text, place: 0, open: Vec::new(), depth: 0 }.run()
+    Vet { text, place: 0, open: Vec::new(), depth: 0, passed: String::new(), copied: 0 }.run()
 }
 
 struct Vet<'t> {
@@ -98,10 +99,13 @@ struct Vet<'t> {
     place: usize,
     open: Vec<(char, usize)>,
     depth: usize,
+    /// What the parser will see of the first `copied` bytes.
+    passed: String,
+    copied: usize,
 }
 
 impl<'t> Vet<'t> {
-    fn run(mut self) -> Result<(), Error> {
+    fn run(mut self) -> Result<String, Error> {
         while let Some(c) = self.rest().chars().next() {
             match c {
                 '"' | '\'' | '`' => self.string(c)?,
@@ -118,9 +122,10 @@ impl<'t> Vet<'t> {
                     let name = text::shorten(self.rest().split_whitespace().next().unwrap_or("$"), 40);
                     return self.wrong(format!("`{name}` is a variable that nobody has filled in"));
                 }
+                ':' if matches!(self.open.last(), Some(('[', _))) => self.place += 1,
                 c if c.is_alphabetic() || c == '_' || c == ':' => self.word()?,
                 c if c.is_ascii_digit() || c == '.' => self.number()?,
-                '+' | '-' | '*' | '/' | '%' | '^' | '=' | '!' | '<' | '>' | '@' | ',' => {
+                '+' | '-' | '*' | '/' | '%' | '^' | '=' | '!' | '<' | '>' | '@' => {
                     self.place += 1;
                     self.deeper()?;
                 }
@@ -132,7 +137,7 @@ impl<'t> Vet<'t> {
                 self.place = place;
                 self.wrong(format!("`{bracket}` is never closed"))
             }
-            None => Ok(()),
+            None => Ok(self.passed + &self.text[self.copied..]),
         }
     }
 
@@ -146,8 +151,9 @@ impl<'t> Vet<'t> {
         Err(Error::syntax(self.text.trim(), format!("at character {column}: {why}")))
     }
 
+    /// Operators and brackets nest; what stands between braces does not.
     fn deeper(&mut self) -> Result<(), Error> {
-        self.depth += 1;
+        self.depth += usize::from(!matches!(self.open.last(), Some(('{', _))));
         if self.depth > MAX_DEPTH {
             return self.wrong(format!("more than {MAX_DEPTH} operators and brackets: split the expression"));
         }
@@ -193,6 +199,11 @@ impl<'t> Vet<'t> {
                 }
                 (Some(c), _) if c == quote => {
                     self.place += 1;
+                    if quote == '`' {
+                        self.passed.push_str(&self.text[self.copied..start]);
+                        self.passed.push_str(&print::quoted(&self.text[start + 1..self.place - 1]));
+                        self.copied = self.place;
+                    }
                     return Ok(());
                 }
                 (Some('\\'), Some(escaped)) if quote != '`' => {
@@ -285,7 +296,7 @@ impl<'t> Vet<'t> {
         let is_length = matches!(self.open.last(), Some(('[', _))) || before.to_ascii_lowercase().ends_with("offset");
         if is_length {
             match literal.parse::<f64>() {
-                Ok(seconds) if !(seconds < 1e11) => {
+                Ok(seconds) if seconds.is_nan() || seconds >= 1e11 => {
                     return self.wrong(format!("`{literal}` seconds are longer than 1000 years"));
                 }
                 _ if literal.starts_with("0x") && literal.len() > 10 => {
@@ -318,8 +329,8 @@ fn unknown(name: &str) -> Error {
             "it belongs to LogQL, not to PromQL".into()
         }
         _ => {
-            let known = (MAPS.iter().map(|map| map.name))
-                .chain(RANGE_FUNCTIONS.iter().map(|function| function.name))
+            let known = (RANGE_FUNCTIONS.iter().map(|function| function.name))
+                .chain(MAPS.iter().map(|map| map.name))
                 .chain(OTHER_CALLS.iter().copied());
             match text::nearest(name, known) {
                 Some(near) => format!("there is no such function; did you mean `{near}`?"),
