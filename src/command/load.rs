@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::args::Reading;
 use crate::plan::{self, Plan};
-use crate::scenario::{self, MAX_BYTES, Mistake, Mistakes, Place, Scenario, Settings};
+use crate::promql;
+use crate::scenario::{self, Claim, MAX_BYTES, Mistake, Mistakes, Place, Promise, Scenario, Settings};
 
 /// Reads a scenario file; nothing has been sent, opened or started.
 pub fn load(file: &Path, reading: &Reading) -> Result<(Scenario, Plan), Mistakes> {
@@ -29,8 +30,21 @@ pub fn load(file: &Path, reading: &Reading) -> Result<(Scenario, Plan), Mistakes
     };
     let scenario = scenario::read(&name, &text, &settings)?;
     let plan = Plan::new(&scenario);
-    let all = plan::review(&scenario, &plan);
+    let mut all = plan::review(&scenario, &plan);
+    all.extend(expressions(&scenario));
     if all.is_empty() { Ok((scenario, plan)) } else { Err(Mistakes { file: name, text, all }) }
+}
+
+/// PromQL that cannot be read or evaluated.
+fn expressions(scenario: &Scenario) -> Vec<Mistake> {
+    let mistake = |(i, promise): (usize, &Promise)| {
+        let Claim::Server { expr, place, .. } = &promise.claim else { return None };
+        // Any length will do to see whether it reads.
+        let why = promql::parse(&expr.replace("$window", "1m")).err()?;
+        let remedy = "write PromQL as Prometheus 3 reads it; `$window` is the length of the window".into();
+        Some(Mistake { at: *place, path: format!("slo.{i}.promql"), what: why.to_string(), remedy })
+    };
+    scenario.promises.iter().enumerate().filter_map(mistake).collect()
 }
 
 /// Scenario files: those named, and those directly in a folder that is named, in order of their names.
