@@ -347,7 +347,7 @@ mod tests {
         let path = folder.path().join("touches.stage.log");
         let limit = InjectConfig::RateLimit(LimitConfig { rate: 1_000_000, burst: 10 });
         let configs = [fault("third", InjectConfig::Timeout, THIRD), fault("limit", limit, ALL)];
-        let (sender, _receiver) = mpsc::unbounded_channel();
+        let (sender, mut reports) = mpsc::unbounded_channel();
         let writer = Writer::create(&path).expect("creates");
         let mut faults = Faults::new(&configs, Seed(7), Some(writer), sender);
         struck(&mut faults, 0);
@@ -366,6 +366,8 @@ mod tests {
             chosen.map(|r| tracer.shot(r.trace).expect("ours").seq).collect::<Vec<_>>()
         };
         assert_eq!(of(0, Effect::Injected), hung);
+        let (at, injected) = (Offset::from_millis(2), hung.len() as u64);
+        assert!(all(&mut reports).contains(&Report::Cleared { fault: 0, at, eligible: 300, injected }));
         assert_eq!(of(0, Effect::Spared).len(), 300 - hung.len());
         assert_eq!((of(1, Effect::Allowed).len(), of(1, Effect::Injected).len()), (10, 290));
     }
