@@ -56,7 +56,8 @@ async fn a_hanging_quoter_costs_its_timeout_and_the_others_serve() {
     let (status, reply) = subject.quote().await;
     assert_eq!((status, &reply["provider"]), (200, &json!("DFlow")));
     let record = &subject.ledger.records()[0];
-    assert!(record.took_ns >= 300_000_000, "{} ns", record.took_ns);
+    // The upper bound is far above the timeout and only tells it from waiting for ever.
+    assert!((300_000_000..10_000_000_000).contains(&record.took_ns), "{} ns", record.took_ns);
     assert_eq!(subject.outcomes(), [("Jupiter".into(), Outcome::TimedOut), ("DFlow".into(), Outcome::Answered)]);
     assert_eq!(subject.sum("external_api_errors_total", "Jupiter").await, 1.0);
 }
@@ -66,7 +67,8 @@ async fn a_quorum_or_a_deadline_waits_for_nobody_longer() {
     let (hung, good) = (Stub::start(hanging).await, Stub::start(generous).await);
     for setting in ["quorum=1", "deadline=300ms"] {
         let subject = Subject::start(&[("jupiter", &hung), ("dflow", &good)], &["timeout=none", setting]).await;
-        let (status, reply) = subject.quote().await;
+        let answer = tokio::time::timeout(Duration::from_secs(10), subject.quote()).await;
+        let (status, reply) = answer.expect("does not wait for who hangs");
         assert_eq!((status, &reply["provider"]), (200, &json!("DFlow")), "{setting}");
         assert_eq!(subject.outcomes()[0], ("Jupiter".into(), Outcome::Late), "{setting}");
         subject.running.stop().await.expect("stops with a call still hanging");
