@@ -309,6 +309,8 @@ mod tests {
         }
     }
 
+    const REQUESTS: u32 = 40_000;
+
     #[test]
     fn the_hit_rate_moves_with_ttl_popularity_and_load_as_computed() {
         let short = |ttl: f64| Lifetimes { ttl: secs(ttl), spread: Share::NONE, seed: Seed(1) };
@@ -326,11 +328,11 @@ mod tests {
         ];
         let mut seen = Vec::new();
         for (name, load) in cases {
-            let (rate, _) = load.observed(60_000);
+            let (rate, _) = load.observed(REQUESTS);
             // Requests for a key are dependent, so the band is wider than a binomial one: four standard errors of
             // a share over a third as many independent requests.
             let expected = load.expected();
-            let band = 4.0 * libm::sqrt(expected * (1.0 - expected) / 20_000.0);
+            let band = 4.0 * libm::sqrt(expected * (1.0 - expected) / (f64::from(REQUESTS) / 3.0));
             assert!((rate - expected).abs() < band, "{name}: computed {expected:.4} ± {band:.4}, observed {rate:.4}");
             seen.push(rate);
         }
@@ -341,7 +343,7 @@ mod tests {
 
     #[test]
     fn the_typical_load_hits_as_often_and_as_old_as_the_design_note_says() {
-        let (rate, age) = Load::new().observed(60_000);
+        let (rate, age) = Load::new().observed(REQUESTS);
         assert!((0.76..0.81).contains(&rate), "{rate}");
         assert!((11.0..13.0).contains(&age), "{age} s");
     }

@@ -8,6 +8,7 @@ mod cache;
 mod client;
 mod dialect;
 mod instruments;
+mod knobs;
 mod limiter;
 mod options;
 mod pages;

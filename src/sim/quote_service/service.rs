@@ -1,4 +1,6 @@
-//! The service itself: a request's way from arrival to answer, and what runs beside it.
+//! The service as a whole: what it is made of, its pages, and what runs beside the requests.
+
+mod answer;
 
 use std::io;
 use std::sync::Arc;
@@ -6,25 +8,25 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::base::httpd::{self, Answer, Request, Response};
 use crate::base::seed::Seed;
 use crate::base::time::{Clock, Offset};
-use crate::base::trace::TraceId;
 use crate::sim::{Running, System, metrics};
 
-use super::cache::{Cache, Found, Key, band};
-use super::instruments::{Instruments, QuoteError};
-use super::options::{External, Options};
-use super::pages::{self, PoolHealth, Quote};
+use super::cache::Cache;
+use super::instruments::Instruments;
+use super::options::Options;
+use super::pages::{self, PoolHealth};
 use super::pairs::{Pair, Pairs};
-use super::pools::{self, Protocol};
-use super::prices::{FIRST_SLOT, SLOT_MS, scaled};
-use super::quoters::{Call, Errand, Means, Outcome, Quoters};
-use super::truth::{Log, Record, Source};
-use super::work::{Part, Work};
+use super::pools::Protocol;
+use super::prices::{FIRST_SLOT, SLOT_MS};
+use super::quoters::{Means, Quoters};
+use super::truth::Log;
+use super::work::Work;
+use answer::Path;
 
 /// A price refresh runs at most this many calculations at a time.
 const REFRESHERS: usize = 16;
@@ -82,28 +84,6 @@ enum Maker {
     Quoter(usize),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Path {
-    Quote,
-    Hybrid,
-}
-
-/// A request that makes sense.
-struct Ask {
-    input: String,
-    output: String,
-    amount: u64,
-    slippage_bps: u16,
-}
-
-/// What a quote request came to.
-struct Served {
-    price: Price,
-    source: Source,
-    out_amount: u64,
-    age: Option<Duration>, // of a price from the cache
-}
-
 struct Api(Arc<Service>);
 
 impl httpd::Handler for Api {
@@ -154,245 +134,6 @@ impl Service {
         })
     }
 
-    async fn quote(&self, request: &Request, path: Path) -> Response {
-        let arrived = self.clock.now();
-        let trace = request.header("traceparent").and_then(TraceId::from_traceparent);
-        let mut calls = Vec::new();
-        let (result, response) = match Ask::read(request) {
-            Ok(ask) => {
-                let result = self.answer(&ask, trace, path, arrived, &mut calls).await;
-                let response = match &result {
-                    Ok(served) => self.reply(&ask, served),
-                    Err(error) => pages::failure(*error, error.why()),
-                };
-                (result, response)
-            }
-            Err(why) => {
-                self.instruments.errors(QuoteError::Validation).inc();
-                (Err(QuoteError::Validation), pages::failure(QuoteError::Validation, &why))
-            }
-        };
-        if self.log.wanted() {
-            self.log.write(Record {
-                arrived_ns: self.clock.monotonic_at(arrived),
-                took_ns: self.clock.now().since(arrived).as_nanos() as u64,
-                trace: trace.map(|id| id.to_string()),
-                path: path.name(),
-                input: request.param("input").unwrap_or_default(),
-                output: request.param("output").unwrap_or_default(),
-                status: response.status,
-                source: result.as_ref().ok().map(|served| served.source),
-                provider: result.as_ref().ok().map(|served| self.maker(served.price.maker).to_owned()),
-                age_ms: result.as_ref().ok().and_then(|served| served.age).map(|age| age.as_millis() as u64),
-                error: result.err(),
-                quoters: calls,
-            });
-        }
-        response
-    }
-
-    /// Answers a request that makes sense, and counts it.
-    async fn answer(
-        &self,
-        ask: &Ask,
-        trace: Option<TraceId>,
-        path: Path,
-        arrived: Offset,
-        calls: &mut Vec<Call>,
-    ) -> Result<Served, QuoteError> {
-        let all = &*self.instruments;
-        let pair = self.pairs.get(all, &ask.input, &ask.output);
-        let meters = pair.meters(all);
-        meters.requests.inc();
-        if path == Path::Hybrid {
-            all.hybrid_requests.inc();
-        }
-        let result = self.serve(&pair, ask, trace, path, calls).await;
-        let took = self.clock.now().since(arrived);
-        match &result {
-            Ok(served) => {
-                all.quotes_served.inc();
-                match served.price.maker {
-                    Maker::Pool(protocol) => {
-                        all.quotes_by_local_protocol[protocol as usize].inc();
-                        pair.count_pool(all, protocol);
-                    }
-                    Maker::Quoter(quoter) => self.quoters.count_served(quoter),
-                }
-                match (served.source, path, served.price.maker) {
-                    (Source::Cache, Path::Hybrid, Maker::Quoter(_)) => {
-                        all.hybrid_fast_path_external.observe_duration(took)
-                    }
-                    (Source::Cache, Path::Hybrid, Maker::Pool(_)) => all.hybrid_fast_path_local.observe_duration(took),
-                    _ => {}
-                }
-                match served.source {
-                    Source::Cache => meters.cached.observe_duration(took),
-                    Source::Calculated => meters.calculated.observe_duration(took),
-                }
-            }
-            Err(error) => {
-                all.errors(*error).inc();
-                meters.calculated.observe_duration(took);
-            }
-        }
-        result
-    }
-
-    /// The way of a request: a place among the workers, a look into the cache, what a miss takes, and serving.
-    async fn serve(
-        &self,
-        pair: &Arc<Pair>,
-        ask: &Ask,
-        trace: Option<TraceId>,
-        path: Path,
-        calls: &mut Vec<Call>,
-    ) -> Result<Served, QuoteError> {
-        let _place = self.place().await?;
-        let ordinal = pair.next_request();
-        let key = Key { pair: pair.id, band: band(ask.amount, self.options.bands) };
-        let served = match self.look_up(pair, key, ordinal, path).await {
-            Some((price, age)) => {
-                Served { out_amount: scaled(ask.amount, price.ratio), price, source: Source::Cache, age: Some(age) }
-            }
-            None => {
-                let (price, out_amount) = self.make(pair, ask, trace, path, calls).await?;
-                self.cache.put(key, price.clone(), self.clock.now());
-                Served { price, source: Source::Calculated, out_amount, age: None }
-            }
-        };
-        self.work.spend(Part::Serve, pair.id, ordinal).await;
-        Ok(served)
-    }
-
-    /// A place among the workers, in the order of arrival.
-    async fn place(&self) -> Result<SemaphorePermit<'_>, QuoteError> {
-        if let Ok(place) = self.workers.try_acquire() {
-            return Ok(place);
-        }
-        if self.waiting.fetch_add(1, Relaxed) >= self.options.queue {
-            self.waiting.fetch_sub(1, Relaxed);
-            return Err(QuoteError::Overload);
-        }
-        let place = self.workers.acquire().await;
-        self.waiting.fetch_sub(1, Relaxed);
-        place.map_err(|_| QuoteError::Overload)
-    }
-
-    /// The price in the cache and its age, if this path may serve it.
-    async fn look_up(&self, pair: &Pair, key: Key, ordinal: u64, path: Path) -> Option<(Price, Duration)> {
-        let all = &*self.instruments;
-        let begun = self.clock.now();
-        self.work.spend(Part::CacheCheck, pair.id, ordinal).await;
-        let oldest = if path == Path::Hybrid { self.options.fresh } else { Duration::MAX };
-        let found = self.cache.get(key, self.clock.now(), oldest);
-        let took = self.clock.now().since(begun);
-        let hybrid = (path == Path::Hybrid).then(|| pair.hybrid(all));
-        let meters = pair.meters(all);
-        match found {
-            Found::Fresh(price, age) => {
-                all.quote_cache_check_hit.observe_duration(took);
-                meters.hits.inc();
-                meters.age.observe_duration(age);
-                if let Some(hybrid) = hybrid {
-                    hybrid.hits.inc();
-                    hybrid.age.observe_duration(age);
-                    if matches!(price.maker, Maker::Quoter(_)) {
-                        hybrid.external_hits.inc();
-                    }
-                }
-                Some((price, age))
-            }
-            missed => {
-                all.quote_cache_check_miss.observe_duration(took);
-                meters.misses.inc();
-                if let Some(hybrid) = hybrid {
-                    hybrid.misses.inc();
-                    if matches!(missed, Found::Stale) {
-                        hybrid.stale.inc();
-                    }
-                }
-                None
-            }
-        }
-    }
-
-    /// A new price, from whoever this path asks, and what it makes of the amount. The best answer wins.
-    async fn make(
-        &self,
-        pair: &Arc<Pair>,
-        ask: &Ask,
-        trace: Option<TraceId>,
-        path: Path,
-        calls: &mut Vec<Call>,
-    ) -> Result<(Price, u64), QuoteError> {
-        let asked = self.asks_quoters(path);
-        let (offer, local) = {
-            let local = self.calculate(pair, ask.amount);
-            let external = async {
-                let errand = Errand { pair: pair.clone(), amount: ask.amount, slippage_bps: ask.slippage_bps, trace };
-                let (offer, asked) = self.quoters.ask(&errand, &self.means).await;
-                *calls = asked;
-                offer
-            };
-            match (asked, path) {
-                (false, _) => (None, local.await),
-                (true, Path::Quote) if self.options.fallback => tokio::join!(external, local),
-                (true, _) => match external.await {
-                    None if self.options.fallback => (None, local.await),
-                    offer => (offer, None),
-                },
-            }
-        };
-        let late = |call: &Call| matches!(call.outcome, Outcome::TimedOut | Outcome::Late);
-        let of_pool = local.map(|(offer, slot)| (scaled(ask.amount, offer.ratio), Maker::Pool(offer.protocol), slot));
-        let of_quoter = offer.map(|offer| (offer.out_amount, Maker::Quoter(offer.quoter), self.slot()));
-        let best = of_pool.into_iter().chain(of_quoter).max_by_key(|(out_amount, ..)| *out_amount);
-        let Some((out_amount, maker, slot)) = best else {
-            return Err(match asked {
-                true if calls.iter().any(late) => QuoteError::QuotersTimeout,
-                true => QuoteError::Quoters,
-                false => QuoteError::Calculation,
-            });
-        };
-        let ratio = out_amount as f64 / ask.amount as f64;
-        Ok((self.price(pair, ask.amount, ratio, maker, slot), out_amount))
-    }
-
-    fn asks_quoters(&self, path: Path) -> bool {
-        let wanted = match self.options.external {
-            External::Miss => true,
-            External::Hybrid => path == Path::Hybrid,
-            External::Never => false,
-        };
-        wanted && !self.quoters.is_empty()
-    }
-
-    /// Asks the pools: the best offer, and the slot in which it was made.
-    async fn calculate(&self, pair: &Pair, amount: u64) -> Option<(pools::Offer, u64)> {
-        let all = &*self.instruments;
-        let (begun, slot) = (self.clock.now(), self.slot());
-        let ordinal = pair.next_calculation();
-        let done = pools::calculate(&self.work, pair, ordinal, amount, slot, self.options.pool_failures).await;
-        all.quote_calculation_duration.observe_duration(self.clock.now().since(begun));
-        self.pool_queries.fetch_add(1, Relaxed);
-        for (failed, count) in done.failed.into_iter().zip(&self.pool_failures) {
-            if failed {
-                all.pool_query_errors.inc();
-                count.fetch_add(1, Relaxed);
-            }
-        }
-        if done.best.is_none() {
-            all.no_pool_errors.inc();
-        }
-        done.best.map(|offer| (offer, slot))
-    }
-
-    fn price(&self, pair: &Arc<Pair>, amount: u64, ratio: f64, maker: Maker, slot: u64) -> Price {
-        let made_ms = (self.clock.wall_nanos(self.clock.now()) / 1_000_000) as u64;
-        Price { pair: pair.clone(), amount, ratio, maker, slot, made_ms }
-    }
-
     /// Calculates prices again that are asked for and `age` old, for ever. Quoters are not asked: their calls are
     /// too dear to spend on what nobody waits for.
     async fn refresh(self: Arc<Self>, age: Duration) {
@@ -417,28 +158,6 @@ impl Service {
         }
     }
 
-    fn reply(&self, ask: &Ask, served: &Served) -> Response {
-        Quote {
-            input: &ask.input,
-            output: &ask.output,
-            in_amount: ask.amount,
-            out_amount: served.out_amount,
-            provider: self.maker(served.price.maker),
-            source: served.source,
-            slippage_bps: ask.slippage_bps,
-            slot: served.price.slot,
-            made_ms: served.price.made_ms,
-        }
-        .reply()
-    }
-
-    fn maker(&self, maker: Maker) -> &str {
-        match maker {
-            Maker::Pool(protocol) => protocol.name(),
-            Maker::Quoter(quoter) => self.quoters.label(quoter),
-        }
-    }
-
     fn slot(&self) -> u64 {
         FIRST_SLOT + self.uptime().as_millis() as u64 / SLOT_MS
     }
@@ -457,38 +176,5 @@ impl Service {
             failures: [0, 1, 2].map(|i| self.pool_failures[i].load(Relaxed)),
         };
         pages::health(self.uptime(), self.cache.len(), &pools)
-    }
-}
-
-impl Path {
-    fn name(self) -> &'static str {
-        match self {
-            Path::Quote => "/quote",
-            Path::Hybrid => "/quote/hybrid",
-        }
-    }
-}
-
-impl Ask {
-    /// Reads a request; the error says what is wrong with it.
-    fn read(request: &Request) -> Result<Ask, String> {
-        let mint = |name: &str| match request.param(name) {
-            None => Err(format!("`{name}` is missing: give the address of a mint")),
-            Some(mint) if mint.is_empty() || mint.len() > 64 || !mint.bytes().all(|b| b.is_ascii_alphanumeric()) => {
-                Err(format!("`{name}` is not the address of a mint"))
-            }
-            Some(mint) => Ok(mint),
-        };
-        let (input, output) = (mint("input")?, mint("output")?);
-        if input == output {
-            return Err("`input` and `output` are the same mint".into());
-        }
-        let amount = request.param("amount").ok_or("`amount` is missing: give base units of the input")?;
-        let amount = amount.parse().ok().filter(|n| *n > 0).ok_or("`amount` is not a whole number above 0")?;
-        let slippage_bps = match request.param("slippageBps") {
-            None => 50,
-            Some(text) => text.parse().ok().filter(|n| *n <= 10_000).ok_or("`slippageBps` is not from 0 to 10000")?,
-        };
-        Ok(Ask { input, output, amount, slippage_bps })
     }
 }

@@ -1,0 +1,319 @@
+//! The settings of the quote service as a command line knows them: one table gives each its name, its help, its
+//! reading and its printing.
+
+use std::time::Duration;
+
+use crate::base::net::Address;
+use crate::base::text::suggest;
+use crate::base::units;
+use crate::sim::Knob;
+
+use super::options::{External, Options};
+use super::truth::Truth;
+
+/// A knob: its name, its help, how its value is read, how it is printed.
+type Row = (&'static str, &'static str, fn(&mut Options, &str) -> Result<(), String>, fn(&Options) -> String);
+
+const KNOBS: &[Row] = &[
+    ("ttl", "longest life of a cached price", |o, v| put(&mut o.ttl, length(v)), |o| units::duration(o.ttl)),
+    (
+        "ttl_spread",
+        "by how much of the ttl a price may be dropped earlier, so that not all expire together",
+        |o, v| put(&mut o.ttl_spread, units::parse_share(v)),
+        |o| o.ttl_spread.to_string(),
+    ),
+    (
+        "bands",
+        "bands of amounts per factor of ten that have prices of their own (0 to 10; 0: one price for all amounts)",
+        |o, v| put(&mut o.bands, whole(v, 10)),
+        |o| o.bands.to_string(),
+    ),
+    ("capacity", "prices kept", |o, v| put(&mut o.capacity, whole(v, u64::MAX)), |o| o.capacity.to_string()),
+    (
+        "refresh",
+        "age at which prices that are asked for are calculated again in the background, or off",
+        |o, v| put(&mut o.refresh, or("off", v, length)),
+        |o| o.refresh.map_or("off".into(), units::duration),
+    ),
+    (
+        "fresh",
+        "age up to which /quote/hybrid serves from the cache",
+        |o, v| put(&mut o.fresh, length(v)),
+        |o| units::duration(o.fresh),
+    ),
+    (
+        "external",
+        "who asks external quoters: miss (both paths), hybrid (/quote/hybrid only) or never",
+        |o, v| put(&mut o.external, external(v)),
+        |o| match o.external {
+            External::Miss => "miss".into(),
+            External::Hybrid => "hybrid".into(),
+            External::Never => "never".into(),
+        },
+    ),
+    (
+        "timeout",
+        "for one request to one quoter, or none: a real weakness",
+        |o, v| put(&mut o.timeout, or("none", v, length)),
+        |o| o.timeout.map_or("none".into(), units::duration),
+    ),
+    (
+        "deadline",
+        "for all quoters together, or none",
+        |o, v| put(&mut o.deadline, or("none", v, length)),
+        |o| o.deadline.map_or("none".into(), units::duration),
+    ),
+    (
+        "quorum",
+        "quoters' answers that are enough, or all",
+        |o, v| put(&mut o.quorum, or("all", v, |v| whole(v, u64::MAX).and_then(at_least_one))),
+        |o| o.quorum.map_or("all".into(), |n| n.to_string()),
+    ),
+    (
+        "retries",
+        "how often a failed request to a quoter is sent again, at once and past the rate limiter",
+        |o, v| put(&mut o.retries, whole(v, 1000)),
+        |o| o.retries.to_string(),
+    ),
+    (
+        "fallback",
+        "whether the local calculation stands in for quoters",
+        |o, v| put(&mut o.fallback, switch(v)),
+        |o| on_off(o.fallback),
+    ),
+    (
+        "rate.NAME",
+        "calls per second to the quoter NAME, or none for no limit (jupiter 20/s, dflow 10/s, quicknode 15/s, blxr 10/s)",
+        |_, _| Err("write the quoter's name for NAME, such as rate.jupiter=20/s".into()),
+        |_| "as noted".into(),
+    ),
+    (
+        "max_wait",
+        "longest wait for a quoter's rate limiter, or default (jupiter 50ms, dflow 120ms, quicknode 80ms, blxr 110ms)",
+        |o, v| put(&mut o.max_wait, or("default", v, length)),
+        |o| o.max_wait.map_or("default".into(), units::duration),
+    ),
+    (
+        "workers",
+        "requests worked on at a time",
+        |o, v| put(&mut o.workers, whole(v, 1 << 20).and_then(at_least_one)),
+        |o| o.workers.to_string(),
+    ),
+    (
+        "queue",
+        "requests that may wait for a worker; beyond them the answer is 503",
+        |o, v| put(&mut o.queue, whole(v, u64::MAX)),
+        |o| o.queue.to_string(),
+    ),
+    (
+        "delays",
+        "stretches every simulated delay: 0.5 halves them, 2 doubles them",
+        |o, v| put(&mut o.delays, factor(v)),
+        |o| o.delays.to_string(),
+    ),
+    (
+        "no_delay",
+        "no simulated delay at all: as fast as it can be",
+        |o, v| put(&mut o.no_delay, switch(v)),
+        |o| on_off(o.no_delay),
+    ),
+    (
+        "pool_failures",
+        "share of pool queries that fail",
+        |o, v| put(&mut o.pool_failures, units::parse_share(v)),
+        |o| o.pool_failures.to_string(),
+    ),
+    (
+        "warm_up",
+        "how long /ready says 503 after the start",
+        |o, v| put(&mut o.warm_up, length(v)),
+        |o| units::duration(o.warm_up),
+    ),
+    (
+        "seed",
+        "where delays, prices and failures are drawn from",
+        |o, v| put(&mut o.seed, whole(v, u64::MAX)),
+        |o| o.seed.to_string(),
+    ),
+    (
+        "port",
+        "port of 127.0.0.1 to answer on; 0 takes a free one",
+        |o, v| put(&mut o.port, whole(v, u16::MAX.into())),
+        |o| o.port.to_string(),
+    ),
+    (
+        "truth",
+        "file for a line of JSON per request, or off",
+        |o, v| {
+            o.truth = if v == "off" { Truth::Off } else { Truth::File(v.into()) };
+            Ok(())
+        },
+        |_| "off".into(),
+    ),
+];
+
+impl Options {
+    /// Sets one knob by its name. The error names the knob and says what to write.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+        if let Some(quoter) = key.strip_prefix("rate.").filter(|name| *name != "NAME") {
+            let rate = or("none", value.trim(), units::parse_rate).map_err(|why| format!("{key}: {why}"))?;
+            self.rates.retain(|(name, _)| !name.eq_ignore_ascii_case(quoter));
+            self.rates.push((quoter.to_owned(), rate.unwrap_or_default()));
+            return Ok(());
+        }
+        let Some((_, _, set, _)) = KNOBS.iter().find(|knob| knob.0 == key) else {
+            let known = KNOBS.iter().map(|knob| knob.0);
+            return Err(format!("`{key}` is no setting of quote-service: {}", suggest(key, known)));
+        };
+        set(self, value.trim()).map_err(|why| format!("{key}: {why}"))
+    }
+
+    /// Sets one knob from `KEY=VALUE`.
+    pub fn set_pair(&mut self, pair: &str) -> Result<(), String> {
+        let (key, value) = pair.split_once('=').ok_or_else(|| format!("`{pair}`: write KEY=VALUE"))?;
+        self.set(key.trim(), value)
+    }
+
+    /// Adds an external quoter from `NAME=URL`.
+    pub fn add_upstream(&mut self, pair: &str) -> Result<(), String> {
+        let (name, url) = pair.split_once('=').ok_or_else(|| format!("`{pair}`: write NAME=http://HOST:PORT"))?;
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if name.is_empty() || !name.chars().all(plain) {
+            return Err(format!("`{name}` is no name for a quoter: use letters, digits, `-` and `_`"));
+        }
+        if self.upstreams.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
+            return Err(format!("the quoter `{name}` was given twice"));
+        }
+        let address = Address::parse(url).map_err(|why| format!("{name}: {why}"))?;
+        self.upstreams.push((name.to_owned(), address));
+        Ok(())
+    }
+
+    /// All knobs with their defaults and a line of help each.
+    pub fn keys() -> Vec<Knob> {
+        let options = Options::default();
+        KNOBS.iter().map(|(name, help, _, show)| Knob { name, default: show(&options), help }).collect()
+    }
+}
+
+fn put<T>(place: &mut T, value: Result<T, String>) -> Result<(), String> {
+    *place = value?;
+    Ok(())
+}
+
+fn length(text: &str) -> Result<Duration, String> {
+    match units::parse_duration(text)? {
+        length if length <= Duration::from_secs(24 * 3600) => Ok(length),
+        _ => Err(format!("`{text}` is longer than a day")),
+    }
+}
+
+/// `word` stands for none.
+fn or<T>(word: &str, text: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, String> {
+    if text == word {
+        return Ok(None);
+    }
+    read(text).map(Some).map_err(|why| format!("{why}, or {word}"))
+}
+
+/// A whole number from 0 to `most`, or to what its type holds.
+fn whole<T: TryFrom<u64>>(text: &str, most: u64) -> Result<T, String> {
+    let number = text.parse::<u64>().ok().filter(|n| *n <= most).and_then(|n| T::try_from(n).ok());
+    number.ok_or_else(|| match most {
+        u64::MAX => format!("`{text}` is no whole number"),
+        most => format!("`{text}` is no whole number from 0 to {most}"),
+    })
+}
+
+fn at_least_one(n: usize) -> Result<usize, String> {
+    if n == 0 { Err("must be at least 1".into()) } else { Ok(n) }
+}
+
+fn factor(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|n| (0.0..=1000.0).contains(n));
+    number.ok_or_else(|| format!("`{text}` is no factor from 0 to 1000"))
+}
+
+fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "on" | "true" => Ok(true),
+        "off" | "false" => Ok(false),
+        _ => Err(format!("`{text}` is neither on nor off")),
+    }
+}
+
+fn on_off(on: bool) -> String {
+    if on { "on".into() } else { "off".into() }
+}
+
+fn external(text: &str) -> Result<External, String> {
+    match text {
+        "miss" => Ok(External::Miss),
+        "hybrid" => Ok(External::Hybrid),
+        "never" => Ok(External::Never),
+        _ => Err(format!("`{text}` is none of miss, hybrid, never")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::units::Rate;
+
+    #[test]
+    fn every_default_reads_back_as_itself() {
+        for knob in Options::keys().into_iter().filter(|k| k.name != "rate.NAME") {
+            let mut options = Options::default();
+            assert_eq!(options.set(knob.name, &knob.default), Ok(()), "{}", knob.name);
+            assert_eq!(format!("{options:?}"), format!("{:?}", Options::default()), "{}", knob.name);
+            assert!(!knob.help.is_empty() && !knob.help.contains('\n'));
+        }
+    }
+
+    #[test]
+    fn knobs_turn() {
+        let mut options = Options::default();
+        for pair in [
+            "ttl=5s",
+            "refresh=10s",
+            "timeout=none",
+            "deadline=300ms",
+            "quorum=1",
+            "external=hybrid",
+            "fallback=off",
+            "no_delay=on",
+            "rate.Jupiter=40/s",
+            "rate.jupiter=none",
+            "max_wait=1s",
+        ] {
+            assert_eq!(options.set_pair(pair), Ok(()), "{pair}");
+        }
+        assert_eq!(options.add_upstream("jupiter=http://127.0.0.1:9"), Ok(()));
+        assert_eq!((options.ttl, options.refresh), (Duration::from_secs(5), Some(Duration::from_secs(10))));
+        assert_eq!((options.timeout, options.quorum), (None, Some(1)));
+        assert_eq!((options.external, options.fallback, options.scale()), (External::Hybrid, false, 0.0));
+        let quoters = options.quoters();
+        assert_eq!((quoters[0].rate, quoters[0].patience), (Rate(0), Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn mistakes_are_explained() {
+        let mut options = Options::default();
+        let mut error = |pair| options.set_pair(pair).expect_err(pair);
+        assert_eq!(error("tll=5s"), "`tll` is no setting of quote-service: did you mean `ttl`?");
+        assert!(error("ttl=5").starts_with("ttl: `5` is not a length of time"));
+        assert!(error("timeout=soon").ends_with(", or none"));
+        assert!(error("quorum=0").contains("at least 1"));
+        assert!(error("bands=11").contains("from 0 to 10"));
+        assert!(error("delays=NaN").contains("no factor"));
+        assert!(error("external=maybe").contains("miss, hybrid, never"));
+        assert!(error("rate.NAME=5/s").contains("such as rate.jupiter"));
+        assert!(error("rate.jupiter=fast").contains("not a rate"));
+        assert_eq!(error("ttl"), "`ttl`: write KEY=VALUE");
+        for bad in ["jupiter", "jupiter=127.0.0.1:80", "a b=http://127.0.0.1:80", "=http://127.0.0.1:80"] {
+            assert!(options.add_upstream(bad).is_err(), "{bad}");
+        }
+        assert_eq!(options.add_upstream("jupiter=http://127.0.0.1:80"), Ok(()));
+        assert!(options.add_upstream("Jupiter=http://127.0.0.1:81").expect_err("twice").contains("twice"));
+    }
+}
