@@ -1,0 +1,280 @@
+//! Reads Prometheus's own test language (`load`, `eval instant`, `eval range`, `expect …`), in which the cases of this
+//! project are written too. One extension: `semantics v2` and `semantics v3` hold until the next `clear`.
+
+use proofload::base::series::Labels;
+
+/// One command of a script, with its line.
+pub struct Command {
+    pub line: usize,
+    pub what: What,
+}
+
+pub enum What {
+    Clear,
+    /// Whether Prometheus 2's rules hold from here on.
+    Semantics {
+        v2: bool,
+    },
+    Load(Load),
+    Eval(Box<Eval>),
+}
+
+pub struct Load {
+    pub step_ms: i64,
+    pub series: Vec<Row>,
+    /// `load_with_nhcb`: the buckets are loaded as native histograms besides.
+    pub also_native: bool,
+}
+
+/// A series with its values; `values` is `None` where a native histogram stands among them.
+pub struct Row {
+    pub labels: Labels,
+    pub values: Option<Vec<Item>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Item {
+    Missing,
+    Stale,
+    Value(f64),
+}
+
+pub struct Eval {
+    pub when: When,
+    pub expr: String,
+    pub expect: Expect,
+}
+
+#[derive(Clone, Copy)]
+pub enum When {
+    Instant(i64),
+    Range { from: i64, to: i64, step: i64 },
+}
+
+#[derive(Default)]
+pub struct Expect {
+    pub fail: Option<Message>,
+    pub ordered: bool,
+    pub text: Option<String>,
+    /// From and step of the samples of a range vector.
+    pub range_vector: Option<(i64, i64)>,
+    pub scalar: Option<f64>,
+    pub rows: Vec<Row>,
+}
+
+/// What an error must say.
+pub enum Message {
+    Any,
+    Contains(String),
+    Matches(String),
+}
+
+/// Reads a script; panics with the line where it cannot.
+pub fn read(script: &str) -> Vec<Command> {
+    let lines: Vec<&str> =
+        script.lines().map(str::trim).map(|line| if line.starts_with('#') { "" } else { line }).collect();
+    let mut commands = Vec::new();
+    let mut place = 0;
+    while place < lines.len() {
+        let (line, head) = (place + 1, lines[place]);
+        place += 1;
+        if head.is_empty() {
+            continue;
+        }
+        let length = lines[place..].iter().take_while(|line| !line.is_empty()).count();
+        let block =
+            if head == "clear" || head.starts_with("semantics ") { &[][..] } else { &lines[place..place + length] };
+        place += block.len();
+        let what = match head.split_once(char::is_whitespace).unwrap_or((head, "")) {
+            ("clear", _) => What::Clear,
+            ("semantics", version) => What::Semantics { v2: version == "v2" },
+            (load @ ("load" | "load_with_nhcb"), step) => What::Load(Load {
+                step_ms: duration(step),
+                series: block.iter().map(|row| series(row)).collect(),
+                also_native: load == "load_with_nhcb",
+            }),
+            (eval, rest) if eval.starts_with("eval") => What::Eval(Box::new(self::eval(eval, rest, block))),
+            _ => panic!("line {line}: `{head}` is no command"),
+        };
+        commands.push(Command { line, what });
+    }
+    commands
+}
+
+fn eval(head: &str, rest: &str, block: &[&str]) -> Eval {
+    let (when, expr) = match rest.trim().split_once(char::is_whitespace).expect("instant or range") {
+        ("instant", rest) => {
+            let (at, expr) = word(rest.trim().strip_prefix("at").expect("at"));
+            (When::Instant(duration(at)), expr)
+        }
+        (_, rest) => {
+            let (from, rest) = word(rest.trim().strip_prefix("from").expect("from"));
+            let (to, rest) = word(rest.trim().strip_prefix("to").expect("to"));
+            let (step, expr) = word(rest.trim().strip_prefix("step").expect("step"));
+            (When::Range { from: duration(from), to: duration(to), step: duration(step) }, expr)
+        }
+    };
+    let mut expect = Expect {
+        fail: (head == "eval_fail").then_some(Message::Any),
+        ordered: head == "eval_ordered",
+        ..Expect::default()
+    };
+    for line in block {
+        if let Some(rest) = line.strip_prefix("expect ") {
+            expectation(rest.trim(), &mut expect);
+        } else if let Some(message) = line.strip_prefix("expected_fail_message ") {
+            expect.fail = Some(Message::Contains(message.trim().into()));
+        } else if let Some(pattern) = line.strip_prefix("expected_fail_regexp ") {
+            expect.fail = Some(Message::Matches(pattern.trim().into()));
+        } else if let Some(value) =
+            number(line).filter(|_| block.iter().filter(|l| !l.starts_with("expect")).count() == 1)
+        {
+            expect.scalar = Some(value);
+        } else {
+            expect.rows.push(series(line));
+        }
+    }
+    Eval { when, expr: expr.trim().into(), expect }
+}
+
+fn expectation(text: &str, expect: &mut Expect) {
+    if let Some(rest) = text.strip_prefix("fail") {
+        expect.fail = Some(match rest.trim().split_once(':') {
+            Some(("msg", message)) => Message::Contains(message.trim().into()),
+            Some((_, pattern)) => Message::Matches(pattern.trim().into()),
+            None => Message::Any,
+        });
+    } else if text == "ordered" {
+        expect.ordered = true;
+    } else if let Some(rest) = text.strip_prefix("string") {
+        expect.text = Some(quoted(rest.trim()).0);
+    } else if let Some(rest) = text.strip_prefix("range vector") {
+        let (from, rest) = word(rest.trim().strip_prefix("from").expect("from"));
+        let (_, rest) = word(rest.trim().strip_prefix("to").expect("to"));
+        let (step, _) = word(rest.trim().strip_prefix("step").expect("step"));
+        expect.range_vector = Some((duration(from), duration(step)));
+    }
+    // `warn`, `info`, `no_warn` and `no_info` speak of annotations, which this evaluator does not make.
+}
+
+fn word(text: &str) -> (&str, &str) {
+    let text = text.trim_start();
+    text.split_at(text.find(char::is_whitespace).unwrap_or(text.len()))
+}
+
+/// `5m`, `10s53ms`, `90`: in milliseconds.
+fn duration(text: &str) -> i64 {
+    if let Ok(seconds) = text.trim().parse::<f64>() {
+        return (seconds * 1e3).round() as i64;
+    }
+    let mut rest = text.trim();
+    let (sign, mut total) = match rest.strip_prefix('-') {
+        Some(positive) => {
+            rest = positive;
+            (-1, 0)
+        }
+        None => (1, 0),
+    };
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or_else(|| panic!("`{text}` is no duration"));
+        let (number, tail) = rest.split_at(digits);
+        let units = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+        let (unit, size) = units
+            .iter()
+            .find(|(unit, _)| tail.starts_with(unit) && !(*unit == "m" && tail.starts_with("ms")))
+            .unwrap_or_else(|| panic!("`{text}` is no duration"));
+        total += number.parse::<i64>().expect("digits") * size;
+        rest = &tail[unit.len()..];
+    }
+    sign * total
+}
+
+/// `name{a="b"} 1 2 3`
+fn series(line: &str) -> Row {
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    let end = line.find(|c: char| c == '{' || c.is_whitespace()).unwrap_or(line.len());
+    let (name, mut rest) = line.split_at(end);
+    if !name.is_empty() {
+        pairs.push(("__name__".into(), name.into()));
+    }
+    if rest.starts_with('{') && !rest.starts_with("{{") {
+        rest = rest[1..].trim_start();
+        while !rest.starts_with('}') {
+            let (label, tail) = if rest.starts_with(['"', '\'']) {
+                let (label, used) = quoted(rest);
+                (label, &rest[used..])
+            } else {
+                let end = rest.find('=').unwrap_or_else(|| panic!("`{line}`: no `=`"));
+                (rest[..end].trim().to_string(), &rest[end..])
+            };
+            let tail = tail.trim_start();
+            rest = match tail.strip_prefix('=') {
+                Some(value) => {
+                    let value = value.trim_start();
+                    let (text, used) = quoted(value);
+                    pairs.push((label, text));
+                    &value[used..]
+                }
+                None => {
+                    pairs.push(("__name__".into(), label));
+                    tail
+                }
+            };
+            rest = rest.trim_start().trim_start_matches(',').trim_start();
+        }
+        rest = &rest[1..];
+    }
+    let values = (!rest.contains("{{")).then(|| rest.split_whitespace().flat_map(items).collect());
+    Row { labels: Labels::new(pairs), values }
+}
+
+/// A quoted string and how many bytes it takes.
+fn quoted(text: &str) -> (String, usize) {
+    let quote = text.chars().next().expect("a quote");
+    let mut out = String::new();
+    let mut chars = text.char_indices().skip(1);
+    while let Some((i, c)) = chars.next() {
+        match c {
+            c if c == quote => return (out, i + c.len_utf8()),
+            '\\' if quote != '`' => match chars.next().expect("an escape").1 {
+                'n' => out.push('\n'),
+                't' => out.push('\t'),
+                c => out.push(c),
+            },
+            c => out.push(c),
+        }
+    }
+    panic!("`{text}` is never closed")
+}
+
+/// `1`, `_`, `stale`, `_x3`, `1x3`, `0+10x3`
+fn items(token: &str) -> Vec<Item> {
+    let one = |text: &str| match text {
+        "_" => Item::Missing,
+        "stale" => Item::Stale,
+        text => Item::Value(number(text).unwrap_or_else(|| panic!("`{text}` is no value"))),
+    };
+    let Some((what, times)) = token.rsplit_once('x') else { return vec![one(token)] };
+    let times: usize = times.parse().unwrap_or_else(|_| panic!("`{token}` is no value"));
+    if what == "_" {
+        return vec![Item::Missing; times];
+    }
+    let bytes = what.as_bytes();
+    let sign = (1..bytes.len()).find(|i| matches!(bytes[*i], b'+' | b'-') && !matches!(bytes[i - 1], b'e' | b'E'));
+    let (start, step) = match sign {
+        Some(place) => (number(&what[..place]), number(&what[place..])),
+        None => (number(what), Some(0.0)),
+    };
+    let (mut value, step) = (start.expect("a start"), step.expect("a step"));
+    (0..=times)
+        .map(|_| {
+            let item = Item::Value(value);
+            value += step;
+            item
+        })
+        .collect()
+}
+
+fn number(text: &str) -> Option<f64> {
+    text.trim().parse().ok()
+}
