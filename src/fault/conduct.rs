@@ -9,8 +9,7 @@ use tokio::time::sleep;
 use crate::base::time::{Clock, Offset, Span};
 use crate::evidence::event::{Event, FaultStep};
 use crate::scenario::Fault;
-use crate::stage::client::{Stage, StageError};
-use crate::stage::protocol::Report;
+use crate::stage::client::{Report, Stage, StageError};
 
 /// One thing to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,14 +98,11 @@ impl Conductor<'_> {
             return;
         }
         let cleared = self.stage.clear(fault).await;
-        // What was heard meanwhile happened before, and a time to live that ran out just now is the end already.
-        let mut over = false;
+        // What was heard meanwhile happened before.
         while let Some(report) = self.stage.heard() {
-            over |= matches!(report, Report::Cleared { fault: f, .. } if f == fault);
             self.hear(report);
         }
         match cleared {
-            Ok(_) if over => {}
             Ok(end) => {
                 self.say(fault, end.at, FaultStep::Cleared { eligible: end.eligible, injected: end.injected });
             }
@@ -125,11 +121,11 @@ impl Conductor<'_> {
     fn hear(&mut self, report: Report) {
         match report {
             Report::Touched { fault, at } => self.say(fault, at, FaultStep::Touched),
+            // A time to live that runs out as we clear is reported twice; one end is enough.
             Report::Cleared { fault, at, eligible, injected } => {
-                if let Some(effective) = self.effective.get_mut(fault) {
-                    *effective = false;
+                if self.effective.get_mut(fault).is_some_and(std::mem::take) {
+                    self.say(fault, at, FaultStep::Cleared { eligible, injected });
                 }
-                self.say(fault, at, FaultStep::Cleared { eligible, injected });
             }
             Report::Failed { fault: Some(fault), why } => self.say(fault, self.clock.now(), FaultStep::Failed { why }),
             Report::Failed { fault: None, why } => self.tell(Event::Note { at: self.clock.now(), text: why }),

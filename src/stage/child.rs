@@ -103,6 +103,7 @@ mod tests {
         let mut run = Command::new(std::env::current_exe().expect("a test program"))
             .args(part("run"))
             .process_group(0)
+            .kill_on_drop(true)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -17,8 +17,9 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
-use super::config::Config;
-use super::protocol::{self, Lines, Order, Report};
+pub use super::config::Config;
+pub use super::protocol::Report;
+use super::protocol::{self, Lines, Order};
 use crate::base::net;
 use crate::base::time::{Clock, Offset};
 

@@ -5,11 +5,12 @@
 //! every fault is cleared at once and traffic is passed on cleanly for a while ([`serve`]).
 //!
 //! - [`config`]: what a run tells its stage · [`client`]: the run's side of the lease
-//! - [`child`]: the process · [`serve`]: its life · `world`: what is open · `link`: TCP proxies
+//! - [`child`]: the process · [`by_hand`]: without a run · [`serve`]: its life · `world`: what is open · `link`: TCP proxies
 //! - `stub`, `quoter`, `quote`, `template`, `price`, `bucket`: how a stub answers
 //! - `faults`, [`decide`]: whom a fault strikes, and the record of it
 
 mod bucket;
+pub mod by_hand;
 pub mod child;
 pub mod client;
 pub mod config;

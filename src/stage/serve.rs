@@ -2,20 +2,16 @@
 //! however the run died, every fault is over at once and stubs and links go on cleanly for a while, so that the
 //! service under test is not left with dead ports.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::config::Config;
 use super::faults;
 use super::protocol::{self, Lines, Order, Report};
 use super::world::World;
-use crate::base::net;
 
 /// How often the record of decisions is handed to the system.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -24,7 +20,7 @@ const PARTING: Duration = Duration::from_secs(1);
 
 /// How a lease ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     /// By order.
     Closed,
     /// The run died, or cannot be understood any more.
@@ -45,71 +41,8 @@ where
     }
 }
 
-/// A stage that was started by hand: it stands until it is stopped, and runs use it one after the other.
-pub struct ByHand {
-    world: World,
-    control: TcpListener,
-    address: SocketAddr,
-}
-
-impl ByHand {
-    /// Opens the stubs and links of a scenario, and listens for runs at `control` (HOST:PORT on this machine). `Err`
-    /// says what could not be opened and what to do.
-    pub async fn open(config: &Config, control: &str) -> Result<ByHand, String> {
-        if !net::split_host(control, 0).is_some_and(|(host, _)| net::is_loopback(&host)) {
-            return Err(format!("{control}: a stage is controlled from its own machine: write 127.0.0.1:PORT"));
-        }
-        let failed = |e: std::io::Error| format!("cannot listen for runs on {control}: {e}: take another port");
-        let listener = TcpListener::bind(control).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        // Nothing is broken before a run asks for it, and it brings a scenario of its own.
-        let config = Config { faults: Vec::new(), ..config.clone() };
-        let world = World::open(&config, mpsc::unbounded_channel().0).await?;
-        Ok(ByHand { world, control: listener, address })
-    }
-
-    /// Where each upstream answers: name and URL.
-    pub fn upstreams(&self) -> &[(String, String)] {
-        &self.world.upstreams
-    }
-
-    /// Where each link listens: name and HOST:PORT.
-    pub fn links(&self) -> &[(String, String)] {
-        &self.world.links
-    }
-
-    /// What `run --stage` takes.
-    pub fn control(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Serves until dropped.
-    pub async fn serve(self) {
-        let world = Arc::new(Mutex::new(Some(self.world)));
-        loop {
-            let Ok((stream, _)) = self.control.accept().await else {
-                sleep(Duration::from_millis(5)).await;
-                continue;
-            };
-            let held = world.clone().try_lock_owned();
-            tokio::spawn(async move {
-                let (orders, mut reports) = stream.into_split();
-                match held {
-                    Ok(mut world) => {
-                        hold(orders, reports, &mut world).await;
-                    }
-                    Err(_) => {
-                        let why = "another run holds this stage: wait for its end".into();
-                        let _ = protocol::write(&mut reports, &Report::Failed { fault: None, why }).await;
-                    }
-                }
-            });
-        }
-    }
-}
-
 /// One lease from its beginning to its end. Afterwards no fault is effective.
-async fn hold<R, W>(orders: R, mut reports: W, world: &mut Option<World>) -> End
+pub(super) async fn hold<R, W>(orders: R, mut reports: W, world: &mut Option<World>) -> End
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
@@ -230,10 +163,11 @@ async fn open(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stage::client::{Stage, StageError};
-    use crate::stage::config::{FaultConfig, LinkConfig};
-    use crate::stage::testing::{Line, QUOTE, config, lease, upstream};
+    use crate::stage::client::Stage;
+    use crate::stage::config::LinkConfig;
+    use crate::stage::testing::{Line, QUOTE, config, lease};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
     use tokio::task::JoinHandle;
 
     /// A stage in this process, held by a lease in memory.
@@ -383,47 +317,5 @@ mod tests {
         let mut heard = [0; 4];
         server.read_exact(&mut heard).await.expect("reads");
         assert_eq!(&heard, b"ping");
-    }
-
-    #[tokio::test]
-    async fn a_stage_by_hand_serves_one_run_after_the_other() {
-        let hand = ByHand::open(&config(), "127.0.0.1:0").await.expect("opens");
-        let (control, url) = (hand.control().to_string(), hand.upstreams()[0].1.clone());
-        let _standing = tokio::spawn(hand.serve());
-        assert_eq!(Line::open(&url).await.ask(QUOTE).await, 200, "without any run");
-
-        let mut first = Stage::connect(&control, &config()).await.expect("connects");
-        assert_eq!(first.upstreams(), [("jupiter".to_owned(), url.clone())]);
-        first.apply(0).await.expect("applied");
-        let mut line = Line::open(&url).await;
-        line.send(QUOTE).await;
-        assert_eq!(line.answer_within(30).await, None);
-        let second = Stage::connect(&control, &config()).await.map(|s| s.pid());
-        assert!(matches!(second, Err(StageError::Refused(why)) if why.contains("another run")));
-        drop(first);
-        assert_eq!(line.answer_within(5000).await, Some(0), "let go");
-        assert_eq!(Line::open(&url).await.ask(QUOTE).await, 200, "it stands");
-
-        let third = loop {
-            match Stage::connect(&control, &config()).await {
-                Ok(stage) => break stage,
-                Err(_) => sleep(Duration::from_millis(5)).await, // the first is still being let go
-            }
-        };
-        third.close().await.expect("closes");
-        assert_eq!(Line::open(&url).await.ask(QUOTE).await, 200, "and still stands");
-    }
-
-    #[tokio::test]
-    async fn a_stage_by_hand_for_another_scenario_is_refused() {
-        let hand = ByHand::open(&config(), "127.0.0.1:0").await.expect("opens");
-        let control = hand.control().to_string();
-        let _standing = tokio::spawn(hand.serve());
-        let other = Config { upstreams: vec![upstream("dflow")], faults: Vec::<FaultConfig>::new(), ..config() };
-        let refused = Stage::connect(&control, &other).await.map(|s| s.pid());
-        assert!(matches!(refused, Err(StageError::Refused(why)) if why.contains("dflow")));
-        assert!(ByHand::open(&config(), "0.0.0.0:0").await.is_err_and(|why| why.contains("127.0.0.1")));
-        let far = Stage::connect("10.0.0.1:1", &config()).await.map(|s| s.pid());
-        assert!(matches!(far, Err(StageError::Elsewhere(_))));
     }
 }
