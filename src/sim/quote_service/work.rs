@@ -117,8 +117,8 @@ impl Default for Laws {
         let quantiles = |p50, p95, p99| Law::Quantiles(vec![(0.5, us(p50)), (0.95, us(p95)), (0.99, us(p99))]);
         let around = |median, sigma| Law::Lognormal { median: us(median), sigma };
         Laws {
-            cache_check: quantiles(300, 800, 1_500),
-            serve: quantiles(7_650, 14_600, 24_600),
+            cache_check: quantiles(200, 500, 900),
+            serve: quantiles(7_750, 14_700, 24_700),
             // The note's trace has them at 40, 38 and 42 ms one after the other.
             raydium: around(37_700, 0.15),
             meteora: around(35_800, 0.15),
