@@ -123,9 +123,9 @@ fn check(line: &str, judgement: &Judgement) -> Result<(), String> {
             observed.is_some_and(|o| ends.0 <= o && o <= ends.1)
         }
         ["samples", count] => finding.samples.to_string() == *count,
-        ["slices", failed, "of", total] => finding
-            .slices
-            .is_some_and(|s| s.failed.to_string() == *failed && s.total.to_string() == *total),
+        ["slices", failed, "of", total] => {
+            finding.slices.is_some_and(|s| s.failed.to_string() == *failed && s.total.to_string() == *total)
+        }
         [verdict, ..] => {
             let fragment = rest[verdict.len()..].trim();
             finding.verdict.word() == *verdict && finding.why.replace('\u{202f}', " ").contains(fragment)
@@ -272,8 +272,7 @@ impl Case {
             ["applied", at] => (at_of(at)?, FaultStep::Applied),
             ["touched", at] => (at_of(at)?, FaultStep::Touched),
             ["cleared", at, "eligible", eligible, "injected", injected] => {
-                let step =
-                    FaultStep::Cleared { eligible: eligible.parse().ok()?, injected: injected.parse().ok()? };
+                let step = FaultStep::Cleared { eligible: eligible.parse().ok()?, injected: injected.parse().ok()? };
                 (at_of(at)?, step)
             }
             ["failed", why @ ..] => (Offset::ZERO, FaultStep::Failed { why: why.join(" ") }),
@@ -423,11 +422,7 @@ impl Case {
         }
     }
 
-    fn log(
-        &self,
-        reply: &Reply,
-        log: &mut BTreeMap<(Offset, Offset, String, Option<String>, Outcome, Timing), Tally>,
-    ) {
+    fn log(&self, reply: &Reply, log: &mut BTreeMap<(Offset, Offset, String, Option<String>, Outcome, Timing), Tally>) {
         let traffic = &self.scenario.traffic[usize::from(reply.traffic)];
         let class = reply.class.map(|c| traffic.classes[usize::from(c)].name.clone());
         let clocks = [
@@ -439,7 +434,8 @@ impl Case {
         ];
         for (timing, length) in clocks {
             let Some(length) = length else { continue };
-            let (mut start, mut end) = (reply.due.floor_to(grid(timing)), reply.due.floor_to(grid(timing)) + grid(timing));
+            let (mut start, mut end) =
+                (reply.due.floor_to(grid(timing)), reply.due.floor_to(grid(timing)) + grid(timing));
             for edge in self.plan.timeline.edges() {
                 if *edge <= reply.due {
                     start = start.max(*edge);
