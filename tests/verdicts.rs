@@ -8,7 +8,7 @@
 //! TRAFFIC [FROM..TO] […]: lost               taken up and never seen again
 //! TRAFFIC [FROM..TO] […]: absent             never taken up
 //! late TRAFFIC SECOND: N    dropped TRAFFIC SECOND: N    cpu SECOND: SHARE
-//! fault NAME: applied T | touched T | cleared T eligible N injected N | failed WHY | withheld WHY | stuck T WHY
+//! fault NAME: applied T | touched T | cleared T eligible N injected N | failed T WHY | withheld WHY | stuck T WHY
 //! ended: complete | died T | interrupted T | terminated T | cut_short T | not_started
 //! scraped JOB FROM..TO [failed | missed]     scrapes at the job's own pace
 //! sample NAME{label="value"} FROM..TO: VALUE [+RATE/s]     at each good scrape of its job
@@ -275,7 +275,7 @@ impl Case {
                 let step = FaultStep::Cleared { eligible: eligible.parse().ok()?, injected: injected.parse().ok()? };
                 (at_of(at)?, step)
             }
-            ["failed", why @ ..] => (Offset::ZERO, FaultStep::Failed { why: why.join(" ") }),
+            ["failed", at, why @ ..] => (at_of(at)?, FaultStep::Failed { why: why.join(" ") }),
             ["withheld", why @ ..] => (Offset::ZERO, FaultStep::Withheld { why: why.join(" ") }),
             ["stuck", at, why @ ..] => {
                 (at_of(at)?, FaultStep::Stuck { why: why.join(" "), remedy: "proofload heal".into() })
@@ -359,7 +359,7 @@ impl Case {
     fn evidence(&self) -> Evidence {
         let end = self.at.unwrap_or(Offset::MAX);
         let died = self.end.is_none();
-        let mut log: BTreeMap<(Offset, Offset, String, Option<String>, Outcome, Timing), Tally> = BTreeMap::new();
+        let mut log = Logged::new();
         let mut rows: Vec<BTreeMap<i64, TickRow>> = vec![BTreeMap::new(); self.fates.len()];
         let mut shots = Vec::new();
         for (traffic, fates) in self.fates.iter().enumerate() {
@@ -422,7 +422,7 @@ impl Case {
         }
     }
 
-    fn log(&self, reply: &Reply, log: &mut BTreeMap<(Offset, Offset, String, Option<String>, Outcome, Timing), Tally>) {
+    fn log(&self, reply: &Reply, log: &mut Logged) {
         let traffic = &self.scenario.traffic[usize::from(reply.traffic)];
         let class = reply.class.map(|c| traffic.classes[usize::from(c)].name.clone());
         let clocks = [
@@ -488,6 +488,7 @@ impl Case {
 /// The plan's zero, in nanoseconds since the Unix epoch.
 const WALL: i64 = 1_800_000_000_000_000_000;
 
+/// Lengths by the start and end of their interval, and their tag.
 type Logged = BTreeMap<(Offset, Offset, String, Option<String>, Outcome, Timing), Tally>;
 
 fn intervals(log: Logged) -> (Vec<Tag>, Vec<Interval>) {

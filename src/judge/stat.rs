@@ -192,8 +192,8 @@ mod tests {
     #[test]
     fn tails_are_the_sums_of_their_terms() {
         for n in [1u64, 2, 7, 40, 300] {
-            for p in [0.001, 0.05, 0.5, 0.9] {
-                let mut term = (1.0 - p as f64).powi(n as i32);
+            for p in [0.001f64, 0.05, 0.5, 0.9] {
+                let mut term = (1.0 - p).powi(n as i32);
                 let mut sum = 0.0;
                 for k in 0..=n {
                     sum += term;
