@@ -8,7 +8,7 @@
 //! TRAFFIC [FROM..TO] […]: lost               taken up and never seen again
 //! TRAFFIC [FROM..TO] […]: absent             never taken up
 //! late TRAFFIC SECOND: N    dropped TRAFFIC SECOND: N    cpu SECOND: SHARE
-//! fault NAME: applied T | touched T | cleared T eligible N injected N | failed WHY | withheld WHY | stuck T WHY
+//! fault NAME: applied T | touched T | cleared T eligible N injected N | failed T WHY | withheld WHY | stuck T WHY
 //! ended: complete | died T | interrupted T | terminated T | cut_short T | not_started
 //! scraped JOB FROM..TO [failed | missed]     scrapes at the job's own pace
 //! sample NAME{label="value"} FROM..TO: VALUE [+RATE/s]     at each good scrape of its job
@@ -123,9 +123,9 @@ fn check(line: &str, judgement: &Judgement) -> Result<(), String> {
             observed.is_some_and(|o| ends.0 <= o && o <= ends.1)
         }
         ["samples", count] => finding.samples.to_string() == *count,
-        ["slices", failed, "of", total] => finding
-            .slices
-            .is_some_and(|s| s.failed.to_string() == *failed && s.total.to_string() == *total),
+        ["slices", failed, "of", total] => {
+            finding.slices.is_some_and(|s| s.failed.to_string() == *failed && s.total.to_string() == *total)
+        }
         [verdict, ..] => {
             let fragment = rest[verdict.len()..].trim();
             finding.verdict.word() == *verdict && finding.why.replace('\u{202f}', " ").contains(fragment)
@@ -272,11 +272,10 @@ impl Case {
             ["applied", at] => (at_of(at)?, FaultStep::Applied),
             ["touched", at] => (at_of(at)?, FaultStep::Touched),
             ["cleared", at, "eligible", eligible, "injected", injected] => {
-                let step =
-                    FaultStep::Cleared { eligible: eligible.parse().ok()?, injected: injected.parse().ok()? };
+                let step = FaultStep::Cleared { eligible: eligible.parse().ok()?, injected: injected.parse().ok()? };
                 (at_of(at)?, step)
             }
-            ["failed", why @ ..] => (Offset::ZERO, FaultStep::Failed { why: why.join(" ") }),
+            ["failed", at, why @ ..] => (at_of(at)?, FaultStep::Failed { why: why.join(" ") }),
             ["withheld", why @ ..] => (Offset::ZERO, FaultStep::Withheld { why: why.join(" ") }),
             ["stuck", at, why @ ..] => {
                 (at_of(at)?, FaultStep::Stuck { why: why.join(" "), remedy: "proofload heal".into() })
@@ -360,7 +359,7 @@ impl Case {
     fn evidence(&self) -> Evidence {
         let end = self.at.unwrap_or(Offset::MAX);
         let died = self.end.is_none();
-        let mut log: BTreeMap<(Offset, Offset, String, Option<String>, Outcome, Timing), Tally> = BTreeMap::new();
+        let mut log = Logged::new();
         let mut rows: Vec<BTreeMap<i64, TickRow>> = vec![BTreeMap::new(); self.fates.len()];
         let mut shots = Vec::new();
         for (traffic, fates) in self.fates.iter().enumerate() {
@@ -423,11 +422,7 @@ impl Case {
         }
     }
 
-    fn log(
-        &self,
-        reply: &Reply,
-        log: &mut BTreeMap<(Offset, Offset, String, Option<String>, Outcome, Timing), Tally>,
-    ) {
+    fn log(&self, reply: &Reply, log: &mut Logged) {
         let traffic = &self.scenario.traffic[usize::from(reply.traffic)];
         let class = reply.class.map(|c| traffic.classes[usize::from(c)].name.clone());
         let clocks = [
@@ -439,7 +434,8 @@ impl Case {
         ];
         for (timing, length) in clocks {
             let Some(length) = length else { continue };
-            let (mut start, mut end) = (reply.due.floor_to(grid(timing)), reply.due.floor_to(grid(timing)) + grid(timing));
+            let (mut start, mut end) =
+                (reply.due.floor_to(grid(timing)), reply.due.floor_to(grid(timing)) + grid(timing));
             for edge in self.plan.timeline.edges() {
                 if *edge <= reply.due {
                     start = start.max(*edge);
@@ -492,6 +488,7 @@ impl Case {
 /// The plan's zero, in nanoseconds since the Unix epoch.
 const WALL: i64 = 1_800_000_000_000_000_000;
 
+/// Lengths by the start and end of their interval, and their tag.
 type Logged = BTreeMap<(Offset, Offset, String, Option<String>, Outcome, Timing), Tally>;
 
 fn intervals(log: Logged) -> (Vec<Tag>, Vec<Interval>) {

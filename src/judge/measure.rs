@@ -31,14 +31,40 @@ pub struct Ruling {
     pub why: String,
 }
 
-/// What is compared, however much the shots tell of it.
+/// What is compared.
 struct Observed {
     point: Option<f64>,
-    /// Bounds at a confidence: nothing where the shots do not bound it.
-    bounds: Box<dyn Fn(f64) -> (Option<f64>, Option<f64>)>,
     samples: u64,
+    spread: Spread,
     /// What is said when there is none.
     nothing: &'static str,
+}
+
+/// What more the shots tell than the point.
+enum Spread {
+    /// The quantile of ranked lengths.
+    Ranked(Tally, f64),
+    /// So many of all.
+    Share(u64),
+    /// Nothing.
+    Unknown,
+}
+
+impl Observed {
+    /// Bounds at a confidence; nothing where the shots do not bound it.
+    fn bounds(&self, confidence: f64) -> (Option<f64>, Option<f64>) {
+        let n = self.samples;
+        match &self.spread {
+            Spread::Ranked(tally, q) => {
+                let at = |rank: Option<u64>| rank.and_then(|r| tally.at_rank(r)).map(seconds);
+                (at(stat::rank_from(n, *q, confidence)), at(stat::rank_to(n, *q, confidence)))
+            }
+            Spread::Share(k) if n > 0 => {
+                (Some(stat::share_from(*k, n, confidence)), Some(stat::share_to(*k, n, confidence)))
+            }
+            Spread::Share(_) | Spread::Unknown => (None, None),
+        }
+    }
 }
 
 /// Holds the shots of a stretch of time against a promise. `timeout` is the least length of a failure, `length` that of
@@ -53,12 +79,16 @@ pub fn rule(
     let observed = observe(expectation, population, timeout, length);
     let bound = bound(expectation);
     let needed = expectation.minimum();
-    let (low, high) = (observed.bounds)(confidence.unwrap_or(CONFIDENCE));
+    let is_enough = observed.samples >= needed;
+    let (low, high) = match confidence {
+        None if is_enough => (None, None),
+        confidence => observed.bounds(confidence.unwrap_or(CONFIDENCE)),
+    };
     let by_interval = decide_interval(expectation.compare, low, high, observed.point, bound.value);
     let verdict = match observed.point {
         None => Verdict::Inconclusive,
-        _ if observed.samples < needed && by_interval == Verdict::Fail => Verdict::Fail,
-        _ if observed.samples < needed => Verdict::Inconclusive,
+        _ if !is_enough && by_interval == Verdict::Fail => Verdict::Fail,
+        _ if !is_enough => Verdict::Inconclusive,
         _ if confidence.is_some() => by_interval,
         Some(point) if expectation.compare.holds(point, bound.value) => Verdict::Pass,
         Some(_) => Verdict::Fail,
@@ -69,7 +99,7 @@ pub fn rule(
     let why = match (observed.point, verdict) {
         (None, _) if observed.samples == 0 => observed.nothing.to_owned(),
         (None, _) => "the window has no length".to_owned(),
-        (Some(_), Verdict::Inconclusive) if observed.samples < needed => {
+        (Some(_), Verdict::Inconclusive) if !is_enough => {
             format!("{shots}, {} are needed", text::thousands(needed))
         }
         (Some(point), Verdict::Inconclusive) => {
@@ -84,7 +114,7 @@ pub fn rule(
         }
         (Some(point), verdict) => {
             let mut why = format!("{measure} {} {}", quantity(point), side(expectation.compare, point, &bound));
-            if verdict == Verdict::Fail && observed.samples < needed {
+            if verdict == Verdict::Fail && !is_enough {
                 why.push_str(&format!(", proved by {shots} although {} are needed", text::thousands(needed)));
             }
             why
@@ -164,44 +194,31 @@ fn decide_interval(compare: Compare, low: Option<f64>, high: Option<f64>, point:
 }
 
 fn observe(expectation: &Expectation, population: &Population, timeout: Duration, length: Duration) -> Observed {
-    let unbounded = || Box::new(|_| (None, None));
     let due = population.due();
+    let of_all = |point, spread| Observed { point, samples: due, spread, nothing: nothing(Filter::All) };
     match expectation.measure {
-        Measure::Quantile(q) => {
+        Measure::Quantile(_) | Measure::Max | Measure::Mean => {
             let tally = lengths(expectation.filter, population, timeout);
-            let (samples, q) = (tally.count(), q.fraction());
-            let point = tally.quantile(q).map(seconds);
-            let bounds = move |confidence| {
-                let at = |rank: Option<u64>| rank.and_then(|r| tally.at_rank(r)).map(seconds);
-                (at(stat::rank_from(samples, q, confidence)), at(stat::rank_to(samples, q, confidence)))
+            let (samples, nothing) = (tally.count(), nothing(expectation.filter));
+            let (point, spread) = match expectation.measure {
+                Measure::Quantile(q) => (tally.quantile(q.fraction()), Spread::Ranked(tally, q.fraction())),
+                Measure::Max => (tally.max(), Spread::Unknown),
+                _ => (tally.mean(), Spread::Unknown),
             };
-            Observed { point, bounds: Box::new(bounds), samples, nothing: nothing(expectation.filter) }
-        }
-        Measure::Max | Measure::Mean => {
-            let tally = lengths(expectation.filter, population, timeout);
-            let point = if expectation.measure == Measure::Max { tally.max() } else { tally.mean() };
-            let nothing = nothing(expectation.filter);
-            Observed { point: point.map(seconds), bounds: unbounded(), samples: tally.count(), nothing }
+            Observed { point: point.map(seconds), samples, spread, nothing }
         }
         Measure::Errors | Measure::Timeouts | Measure::Rejected => {
             let bad = population.count(|o| counts(expectation.measure, o)) + population.spoilt + population.lost;
-            let point = (due > 0).then(|| bad as f64 / due as f64);
-            let bounds = move |c| match due {
-                0 => (None, None),
-                _ => (Some(stat::share_from(bad, due, c)), Some(stat::share_to(bad, due, c))),
-            };
-            Observed { point, bounds: Box::new(bounds), samples: due, nothing: nothing(Filter::All) }
+            of_all((due > 0).then(|| bad as f64 / due as f64), Spread::Share(bad))
         }
         // Without a shot that was due, a rate of 0 is the plan's and not the target's.
         Measure::Rate => {
             let ok = population.of(Outcome::Ok).saturating_sub(population.spoilt);
             let point = (due > 0 && !length.is_zero()).then(|| ok as f64 / length.as_secs_f64());
-            Observed { point, bounds: unbounded(), samples: due, nothing: nothing(Filter::All) }
+            of_all(point, Spread::Unknown)
         }
         // Judged by its own rules, see `recovery`.
-        Measure::Recovery => {
-            Observed { point: None, bounds: unbounded(), samples: 0, nothing: "no recovery was looked for" }
-        }
+        Measure::Recovery => of_all(None, Spread::Unknown),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Evidence in, judgement out: windows, measures, recovery, fitness, verdict. Pure: no clock, no sockets, no files, and
 //! the same evidence gives the same judgement, byte for byte.
 
+mod bucket;
 mod evaluate;
 mod fitness;
 mod measure;

@@ -1,29 +1,267 @@
-//! Promises about what the target says of itself.
+//! Promises about what the target says of itself: a PromQL expression over the scraped series, evaluated once, at the
+//! first scrape at or after the end of the window or of each of its slices.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::bucket::{self, Within};
 use super::evaluate;
+use super::measure::{self, Ruling};
 use super::trial::Trial;
-use super::verdict::{Finding, Kind, Quantity};
-use crate::base::series::Series;
+use super::verdict::{Finding, Kind, Quantity, Verdict, instant, stretch};
+use crate::base::series::{Labels, Series};
+use crate::base::text;
+use crate::base::time::{Offset, Span};
+use crate::base::units;
+use crate::evidence::event::{Event, Scrape};
+use crate::promql::{self, Element, Expr, Options, Storage, Value};
 use crate::scenario::{Compare, Promise};
+
+/// More of a window's scrapes missed by us, and it is not the run that was planned.
+const MOST_MISSED: f64 = 0.05;
+/// Fewer good ones, and there is too little to tell.
+const LEAST_GOOD: f64 = 0.9;
+/// What the scrapes make themselves: there whether the target answers or not.
+const SYNTHETIC: [&str; 5] = [
+    "up",
+    "scrape_duration_seconds",
+    "scrape_samples_scraped",
+    "scrape_samples_post_metric_relabeling",
+    "scrape_series_added",
+];
 
 /// The scraped series of a run, laid out for questions.
 pub struct Server<'a> {
     trial: &'a Trial<'a>,
+    storage: Storage<'a>,
+}
+
+/// One PromQL promise.
+struct Question<'p> {
+    promise: &'p Promise,
+    expr: &'p str,
+    compare: Compare,
+    bound: Quantity,
+}
+
+/// How the scrapes of a window went.
+#[derive(Debug, Clone, Copy, Default)]
+struct Scrapes {
+    planned: u64,
+    good: u64,
+    missed: u64,
 }
 
 impl<'a> Server<'a> {
     /// Takes the scraped series.
-    pub fn new(trial: &'a Trial<'a>, _samples: &'a [Series]) -> Server<'a> {
-        Server { trial }
+    pub fn new(trial: &'a Trial<'a>, samples: &'a [Series]) -> Server<'a> {
+        Server { trial, storage: Storage::new(samples) }
     }
 
     /// What a PromQL promise comes to.
     pub fn finding(&self, promise: &Promise, expr: &str, compare: Compare, bound: f64) -> Finding {
         let parts = self.trial.windows.cut(promise.window, None).parts;
-        let bound = Quantity { value: bound, kind: Kind::Plain };
-        let mut finding = evaluate::blank(self.trial, promise, parts, bound, compare.word());
+        let question = Question { promise, expr, compare, bound: Quantity { value: bound, kind: kind(&promise.text) } };
+        let mut finding = evaluate::blank(self.trial, promise, parts.clone(), question.bound, compare.word());
         finding.promql = Some(expr.to_owned());
-        finding.why = "PromQL promises are not judged yet".into();
+        finding.needed = 1;
+        // A range cannot leave out a hole, so a window with holes is asked part by part.
+        let stretches: Vec<Span> = match promise.each {
+            Some(each) => parts.iter().flat_map(|part| part.slices(each)).collect(),
+            None => parts,
+        };
+        let rulings: Vec<(Span, Ruling)> = stretches.iter().map(|span| (*span, self.ask(&question, *span))).collect();
+        match rulings.as_slice() {
+            [] => finding.why = evaluate::why_empty(self.trial, promise.window),
+            [(_, ruling)] if promise.each.is_none() => {
+                (finding.verdict, finding.observed) = (ruling.verdict, ruling.observed);
+                (finding.samples, finding.why) = (ruling.samples, ruling.why.clone());
+            }
+            rulings => evaluate::sliced(&mut finding, "value", compare.is_ceiling(), rulings),
+        }
         finding
     }
+
+    /// Asks about one span of time.
+    fn ask(&self, question: &Question<'_>, span: Span) -> Ruling {
+        let undecided = |why: String| Ruling { verdict: Verdict::Inconclusive, observed: None, samples: 0, why };
+        let text = question.expr.replace("$window", &window(span.length()));
+        let expr = match promql::parse(&text) {
+            Ok(expr) => expr,
+            Err(why) => return undecided(why.to_string()),
+        };
+        let jobs = self.jobs(&expr);
+        let scrapes: Vec<(&str, Scrapes)> = jobs.iter().map(|job| (*job, self.scrapes(job, span))).collect();
+        for (job, scrapes) in &scrapes {
+            if scrapes.missed as f64 > MOST_MISSED * scrapes.planned as f64 {
+                let (missed, planned) = (text::thousands(scrapes.missed), text::count(scrapes.planned, "scrape"));
+                let why = format!("we missed {missed} of {planned} of `{job}` ourselves");
+                return Ruling { verdict: Verdict::Invalid, observed: None, samples: 0, why };
+            }
+        }
+        if !question.promise.look_back
+            && let Some(why) = reads_outside(&expr, span)
+        {
+            return undecided(why);
+        }
+        let Some(at) = self.scrape_after(&jobs, span.end) else {
+            let last = instant(self.trial.windows.seen.min(span.end));
+            return undecided(format!("no scrape at or after {}: what was seen ends at {last}", instant(span.end)));
+        };
+        let only_synthetic =
+            expr.selectors().iter().all(|s| s.selector.metric().is_some_and(|name| SYNTHETIC.contains(&name)));
+        for (job, scrapes) in scrapes.iter().filter(|_| !only_synthetic) {
+            // No fault acts on a job: nothing planned explains what is missing.
+            if (scrapes.good as f64) < LEAST_GOOD * scrapes.planned as f64 || scrapes.planned == 0 {
+                let (good, planned) = (text::thousands(scrapes.good), text::count(scrapes.planned, "scrape"));
+                return undecided(format!("only {good} of {planned} of `{job}` brought samples"));
+            }
+        }
+        self.decide(question, &expr, at)
+    }
+
+    /// Evaluates and compares.
+    fn decide(&self, question: &Question<'_>, expr: &Expr, at_ms: i64) -> Ruling {
+        let undecided = |why: String| Ruling { verdict: Verdict::Inconclusive, observed: None, samples: 0, why };
+        let options = Options::default();
+        let elements = match promql::evaluate(expr, &self.storage, at_ms, &options) {
+            Ok(Value::Vector(elements)) => elements,
+            Ok(Value::Scalar(value)) => vec![Element { labels: Labels::default(), value }],
+            Ok(Value::Matrix(_)) => return undecided("a range has no value: write rate(…) or …_over_time(…)".into()),
+            Ok(Value::Text(_)) => return undecided("a text has no value to compare".into()),
+            Err(why) => return undecided(why.to_string()),
+        };
+        let reasons = || {
+            let reasons = promql::explain_empty(expr, &self.storage, at_ms, &options);
+            if reasons.is_empty() { "nobody knows why".to_owned() } else { reasons.join("; ") }
+        };
+        if elements.is_empty() {
+            return undecided(format!("no data: {}", reasons()));
+        }
+        let (compare, bound) = (question.compare, question.bound);
+        let within = bucket::locate(expr.text(), &self.storage, at_ms, &options);
+        let verdict = |element: &Element| match within.iter().find(|w| w.labels == element.labels) {
+            _ if element.value.is_nan() => Verdict::Inconclusive,
+            Some(within) => within.verdict(compare, bound.value),
+            None if !compare.holds(element.value, bound.value) => Verdict::Fail,
+            // Division by zero satisfies any floor; that proves nothing.
+            None if element.value.is_infinite() => Verdict::Inconclusive,
+            None => Verdict::Pass,
+        };
+        // The worst: by verdict, then by value; of equals the first by labels.
+        let badness = |value: f64| if compare.is_ceiling() { value } else { -value };
+        let Some((worst, element)) =
+            elements.iter().map(|element| (verdict(element), element)).max_by(|(v, a), (w, b)| {
+                v.cmp(w).then(badness(a.value).total_cmp(&badness(b.value))).then(b.labels.cmp(&a.labels))
+            })
+        else {
+            return undecided("no data".into());
+        };
+        let observed = Quantity { value: element.value, kind: bound.kind };
+        let who = if element.labels.is_empty() { String::new() } else { format!("{} ", element.labels) };
+        let of = match elements.len() {
+            1 => String::new(),
+            n => {
+                let same = elements.iter().filter(|e| verdict(e) == worst).count() as u64;
+                format!(", {} of {n}", text::thousands(same))
+            }
+        };
+        let within = within.iter().find(|w| w.labels == element.labels);
+        let why = match (worst, within) {
+            (Verdict::Inconclusive, _) if element.value.is_nan() => format!("{who}is NaN: {}", reasons()),
+            (Verdict::Inconclusive, None) => format!("{who}{observed}: something was divided by zero"),
+            (Verdict::Inconclusive, Some(within)) => format!("{who}{}", undecided_bucket(within, &bound)),
+            (_, Some(within)) => {
+                format!("{who}{observed} {}, by the bucket {within}{of}", measure::side(compare, element.value, &bound))
+            }
+            (_, None) => format!("{who}{observed} {}{of}", measure::side(compare, element.value, &bound)),
+        };
+        let observed = (!element.value.is_nan()).then_some(observed);
+        Ruling { verdict: worst, observed, samples: elements.len() as u64, why }
+    }
+
+    /// The jobs whose series an expression reads; all of them when it reads none that is there.
+    fn jobs(&self, expr: &Expr) -> BTreeSet<&'a str> {
+        let known = || self.trial.scenario.jobs.iter().map(|job| job.name.as_str());
+        let read: BTreeSet<&str> = expr
+            .selectors()
+            .iter()
+            .flat_map(|s| self.storage.select(s.selector))
+            .map(|s| s.labels.get("job"))
+            .collect();
+        let jobs: BTreeSet<&'a str> = known().filter(|job| read.contains(job)).collect();
+        if jobs.is_empty() { known().collect() } else { jobs }
+    }
+
+    fn of_job(&self, job: &str) -> impl Iterator<Item = &'a Scrape> {
+        self.trial.evidence.events.iter().filter_map(move |event| match event {
+            Event::Scrape(scrape) if scrape.job == job => Some(scrape),
+            _ => None,
+        })
+    }
+
+    /// How the scrapes of a window went. Those that nobody wrote down were missed.
+    fn scrapes(&self, job: &str, span: Span) -> Scrapes {
+        let every = self.trial.scenario.jobs.iter().find(|j| j.name == job).map_or(Duration::from_secs(1), |j| j.every);
+        let expected = span.end.min(self.trial.windows.seen).since(span.start).as_nanos() / every.as_nanos().max(1);
+        let mut scrapes = Scrapes::default();
+        for scrape in self.of_job(job).filter(|s| span.start <= s.planned && s.planned <= span.end) {
+            scrapes.planned += 1;
+            scrapes.missed += u64::from(scrape.missed);
+            scrapes.good += u64::from(!scrape.missed && scrape.failed.is_none());
+        }
+        let unwritten = (expected as u64).saturating_sub(scrapes.planned);
+        Scrapes { planned: scrapes.planned + unwritten, missed: scrapes.missed + unwritten, ..scrapes }
+    }
+
+    /// When every job has been scraped once at or after an instant, in Unix milliseconds; `None` when one never was.
+    fn scrape_after(&self, jobs: &BTreeSet<&str>, end: Offset) -> Option<i64> {
+        let first = |job: &&str| self.of_job(job).filter(|s| !s.missed).map(|s| s.a).filter(|a| *a >= end).min();
+        let scrapes: Option<Vec<Offset>> = jobs.iter().map(first).collect();
+        let last = scrapes?.into_iter().max()?;
+        Some((self.trial.evidence.manifest.wall_zero + last.nanos()).div_euclid(1_000_000))
+    }
+}
+
+/// What the bound is of, by its unit.
+fn kind(promise: &str) -> Kind {
+    match promise {
+        share if share.ends_with('%') => Kind::Share,
+        plain if plain.ends_with(|c: char| c.is_ascii_digit()) => Kind::Plain,
+        _ => Kind::Time,
+    }
+}
+
+/// The length of a window as PromQL writes it.
+fn window(length: Duration) -> String {
+    match length.as_millis() {
+        ms if ms % 1000 == 0 => format!("{}s", ms / 1000),
+        ms => format!("{ms}ms"),
+    }
+}
+
+/// Why an expression reads what is not in its window.
+fn reads_outside(expr: &Expr, span: Span) -> Option<String> {
+    let reach = expr.reach();
+    let length = span.length();
+    if reach.pinned {
+        return Some("an `@` ties it to a fixed instant, whatever the window: leave it out".into());
+    }
+    if reach.ahead_ms > 0 {
+        return Some("a negative offset reads what comes after the window: leave it out".into());
+    }
+    (reach.back_ms as i128 > length.as_millis() as i128).then(|| {
+        let back = Duration::from_millis(reach.back_ms.unsigned_abs());
+        let (back, length) = (units::duration(back), units::duration(length));
+        format!("reads {back}, the window is {length} ({}): write [$window]", stretch(span))
+    })
+}
+
+fn undecided_bucket(within: &Within, bound: &Quantity) -> String {
+    format!("lies somewhere in the bucket {within}: add a bucket at {}", significant(bound.value))
+}
+
+/// A bound as `le` has it.
+fn significant(value: f64) -> String {
+    format!("le=\"{value}\"")
 }

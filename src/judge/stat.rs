@@ -123,3 +123,102 @@ fn fraction(x: f64, a: f64, b: f64) -> f64 {
     }
     result
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn close(a: f64, b: f64) {
+        assert!((a - b).abs() <= 1e-9 * b.abs().max(1e-3), "{a} is not {b}");
+    }
+
+    /// Expected values: sums of exact rational terms, bisected; computed outside this crate.
+    #[test]
+    fn shares_are_bounded_as_clopper_and_pearson_do() {
+        for (k, n, from, to) in [
+            (0, 300, 0.0, 0.009936081944457609),
+            (0, 1000, 0.0, 0.0029912495450949983),
+            (5, 1000, 0.0019721531418048777, 0.010484076911415396),
+            (3, 10, 0.08726443391415062, 0.6066242161054132),
+            (1, 1, 0.05, 1.0),
+            (9, 10, 0.6058366975634955, 0.9948838031081766),
+            (50, 100, 0.41362171463091135, 0.5863782853690886),
+        ] {
+            close(share_from(k, n, 0.95), from);
+            close(share_to(k, n, 0.95), to);
+        }
+        close(share_from(7, 40, 0.999), 0.04032621980321105);
+        close(share_to(7, 40, 0.999), 0.4178949504345284);
+    }
+
+    /// Expected values: as above.
+    #[test]
+    fn ranks_bound_quantiles_from_both_sides() {
+        for (n, q, from, to) in [
+            (10, 0.95, Some(8), None),
+            (58, 0.95, Some(52), None),
+            (59, 0.95, Some(53), Some(59)),
+            (100, 0.5, Some(42), Some(59)),
+            (5, 0.5, Some(1), Some(5)),
+            (4, 0.5, None, None),
+            (1000, 0.99, Some(985), Some(996)),
+            (298, 0.99, Some(292), None),
+            (299, 0.99, Some(293), Some(299)),
+            (20, 0.9, Some(16), None),
+            (0, 0.9, None, None),
+        ] {
+            assert_eq!((rank_from(n, q, 0.95), rank_to(n, q, 0.95)), (from, to), "{n} {q}");
+        }
+    }
+
+    /// Expected values: as above.
+    #[test]
+    fn slices_are_bounded_by_chance() {
+        for (n, p, bound) in [
+            (10, 0.01, 2),
+            (20, 0.05, 5),
+            (200, 0.05, 21),
+            (1000, 0.001, 5),
+            (3, 0.5, 3),
+            (1, 0.0005, 0),
+            (9, 0.0, 0),
+            (0, 0.5, 0),
+        ] {
+            assert_eq!(binomial_bound(n, p, 0.999), bound, "{n} {p}");
+        }
+    }
+
+    /// Against the sum of all terms, each multiplied up from its neighbour.
+    #[test]
+    fn tails_are_the_sums_of_their_terms() {
+        for n in [1u64, 2, 7, 40, 300] {
+            for p in [0.001f64, 0.05, 0.5, 0.9] {
+                let mut term = (1.0 - p).powi(n as i32);
+                let mut sum = 0.0;
+                for k in 0..=n {
+                    sum += term;
+                    assert!((at_most(k, n, p) - sum).abs() < 1e-10, "{k} {n} {p}");
+                    assert!((at_least(k + 1, n, p) - (1.0 - sum)).abs() < 1e-10, "{k} {n} {p}");
+                    term *= (n - k) as f64 / (k + 1) as f64 * p / (1.0 - p);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn large_numbers_are_no_trouble() {
+        // The median of a symmetric law; a normal law is near for the rest.
+        assert!((at_most(50_000_000, 100_000_000, 0.5) - 0.5).abs() < 1e-4);
+        let width = 1.6449 * (0.01f64 * 0.99 / 1e8).sqrt();
+        assert!((share_to(1_000_000, 100_000_000, 0.95) - (0.01 + width)).abs() < 1e-6);
+    }
+
+    /// The minimums of the contract are those at which the worst shot bounds the quantile.
+    #[test]
+    fn minimums_are_where_the_longest_bounds_the_quantile() {
+        for (q, n) in [(0.5, 5), (0.95, 59), (0.99, 299), (0.999, 2_995)] {
+            assert_eq!(rank_to(n, q, 0.95), Some(n));
+            assert_eq!(rank_to(n - 1, q, 0.95), None);
+        }
+    }
+}

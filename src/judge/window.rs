@@ -78,6 +78,7 @@ impl FaultTimes {
             _ => None,
         });
         let mut counted = false;
+        let mut gone = None;
         for (at, step) in steps {
             match step {
                 FaultStep::Applied => times.applied = times.applied.or(Some(at)),
@@ -87,7 +88,14 @@ impl FaultTimes {
                     times.cleared = Some(at);
                     times.stuck = None;
                 }
-                FaultStep::Failed { why } => times.trouble = Some(format!("could not be applied: {why}")),
+                FaultStep::Failed { why } if times.applied.is_none() => {
+                    times.trouble = Some(format!("could not be applied: {why}"));
+                }
+                // Whatever struck is gone, and the fault with it.
+                FaultStep::Failed { why } => {
+                    times.trouble = Some(format!("failed: {why}"));
+                    gone = Some(at);
+                }
                 FaultStep::Withheld { why } => times.trouble = Some(format!("was not applied: {why}")),
                 FaultStep::Stuck { why, remedy } => times.stuck = Some((why.clone(), remedy.clone())),
             }
@@ -102,7 +110,7 @@ impl FaultTimes {
         if !counted {
             (times.eligible, times.injected) = (of_fault.count() as u64, injected.count() as u64);
         }
-        times.effective = times.effective_span(seen.max(timeline.end));
+        times.effective = times.effective_span(gone.unwrap_or(seen.max(timeline.end)));
         if times.trouble.is_none() {
             times.trouble = times.find_trouble(seen);
         }
