@@ -9,8 +9,15 @@ pub struct Place {
     pub line: u32,
     /// From 1.
     pub col: u32,
-    /// At least 1 for what can be pointed at.
+    /// At least 1 for what can be pointed at; 0 for what must not be quoted, such as a secret.
     pub len: u32,
+}
+
+impl Place {
+    /// The same place, whose line is never quoted.
+    pub fn unquoted(self) -> Place {
+        Place { len: 0, ..self }
+    }
 }
 
 /// One mistake.
@@ -39,6 +46,7 @@ pub struct Mistakes {
 
 impl fmt::Display for Mistakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unquoted: Vec<u32> = self.all.iter().filter(|m| m.at.len == 0).map(|m| m.at.line).collect();
         for mistake in &self.all {
             let Place { line, col, len } = mistake.at;
             if line == 0 {
@@ -46,10 +54,11 @@ impl fmt::Display for Mistakes {
             } else {
                 writeln!(f, "{}:{line}:{col}: {}", self.file, mistake.what)?;
             }
-            let quoted = self.text.lines().nth((line as usize).wrapping_sub(1)).filter(|l| l.chars().count() < 400);
+            let quoted = self.text.lines().nth((line as usize).wrapping_sub(1));
+            let quoted = quoted.filter(|l| !unquoted.contains(&line) && l.chars().count() < 400);
             let gutter = line.to_string().len().max(3);
             if let Some(quoted) = quoted {
-                let marks = (len.max(1) as usize).min(quoted.chars().count().saturating_sub(col as usize - 1).max(1));
+                let marks = (len as usize).min(quoted.chars().count().saturating_sub(col as usize - 1).max(1));
                 writeln!(f, "{line:>gutter$} | {}", crate::base::text::shorten(quoted, 400))?;
                 writeln!(f, "{:>gutter$} | {:indent$}{}", "", "", "^".repeat(marks), indent = col as usize - 1)?;
             }

@@ -100,6 +100,8 @@ impl Reader {
         let text = self.scalar(node, what)?;
         match parse(text) {
             Ok(value) => Some(value),
+            // A variable that is not set has been told already.
+            Err(_) if self.is_broken_here() => None,
             Err(why) => {
                 let (what, remedy) = why.split_once(": ").unwrap_or((&why, ""));
                 self.wrong(node.at, what, remedy);
@@ -322,6 +324,7 @@ macro_rules! record {
                 Some($name { place: node.at, $( $field: $field?, )* })
             }
 
+            #[allow(unused_mut, reason = "a record may have no fields")]
             fn schema() -> serde_json::Value {
                 use $crate::scenario::shape::described;
                 #[allow(unused_mut, reason = "a mapping without keys adds none")]

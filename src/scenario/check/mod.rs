@@ -103,8 +103,14 @@ impl Check<'_, '_> {
                 self.allowed(&address.host, url.at);
                 Some(address)
             }
+            // What stands before an @ may be a password: it is not repeated.
+            Err(_) if url.value.contains('@') => {
+                let what = "an address must not carry a user and a password";
+                self.reader.wrong(url.at.unquoted(), what, "use `headers: { Authorization: { secret: NAME } }`");
+                None
+            }
             Err(why) => {
-                let (what, remedy) = why.split_once(": ").unwrap_or((&why, "write http://HOST:PORT"));
+                let (what, remedy) = why.rsplit_once(": ").unwrap_or((&why, "write http://HOST:PORT"));
                 self.reader.wrong(url.at, what, remedy);
                 None
             }

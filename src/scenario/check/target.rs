@@ -83,12 +83,13 @@ impl Check<'_, '_> {
                 self.known_system(name, word.at);
                 System::Sim { name: name.into(), with: Vec::new() }
             }
-            None => {
-                let nowhere = Address { host: "localhost".into(), port: 0, base: String::new() };
-                let address = self.address(word).unwrap_or(nowhere);
-                System::Services(vec![Service { name: "target".into(), address }])
-            }
+            None => System::Services(vec![Service { name: "target".into(), address: self.somewhere(word) }]),
         }
+    }
+
+    /// An address, or after a mistake any, so that the rest of the target is checked all the same.
+    fn somewhere(&mut self, url: &At<String>) -> Address {
+        self.address(url).unwrap_or(Address { host: "localhost".into(), port: 0, base: String::new() })
     }
 
     fn system(&mut self, map: &raw::TargetMap) -> Option<System> {
@@ -98,7 +99,7 @@ impl Check<'_, '_> {
             return Some(System::Sim { name: sim.value.clone(), with });
         }
         if let Some(url) = &map.url {
-            let address = self.address(url)?;
+            let address = self.somewhere(url);
             return Some(System::Services(vec![Service { name: "target".into(), address }]));
         }
         let services = map.services.as_ref()?;
@@ -108,8 +109,7 @@ impl Check<'_, '_> {
         let mut all = Vec::new();
         for (name, url) in &services.0 {
             self.name(name);
-            let address = self.address(url)?;
-            all.push(Service { name: name.value.clone(), address });
+            all.push(Service { name: name.value.clone(), address: self.somewhere(url) });
         }
         (!all.is_empty()).then_some(System::Services(all))
     }
@@ -174,7 +174,7 @@ impl Check<'_, '_> {
                 raw::Header::Text(text) => {
                     if text::looks_secret(&name.value) {
                         self.reader.wrong(
-                            text.at,
+                            text.at.unquoted(),
                             format!("`{}` looks like a secret", name.value),
                             "use { secret: NAME }: it is read from the environment and never stored",
                         );
@@ -227,6 +227,9 @@ impl Check<'_, '_> {
             .and_then(|e| e.json.as_ref())
             .and_then(|path| self.json_path(path))
             .map(|path| (path, expect.and_then(|e| e.is.as_ref()).map(|is| is.value.clone())));
+        if let Some(is) = expect.filter(|e| e.json.is_none()).and_then(|e| e.is.as_ref()) {
+            self.reader.wrong(is.at, "`is` without `json`: nothing would be compared", "say where: `json: $.status`");
+        }
         Step {
             method: given.first().map_or(Method::Get, |(_, m)| *m),
             path: given.first().map_or_else(String::new, |(p, _)| self.path(p)),

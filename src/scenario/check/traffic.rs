@@ -44,6 +44,8 @@ impl Check<'_, '_> {
                 }
                 Some(Kind::Flow(Flow { steps: flow.steps.value.iter().map(|s| self.step(s, target)).collect() }))
             }
+            // What is planned or could not be read has been told already.
+            (None, None) if self.reader.is_broken_here() => None,
             _ => {
                 self.reader.wrong(
                     name.at,

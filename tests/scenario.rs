@@ -1,0 +1,448 @@
+//! The scenario language as its users meet it: what is said of bad files, word for word; that nothing makes the reader
+//! panic; and that the schema, the shipped scenarios and the reference agree with it.
+//!
+//! `UPDATE_GOLDEN=1 cargo test --test scenario` writes what is now said as what is expected; read the difference.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use proofload::base::seed::{Seed, Stream};
+use proofload::plan::{self, Plan};
+use proofload::scenario::{self, Mistakes, Scenario, Settings};
+use regex::Regex;
+use saphyr_parser::{Event, Parser, ScalarStyle};
+use serde_json::{Map, Value};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The files below `folder` that end in `.yaml`, in order.
+fn yaml_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).expect("readable") {
+        let path = entry.expect("readable").path();
+        if path.is_dir() {
+            files.extend(yaml_files(&path));
+        } else if path.extension().is_some_and(|e| e == "yaml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
+
+/// Compares with a file, or writes it when asked to.
+fn golden(file: &Path, actual: &str) -> Result<(), String> {
+    if std::env::var_os("UPDATE_GOLDEN").is_some_and(|v| v == "1") {
+        fs::write(file, actual).expect("writable");
+        return Ok(());
+    }
+    match fs::read_to_string(file) {
+        Ok(expected) if expected == actual => Ok(()),
+        Ok(expected) => Err(format!("{}\n--- expected\n{expected}\n--- actual\n{actual}", file.display())),
+        Err(why) => Err(format!("{}: {why}\n--- actual\n{actual}", file.display())),
+    }
+}
+
+/// Reads a scenario that names no files but `pairs.csv`, in an empty environment.
+fn read(text: &str) -> Result<Scenario, Mistakes> {
+    let files = |name: &str| match name {
+        "pairs.csv" => Ok(b"input,output,weight\nSOL,USDC,2\nUSDC,SOL,1\n".to_vec()),
+        _ => Err(io::Error::from(io::ErrorKind::NotFound)),
+    };
+    let settings = Settings {
+        overrides: &[],
+        time_scale: 1,
+        allow_hosts: Some(&[]),
+        env: &|_| None,
+        files: &files,
+        default_name: "test",
+    };
+    scenario::read("test.yaml", text, &settings)
+}
+
+#[test]
+fn every_bad_scenario_is_told_what_is_wrong() {
+    let folder = root().join("tests/scenarios");
+    let files = yaml_files(&folder);
+    assert!(files.len() >= 30, "{} bad scenarios", files.len());
+    let mut wrong = Vec::new();
+    for file in &files {
+        let text = String::from_utf8_lossy(&fs::read(file).expect("readable")).into_owned();
+        let first = text.lines().next().unwrap_or_default();
+        let args = first.strip_prefix("# args: ").unwrap_or_default().split_whitespace();
+        let out = Command::new(env!("CARGO_BIN_EXE_proofload"))
+            .arg("check")
+            .arg(file.file_name().expect("a name"))
+            .args(args)
+            .current_dir(&folder)
+            .env_clear()
+            .output()
+            .expect("starts");
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        if out.status.code() != Some(2) {
+            wrong.push(format!("{}: {}, not exit 2\n{said}", file.display(), out.status));
+        }
+        if let Err(why) = golden(&file.with_extension("expected"), &said) {
+            wrong.push(why);
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[test]
+fn what_looks_secret_is_not_quoted() {
+    for (file, secret) in [("secret-in-a-header", "hunter2"), ("secret-in-an-address", "hunter2")] {
+        let folder = root().join("tests/scenarios").join(file);
+        let text = fs::read_to_string(folder.with_extension("yaml")).expect("readable");
+        let said = fs::read_to_string(folder.with_extension("expected")).expect("readable");
+        assert!(text.contains(secret) && !said.contains(secret), "{file}:\n{said}");
+    }
+}
+
+#[test]
+fn an_unset_variable_is_told_once() {
+    let text = "proofload: 1\ntarget: http://127.0.0.1:1\ntraffic:\n  a: { flow: { steps: [{ get: /x }] }, \
+                load: [{ hold: { at: 1/s, for: \"${LONG}\" } }] }\n";
+    let mistakes = read(text).expect_err("unset");
+    assert_eq!(mistakes.all.len(), 1, "{mistakes}");
+}
+
+#[test]
+fn a_planned_kind_of_traffic_is_told_once() {
+    let text = "proofload: 1\ntarget: http://127.0.0.1:1\ntraffic:\n  a: { pipeline: {}, \
+                load: [{ hold: { at: 1/s, for: 5s } }] }\n";
+    let mistakes = read(text).expect_err("planned");
+    assert_eq!(mistakes.all.len(), 1, "{mistakes}");
+}
+
+#[test]
+fn a_bad_address_hides_no_other_mistake_of_the_target() {
+    let text = "proofload: 1\ntarget: { services: { a: nowhere, b: elsewhere }, timeout: 0s, connections: 0 }\n\
+                traffic:\n  a: { to: c, flow: { steps: [{ get: /x }] }, load: [{ hold: { at: 1/s, for: 5s } }] }\n";
+    let mistakes = read(text).expect_err("five mistakes");
+    assert_eq!(mistakes.all.len(), 5, "{mistakes}");
+}
+
+#[test]
+fn an_expectation_that_compares_nothing_is_refused() {
+    let text = "proofload: 1\ntarget: http://127.0.0.1:1\ntraffic:\n  a: { flow: { steps: [{ get: /x, expect: { is: up } }] }, \
+                load: [{ hold: { at: 1/s, for: 5s } }] }\n";
+    let mistakes = read(text).expect_err("compares nothing");
+    assert!(mistakes.all.len() == 1 && mistakes.all[0].what.contains("without `json`"), "{mistakes}");
+}
+
+/// A good scenario that uses most of the language.
+const GOOD: &str = include_str!("../scenarios/quote-service/smoke.yaml");
+
+const MORE: &str = r#"
+faults:
+  hangs: { on: upstream/jupiter, inject: { timeout: {} }, share: 50%, at: 8s, for: 4s, ttl: 6s }
+  limits: { on: upstream/dflow, inject: { rate_limit: { rate: 1/s, burst: 1 } }, at: 20s, for: 2s }
+fitness: { lag: 2ms, cpu: 80% }
+limits: { faults: 2, share: 100%, ttl: 1m }
+"#;
+
+#[test]
+fn no_mutation_of_a_good_scenario_makes_the_reader_panic() {
+    const SCRAPS: [&str; 24] = [
+        "{",
+        "}",
+        "[",
+        "]",
+        ":",
+        ": ",
+        "- ",
+        ",",
+        "&a ",
+        "*a",
+        "<<: *a",
+        "${",
+        "${X:-",
+        "$$",
+        "0",
+        "-1",
+        "1e999",
+        "18446744073709551615",
+        "99999999999999999999/s",
+        "999d",
+        "%",
+        "\u{0}",
+        "é",
+        "\n",
+    ];
+    let good = format!("{GOOD}{MORE}");
+    assert!(read(&good).is_ok(), "{}", read(&good).expect_err("bad"));
+    let mut chance = Seed(1).stream("mutations");
+    let (mut bad, mut valid) = (0, 0);
+    for _ in 0..10_000 {
+        let mut text: Vec<char> = good.chars().collect();
+        for _ in 0..=below(&mut chance, 4) {
+            let at = below(&mut chance, text.len());
+            let end = (at + below(&mut chance, 12)).min(text.len());
+            match below(&mut chance, 5) {
+                0 => drop(text.drain(at..end)),
+                1 => drop(text.splice(at..at, SCRAPS[below(&mut chance, SCRAPS.len())].chars())),
+                2 => drop(text.splice(at..end, SCRAPS[below(&mut chance, SCRAPS.len())].chars())),
+                3 => text.swap(at, below(&mut chance, good.chars().count() / 2).min(at)),
+                _ => {
+                    let from = below(&mut chance, text.len());
+                    let piece = text[from..(from + 40).min(text.len())].to_vec();
+                    drop(text.splice(at..at, piece));
+                }
+            }
+        }
+        let text: String = text.into_iter().collect();
+        match read(&text) {
+            Ok(scenario) => {
+                valid += 1;
+                let plan = Plan::new(&scenario);
+                let _ = plan::review(&scenario, &plan);
+            }
+            Err(mistakes) => {
+                bad += 1;
+                assert!(!mistakes.all.is_empty(), "refused without a word:\n{text}");
+                assert!(mistakes.all.windows(2).all(|w| w[0].at <= w[1].at), "out of order: {mistakes}");
+                let _ = mistakes.to_string();
+            }
+        }
+    }
+    assert!(bad > 1_000 && valid > 100, "the mutations test little: {bad} bad, {valid} valid");
+}
+
+fn below(chance: &mut Stream, n: usize) -> usize {
+    (chance.unit() * n as f64) as usize
+}
+
+#[test]
+fn the_schema_for_editors_is_the_one_that_ships() {
+    let schema = serde_json::to_string_pretty(&scenario::schema()).expect("plain JSON") + "\n";
+    golden(&root().join("scenarios/schema.json"), &schema).expect("run `proofload schema > scenarios/schema.json`");
+}
+
+#[test]
+fn shipped_scenarios_name_the_schema_and_keep_to_it() {
+    let folder = root().join("scenarios");
+    let schema = scenario::schema();
+    let mut seen = 0;
+    for file in yaml_files(&folder) {
+        let text = fs::read_to_string(&file).expect("readable");
+        if !text.lines().any(|line| line.starts_with("proofload:")) {
+            continue; // alert rules and other data
+        }
+        seen += 1;
+        let depth = file.strip_prefix(&folder).expect("inside").components().count() - 1;
+        let modeline = format!("# yaml-language-server: $schema={}schema.json", "../".repeat(depth));
+        assert_eq!(text.lines().next(), Some(modeline.as_str()), "{}", file.display());
+        let refused = validate(&schema, &json(&text), "");
+        assert!(refused.is_ok(), "{}: {refused:?}", file.display());
+    }
+    assert!(seen > 0, "no scenarios in {}", folder.display());
+}
+
+#[test]
+fn the_schema_refuses_what_the_reader_refuses() {
+    let schema = scenario::schema();
+    let good = format!("{GOOD}{MORE}");
+    assert_eq!(validate(&schema, &json(&good), ""), Ok(()));
+    for (old, new) in [
+        ("proofload: 1", "proofload: one"),
+        ("traffic:", "trafic:"),
+        ("for: 20s", "for: 20"),
+        ("at: 100/s", "at: 100"),
+        ("- hold:", "- hodl:"),
+        ("success: 99.2%", "success: 0.992"),
+        ("name: quote-service smoke", "name: []"),
+        ("burst: 5", "burst: -5"),
+        ("share: 50%", "colour: red"),
+        ("target: sim:quote-service", "target: quote-service"),
+    ] {
+        let bad = good.replacen(old, new, 1);
+        assert_ne!(bad, good, "{old}");
+        assert!(read(&bad).is_err(), "{new}: the reader takes it");
+        assert!(validate(&schema, &json(&bad), "").is_err(), "{new}: the schema takes it");
+    }
+}
+
+#[test]
+fn every_example_of_the_reference_is_right() {
+    let mut seen = 0;
+    for file in ["docs/scenario.md", "docs/measuring.md", "README.md"] {
+        let Ok(text) = fs::read_to_string(root().join(file)) else { continue };
+        for block in text.split("```yaml\n").skip(1) {
+            let whole = completed(block.split("```").next().unwrap_or_default());
+            seen += 1;
+            match read(&whole) {
+                Ok(scenario) => {
+                    let all = plan::review(&scenario, &Plan::new(&scenario));
+                    assert!(all.is_empty(), "{file}:\n{whole}\n{all:?}");
+                }
+                Err(mistakes) => panic!("{file}:\n{mistakes}"),
+            }
+            assert_eq!(validate(&scenario::schema(), &json(&whole), ""), Ok(()), "{file}:\n{whole}");
+        }
+    }
+    assert!(seen >= 8, "{seen} examples");
+}
+
+/// An example that shows some keys of the top, with the others that it needs.
+fn completed(block: &str) -> String {
+    let to = if block.contains("services:") { "to: api, " } else { "" };
+    let traffic = format!(
+        "traffic:\n  pings: {{ {to}flow: {{ steps: [{{ get: /ping }}] }}, load: [{{ hold: {{ at: 50/s, for: 120s }} }}] }}"
+    );
+    let rest = [
+        ("proofload", "proofload: 1"),
+        ("target", "target: http://127.0.0.1:8080"),
+        (
+            "upstreams",
+            "upstreams:\n  jupiter: { like: jupiter, listen: 127.0.0.1:9001 }\n  \
+             dflow: { like: dflow, listen: 127.0.0.1:9002 }",
+        ),
+        ("traffic", &traffic),
+    ];
+    let mut whole = block.to_owned();
+    for (key, piece) in rest {
+        if !block.lines().any(|line| line.starts_with(&format!("{key}:"))) {
+            whole.push_str(piece);
+            whole.push('\n');
+        }
+    }
+    whole
+}
+
+/// The few keywords of JSON Schema that ours uses; any other is an error, so that none is passed over.
+fn validate(schema: &Value, value: &Value, at: &str) -> Result<(), String> {
+    let rules = match schema {
+        Value::Bool(true) => return Ok(()),
+        Value::Object(rules) => rules,
+        other => return Err(format!("{at}: no schema: {other}")),
+    };
+    let no = |why: String| Err(format!("{at}: {why}: {value}"));
+    for (keyword, rule) in rules {
+        match keyword.as_str() {
+            "$schema" | "title" | "description" | "examples" => {}
+            "type" => {
+                let types = rule.as_array().cloned().unwrap_or_else(|| vec![rule.clone()]);
+                if !types.iter().any(|t| is_type(t.as_str().unwrap_or_default(), value)) {
+                    return no(format!("not of type {rule}"));
+                }
+            }
+            "const" if rule != value => return no(format!("not {rule}")),
+            "const" => {}
+            "minimum" => {
+                if value.as_f64().zip(rule.as_f64()).is_some_and(|(value, least)| value < least) {
+                    return no(format!("below {rule}"));
+                }
+            }
+            "pattern" => {
+                let pattern = Regex::new(rule.as_str().unwrap_or_default()).map_err(|e| e.to_string())?;
+                if value.as_str().is_some_and(|text| !pattern.is_match(text)) {
+                    return no(format!("not like {rule}"));
+                }
+            }
+            "items" => {
+                for (i, item) in value.as_array().into_iter().flatten().enumerate() {
+                    validate(rule, item, &format!("{at}.{i}"))?;
+                }
+            }
+            "required" => {
+                let names = rule.as_array().into_iter().flatten().filter_map(Value::as_str);
+                let missing = value.as_object().and_then(|map| names.into_iter().find(|n| !map.contains_key(*n)));
+                if let Some(name) = missing {
+                    return no(format!("lacks {name}"));
+                }
+            }
+            "properties" => {
+                for (name, inner) in value.as_object().into_iter().flatten() {
+                    if let Some(rule) = rule.get(name) {
+                        validate(rule, inner, &format!("{at}.{name}"))?;
+                    }
+                }
+            }
+            "additionalProperties" => {
+                let known = rules.get("properties").and_then(Value::as_object);
+                for (name, inner) in value.as_object().into_iter().flatten() {
+                    match rule {
+                        _ if known.is_some_and(|k| k.contains_key(name)) => {}
+                        Value::Bool(false) => return no(format!("does not know {name}")),
+                        rule => validate(rule, inner, &format!("{at}.{name}"))?,
+                    }
+                }
+            }
+            "anyOf" | "oneOf" => {
+                let tried: Vec<_> =
+                    rule.as_array().into_iter().flatten().map(|rule| validate(rule, value, at)).collect();
+                let fits = tried.iter().filter(|t| t.is_ok()).count();
+                if fits == 0 || (keyword == "oneOf" && fits > 1) {
+                    return no(format!("{fits} of {keyword} fit: {tried:?}"));
+                }
+            }
+            other => return Err(format!("{at}: the keyword {other} is new to this test")),
+        }
+    }
+    Ok(())
+}
+
+fn is_type(name: &str, value: &Value) -> bool {
+    match name {
+        "string" => value.is_string(),
+        "number" => value.is_number(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "boolean" => value.is_boolean(),
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        _ => false,
+    }
+}
+
+/// YAML as an editor's validator sees it.
+fn json(text: &str) -> Value {
+    let mut events = Parser::new_from_str(text).map(|event| event.expect("YAML").0);
+    loop {
+        match events.next().expect("a document") {
+            Event::StreamStart | Event::DocumentStart(_) | Event::Nothing => {}
+            event => return node(event, &mut events),
+        }
+    }
+}
+
+fn node<'i>(event: Event<'i>, events: &mut impl Iterator<Item = Event<'i>>) -> Value {
+    match event {
+        Event::Scalar(text, ScalarStyle::Plain, ..) => match text.as_ref() {
+            "" | "~" | "null" => Value::Null,
+            plain => match serde_json::from_str(plain) {
+                Ok(value @ (Value::Number(_) | Value::Bool(_))) => value,
+                _ => plain.into(),
+            },
+        },
+        Event::Scalar(text, ..) => text.as_ref().into(),
+        Event::SequenceStart(..) => {
+            let mut items = Vec::new();
+            loop {
+                match events.next().expect("an item") {
+                    Event::SequenceEnd => return items.into(),
+                    event => items.push(node(event, events)),
+                }
+            }
+        }
+        Event::MappingStart(..) => {
+            let mut map = Map::new();
+            loop {
+                match events.next().expect("a key") {
+                    Event::MappingEnd => return map.into(),
+                    event => {
+                        let key = node(event, events);
+                        let key = key.as_str().map_or_else(|| key.to_string(), str::to_owned);
+                        let value = events.next().expect("a value");
+                        map.insert(key, node(value, events));
+                    }
+                }
+            }
+        }
+        other => panic!("{other:?} in a shipped scenario"),
+    }
+}
