@@ -475,6 +475,7 @@ impl Case {
             inputs: Vec::new(),
             wall_zero: WALL,
             monotonic_zero: 0,
+            stage_zero: 0,
             host: Host::default(),
             services: Vec::new(),
             connections: 64,

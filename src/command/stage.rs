@@ -7,9 +7,9 @@ use crate::base::time::Clock;
 use crate::cli::args::StageArgs;
 use crate::cli::print;
 use crate::exit::Exit;
+use crate::stage::by_hand::ByHand;
 use crate::stage::child::child;
 use crate::stage::config::Config;
-use crate::stage::serve::ByHand;
 
 /// Opens the stage until it is told to end.
 pub fn stage(args: &StageArgs) -> Exit {
