@@ -1,0 +1,29 @@
+//! The program as its user has it: the real binary against small servers that misbehave on purpose. What is asserted
+//! are exit codes, outcomes and findings; never how long anything took.
+
+#[path = "e2e/server.rs"]
+mod server;
+
+#[path = "e2e/scene.rs"]
+mod scene;
+
+#[path = "e2e/spine.rs"]
+mod spine;
+
+#[path = "e2e/targets.rs"]
+mod targets;
+
+#[path = "e2e/endings.rs"]
+mod endings;
+
+#[path = "e2e/refusals.rs"]
+mod refusals;
+
+#[path = "e2e/promises.rs"]
+mod promises;
+
+#[path = "e2e/fitness.rs"]
+mod fitness;
+
+#[path = "e2e/faults.rs"]
+mod faults;
