@@ -124,6 +124,19 @@ fn every_scenario_reads_and_every_one_has_a_twin() {
 }
 
 #[test]
+fn the_table_of_coverage_points_at_promises() {
+    let prelaunch = text(&file("prelaunch"));
+    let lines: Vec<&str> = prelaunch.lines().collect();
+    let table = text(&Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/coverage.md"));
+    let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("| E0")).collect();
+    assert_eq!(rows.len(), 21);
+    let places = rows.iter().flat_map(|row| row.split("prelaunch.yaml:").skip(1));
+    let numbers = places.map(|rest| rest.trim_end_matches([' ', '|', ',']).parse::<usize>().expect("a line number"));
+    let written = lines.iter().enumerate().filter(|(_, line)| line.trim().starts_with("- promql:")).map(|(i, _)| i + 1);
+    assert_eq!(numbers.collect::<Vec<_>>(), written.collect::<Vec<_>>(), "every promise of prelaunch, in order");
+}
+
+#[test]
 fn smoke_passes_on_a_hundred_seeds() {
     passes_on_a_hundred_seeds("smoke", 1);
 }
