@@ -1,0 +1,249 @@
+//! The scenarios that ship: each reads without a mistake, keeps its promises on a hundred seeds of synthetic evidence,
+//! and has a twin that breaks the promise it says it breaks and no other.
+//!
+//! The synthetic evidence is about what clients see. PromQL promises are left out of these judgements: no series are
+//! made up for them.
+
+#[path = "shipped/model.rs"]
+mod model;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use model::{Model, Played};
+use proofload::base::seed::Seed;
+use proofload::base::trace::Tracer;
+use proofload::evidence::folder::Folder;
+use proofload::evidence::reader::Evidence;
+use proofload::evidence::recorder::{self, Batch, Recorder};
+use proofload::judge::{Finding, Judgement, Verdict, judge};
+use proofload::plan::{self, Plan};
+use proofload::scenario::{self, Claim, Scenario, Settings};
+
+/// Every scenario, and every twin.
+const NAMES: [&str; 5] = ["prelaunch", "quoter-timeout", "rate-limit-storm", "smoke", "soak"];
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/quote-service")
+}
+
+fn file(name: &str) -> PathBuf {
+    folder().join(format!("{name}.yaml"))
+}
+
+fn twin(name: &str) -> PathBuf {
+    folder().join("must-fail").join(format!("{name}.yaml"))
+}
+
+fn text(file: &Path) -> String {
+    fs::read_to_string(file).unwrap_or_else(|e| panic!("{}: {e}", file.display()))
+}
+
+fn read(file: &Path, time_scale: u32) -> Scenario {
+    let beside = file.parent().expect("a folder");
+    let settings = Settings {
+        overrides: &[],
+        time_scale,
+        allow_hosts: Some(&[]),
+        env: &|_| None,
+        files: &|name| fs::read(beside.join(name)),
+        default_name: "shipped",
+    };
+    scenario::read(&file.display().to_string(), &text(file), &settings).unwrap_or_else(|mistakes| panic!("{mistakes}"))
+}
+
+/// The scenario with the promises that synthetic evidence can decide.
+fn client_side(file: &Path, time_scale: u32) -> Scenario {
+    let mut scenario = read(file, time_scale);
+    scenario.promises.retain(|p| matches!(p.claim, Claim::Client(_)));
+    scenario
+}
+
+/// The promises that a twin says it breaks, as in `label`.
+fn must_break(file: &Path) -> Vec<String> {
+    text(file).lines().filter_map(|line| line.strip_prefix("# Must break: ")).map(str::to_owned).collect()
+}
+
+fn label(finding: &Finding) -> String {
+    format!("{}, {}", finding.promise, finding.window.name)
+}
+
+/// A judgement per seed, of a run that is wholly made up.
+fn judgements(file: &Path, time_scale: u32, seeds: std::ops::Range<u64>) -> Vec<(u64, Judgement)> {
+    let mut scenario = client_side(file, time_scale);
+    let template = scenario.clone();
+    let model = Model::new(&template);
+    let mut all = Vec::new();
+    for seed in seeds {
+        scenario.seed = Seed(seed);
+        let plan = Plan::new(&scenario);
+        let played = model.play(&plan, seed);
+        let evidence = model::evidence(&scenario, &plan, &played);
+        all.push((seed, judge(&scenario, &plan, &evidence, &[])));
+    }
+    all
+}
+
+fn passes_on_a_hundred_seeds(name: &str, time_scale: u32) {
+    for (seed, judgement) in judgements(&file(name), time_scale, 0..100) {
+        for finding in &judgement.findings {
+            assert_eq!(finding.verdict, Verdict::Pass, "seed {seed}: {}: {}", label(finding), finding.why);
+        }
+        assert_eq!(judgement.verdict, Verdict::Pass, "seed {seed}: {:?}", judgement.reasons);
+    }
+}
+
+fn breaks_what_it_says(name: &str) {
+    let wanted = must_break(&twin(name));
+    assert!(!wanted.is_empty(), "{name}: says what must break");
+    for (seed, judgement) in judgements(&twin(name), 1, 0..20) {
+        let broken: Vec<String> =
+            judgement.findings.iter().filter(|f| f.verdict != Verdict::Pass).map(label).collect();
+        assert_eq!(broken, wanted, "seed {seed}");
+        assert_eq!(judgement.verdict, Verdict::Fail, "seed {seed}: {:?}", judgement.reasons);
+    }
+}
+
+#[test]
+fn every_scenario_reads_and_every_one_has_a_twin() {
+    for (folder, schema) in [(folder(), "../schema.json"), (folder().join("must-fail"), "../../schema.json")] {
+        let entries = fs::read_dir(&folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+        let mut names = Vec::new();
+        for file in entries.filter(|path| path.extension().is_some_and(|e| e == "yaml")) {
+            let scenario = read(&file, 1);
+            let mistakes = plan::review(&scenario, &Plan::new(&scenario));
+            assert!(mistakes.is_empty(), "{}: {mistakes:?}", file.display());
+            let modeline = format!("# yaml-language-server: $schema={schema}");
+            assert_eq!(text(&file).lines().next(), Some(modeline.as_str()), "{}", file.display());
+            names.push(file.file_stem().expect("a name").to_string_lossy().into_owned());
+        }
+        names.sort();
+        assert_eq!(names, NAMES, "{}", folder.display());
+    }
+}
+
+#[test]
+fn the_table_of_coverage_points_at_promises() {
+    let prelaunch = text(&file("prelaunch"));
+    let lines: Vec<&str> = prelaunch.lines().collect();
+    let table = text(&Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/coverage.md"));
+    let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("| E0")).collect();
+    assert_eq!(rows.len(), 21);
+    let places = rows.iter().flat_map(|row| row.split("prelaunch.yaml:").skip(1));
+    let numbers = places.map(|rest| rest.trim_end_matches([' ', '|', ',']).parse::<usize>().expect("a line number"));
+    let written = lines.iter().enumerate().filter(|(_, line)| line.trim().starts_with("- promql:")).map(|(i, _)| i + 1);
+    assert_eq!(numbers.collect::<Vec<_>>(), written.collect::<Vec<_>>(), "every promise of prelaunch, in order");
+}
+
+#[test]
+fn smoke_passes_on_a_hundred_seeds() {
+    passes_on_a_hundred_seeds("smoke", 1);
+}
+
+#[test]
+fn quoter_timeout_passes_on_a_hundred_seeds() {
+    passes_on_a_hundred_seeds("quoter-timeout", 1);
+}
+
+#[test]
+fn rate_limit_storm_passes_on_a_hundred_seeds() {
+    passes_on_a_hundred_seeds("rate-limit-storm", 1);
+}
+
+/// Four times shorter, for the time it takes: a colder cache and fewer shots, so nothing is easier than at full length.
+#[test]
+fn prelaunch_passes_on_a_hundred_seeds() {
+    passes_on_a_hundred_seeds("prelaunch", 4);
+}
+
+/// Five minutes of the thirty.
+#[test]
+fn soak_passes() {
+    for (seed, judgement) in judgements(&file("soak"), 6, 0..10) {
+        assert_eq!(judgement.verdict, Verdict::Pass, "seed {seed}: {:?}", judgement.findings);
+    }
+}
+
+#[test]
+fn every_twin_breaks_what_it_says_and_nothing_else() {
+    NAMES.into_iter().for_each(breaks_what_it_says);
+}
+
+/// The short cut past the disk changes nothing: the same run, recorded and read back, gets the same findings.
+#[test]
+fn recorded_evidence_gets_the_same_findings() {
+    let scenario = client_side(&file("quoter-timeout"), 1);
+    let plan = Plan::new(&scenario);
+    let played = Model::new(&scenario).play(&plan, 7);
+    let parent = tempfile::tempdir().expect("a folder");
+    let recorded = judge(&scenario, &plan, &record(parent.path(), &scenario, &plan, &played), &[]);
+    let straight = judge(&scenario, &plan, &model::evidence(&scenario, &plan, &played), &[]);
+    assert_eq!(recorded.findings, straight.findings);
+    assert_eq!((recorded.verdict, straight.verdict), (Verdict::Pass, Verdict::Pass));
+}
+
+fn record(parent: &Path, scenario: &Scenario, plan: &Plan, played: &Played) -> Evidence {
+    let folder = Folder::create(parent, 0).expect("a folder");
+    folder.write_manifest(&model::manifest(scenario, plan)).expect("a manifest");
+    let classes = |t: &scenario::Traffic| t.classes.iter().map(|c| c.name.clone()).collect();
+    let faults = scenario.faults.iter().zip(&plan.timeline.faults).map(|(f, span)| (f.name.clone(), *span));
+    let known = recorder::Plan {
+        traffic: scenario.traffic.iter().map(|t| (t.name.clone(), classes(t))).collect(),
+        edges: plan.timeline.edges(),
+        faults: faults.collect(),
+        lag_limit: scenario.fitness.lag,
+        wall_zero: 0,
+        tracer: Tracer::new(scenario.seed, "synthetic"),
+    };
+    let mut recorder = Recorder::create(&folder, known).expect("files");
+    let end = plan.timeline.end;
+    let taken = played.replies.iter().map(|r| (r.traffic, recorder::second_of(r.due), 1)).collect();
+    let batch = Batch { at: end, through: end, taken, replies: played.replies.clone(), cpu: None };
+    recorder.batch(&batch).expect("records");
+    for event in model::events(scenario, plan, played) {
+        recorder.event(&event).expect("records");
+    }
+    recorder.flush(end).expect("flushes");
+    Evidence::read(&folder).expect("evidence")
+}
+
+/// Real runs, one after the other, shortened: the named promise breaks and the exit code says so. What else breaks on a
+/// busy machine is not asked.
+#[test]
+fn twins_fail_for_real() {
+    for (name, time_scale) in [("smoke", 2), ("quoter-timeout", 3), ("rate-limit-storm", 3)] {
+        let out = tempfile::tempdir().expect("a folder");
+        let run = Command::new(env!("CARGO_BIN_EXE_proofload"))
+            .args(["run", "--quiet", "--no-color", "--time-scale", &time_scale.to_string(), "--out"])
+            .arg(out.path())
+            .arg(twin(name))
+            .output()
+            .expect("runs");
+        let said = String::from_utf8_lossy(&run.stdout).into_owned() + &String::from_utf8_lossy(&run.stderr);
+        assert_eq!(run.status.code(), Some(1), "{name}: {said}");
+        let verdict = find(out.path(), "verdict.json").unwrap_or_else(|| panic!("{name}: no verdict.json: {said}"));
+        let verdict: serde_json::Value = serde_json::from_str(&text(&verdict)).expect("JSON");
+        for wanted in must_break(&twin(name)) {
+            let is_it = |f: &&serde_json::Value| {
+                format!("{}, {}", word(&f["promise"]), word(&f["window"]["name"])) == wanted
+            };
+            let finding = verdict["findings"].as_array().and_then(|all| all.iter().find(is_it));
+            let finding = finding.unwrap_or_else(|| panic!("{name}: no finding on {wanted}"));
+            assert_eq!(word(&finding["verdict"]), "FAIL", "{name}: {wanted}: {said}");
+        }
+    }
+}
+
+fn word(value: &serde_json::Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+/// A file of that name anywhere below.
+fn find(folder: &Path, name: &str) -> Option<PathBuf> {
+    let entries = fs::read_dir(folder).ok()?.filter_map(Result::ok).map(|e| e.path());
+    entries.into_iter().find_map(|path| match path.is_dir() {
+        true => find(&path, name),
+        false => (path.file_name()? == name).then_some(path),
+    })
+}

@@ -1,0 +1,350 @@
+//! The practice target without queues, processors or sockets: a run of it as arithmetic on the plan.
+//!
+//! Latencies, cache lives, quoters' rates and patience are those of `sim:quote-service`, restated here from the design
+//! note so that a change of the target shows up as a difference. What the shipped scenarios do not use (deadlines,
+//! quorums, refresh, failing pools, queues) is not modelled.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use proofload::base::law::Law;
+use proofload::base::seed::{Seed, Stream};
+use proofload::base::time::{Offset, Span};
+use proofload::base::timing::Timing;
+use proofload::evidence::event::{Event, FaultStep, Tick, TickRow};
+use proofload::evidence::latency::{Interval, LatencyLog, Tag, grid};
+use proofload::evidence::manifest::{End, FORMAT, Host, How, Manifest};
+use proofload::evidence::reader::Evidence;
+use proofload::evidence::reply::{Outcome, Reply, Stage};
+use proofload::evidence::tally::Tally;
+use proofload::evidence::touches::ShotTouch;
+use proofload::plan::{Plan, QuoteRequest};
+use proofload::scenario::{Inject, Kind, On, RateLimit, Scenario};
+use proofload::sim::quote_service::Options;
+use proofload::base::trace::{Shot, Tracer};
+
+/// What a run would have come to.
+pub struct Played {
+    /// Every shot.
+    pub replies: Vec<Reply>,
+    /// Each fault, in the order of the scenario.
+    pub struck: Vec<Struck>,
+}
+
+/// What a fault did.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Struck {
+    first: Option<Offset>,
+    eligible: u64,
+    injected: u64,
+}
+
+/// A law as a table, for speed.
+struct Table(Vec<f64>);
+
+impl Table {
+    const STEPS: usize = 1 << 14;
+
+    fn new(law: &Law) -> Table {
+        let at = |i: usize| law.at((i as f64 + 0.5) / Table::STEPS as f64).as_secs_f64();
+        Table((0..Table::STEPS).map(at).collect())
+    }
+
+    fn draw(&self, stream: &mut Stream) -> f64 {
+        self.0[(stream.unit() * Table::STEPS as f64) as usize]
+    }
+}
+
+/// The service and its quoters, before a run. Times are seconds.
+pub struct Model<'a> {
+    scenario: &'a Scenario,
+    options: Options,
+    hit: Table,
+    congestion: Table,
+    latency: Vec<Table>,
+    max_age: f64,
+}
+
+/// What changes in a run.
+struct State {
+    stream: Stream,
+    cache: HashMap<(u32, u8), (f64, f64)>, // when filled, when it expires
+    free: Vec<f64>,                        // by quoter: when its limiter lets the next call leave
+    own: Vec<Option<Bucket>>,
+    faults: Vec<(Option<Bucket>, Struck)>,
+}
+
+struct Bucket {
+    rate: f64,
+    burst: f64,
+    level: f64,
+    at: f64,
+}
+
+impl Bucket {
+    fn full(limit: &RateLimit, at: f64) -> Bucket {
+        let burst = f64::from(limit.burst);
+        Bucket { rate: limit.rate.hertz(), burst, level: burst, at }
+    }
+
+    fn take(&mut self, at: f64) -> bool {
+        self.level = self.burst.min(self.level + self.rate * (at - self.at).max(0.0));
+        self.at = self.at.max(at);
+        let granted = self.level >= 1.0;
+        self.level -= if granted { 1.0 } else { 0.0 };
+        granted
+    }
+}
+
+impl<'a> Model<'a> {
+    /// The practice target that a scenario describes.
+    pub fn new(scenario: &'a Scenario) -> Model<'a> {
+        let mut options = Options::default();
+        if let proofload::scenario::System::Sim { with, .. } = &scenario.target.system {
+            for (key, value) in with {
+                options.set(key, value).expect("a setting of the practice target");
+            }
+        }
+        let ms = |n: f64| Duration::from_secs_f64(n / 1e3);
+        let quantiles = |[p50, p95, p99]: [f64; 3]| Law::Quantiles(vec![(0.5, p50), (0.95, p95), (0.99, p99)].into_iter().map(|(q, n)| (q, ms(n))).collect());
+        let Kind::Quote(quote) = &scenario.traffic[0].kind else { unreachable!("shipped scenarios ask for quotes") };
+        Model {
+            scenario,
+            hit: Table::new(&quantiles([8.0, 15.0, 25.0])),
+            congestion: Table::new(&quantiles([1000.0, 2460.0, 4770.0])),
+            latency: scenario.upstreams.iter().map(|u| Table::new(&u.latency)).collect(),
+            max_age: quote.max_age.map_or(f64::INFINITY, |age| age.as_secs_f64()),
+            options,
+        }
+    }
+
+    /// A run of a plan; `seed` draws everything that the plan does not.
+    pub fn play(&self, plan: &Plan, seed: u64) -> Played {
+        let scenario = self.scenario;
+        let fault = |f: &proofload::scenario::Fault| match &f.inject {
+            Inject::RateLimit(limit) => (Some(Bucket::full(limit, f.at.as_secs_f64())), Struck::default()),
+            Inject::Timeout => (None, Struck::default()),
+        };
+        let mut state = State {
+            stream: Seed(seed).stream("model"),
+            cache: HashMap::new(),
+            free: vec![f64::NEG_INFINITY; scenario.upstreams.len()],
+            own: scenario.upstreams.iter().map(|u| u.rate_limit.as_ref().map(|l| Bucket::full(l, 0.0))).collect(),
+            faults: scenario.faults.iter().map(fault).collect(),
+        };
+        let replies = plan.traffic[0].shots().map(|shot| {
+            let ask = shot.quote.expect("a quote");
+            let (took, outcome, class) = self.answer(&mut state, ask, shot.due.secs());
+            let done = shot.due + Duration::from_secs_f64(took);
+            let status = (!matches!(outcome, Outcome::TimedOut(_))).then_some(200);
+            Reply {
+                traffic: 0,
+                seq: shot.seq,
+                class: class.and_then(|name| scenario.traffic[0].classes.iter().position(|c| c.name == name)).map(|c| c as u16),
+                outcome,
+                status,
+                due: shot.due,
+                ready: shot.due,
+                sent: Some(shot.due),
+                first_byte: status.map(|_| done),
+                done,
+                connect: None,
+                why: None,
+            }
+        });
+        let replies = replies.collect();
+        Played { replies, struck: state.faults.into_iter().map(|(_, struck)| struck).collect() }
+    }
+
+    /// How long a request takes, what becomes of it, and its class.
+    fn answer(&self, state: &mut State, ask: QuoteRequest, due: f64) -> (f64, Outcome, Option<&'static str>) {
+        let serve = self.hit.draw(&mut state.stream) * self.options.delays;
+        let band = (libm_log10(ask.amount) * f64::from(self.options.bands)) as u8;
+        let oldest = if ask.hybrid { self.options.fresh.as_secs_f64() } else { f64::INFINITY };
+        let found = state.cache.get(&(ask.pair, band)).copied();
+        let alive = found.filter(|(filled, expires)| *filled <= due && due < *expires && due - filled <= oldest);
+        let (took, outcome, class) = match alive {
+            Some((filled, _)) if due + serve - filled > self.max_age => (serve, Outcome::Invalid, Some("hit")),
+            Some(_) => (serve, Outcome::Ok, Some("hit")),
+            None => match self.make(state, ask.hybrid, due) {
+                (length, true) => {
+                    let life = self.options.ttl.as_secs_f64()
+                        * (1.0 - self.options.ttl_spread.fraction() * state.stream.unit());
+                    state.cache.insert((ask.pair, band), (due + length, due + length + life));
+                    (serve + length, Outcome::Ok, Some("miss"))
+                }
+                (length, false) => (length, Outcome::Rejected, None),
+            },
+        };
+        let timeout = self.scenario.target.timeout.as_secs_f64();
+        if took > timeout { (timeout, Outcome::TimedOut(Stage::Head), None) } else { (took, outcome, class) }
+    }
+
+    /// How long a new price takes, and whether there is one.
+    fn make(&self, state: &mut State, hybrid: bool, at: f64) -> (f64, bool) {
+        let (mut external, mut offer) = (0.0_f64, false);
+        for quoter in 0..self.latency.len() {
+            if let Some((length, ok)) = self.call(state, quoter, at) {
+                external = external.max(length);
+                offer |= ok;
+            }
+        }
+        if !self.options.fallback {
+            return (external, offer);
+        }
+        // The note's trace: pools one after the other, choosing the best, and computing the output.
+        let local = (0.113 * self.congestion.draw(&mut state.stream) + 0.021) * self.options.delays;
+        match (hybrid, offer) {
+            (false, _) => (external.max(local), true),
+            (true, true) => (external, true),
+            (true, false) => (external + local, true),
+        }
+    }
+
+    /// One quoter's part: nothing when its limiter keeps the call back for too long.
+    fn call(&self, state: &mut State, quoter: usize, at: f64) -> Option<(f64, bool)> {
+        let upstream = &self.scenario.upstreams[quoter];
+        let (noted, patience) = match upstream.name.as_str() {
+            "dflow" => (10.0, 0.120),
+            "quicknode" => (15.0, 0.080),
+            "blxr" => (10.0, 0.110),
+            _ => (20.0, 0.050),
+        };
+        let set = self.options.rates.iter().find(|(name, _)| *name == upstream.name);
+        let rate = set.map_or(noted, |(_, rate)| rate.hertz());
+        let wait = (state.free[quoter] - at).max(0.0);
+        if wait > patience {
+            return None;
+        }
+        state.free[quoter] = at + wait + if rate > 0.0 { 1.0 / rate } else { 0.0 };
+        let mut now = at + wait;
+        for _ in 0..=self.options.retries {
+            let (took, ok) = self.attempt(state, quoter, now);
+            now += took;
+            if ok {
+                return Some((now - at, true));
+            }
+        }
+        Some((now - at, false))
+    }
+
+    /// One request to a stub.
+    fn attempt(&self, state: &mut State, quoter: usize, now: f64) -> (f64, bool) {
+        const REFUSED: f64 = 0.001;
+        let upstream = &self.scenario.upstreams[quoter];
+        let patience = self.options.timeout.map_or(f64::INFINITY, |t| t.as_secs_f64());
+        let mut limited = false;
+        for (fault, (bucket, struck)) in self.scenario.faults.iter().zip(&mut state.faults) {
+            let (start, end) = (fault.at.as_secs_f64(), (fault.at + fault.length).as_secs_f64());
+            let On::Upstream(on) = fault.on;
+            if on != quoter || now < start || now >= end {
+                continue;
+            }
+            struck.eligible += 1;
+            limited |= bucket.is_some();
+            let granted = bucket.as_mut().is_some_and(|b| b.take(now));
+            if granted || state.stream.unit() >= fault.share.fraction() {
+                continue;
+            }
+            struck.injected += 1;
+            struck.first.get_or_insert(Offset::after_zero(Duration::from_secs_f64(now)));
+            return if bucket.is_some() { (REFUSED, false) } else { (patience.min(end - now), false) };
+        }
+        if !limited && state.own[quoter].as_mut().is_some_and(|b| !b.take(now)) {
+            return (REFUSED, false);
+        }
+        let length = self.latency[quoter].draw(&mut state.stream);
+        let ok = state.stream.unit() < upstream.success.fraction();
+        if length > patience { (patience, false) } else { (length, ok) }
+    }
+}
+
+fn libm_log10(amount: u64) -> f64 {
+    (amount.max(1) as f64).log10()
+}
+
+/// The manifest of a run that went as planned.
+pub fn manifest(scenario: &Scenario, plan: &Plan) -> Manifest {
+    Manifest {
+        format: FORMAT,
+        proofload: "0".into(),
+        run: "synthetic".into(),
+        scenario: scenario.name.clone(),
+        file: String::new(),
+        scenario_digest: String::new(),
+        plan_digest: String::new(),
+        seed: scenario.seed.0,
+        time_scale: scenario.time_scale,
+        inputs: Vec::new(),
+        wall_zero: 0,
+        monotonic_zero: 0,
+        stage_zero: 0,
+        host: Host::default(),
+        services: Vec::new(),
+        connections: plan.connections(scenario),
+        timeout: scenario.target.timeout.as_nanos() as u64,
+        lag_limit: scenario.fitness.lag.as_nanos() as u64,
+        end: Some(End { how: How::Complete, at: plan.timeline.end }),
+    }
+}
+
+/// What faults did, as events.
+pub fn events(scenario: &Scenario, plan: &Plan, played: &Played) -> Vec<Event> {
+    let mut events = Vec::new();
+    for ((fault, span), struck) in scenario.faults.iter().zip(&plan.timeline.faults).zip(&played.struck) {
+        let mut step = |at, step| events.push(Event::Fault { at, fault: fault.name.clone(), step });
+        step(span.start, FaultStep::Applied);
+        if let Some(first) = struck.first {
+            step(first, FaultStep::Touched);
+        }
+        step(span.end, FaultStep::Cleared { eligible: struck.eligible, injected: struck.injected });
+    }
+    events
+}
+
+/// The evidence that a run would have left, without the detour over a disk.
+pub fn evidence(scenario: &Scenario, plan: &Plan, played: &Played) -> Evidence {
+    let tracer = Tracer::new(scenario.seed, "synthetic");
+    let mut events = events(scenario, plan, played);
+    let mut rows: BTreeMap<i64, TickRow> = BTreeMap::new();
+    let mut tallies: BTreeMap<(Span, Option<u16>, Outcome), Tally> = BTreeMap::new();
+    let mut shots = Vec::new();
+    for reply in &played.replies {
+        let second = reply.due.nanos().div_euclid(1_000_000_000);
+        let row = rows.entry(second).or_insert(TickRow { second, ..TickRow::default() });
+        (row.due, row.sent, row.finished) = (row.due + 1, row.sent + 1, row.finished + 1);
+        let span = interval(plan.timeline.edges(), reply.due);
+        tallies.entry((span, reply.class, reply.outcome)).or_default().record(reply.response());
+        if plan.timeline.faults.iter().any(|f| reply.done >= f.start && reply.due <= f.end) {
+            shots.push(ShotTouch::new(reply, tracer.id(Shot { traffic: 0, seq: reply.seq })));
+        }
+    }
+    let end = plan.timeline.end;
+    events.push(Event::Tick(Tick { at: end, through: end, traffic: vec![rows.into_values().collect()], cpu: Vec::new() }));
+    let mut latency = LatencyLog::default();
+    for ((span, class, outcome), tally) in tallies {
+        let class = class.map(|c| scenario.traffic[0].classes[usize::from(c)].name.clone());
+        let tag = Tag { traffic: scenario.traffic[0].name.clone(), class, outcome, timing: Timing::Response };
+        let known = latency.tags.iter().position(|t| *t == tag);
+        let tag = known.unwrap_or_else(|| {
+            latency.tags.push(tag);
+            latency.tags.len() - 1
+        });
+        latency.intervals.push(Interval { span, tag, cells: tally.cells().collect() });
+    }
+    Evidence { manifest: manifest(scenario, plan), events, latency, shots, decisions: Vec::new(), gaps: Vec::new() }
+}
+
+/// The interval of the response clock in which a shot is due.
+fn interval(edges: &[Offset], due: Offset) -> Span {
+    let start = due.floor_to(grid(Timing::Response));
+    let mut span = Span { start, end: start + grid(Timing::Response) };
+    let next = edges.partition_point(|e| *e <= due);
+    if let Some(edge) = next.checked_sub(1).map(|i| edges[i]) {
+        span.start = span.start.max(edge);
+    }
+    if let Some(edge) = edges.get(next) {
+        span.end = span.end.min(*edge);
+    }
+    span
+}
