@@ -20,7 +20,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("traffic", &["base", "plan", "scenario", "evidence"]),
     ("observe", &["base", "plan", "scenario", "evidence"]),
     ("fault", &["base", "plan", "scenario", "evidence", "stage::client", "stage::protocol"]),
-    ("judge", &["base", "scenario", "plan::timeline", "plan::Timeline", "plan::Phase", "evidence", "promql"]),
+    ("judge", &["base", "scenario", "plan", "evidence", "promql"]),
     ("lint", &["base", "promql", "evidence", "observe::exposition"]),
     ("report", &["base", "plan", "evidence", "judge", "lint"]),
     ("sim", &["base"]),
@@ -29,8 +29,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("capacity", COMPOSED),
     ("selftest", COMPOSED),
     ("exit", &["judge"]),
-    // The live view draws the run's board.
-    ("cli", &["base", "exit", "run"]),
+    ("cli", &["base", "exit"]),
     ("command", EVERYTHING),
     ("main", &["cli", "command", "exit"]),
     ("lib", &[]),

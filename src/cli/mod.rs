@@ -1,5 +1,4 @@
 //! Arguments, and what is printed.
 
 pub mod args;
-pub mod live;
 pub mod print;

@@ -18,7 +18,6 @@ use crate::scenario::{self, Scenario, Settings};
 
 /// A run, read back and judged.
 pub struct Judged {
-    scenario: Scenario,
     plan: Plan,
     evidence: Evidence,
     /// What was made of it.
@@ -52,12 +51,12 @@ impl Judged {
             }
         };
         let judgement = judge::judge(&scenario, &plan, &evidence, &series);
-        Ok(Judged { scenario, plan, evidence, judgement })
+        Ok(Judged { plan, evidence, judgement })
     }
 
     /// Writes every report into a folder.
     pub fn write(&self, into: &Folder) -> io::Result<()> {
-        for (name, text) in report::files(&self.scenario, &self.plan, &self.evidence, &self.judgement) {
+        for (name, text) in report::files(&self.plan, &self.evidence, &self.judgement) {
             into.replace(name, text.as_bytes())?;
         }
         Ok(())

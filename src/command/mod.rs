@@ -3,6 +3,7 @@
 mod check;
 mod export;
 mod judge;
+mod live;
 mod load;
 mod plan;
 mod query;

@@ -3,9 +3,10 @@
 use tokio::sync::watch;
 
 use super::judge::Judged;
+use super::live;
 use super::load::{expand, load};
 use crate::cli::args::RunArgs;
-use crate::cli::{live, print};
+use crate::cli::print;
 use crate::evidence::folder::Folder;
 use crate::exit::Exit;
 use crate::report;

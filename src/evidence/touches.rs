@@ -230,7 +230,7 @@ mod tests {
             record.encode(&mut bytes);
             assert_eq!((bytes.len(), ShotTouch::decode(&bytes)), (ShotTouch::WIDTH, Some(record)));
         }
-        assert!(ShotTouch::WIDTH <= 64 && Decision::WIDTH <= 64);
+        const { assert!(ShotTouch::WIDTH <= 64 && Decision::WIDTH <= 64) };
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub struct DueTimes {
 #[derive(Debug, Clone)]
 enum Law {
     Even { next: u64, count: u64 },
-    Poisson { reached: f64, stream: Stream },
+    Poisson { reached: f64, stream: Box<Stream> },
 }
 
 impl DueTimes {
@@ -28,7 +28,7 @@ impl DueTimes {
     pub fn new(profile: Profile, arrivals: Arrivals, stream: Stream) -> DueTimes {
         let law = match arrivals {
             Arrivals::Even => Law::Even { next: 0, count: profile.whole() },
-            Arrivals::Poisson => Law::Poisson { reached: 0.0, stream },
+            Arrivals::Poisson => Law::Poisson { reached: 0.0, stream: Box::new(stream) },
         };
         DueTimes { profile, piece: 0, law }
     }

@@ -4,8 +4,7 @@
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::words;
-use crate::judge::{Finding, Judgement, Verdict};
-use crate::scenario::Severity;
+use crate::judge::{Finding, Judgement, Severity, Verdict};
 
 /// Renders a judgement.
 pub fn junit(judgement: &Judgement) -> String {

@@ -14,20 +14,14 @@ pub use timeline::timeline;
 use crate::evidence::reader::Evidence;
 use crate::judge::Judgement;
 use crate::plan::Plan;
-use crate::scenario::Scenario;
 
 /// Every file that reports make, by name.
-pub fn files(
-    scenario: &Scenario,
-    plan: &Plan,
-    evidence: &Evidence,
-    judgement: &Judgement,
-) -> Vec<(&'static str, String)> {
+pub fn files(plan: &Plan, evidence: &Evidence, judgement: &Judgement) -> Vec<(&'static str, String)> {
     vec![
         ("verdict.json", verdict(judgement)),
         ("junit.xml", junit(judgement)),
         ("summary.md", markdown(judgement)),
-        ("timeline.csv", timeline(scenario, plan, evidence)),
+        ("timeline.csv", timeline(plan, evidence, judgement)),
     ]
 }
 

@@ -6,8 +6,7 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
 use super::words;
 use crate::base::text;
-use crate::judge::{Finding, Judgement, Verdict};
-use crate::scenario::Severity;
+use crate::judge::{Finding, Judgement, Severity, Verdict};
 
 /// How wide the table may be, in characters.
 const WIDTH: u16 = 100;

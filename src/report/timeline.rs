@@ -7,11 +7,11 @@ use crate::base::timing::Timing;
 use crate::evidence::reader::Evidence;
 use crate::evidence::reply::Outcome;
 use crate::evidence::tally::Tally;
+use crate::judge::Judgement;
 use crate::plan::Plan;
-use crate::scenario::Scenario;
 
 /// Renders the run second by second; shots count in the second in which they were due.
-pub fn timeline(scenario: &Scenario, plan: &Plan, evidence: &Evidence) -> String {
+pub fn timeline(plan: &Plan, evidence: &Evidence, judgement: &Judgement) -> String {
     let mut csv = csv::Writer::from_writer(Vec::new());
     let head = [
         "second",
@@ -32,16 +32,11 @@ pub fn timeline(scenario: &Scenario, plan: &Plan, evidence: &Evidence) -> String
     for second in 0..seconds {
         let start = Offset::from_millis(second * 1000);
         let span = Span { start, end: start + Duration::from_secs(1) };
-        let faults: Vec<&str> = scenario
-            .faults
-            .iter()
-            .zip(&plan.timeline.faults)
-            .filter(|(_, planned)| planned.overlap(span).is_some())
-            .map(|(fault, _)| fault.name.as_str())
-            .collect();
-        for (traffic, planned) in scenario.traffic.iter().zip(&plan.traffic) {
+        let under_way = judgement.faults.iter().filter(|f| f.planned.overlap(span).is_some());
+        let faults: Vec<&str> = under_way.map(|f| f.name.as_str()).collect();
+        for ((name, _), planned) in judgement.traffic.iter().zip(&plan.traffic) {
             let of = |timing: Timing, wanted: &dyn Fn(Outcome) -> bool| {
-                evidence.latency.tally(span, |t| t.traffic == traffic.name && t.timing == timing && wanted(t.outcome))
+                evidence.latency.tally(span, |t| t.traffic == *name && t.timing == timing && wanted(t.outcome))
             };
             let all = of(Timing::Response, &|_| true);
             if all.count() == 0 && planned.profile.expected_by(span.end) <= planned.profile.expected_by(span.start) {
@@ -54,7 +49,7 @@ pub fn timeline(scenario: &Scenario, plan: &Plan, evidence: &Evidence) -> String
             written = written.and_then(|()| {
                 csv.write_record([
                     second.to_string(),
-                    traffic.name.clone(),
+                    name.clone(),
                     format!("{expected:.1}"),
                     all.count().to_string(),
                     ok.to_string(),

@@ -124,8 +124,9 @@ impl Check<'_, '_> {
     }
 
     fn window(&mut self, raw: &raw::Promise, faults: &[Fault]) -> Option<Window> {
-        let given: Vec<(&At<String>, fn(usize) -> Window)> = [
-            (raw.before.as_ref(), Window::Before as fn(usize) -> Window),
+        type Cut = fn(usize) -> Window;
+        let given: Vec<(&At<String>, Cut)> = [
+            (raw.before.as_ref(), Window::Before as Cut),
             (raw.during.as_ref(), Window::During),
             (raw.recovery.as_ref(), Window::Recovery),
             (raw.after.as_ref(), Window::After),

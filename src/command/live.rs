@@ -6,8 +6,8 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::watch;
 
-use super::print;
 use crate::base::units;
+use crate::cli::print;
 use crate::run::Board;
 
 /// How often a plain line is printed.
