@@ -10,7 +10,7 @@ use crate::cli::print;
 use crate::evidence::folder::Folder;
 use crate::exit::Exit;
 use crate::report;
-use crate::run::{self, Board, Launch};
+use crate::run::{self, Board, Launch, Left};
 
 /// Runs every scenario. Nothing is sent unless all of them are right.
 pub fn run(args: &RunArgs) -> Exit {
@@ -68,15 +68,20 @@ fn one(launch: Launch, shown: watch::Receiver<Board>, args: &RunArgs) -> Exit {
             return Exit::NOT_STARTED;
         }
     };
-    let folder = runtime.block_on(async {
+    let left = runtime.block_on(async {
         let showing = tokio::spawn(live::show(shown, args.quiet));
-        let folder = run::run(launch).await;
+        let left = run::run(launch).await;
         let _ = showing.await;
-        folder
+        left
     });
     runtime.shutdown_background();
-    match folder {
-        Ok(folder) => verdict(&folder, args),
+    match left {
+        Ok(Left { folder, trouble }) => {
+            if let Some(why) = trouble {
+                print::err(&why);
+            }
+            verdict(&folder, args)
+        }
         Err(why) => {
             print::err(&why.to_string());
             Exit::NOT_STARTED

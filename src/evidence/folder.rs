@@ -69,8 +69,9 @@ impl Folder {
     /// Writes a file, whole or not at all.
     pub fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let aside = self.file(&format!(".{name}.new"));
-        fs::write(&aside, bytes)?;
-        fs::rename(aside, self.file(name))
+        // On a full disk what could be written is in the way of what else might still fit.
+        let written = fs::write(&aside, bytes).inspect_err(|_| _ = fs::remove_file(&aside));
+        written.and_then(|()| fs::rename(aside, self.file(name)))
     }
 }
 

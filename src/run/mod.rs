@@ -58,8 +58,16 @@ pub struct Launch {
 #[error("could not start: {0}")]
 pub struct NotStarted(pub String);
 
-/// Runs the scenario; the folder with what it left. Everything that was started has ended.
-pub async fn run(launch: Launch) -> Result<Folder, NotStarted> {
+/// What a run left.
+pub struct Left {
+    /// Its evidence.
+    pub folder: Folder,
+    /// Why the evidence does not say how the run ended, if so.
+    pub trouble: Option<String>,
+}
+
+/// Runs the scenario; what it left. Everything that was started has ended.
+pub async fn run(launch: Launch) -> Result<Left, NotStarted> {
     let folder = make_folder(&launch)?;
     let mut signals = Signals::listen().map_err(|e| NotStarted(e.to_string()))?;
     let mut prepared = Prepared::new(&launch, &folder).await?;
@@ -74,13 +82,17 @@ pub async fn run(launch: Launch) -> Result<Folder, NotStarted> {
         return Err(NotStarted(why));
     }
     let how = prepared.load(&mut signals).await;
-    let stopped = prepared.stop().await;
+    prepared.stop().await;
     let how = how.map_err(NotStarted)?;
     let at = prepared.clock.now();
-    prepared.manifest.end = Some(End { how, at });
-    folder.write_manifest(&prepared.manifest).map_err(|e| NotStarted(format!("{}: {e}", folder.path().display())))?;
-    let () = stopped;
-    Ok(folder)
+    prepared.manifest.end = Some(End { how: how.clone(), at });
+    // On a full disk the manifest stays as it was when the load began: the run is judged as one that died.
+    let trouble = folder.write_manifest(&prepared.manifest).err().map(|why| {
+        let place = folder.file("manifest.json");
+        let unsaid = format!("{}: how the run ended could not be written: {why}", place.display());
+        if let How::CutShort(first) = how { format!("{first}; {unsaid}") } else { unsaid }
+    });
+    Ok(Left { folder, trouble })
 }
 
 fn make_folder(launch: &Launch) -> Result<Folder, NotStarted> {
@@ -342,6 +354,8 @@ struct Signals {
 
 impl Signals {
     fn listen() -> std::io::Result<Signals> {
+        // With a handler a file that may not grow any more is an error of the write, not the end of us.
+        let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
         Ok(Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 

@@ -118,7 +118,7 @@ fn ask_for_a_quote(address: &str) -> String {
         let _ = stream.set_read_timeout(Some(Duration::from_millis(200)));
         let pair = "inputMint=So11111111111111111111111111111111111111112&outputMint=\
 EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v&amount=1000000";
-        let request = format!("GET /swap/v1/quote?{pair} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        let request = format!("GET /v6/quote?{pair} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
         let _ = stream.write_all(request.as_bytes());
         let mut reply = [0; 200];
         match stream.read(&mut reply) {

@@ -39,7 +39,9 @@ fn what_is_wrong_with_the_command_line_or_the_scenario_is_exit_2_and_nothing_is_
         assert!(!ran.err.trim().is_empty(), "{args:?} says why");
     }
     let replace = |from: &str, to: &str| good.replace(from, to).into_bytes();
-    let bomb = format!("a: &a [x]\n{}", (0..40).map(|i| format!("b{i}: [*a, *a, *a, *a]\n")).collect::<String>());
+    let ten = |what: &str| [what; 10].join(", ");
+    let level = |i: usize| format!("a{i}: &a{i} [{}]\n", ten(&format!("*a{}", i - 1)));
+    let bomb = format!("a0: &a0 [{}]\n{}", ten("x"), (1..12).map(level).collect::<String>());
     let scenarios: [(&str, Vec<u8>); 12] = [
         ("unknown key", replace("slo:", "slos:")),
         ("wrong unit", replace("100/s", "100")),

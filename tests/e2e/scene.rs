@@ -206,7 +206,7 @@ impl Scene {
 
 fn ticks_with_shots(events: &str) -> usize {
     let events = events.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    events.filter(|event| event.to_string().contains("\"finished\"")).count()
+    events.filter(|event| event["event"] == "tick" && event["traffic"][0][0].is_object()).count()
 }
 
 /// `verdict.json` in a folder.

@@ -93,8 +93,7 @@ fn other_promises_can_be_held_against_a_run() {
     let stricter = scene.path("scenes/stricter.yaml");
     let text = fs::read_to_string(scene.file()).expect("there");
     fs::write(&stricter, text.replace("< 50%", "< 5%")).expect("written");
-    let judged =
-        scene.ask(&["judge", evidence.to_str().expect("text"), "--slo", stricter.to_str().expect("text")]);
+    let judged = scene.ask(&["judge", evidence.to_str().expect("text"), "--slo", stricter.to_str().expect("text")]);
     assert_eq!(judged.code, Some(1), "{judged:?}");
     assert_eq!(fs::read(evidence.join("verdict.json")).expect("there"), before, "the run keeps its own verdict");
 }
