@@ -98,8 +98,7 @@ fn breaks_what_it_says(name: &str) {
     let wanted = must_break(&twin(name));
     assert!(!wanted.is_empty(), "{name}: says what must break");
     for (seed, judgement) in judgements(&twin(name), 1, 0..20) {
-        let broken: Vec<String> =
-            judgement.findings.iter().filter(|f| f.verdict != Verdict::Pass).map(label).collect();
+        let broken: Vec<String> = judgement.findings.iter().filter(|f| f.verdict != Verdict::Pass).map(label).collect();
         assert_eq!(broken, wanted, "seed {seed}");
         assert_eq!(judgement.verdict, Verdict::Fail, "seed {seed}: {:?}", judgement.reasons);
     }
@@ -225,9 +224,8 @@ fn twins_fail_for_real() {
         let verdict = find(out.path(), "verdict.json").unwrap_or_else(|| panic!("{name}: no verdict.json: {said}"));
         let verdict: serde_json::Value = serde_json::from_str(&text(&verdict)).expect("JSON");
         for wanted in must_break(&twin(name)) {
-            let is_it = |f: &&serde_json::Value| {
-                format!("{}, {}", word(&f["promise"]), word(&f["window"]["name"])) == wanted
-            };
+            let is_it =
+                |f: &&serde_json::Value| format!("{}, {}", word(&f["promise"]), word(&f["window"]["name"])) == wanted;
             let finding = verdict["findings"].as_array().and_then(|all| all.iter().find(is_it));
             let finding = finding.unwrap_or_else(|| panic!("{name}: no finding on {wanted}"));
             assert_eq!(word(&finding["verdict"]), "FAIL", "{name}: {wanted}: {said}");
