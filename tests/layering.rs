@@ -101,7 +101,7 @@ fn a_planted_violation_is_caught() {
         ("judge/mod.rs", "use super::observe;", "imports observe"),
         ("judge/mod.rs", "use self::super::observe;", "imports observe"),
         ("judge/mod.rs", "mod a { mod b { use super::super::super::observe; } }", "imports observe"),
-        ("judge/window.rs", "use crate::plan::{Timeline, Plan};", "imports plan::Plan"),
+        ("fault/guard.rs", "use crate::{stage::{client, stub}};", "imports stage::stub"),
         ("lint/mod.rs", "use crate::observe::scrape::scrape;", "imports observe::scrape"),
         ("traffic/drive.rs", "use crate::fault;", "imports fault"),
         ("stage/stub.rs", "use crate::sim::quote_service;", "imports sim"),

@@ -11,6 +11,7 @@ use proofload::base::law::Law;
 use proofload::base::seed::{Seed, Stream};
 use proofload::base::time::{Offset, Span};
 use proofload::base::timing::Timing;
+use proofload::base::trace::{Shot, Tracer};
 use proofload::evidence::event::{Event, FaultStep, Tick, TickRow};
 use proofload::evidence::latency::{Interval, LatencyLog, Tag, grid};
 use proofload::evidence::manifest::{End, FORMAT, Host, How, Manifest};
@@ -19,9 +20,8 @@ use proofload::evidence::reply::{Outcome, Reply, Stage};
 use proofload::evidence::tally::Tally;
 use proofload::evidence::touches::ShotTouch;
 use proofload::plan::{Plan, QuoteRequest};
-use proofload::scenario::{Inject, Kind, On, RateLimit, Scenario};
+use proofload::scenario::{Fault, Inject, Kind, On, RateLimit, Scenario, System};
 use proofload::sim::quote_service::Options;
-use proofload::base::trace::{Shot, Tracer};
 
 /// What a run would have come to.
 pub struct Played {
@@ -100,13 +100,15 @@ impl<'a> Model<'a> {
     /// The practice target that a scenario describes.
     pub fn new(scenario: &'a Scenario) -> Model<'a> {
         let mut options = Options::default();
-        if let proofload::scenario::System::Sim { with, .. } = &scenario.target.system {
+        if let System::Sim { with, .. } = &scenario.target.system {
             for (key, value) in with {
                 options.set(key, value).expect("a setting of the practice target");
             }
         }
         let ms = |n: f64| Duration::from_secs_f64(n / 1e3);
-        let quantiles = |[p50, p95, p99]: [f64; 3]| Law::Quantiles(vec![(0.5, p50), (0.95, p95), (0.99, p99)].into_iter().map(|(q, n)| (q, ms(n))).collect());
+        let quantiles = |[p50, p95, p99]: [f64; 3]| {
+            Law::Quantiles(vec![(0.5, p50), (0.95, p95), (0.99, p99)].into_iter().map(|(q, n)| (q, ms(n))).collect())
+        };
         let Kind::Quote(quote) = &scenario.traffic[0].kind else { unreachable!("shipped scenarios ask for quotes") };
         Model {
             scenario,
@@ -121,7 +123,7 @@ impl<'a> Model<'a> {
     /// A run of a plan; `seed` draws everything that the plan does not.
     pub fn play(&self, plan: &Plan, seed: u64) -> Played {
         let scenario = self.scenario;
-        let fault = |f: &proofload::scenario::Fault| match &f.inject {
+        let fault = |f: &Fault| match &f.inject {
             Inject::RateLimit(limit) => (Some(Bucket::full(limit, f.at.as_secs_f64())), Struck::default()),
             Inject::Timeout => (None, Struck::default()),
         };
@@ -140,7 +142,9 @@ impl<'a> Model<'a> {
             Reply {
                 traffic: 0,
                 seq: shot.seq,
-                class: class.and_then(|name| scenario.traffic[0].classes.iter().position(|c| c.name == name)).map(|c| c as u16),
+                class: class
+                    .and_then(|name| scenario.traffic[0].classes.iter().position(|c| c.name == name))
+                    .map(|c| c as u16),
                 outcome,
                 status,
                 due: shot.due,
@@ -159,7 +163,7 @@ impl<'a> Model<'a> {
     /// How long a request takes, what becomes of it, and its class.
     fn answer(&self, state: &mut State, ask: QuoteRequest, due: f64) -> (f64, Outcome, Option<&'static str>) {
         let serve = self.hit.draw(&mut state.stream) * self.options.delays;
-        let band = (libm_log10(ask.amount) * f64::from(self.options.bands)) as u8;
+        let band = ((ask.amount as f64).log10() * f64::from(self.options.bands)) as u8;
         let oldest = if ask.hybrid { self.options.fresh.as_secs_f64() } else { f64::INFINITY };
         let found = state.cache.get(&(ask.pair, band)).copied();
         let alive = found.filter(|(filled, expires)| *filled <= due && due < *expires && due - filled <= oldest);
@@ -247,7 +251,8 @@ impl<'a> Model<'a> {
                 continue;
             }
             struck.injected += 1;
-            struck.first.get_or_insert(Offset::after_zero(Duration::from_secs_f64(now)));
+            let at = Offset::after_zero(Duration::from_secs_f64(now));
+            struck.first = Some(struck.first.map_or(at, |first| first.min(at)));
             return if bucket.is_some() { (REFUSED, false) } else { (patience.min(end - now), false) };
         }
         if !limited && state.own[quoter].as_mut().is_some_and(|b| !b.take(now)) {
@@ -257,10 +262,6 @@ impl<'a> Model<'a> {
         let ok = state.stream.unit() < upstream.success.fraction();
         if length > patience { (patience, false) } else { (length, ok) }
     }
-}
-
-fn libm_log10(amount: u64) -> f64 {
-    (amount.max(1) as f64).log10()
 }
 
 /// The manifest of a run that went as planned.
@@ -320,7 +321,12 @@ pub fn evidence(scenario: &Scenario, plan: &Plan, played: &Played) -> Evidence {
         }
     }
     let end = plan.timeline.end;
-    events.push(Event::Tick(Tick { at: end, through: end, traffic: vec![rows.into_values().collect()], cpu: Vec::new() }));
+    events.push(Event::Tick(Tick {
+        at: end,
+        through: end,
+        traffic: vec![rows.into_values().collect()],
+        cpu: Vec::new(),
+    }));
     let mut latency = LatencyLog::default();
     for ((span, class, outcome), tally) in tallies {
         let class = class.map(|c| scenario.traffic[0].classes[usize::from(c)].name.clone());
