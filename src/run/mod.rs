@@ -286,6 +286,14 @@ impl<'l> Prepared<'l> {
             Ok(Ok(Err(why))) => how = How::CutShort(format!("the sender failed: {why}")),
             _ => how = How::CutShort("the sender panicked".into()),
         }
+        // The last shot may be over before the load is, and the last scrape must not be: promises about the target's
+        // own metrics are evaluated at the first scrape after their window.
+        if how == How::Complete {
+            tokio::select! {
+                () = tokio::time::sleep(self.clock.until(plan.timeline.end)) => {}
+                signal = signals.next() => how = signal,
+            }
+        }
         phases.abort();
         let _ = quit_breaking.send(true);
         match faults.await {

@@ -36,7 +36,7 @@ fn one_seed_strikes_the_same_requests_in_every_run() {
     let scene = Scene::new("");
     let run = || {
         let mut command = std::process::Command::new(PROGRAM);
-        command.args(["run", shipped, "--time-scale", "6", "--set", "faults.jupiter-hangs.share=50%", "--out"]);
+        command.args(["run", shipped, "--time-scale", "4", "--set", "faults.jupiter-hangs.share=50%", "--out"]);
         command.arg(scene.out());
         let _turn = Turn::take();
         Going::start(command, &scene.path("")).wait()

@@ -106,7 +106,11 @@ fn a_broken_promise_over_the_targets_own_metrics_fails() {
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert_eq!(scene.verdict()["findings"][0]["observed"]["value"], Value::from(3.0));
     assert!(ran.out.contains("stock"), "{ran:?}");
+}
 
+#[test]
+fn bug_the_last_scrape_came_before_the_end_of_a_load_whose_last_shot_was_over_early() {
+    let server = watched();
     let scene = on_metrics(&server, "  - promql: rate(done_total[$window])\n    expect: value == 0\n");
     let ran = scene.run(&[]);
     assert_eq!(ran.code, Some(0), "{ran:?}");

@@ -17,6 +17,8 @@ pub enum Answer {
     Hang,
     /// Less of a body than was announced, and then the end.
     CutBody,
+    /// A body of 10 MB.
+    Long,
     /// A byte of the body, and then nothing.
     SlowBody,
     /// A reset.
@@ -162,6 +164,13 @@ fn give(stream: &mut TcpStream, answer: Answer, state: &State) -> bool {
         Answer::CutBody => {
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"out");
             false
+        }
+        Answer::Long => {
+            let mut sent = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n");
+            for _ in 0..1_000 {
+                sent = sent.and_then(|()| stream.write_all(&[b' '; 10_000]));
+            }
+            sent.is_ok()
         }
         Answer::SlowBody => {
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{");
