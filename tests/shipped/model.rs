@@ -16,8 +16,9 @@ use proofload::evidence::event::{Event, FaultStep, Tick, TickRow};
 use proofload::evidence::latency::{Interval, LatencyLog, Tag, grid};
 use proofload::evidence::manifest::{End, FORMAT, Host, How, Manifest};
 use proofload::evidence::reader::Evidence;
+use proofload::evidence::recorder::second_of;
 use proofload::evidence::reply::{Outcome, Reply, Stage};
-use proofload::evidence::tally::Tally;
+use proofload::evidence::tally::cell;
 use proofload::evidence::touches::ShotTouch;
 use proofload::plan::{Plan, QuoteRequest};
 use proofload::scenario::{Fault, Inject, Kind, On, RateLimit, Scenario, System};
@@ -308,16 +309,26 @@ pub fn evidence(scenario: &Scenario, plan: &Plan, played: &Played) -> Evidence {
     let tracer = Tracer::new(scenario.seed, "synthetic");
     let mut events = events(scenario, plan, played);
     let mut rows: BTreeMap<i64, TickRow> = BTreeMap::new();
-    let mut tallies: BTreeMap<(Span, Option<u16>, Outcome), Tally> = BTreeMap::new();
+    let mut latency = LatencyLog::default();
     let mut shots = Vec::new();
-    for reply in &played.replies {
-        let second = reply.due.nanos().div_euclid(1_000_000_000);
-        let row = rows.entry(second).or_insert(TickRow { second, ..TickRow::default() });
-        (row.due, row.sent, row.finished) = (row.due + 1, row.sent + 1, row.finished + 1);
-        let span = interval(plan.timeline.edges(), reply.due);
-        tallies.entry((span, reply.class, reply.outcome)).or_default().record(reply.response());
-        if plan.timeline.faults.iter().any(|f| reply.done >= f.start && reply.due <= f.end) {
-            shots.push(ShotTouch::new(reply, tracer.id(Shot { traffic: 0, seq: reply.seq })));
+    // Replies come in the order in which they were due: an interval is over when the next begins.
+    let of_interval = |reply: &Reply| interval(plan.timeline.edges(), reply.due);
+    for replies in played.replies.chunk_by(|a, b| of_interval(a) == of_interval(b)) {
+        let mut lengths: BTreeMap<(Option<u16>, Outcome), Vec<u64>> = BTreeMap::new();
+        for reply in replies {
+            let second = second_of(reply.due);
+            let row = rows.entry(second).or_insert(TickRow { second, ..TickRow::default() });
+            (row.due, row.sent, row.finished) = (row.due + 1, row.sent + 1, row.finished + 1);
+            lengths.entry((reply.class, reply.outcome)).or_default().push(cell(reply.response().as_nanos() as u64));
+            if plan.timeline.faults.iter().any(|f| reply.done >= f.start && reply.due <= f.end) {
+                shots.push(ShotTouch::new(reply, tracer.id(Shot { traffic: 0, seq: reply.seq })));
+            }
+        }
+        for ((class, outcome), mut lengths) in lengths {
+            lengths.sort_unstable();
+            let cells = lengths.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u64)).collect();
+            let tag = tag(&mut latency.tags, scenario, class, outcome);
+            latency.intervals.push(Interval { span: of_interval(&replies[0]), tag, cells });
         }
     }
     let end = plan.timeline.end;
@@ -327,18 +338,19 @@ pub fn evidence(scenario: &Scenario, plan: &Plan, played: &Played) -> Evidence {
         traffic: vec![rows.into_values().collect()],
         cpu: Vec::new(),
     }));
-    let mut latency = LatencyLog::default();
-    for ((span, class, outcome), tally) in tallies {
-        let class = class.map(|c| scenario.traffic[0].classes[usize::from(c)].name.clone());
-        let tag = Tag { traffic: scenario.traffic[0].name.clone(), class, outcome, timing: Timing::Response };
-        let known = latency.tags.iter().position(|t| *t == tag);
-        let tag = known.unwrap_or_else(|| {
-            latency.tags.push(tag);
-            latency.tags.len() - 1
-        });
-        latency.intervals.push(Interval { span, tag, cells: tally.cells().collect() });
-    }
     Evidence { manifest: manifest(scenario, plan), events, latency, shots, decisions: Vec::new(), gaps: Vec::new() }
+}
+
+/// The position of a tag, which is added when it is new.
+fn tag(tags: &mut Vec<Tag>, scenario: &Scenario, class: Option<u16>, outcome: Outcome) -> usize {
+    let traffic = &scenario.traffic[0];
+    let class = class.map(|c| traffic.classes[usize::from(c)].name.as_str());
+    let known = tags.iter().position(|t| t.outcome == outcome && t.class.as_deref() == class);
+    known.unwrap_or_else(|| {
+        let class = class.map(str::to_owned);
+        tags.push(Tag { traffic: traffic.name.clone(), class, outcome, timing: Timing::Response });
+        tags.len() - 1
+    })
 }
 
 /// The interval of the response clock in which a shot is due.
