@@ -144,7 +144,6 @@ const MORE: &str = r#"
 faults:
   hangs: { on: upstream/jupiter, inject: { timeout: {} }, share: 50%, at: 8s, for: 4s, ttl: 6s }
   limits: { on: upstream/dflow, inject: { rate_limit: { rate: 1/s, burst: 1 } }, at: 20s, for: 2s }
-fitness: { lag: 2ms, cpu: 80% }
 limits: { faults: 2, share: 100%, ttl: 1m }
 "#;
 
