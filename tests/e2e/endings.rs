@@ -42,7 +42,7 @@ fn a_run_that_is_told_to_end_judges_what_there_is_and_leaves_nothing_running() {
         assert_eq!((&verdict["verdict"], &verdict["exit_code"]), (&Value::from("INVALID"), &Value::from(code)));
         let shots = verdict["traffic"]["q"]["shots"].as_u64().expect("a number");
         let taken = verdict["traffic"]["q"]["taken_up"].as_u64().expect("a number");
-        assert!(taken >= 60 && taken < 2_400, "{verdict}");
+        assert!((60..2_400).contains(&taken), "{verdict}");
         assert_eq!(shots, taken, "what was taken up is judged: {verdict}");
         assert!(!verdict["faults"][0]["cleared"].is_null(), "the fault was undone: {verdict}");
         assert_eq!(scene.ask(&["judge", scene.evidence().to_str().expect("text")]).code, Some(code));

@@ -18,7 +18,7 @@ struct Breach {
 }
 
 fn nth_late(r: &Request<'_>) -> Answer {
-    if r.nth % 10 == 0 { Answer::Late(LATE, SLOW_QUOTE.to_vec()) } else { quote() }
+    if r.nth.is_multiple_of(10) { Answer::Late(LATE, SLOW_QUOTE.to_vec()) } else { quote() }
 }
 
 fn all_late(_: &Request<'_>) -> Answer {
@@ -26,15 +26,15 @@ fn all_late(_: &Request<'_>) -> Answer {
 }
 
 fn class_late(r: &Request<'_>) -> Answer {
-    if r.nth % 2 == 0 { Answer::Late(LATE, SLOW_QUOTE.to_vec()) } else { quote() }
+    if r.nth.is_multiple_of(2) { Answer::Late(LATE, SLOW_QUOTE.to_vec()) } else { quote() }
 }
 
 fn nth_500(r: &Request<'_>) -> Answer {
-    if r.nth % 5 == 0 { status(500) } else { quote() }
+    if r.nth.is_multiple_of(5) { status(500) } else { quote() }
 }
 
 fn nth_hangs(r: &Request<'_>) -> Answer {
-    if r.nth % 5 == 0 { Answer::Hang } else { quote() }
+    if r.nth.is_multiple_of(5) { Answer::Hang } else { quote() }
 }
 
 /// A tenth of all, and all of them within one second.
