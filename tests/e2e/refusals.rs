@@ -139,7 +139,7 @@ fn more_connections_than_open_files_are_no_start() {
 #[test]
 fn a_secret_reaches_the_target_and_nobody_else() {
     const VALUE: &str = "hunter2-f00dcafe-4711";
-    let server = Server::new(|r| if r.nth % 10 == 0 { crate::server::status(401) } else { quote() });
+    let server = Server::new(|r| if r.nth.is_multiple_of(10) { crate::server::status(401) } else { quote() });
     let target = format!(
         "{{ url: {}, headers: {{ Authorization: {{ secret: E2E_TOKEN }}, X-Plain: hello }}, before: [{{ get: /quote }}] }}",
         server.url()

@@ -85,7 +85,7 @@ fn evidence_that_was_tampered_with_does_not_pass() {
 
 #[test]
 fn other_promises_can_be_held_against_a_run() {
-    let server = Server::new(|r| if r.nth % 5 == 0 { status(500) } else { quote() });
+    let server = Server::new(|r| if r.nth.is_multiple_of(5) { status(500) } else { quote() });
     let scene = Scene::new(&scenario(&server.url(), &hold("100/s", "2s"), "  - expect: errors(q) < 50%\n"));
     assert_eq!(scene.run(&[]).code, Some(0));
     let evidence = scene.evidence();

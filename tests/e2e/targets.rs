@@ -81,7 +81,7 @@ fn what_a_target_does_wrong_is_an_outcome_and_a_fail() {
 
 #[test]
 fn a_429_is_rejected_and_the_rest_is_ok() {
-    let server = Server::new(|r| if r.nth % 4 == 0 { status(429) } else { quote() });
+    let server = Server::new(|r| if r.nth.is_multiple_of(4) { status(429) } else { quote() });
     let scene = Scene::new(&scenario(&target(&server.url()), &hold("100/s", "2s"), "  - expect: rejected(q) < 5%\n"));
     assert_eq!(scene.run(&[]).code, Some(1));
     let verdict = scene.verdict();
