@@ -14,6 +14,7 @@ mod trial;
 mod verdict;
 mod window;
 
+pub use crate::scenario::Severity;
 pub use fitness::{FitnessSummary, Unfit};
 pub use summary::{FaultSummary, Percentiles, RecoverySummary, ScrapeSummary, TrafficSummary};
 pub use verdict::{Exit, FORMAT, Finding, Judgement, Kind, Place, Quantity, Reason, Slices, Stuck, Verdict};
@@ -40,7 +41,7 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
         .collect();
     let traffic = summary::traffic(&trial);
     let reasons = reasons(&trial, &findings, &traffic);
-    let of_findings = findings.iter().filter(|f| f.severity == crate::scenario::Severity::Critical).map(|f| f.verdict);
+    let of_findings = findings.iter().filter(|f| f.severity == Severity::Critical).map(|f| f.verdict);
     let verdict = of_findings.clone().chain(reasons.iter().map(|r| r.verdict)).max().unwrap_or(Verdict::Inconclusive);
     let stuck = stuck(&trial);
     Judgement {
@@ -88,7 +89,7 @@ fn reasons(trial: &Trial<'_>, findings: &[Finding], traffic: &[(String, TrafficS
             invalid(format!("`{name}`: {} of {planned} were taken up", text::thousands(summary.taken_up)));
         }
     }
-    if !findings.iter().any(|f| f.severity == crate::scenario::Severity::Critical) {
+    if !findings.iter().any(|f| f.severity == Severity::Critical) {
         let why = "there is no critical promise: nothing was proved".to_owned();
         reasons.push(Reason { verdict: Verdict::Inconclusive, why });
     }
