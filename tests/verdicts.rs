@@ -1,21 +1,6 @@
 //! Runs every case of `tests/verdicts/`: a scenario, what happened, and what the judge must say.
 //!
-//! A case has three parts, set apart by lines of `---`. First a scenario, as users write it. Then what happened, a line
-//! each; what is said later holds instead of what was said before:
-//!
-//! ```text
-//! TRAFFIC [FROM..TO] [every N | first N | last N]: OUTCOME RESPONSE [class NAME] [service T] [lag T] [wait T]
-//! TRAFFIC [FROM..TO] […]: lost               taken up and never seen again
-//! TRAFFIC [FROM..TO] […]: absent             never taken up
-//! late TRAFFIC SECOND: N    dropped TRAFFIC SECOND: N    cpu SECOND: SHARE
-//! fault NAME: applied T | touched T | cleared T eligible N injected N | failed T WHY | withheld WHY | stuck T WHY
-//! ended: complete | died T | interrupted T | terminated T | cut_short T | not_started
-//! scraped JOB FROM..TO [failed | missed]     scrapes at the job's own pace
-//! sample NAME{label="value"} FROM..TO: VALUE [+RATE/s]     at each good scrape of its job
-//! gap: WHY
-//! ```
-//!
-//! Times are on the plan's axis. Shots that nothing is said of were never taken up. Last what is expected:
+//! What a case looks like, `verdicts/case.rs` says; what it expects is
 //!
 //! ```text
 //! PASS | FAIL | INCONCLUSIVE | INVALID, exit CODE
@@ -24,27 +9,25 @@
 //! because FRAGMENT                           of a reason that concerns the whole run
 //! ```
 
+#[path = "verdicts/case.rs"]
+mod case;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use proofload::base::series::{Labels, Sample, Series, stale};
+use case::{Case, Fate, WALL};
 use proofload::base::time::{Offset, Span};
 use proofload::base::timing::Timing;
 use proofload::base::trace::TraceId;
-use proofload::base::units::parse_duration;
-use proofload::evidence::event::{Event, FaultStep, Scrape, Tick, TickRow};
-use proofload::evidence::latency::{Interval, LatencyLog, Tag, grid};
-use proofload::evidence::manifest::{End, Host, How, Manifest};
+use proofload::evidence::event::{Event, FaultStep, Tick, TickRow};
+use proofload::evidence::latency::{self, Interval, LatencyLog, Tag, grid};
+use proofload::evidence::manifest::{End, Host, Manifest};
 use proofload::evidence::reader::Evidence;
 use proofload::evidence::reply::{Outcome, Reply};
 use proofload::evidence::tally::Tally;
 use proofload::evidence::touches::ShotTouch;
 use proofload::judge::{Judgement, judge};
-use proofload::plan::Plan;
-use proofload::scenario::{self, Scenario, Settings};
 
 #[test]
 fn every_case_is_judged_as_it_says() {
@@ -70,6 +53,31 @@ fn the_same_evidence_gives_the_same_judgement_byte_for_byte() {
         for key in ["format", "verdict", "exit_code", "findings", "fitness", "traffic", "faults", "scrapes"] {
             assert!(once.contains(&format!("\n  \"{key}\": ")), "{}: no {key}", path.display());
         }
+    }
+}
+
+/// The log in memory is the log that a run writes: the judgement does not depend on the order of its lines.
+#[test]
+fn the_log_of_a_run_gives_the_same_judgement() {
+    for path in cases().iter().step_by(31) {
+        let case = Case::read(&fs::read_to_string(path).expect("readable")).expect("a case");
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("latency.hlog");
+        let names = case.scenario.traffic.iter();
+        let names = names.map(|t| (t.name.clone(), t.classes.iter().map(|c| c.name.clone()).collect())).collect();
+        let mut writer =
+            latency::Writer::create(&file, names, case.plan.timeline.edges().to_vec(), WALL).expect("creates");
+        let mut replies = case.replies();
+        replies.sort_by_key(|reply| (reply.done, reply.seq)); // as they come in
+        for batch in replies.chunks(500) {
+            batch.iter().for_each(|reply| writer.record(reply));
+            writer.flush().expect("flushes");
+        }
+        let (latency, torn) = LatencyLog::read(&file).expect("reads");
+        assert_eq!(torn, None);
+        let written = Evidence { latency, ..case.evidence() };
+        let written = judge(&case.scenario, &case.plan, &written, &case.series);
+        assert_eq!(written, case.judge(), "{}", path.display());
     }
 }
 
@@ -135,282 +143,85 @@ fn check(line: &str, judgement: &Judgement) -> Result<(), String> {
     if is { Ok(()) } else { miss() }
 }
 
-/// What became of a shot.
-#[derive(Clone, Copy)]
-enum Fate {
-    Done { outcome: Outcome, response: Duration, service: Option<Duration>, lag: Duration, class: Option<u16> },
-    Lost,
-}
-
-struct Case {
-    scenario: Scenario,
-    plan: Plan,
-    fates: Vec<Vec<(Offset, Option<Fate>)>>, // by traffic: when due, and what became of it
-    late: BTreeMap<(usize, i64), u64>,
-    dropped: BTreeMap<(usize, i64), u64>,
-    cpu: Vec<(i64, f64)>,
-    events: Vec<Event>,
-    end: Option<How>,
-    at: Option<Offset>, // where a run was cut short
-    series: Vec<Series>,
-    gaps: Vec<String>,
-    expected: Vec<String>,
-}
-
+/// What a case came to, in memory.
 impl Case {
-    fn read(text: &str) -> Result<Case, String> {
-        let parts: Vec<&str> = text.split("\n---\n").collect();
-        let [yaml, evidence, expected] = parts.as_slice() else { return Err("a case has three parts".into()) };
-        let settings = Settings {
-            overrides: &[],
-            time_scale: 1,
-            allow_hosts: None,
-            env: &|_| None,
-            files: &|name| Err(io::Error::new(io::ErrorKind::NotFound, name.to_owned())),
-            default_name: "case",
-        };
-        let scenario = scenario::read("case", yaml, &settings).map_err(|m| m.to_string())?;
-        let plan = Plan::new(&scenario);
-        let fates = plan.traffic.iter().map(|t| t.shots().map(|shot| (shot.due, None)).collect()).collect();
-        let lines = |part: &str| -> Vec<String> {
-            let plain = part.lines().map(|l| l.split(" # ").next().unwrap_or_default().trim());
-            plain.filter(|l| !l.is_empty() && !l.starts_with('#')).map(str::to_owned).collect()
-        };
-        let mut case = Case {
-            scenario,
-            plan,
-            fates,
-            late: BTreeMap::new(),
-            dropped: BTreeMap::new(),
-            cpu: Vec::new(),
-            events: Vec::new(),
-            end: Some(How::Complete),
-            at: None,
-            series: Vec::new(),
-            gaps: Vec::new(),
-            expected: lines(expected),
-        };
-        for line in lines(evidence) {
-            case.line(&line).ok_or_else(|| format!("what does `{line}` say?"))?;
-        }
-        Ok(case)
-    }
-
-    fn line(&mut self, line: &str) -> Option<()> {
-        let (head, rest) = line.split_once(": ").unwrap_or((line, ""));
-        let words: Vec<&str> = head.split_whitespace().collect();
-        match words.as_slice() {
-            ["late", traffic, second] => {
-                self.late.insert((self.traffic(traffic)?, second.parse().ok()?), rest.parse().ok()?);
-            }
-            ["dropped", traffic, second] => {
-                self.dropped.insert((self.traffic(traffic)?, second.parse().ok()?), rest.parse().ok()?);
-            }
-            ["cpu", second] => self.cpu.push((second.parse().ok()?, rest.parse().ok()?)),
-            ["fault", name] => self.fault(name, rest)?,
-            ["ended"] => self.ended(rest)?,
-            ["gap"] => self.gaps.push(rest.to_owned()),
-            ["scraped", job, span, how @ ..] => self.scraped(job, span_of(span)?, how)?,
-            ["sample", series @ .., span] => self.sample(&series.concat(), span_of(span)?, rest)?,
-            [traffic, select @ ..] => {
-                let traffic = self.traffic(traffic)?;
-                let fate = self.fate(traffic, rest)?;
-                let (span, select) = match select {
-                    [span, select @ ..] if span.contains("..") => (span_of(span)?, select),
-                    select => (Span { start: Offset::ZERO, end: Offset::MAX }, select),
-                };
-                let all = &mut self.fates[traffic];
-                let first = all.partition_point(|(due, _)| *due < span.start);
-                let end = all.partition_point(|(due, _)| *due < span.end);
-                let chosen: Vec<usize> = match select {
-                    [] => (first..end).collect(),
-                    ["every", n] => (first..end).step_by(n.parse().ok()?).collect(),
-                    ["first", n] => (first..end).take(n.parse().ok()?).collect(),
-                    ["last", n] => (first..end).rev().take(n.parse().ok()?).collect(),
-                    _ => return None,
-                };
-                chosen.into_iter().for_each(|i| all[i].1 = fate);
-            }
-            [] => return None,
-        }
-        Some(())
-    }
-
-    fn traffic(&self, name: &str) -> Option<usize> {
-        self.scenario.traffic.iter().position(|t| t.name == name)
-    }
-
-    /// `None` inside when the shot was never taken up.
-    fn fate(&self, traffic: usize, text: &str) -> Option<Option<Fate>> {
-        let mut words = text.split_whitespace();
-        let outcome = match words.next()? {
-            "lost" => return Some(Some(Fate::Lost)),
-            "absent" => return Some(None),
-            word => Outcome::from_word(word)?,
-        };
-        let response = parse_duration(words.next()?).ok()?;
-        let sent = !matches!(outcome, Outcome::NotSent(_) | Outcome::Unreachable(_));
-        let (mut service, mut lag, mut class) = (sent.then_some(response), Duration::ZERO, None);
-        while let Some(word) = words.next() {
-            let value = words.next()?;
-            match word {
-                "service" => service = Some(parse_duration(value).ok()?),
-                "lag" => lag = parse_duration(value).ok()?,
-                "class" => {
-                    let classes = &self.scenario.traffic[traffic].classes;
-                    class = Some(classes.iter().position(|c| c.name == value)? as u16);
-                }
-                _ => return None,
-            }
-        }
-        Some(Some(Fate::Done { outcome, response, service, lag, class }))
-    }
-
-    fn fault(&mut self, name: &str, rest: &str) -> Option<()> {
-        let words: Vec<&str> = rest.split_whitespace().collect();
-        let (at, step) = match words.as_slice() {
-            ["applied", at] => (at_of(at)?, FaultStep::Applied),
-            ["touched", at] => (at_of(at)?, FaultStep::Touched),
-            ["cleared", at, "eligible", eligible, "injected", injected] => {
-                let step = FaultStep::Cleared { eligible: eligible.parse().ok()?, injected: injected.parse().ok()? };
-                (at_of(at)?, step)
-            }
-            ["failed", at, why @ ..] => (at_of(at)?, FaultStep::Failed { why: why.join(" ") }),
-            ["withheld", why @ ..] => (Offset::ZERO, FaultStep::Withheld { why: why.join(" ") }),
-            ["stuck", at, why @ ..] => {
-                (at_of(at)?, FaultStep::Stuck { why: why.join(" "), remedy: "proofload heal".into() })
-            }
-            _ => return None,
-        };
-        self.events.push(Event::Fault { at, fault: name.to_owned(), step });
-        Some(())
-    }
-
-    fn ended(&mut self, rest: &str) -> Option<()> {
-        let (how, at) = rest.split_once(' ').unwrap_or((rest, ""));
-        self.end = match how {
-            "complete" => Some(How::Complete),
-            "died" => None,
-            "interrupted" => Some(How::Interrupted),
-            "terminated" => Some(How::Terminated),
-            "cut_short" => Some(How::CutShort("disk full".into())),
-            "not_started" => Some(How::NotStarted("not ready".into())),
-            _ => return None,
-        };
-        self.at = (!at.is_empty()).then(|| at_of(at)).flatten();
-        Some(())
-    }
-
-    fn scraped(&mut self, job: &str, span: Span, how: &[&str]) -> Option<()> {
-        let every = self.scenario.jobs.iter().find(|j| j.name == job)?.every;
-        let (failed, missed) = match how {
-            [] => (None, false),
-            ["failed"] => (Some("refused".to_owned()), false),
-            ["missed"] => (Some("too late".to_owned()), true),
-            _ => return None,
-        };
-        let mut at = span.start;
-        while at <= span.end {
-            self.events.retain(|e| !matches!(e, Event::Scrape(s) if s.job == job && s.planned == at));
-            self.events.push(Event::Scrape(Scrape {
-                job: job.into(),
-                planned: at,
-                a: at,
-                b: at + Duration::from_millis(3),
-                failed: failed.clone(),
-                missed,
-                samples: 0,
-                at_a: Vec::new(),
-                at_b: Vec::new(),
-                quiet: false,
-            }));
-            at = at + every;
-        }
-        Some(())
-    }
-
-    /// Samples of a series at each good scrape of its job in a span; where a scrape failed the series is stale.
-    fn sample(&mut self, series: &str, span: Span, rest: &str) -> Option<()> {
-        let (value, slope) = rest.split_once(" +").unwrap_or((rest, "0/s"));
-        let (value, slope): (f64, f64) = (value.parse().ok()?, slope.strip_suffix("/s")?.parse().ok()?);
-        let labels = labels_of(series)?;
-        let job = labels.get("job").to_owned();
-        let mut samples = Vec::new();
-        for event in &self.events {
-            let Event::Scrape(scrape) = event else { continue };
-            if scrape.job == job && span.start <= scrape.planned && scrape.planned <= span.end && !scrape.missed {
-                let good = value + slope * scrape.planned.since(span.start).as_secs_f64();
-                let at = WALL / 1_000_000 + scrape.planned.nanos() / 1_000_000;
-                samples.push(Sample { at, value: if scrape.failed.is_none() { good } else { stale() } });
-            }
-        }
-        samples.sort_by_key(|s| s.at);
-        match self.series.iter_mut().find(|s| s.labels == labels) {
-            Some(known) => known.samples.extend(samples),
-            None => self.series.push(Series { labels, samples }),
-        }
-        Some(())
-    }
-
     fn judge(&self) -> Judgement {
         judge(&self.scenario, &self.plan, &self.evidence(), &self.series)
     }
 
-    fn evidence(&self) -> Evidence {
-        let end = self.at.unwrap_or(Offset::MAX);
-        let died = self.end.is_none();
-        let mut log = Logged::new();
-        let mut rows: Vec<BTreeMap<i64, TickRow>> = vec![BTreeMap::new(); self.fates.len()];
-        let mut shots = Vec::new();
-        for (traffic, fates) in self.fates.iter().enumerate() {
-            for (seq, (due, fate)) in fates.iter().enumerate() {
-                let Some(fate) = fate.filter(|_| *due < end) else { continue };
-                let second = due.nanos().div_euclid(1_000_000_000);
-                let row = rows[traffic].entry(second).or_insert(TickRow { second, ..TickRow::default() });
-                row.due += 1;
-                let Fate::Done { outcome, response, service, lag, class } = fate else { continue };
-                row.sent += u64::from(service.is_some());
-                let done = *due + response;
-                if died && done > end {
-                    continue;
-                }
-                row.finished += 1;
-                let reply = Reply {
-                    traffic: traffic as u16,
-                    seq: seq as u64,
-                    class,
-                    outcome,
-                    status: None,
-                    due: *due,
-                    ready: *due + lag,
-                    sent: service.map(|s| done - s),
-                    first_byte: (outcome == Outcome::Ok).then_some(done),
-                    done,
-                    connect: None,
-                    why: None,
-                };
-                self.log(&reply, &mut log);
-                if self.meets_fault(&reply) {
-                    let mut trace = [traffic as u8; 16];
-                    trace[..8].copy_from_slice(&(seq as u64).to_be_bytes());
-                    shots.push(ShotTouch::new(&reply, TraceId(trace)));
-                }
+    /// Shots that are over, in the order in which they were due.
+    fn replies(&self) -> Vec<Reply> {
+        let died_at = self.end.is_none().then_some(self.at).flatten();
+        let mut replies = Vec::new();
+        for (traffic, seq, due, fate) in self.taken_up() {
+            let Fate::Done { outcome, response, service, lag, class } = fate else { continue };
+            let done = due + response;
+            if died_at.is_some_and(|died| done > died) {
+                continue;
             }
+            replies.push(Reply {
+                traffic: traffic as u16,
+                seq: seq as u64,
+                class,
+                outcome,
+                status: None,
+                due,
+                ready: due + lag,
+                sent: service.map(|s| done - s),
+                first_byte: (outcome == Outcome::Ok).then_some(done),
+                done,
+                connect: None,
+                why: None,
+            });
+        }
+        replies
+    }
+
+    fn taken_up(&self) -> impl Iterator<Item = (usize, usize, Offset, Fate)> {
+        let end = self.at.unwrap_or(Offset::MAX);
+        self.fates.iter().enumerate().flat_map(move |(traffic, fates)| {
+            let taken = fates.iter().enumerate().filter(move |(_, (due, _))| *due < end);
+            taken.filter_map(move |(seq, (due, fate))| fate.map(|fate| (traffic, seq, *due, fate)))
+        })
+    }
+
+    fn rows(&self, replies: &[Reply]) -> Vec<Vec<TickRow>> {
+        let mut rows: BTreeMap<(usize, i64), TickRow> = BTreeMap::new();
+        let mut row = |traffic, second, change: &dyn Fn(&mut TickRow)| {
+            change(rows.entry((traffic, second)).or_insert(TickRow { second, ..TickRow::default() }));
+        };
+        let second = |due: Offset| due.nanos().div_euclid(1_000_000_000);
+        for (traffic, _, due, fate) in self.taken_up() {
+            let sent = matches!(fate, Fate::Done { service: Some(_), .. });
+            row(traffic, second(due), &|row| (row.due, row.sent) = (row.due + 1, row.sent + u64::from(sent)));
+        }
+        for reply in replies {
+            row(usize::from(reply.traffic), second(reply.due), &|row| row.finished += 1);
         }
         for ((traffic, second), late) in &self.late {
-            rows[*traffic].entry(*second).or_default().late = *late;
+            row(*traffic, *second, &|row| row.late = *late);
         }
         for ((traffic, second), ours) in &self.dropped {
-            rows[*traffic].entry(*second).or_default().ours = *ours;
+            row(*traffic, *second, &|row| row.ours = *ours);
         }
+        let of = |traffic| rows.iter().filter(|((t, _), _)| *t == traffic).map(|(_, row)| *row).collect();
+        (0..self.fates.len()).map(of).collect()
+    }
+
+    fn evidence(&self) -> Evidence {
+        let replies = self.replies();
+        let mut log = Logged::new();
+        replies.iter().for_each(|reply| self.log(reply, &mut log));
+        let under_way = replies.iter().filter(|reply| self.meets_fault(reply));
+        let shots = under_way.map(|reply| {
+            let mut trace = [reply.traffic as u8; 16];
+            trace[..8].copy_from_slice(&reply.seq.to_be_bytes());
+            ShotTouch::new(reply, TraceId(trace))
+        });
+        let shots = shots.collect();
         let mut events = self.events.clone();
-        let through = end.min(self.plan.timeline.end);
-        events.push(Event::Tick(Tick {
-            at: through,
-            through,
-            traffic: rows.into_iter().map(|rows| rows.into_values().collect()).collect(),
-            cpu: self.cpu.clone(),
-        }));
+        let through = self.at.unwrap_or(Offset::MAX).min(self.plan.timeline.end);
+        events.push(Event::Tick(Tick { at: through, through, traffic: self.rows(&replies), cpu: self.cpu.clone() }));
         let (tags, intervals) = intervals(log);
         Evidence {
             manifest: self.manifest(through),
@@ -486,9 +297,6 @@ impl Case {
     }
 }
 
-/// The plan's zero, in nanoseconds since the Unix epoch.
-const WALL: i64 = 1_800_000_000_000_000_000;
-
 /// Lengths by the start and end of their interval, and their tag.
 type Logged = BTreeMap<(Offset, Offset, String, Option<String>, Outcome, Timing), Tally>;
 
@@ -504,25 +312,4 @@ fn intervals(log: Logged) -> (Vec<Tag>, Vec<Interval>) {
         intervals.push(Interval { span: Span { start, end }, tag: known, cells: tally.cells().collect() });
     }
     (tags, intervals)
-}
-
-fn at_of(text: &str) -> Option<Offset> {
-    parse_duration(text).ok().map(Offset::after_zero)
-}
-
-fn span_of(text: &str) -> Option<Span> {
-    let (start, end) = text.split_once("..")?;
-    Some(Span { start: at_of(start)?, end: at_of(end)? })
-}
-
-/// `name{a="b",c="d"}`
-fn labels_of(text: &str) -> Option<Labels> {
-    let (name, labels) = text.split_once('{').unwrap_or((text, "}"));
-    let pairs = labels.strip_suffix('}')?.split(',').filter(|p| !p.is_empty());
-    let mut all = vec![("__name__".to_owned(), name.to_owned())];
-    for pair in pairs {
-        let (name, value) = pair.split_once('=')?;
-        all.push((name.to_owned(), value.trim_matches('"').to_owned()));
-    }
-    Some(Labels::new(all))
 }

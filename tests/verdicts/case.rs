@@ -1,0 +1,273 @@
+//! Reads a case: three parts, set apart by lines of `---`. First a scenario, as users write it. Then what happened, a
+//! line each; what is said later holds instead of what was said before:
+//!
+//! ```text
+//! TRAFFIC [FROM..TO] [every N | first N | last N]: OUTCOME RESPONSE [class NAME] [service T] [lag T]
+//! TRAFFIC [FROM..TO] […]: lost               taken up and never seen again
+//! TRAFFIC [FROM..TO] […]: absent             never taken up
+//! late TRAFFIC SECOND: N    dropped TRAFFIC SECOND: N    cpu SECOND: SHARE
+//! fault NAME: applied T | touched T | cleared T eligible N injected N | failed T WHY | withheld WHY | stuck T WHY
+//! ended: complete | died T | interrupted T | terminated T | cut_short T | not_started
+//! scraped JOB FROM..TO [failed | missed]     scrapes at the job's own pace
+//! sample NAME{label="value"} FROM..TO: VALUE [+RATE/s]     at each good scrape of its job
+//! gap: WHY
+//! ```
+//!
+//! Times are on the plan's axis. Shots that nothing is said of were never taken up. Last what is expected, which
+//! `verdicts.rs` reads.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use proofload::base::series::{Labels, Sample, Series, stale};
+use proofload::base::time::{Offset, Span};
+use proofload::base::units::parse_duration;
+use proofload::evidence::event::{Event, FaultStep, Scrape};
+use proofload::evidence::manifest::How;
+use proofload::evidence::reply::Outcome;
+use proofload::plan::Plan;
+use proofload::scenario::{self, Scenario, Settings};
+
+/// The plan's zero, in nanoseconds since the Unix epoch.
+pub const WALL: i64 = 1_800_000_000_000_000_000;
+
+/// What became of a shot.
+#[derive(Clone, Copy)]
+pub enum Fate {
+    Done { outcome: Outcome, response: Duration, service: Option<Duration>, lag: Duration, class: Option<u16> },
+    Lost,
+}
+
+/// A scenario, what happened, and what is expected.
+pub struct Case {
+    pub scenario: Scenario,
+    pub plan: Plan,
+    pub fates: Vec<Vec<(Offset, Option<Fate>)>>, // by traffic: when due, and what became of it
+    pub late: BTreeMap<(usize, i64), u64>,
+    pub dropped: BTreeMap<(usize, i64), u64>,
+    pub cpu: Vec<(i64, f64)>,
+    pub events: Vec<Event>,
+    pub end: Option<How>,
+    pub at: Option<Offset>, // where a run was cut short
+    pub series: Vec<Series>,
+    pub gaps: Vec<String>,
+    pub expected: Vec<String>,
+}
+
+impl Case {
+    pub fn read(text: &str) -> Result<Case, String> {
+        let parts: Vec<&str> = text.split("\n---\n").collect();
+        let [yaml, evidence, expected] = parts.as_slice() else { return Err("a case has three parts".into()) };
+        let settings = Settings {
+            overrides: &[],
+            time_scale: 1,
+            allow_hosts: None,
+            env: &|_| None,
+            files: &|name| Err(io::Error::new(io::ErrorKind::NotFound, name.to_owned())),
+            default_name: "case",
+        };
+        let scenario = scenario::read("case", yaml, &settings).map_err(|m| m.to_string())?;
+        let plan = Plan::new(&scenario);
+        let fates = plan.traffic.iter().map(|t| t.shots().map(|shot| (shot.due, None)).collect()).collect();
+        let lines = |part: &str| -> Vec<String> {
+            let plain = part.lines().map(|l| l.split(" # ").next().unwrap_or_default().trim());
+            plain.filter(|l| !l.is_empty() && !l.starts_with('#')).map(str::to_owned).collect()
+        };
+        let mut case = Case {
+            scenario,
+            plan,
+            fates,
+            late: BTreeMap::new(),
+            dropped: BTreeMap::new(),
+            cpu: Vec::new(),
+            events: Vec::new(),
+            end: Some(How::Complete),
+            at: None,
+            series: Vec::new(),
+            gaps: Vec::new(),
+            expected: lines(expected),
+        };
+        for line in lines(evidence) {
+            case.line(&line).ok_or_else(|| format!("what does `{line}` say?"))?;
+        }
+        Ok(case)
+    }
+
+    fn line(&mut self, line: &str) -> Option<()> {
+        let (head, rest) = line.split_once(": ").unwrap_or((line, ""));
+        let words: Vec<&str> = head.split_whitespace().collect();
+        match words.as_slice() {
+            ["late", traffic, second] => {
+                self.late.insert((self.traffic(traffic)?, second.parse().ok()?), rest.parse().ok()?);
+            }
+            ["dropped", traffic, second] => {
+                self.dropped.insert((self.traffic(traffic)?, second.parse().ok()?), rest.parse().ok()?);
+            }
+            ["cpu", second] => self.cpu.push((second.parse().ok()?, rest.parse().ok()?)),
+            ["fault", name] => self.fault(name, rest)?,
+            ["ended"] => self.ended(rest)?,
+            ["gap"] => self.gaps.push(rest.to_owned()),
+            ["scraped", job, span, how @ ..] => self.scraped(job, span_of(span)?, how)?,
+            ["sample", series @ .., span] => self.sample(&series.concat(), span_of(span)?, rest)?,
+            [traffic, select @ ..] => {
+                let traffic = self.traffic(traffic)?;
+                let fate = self.fate(traffic, rest)?;
+                let (span, select) = match select {
+                    [span, select @ ..] if span.contains("..") => (span_of(span)?, select),
+                    select => (Span { start: Offset::ZERO, end: Offset::MAX }, select),
+                };
+                let all = &mut self.fates[traffic];
+                let first = all.partition_point(|(due, _)| *due < span.start);
+                let end = all.partition_point(|(due, _)| *due < span.end);
+                let chosen: Vec<usize> = match select {
+                    [] => (first..end).collect(),
+                    ["every", n] => (first..end).step_by(n.parse().ok()?).collect(),
+                    ["first", n] => (first..end).take(n.parse().ok()?).collect(),
+                    ["last", n] => (first..end).rev().take(n.parse().ok()?).collect(),
+                    _ => return None,
+                };
+                chosen.into_iter().for_each(|i| all[i].1 = fate);
+            }
+            [] => return None,
+        }
+        Some(())
+    }
+
+    fn traffic(&self, name: &str) -> Option<usize> {
+        self.scenario.traffic.iter().position(|t| t.name == name)
+    }
+
+    /// `None` inside when the shot was never taken up.
+    fn fate(&self, traffic: usize, text: &str) -> Option<Option<Fate>> {
+        let mut words = text.split_whitespace();
+        let outcome = match words.next()? {
+            "lost" => return Some(Some(Fate::Lost)),
+            "absent" => return Some(None),
+            word => Outcome::from_word(word)?,
+        };
+        let response = parse_duration(words.next()?).ok()?;
+        let sent = !matches!(outcome, Outcome::NotSent(_) | Outcome::Unreachable(_));
+        let (mut service, mut lag, mut class) = (sent.then_some(response), Duration::ZERO, None);
+        while let Some(word) = words.next() {
+            let value = words.next()?;
+            match word {
+                "service" => service = Some(parse_duration(value).ok()?),
+                "lag" => lag = parse_duration(value).ok()?,
+                "class" => {
+                    let classes = &self.scenario.traffic[traffic].classes;
+                    class = Some(classes.iter().position(|c| c.name == value)? as u16);
+                }
+                _ => return None,
+            }
+        }
+        Some(Some(Fate::Done { outcome, response, service, lag, class }))
+    }
+
+    fn fault(&mut self, name: &str, rest: &str) -> Option<()> {
+        let words: Vec<&str> = rest.split_whitespace().collect();
+        let (at, step) = match words.as_slice() {
+            ["applied", at] => (at_of(at)?, FaultStep::Applied),
+            ["touched", at] => (at_of(at)?, FaultStep::Touched),
+            ["cleared", at, "eligible", eligible, "injected", injected] => {
+                let step = FaultStep::Cleared { eligible: eligible.parse().ok()?, injected: injected.parse().ok()? };
+                (at_of(at)?, step)
+            }
+            ["failed", at, why @ ..] => (at_of(at)?, FaultStep::Failed { why: why.join(" ") }),
+            ["withheld", why @ ..] => (Offset::ZERO, FaultStep::Withheld { why: why.join(" ") }),
+            ["stuck", at, why @ ..] => {
+                (at_of(at)?, FaultStep::Stuck { why: why.join(" "), remedy: "proofload heal".into() })
+            }
+            _ => return None,
+        };
+        self.events.push(Event::Fault { at, fault: name.to_owned(), step });
+        Some(())
+    }
+
+    fn ended(&mut self, rest: &str) -> Option<()> {
+        let (how, at) = rest.split_once(' ').unwrap_or((rest, ""));
+        self.end = match how {
+            "complete" => Some(How::Complete),
+            "died" => None,
+            "interrupted" => Some(How::Interrupted),
+            "terminated" => Some(How::Terminated),
+            "cut_short" => Some(How::CutShort("disk full".into())),
+            "not_started" => Some(How::NotStarted("not ready".into())),
+            _ => return None,
+        };
+        self.at = (!at.is_empty()).then(|| at_of(at)).flatten();
+        Some(())
+    }
+
+    fn scraped(&mut self, job: &str, span: Span, how: &[&str]) -> Option<()> {
+        let every = self.scenario.jobs.iter().find(|j| j.name == job)?.every;
+        let (failed, missed) = match how {
+            [] => (None, false),
+            ["failed"] => (Some("refused".to_owned()), false),
+            ["missed"] => (Some("too late".to_owned()), true),
+            _ => return None,
+        };
+        let mut at = span.start;
+        while at <= span.end {
+            self.events.retain(|e| !matches!(e, Event::Scrape(s) if s.job == job && s.planned == at));
+            self.events.push(Event::Scrape(Scrape {
+                job: job.into(),
+                planned: at,
+                a: at,
+                b: at + Duration::from_millis(3),
+                failed: failed.clone(),
+                missed,
+                samples: 0,
+                at_a: Vec::new(),
+                at_b: Vec::new(),
+                quiet: false,
+            }));
+            at = at + every;
+        }
+        Some(())
+    }
+
+    /// Samples of a series at each good scrape of its job in a span; where a scrape failed the series is stale.
+    fn sample(&mut self, series: &str, span: Span, rest: &str) -> Option<()> {
+        let (value, slope) = rest.split_once(" +").unwrap_or((rest, "0/s"));
+        let (value, slope): (f64, f64) = (value.parse().ok()?, slope.strip_suffix("/s")?.parse().ok()?);
+        let labels = labels_of(series)?;
+        let job = labels.get("job").to_owned();
+        let mut samples = Vec::new();
+        for event in &self.events {
+            let Event::Scrape(scrape) = event else { continue };
+            if scrape.job == job && span.start <= scrape.planned && scrape.planned <= span.end && !scrape.missed {
+                let good = value + slope * scrape.planned.since(span.start).as_secs_f64();
+                let at = WALL / 1_000_000 + scrape.planned.nanos() / 1_000_000;
+                samples.push(Sample { at, value: if scrape.failed.is_none() { good } else { stale() } });
+            }
+        }
+        samples.sort_by_key(|s| s.at);
+        match self.series.iter_mut().find(|s| s.labels == labels) {
+            Some(known) => known.samples.extend(samples),
+            None => self.series.push(Series { labels, samples }),
+        }
+        Some(())
+    }
+}
+
+fn at_of(text: &str) -> Option<Offset> {
+    parse_duration(text).ok().map(Offset::after_zero)
+}
+
+fn span_of(text: &str) -> Option<Span> {
+    let (start, end) = text.split_once("..")?;
+    Some(Span { start: at_of(start)?, end: at_of(end)? })
+}
+
+/// `name{a="b",c="d"}`
+fn labels_of(text: &str) -> Option<Labels> {
+    let (name, labels) = text.split_once('{').unwrap_or((text, "}"));
+    let pairs = labels.strip_suffix('}')?.split(',').filter(|p| !p.is_empty());
+    let mut all = vec![("__name__".to_owned(), name.to_owned())];
+    for pair in pairs {
+        let (name, value) = pair.split_once('=')?;
+        all.push((name.to_owned(), value.trim_matches('"').to_owned()));
+    }
+    Some(Labels::new(all))
+}
