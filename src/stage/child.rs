@@ -24,7 +24,8 @@ pub fn child() -> io::Result<()> {
         let orders = pipe::Receiver::from_owned_fd(io::stdin().as_fd().try_clone_to_owned()?)?;
         let reports = pipe::Sender::from_owned_fd(io::stdout().as_fd().try_clone_to_owned()?)?;
         // Having a handler is what keeps these from ending us.
-        let _ignored = (signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
+        let too_long = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+        let _ignored = (signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?, signal(too_long)?);
         let mut terminate = signal(SignalKind::terminate())?;
         tokio::select! {
             () = serve(orders, reports) => {}

@@ -9,7 +9,7 @@ const SLO: &str = "  - expect: errors(q) < 5%\n";
 fn a_generator_that_is_late_does_not_pass() {
     let server = Server::new(|_| quote());
     let yaml = scenario(&server.url(), &hold("200/s", "2s"), SLO);
-    let scene = Scene::new(&yaml.replace("lag: 500ms", "lag: 1ns"));
+    let scene = Scene::new(&yaml.replace("lag: 10s", "lag: 1ns"));
     let ran = scene.run(&[]);
     assert_eq!(ran.code, Some(4), "{ran:?}");
     let verdict = scene.verdict();
@@ -22,7 +22,7 @@ fn a_generator_that_is_late_does_not_pass() {
 fn a_breach_that_is_the_targets_stands_beside_a_late_generator_only_without_it() {
     let server = Server::new(|_| crate::server::status(500));
     let yaml = scenario(&server.url(), &hold("200/s", "2s"), SLO);
-    let scene = Scene::new(&yaml.replace("lag: 500ms", "lag: 1ns"));
+    let scene = Scene::new(&yaml.replace("lag: 10s", "lag: 1ns"));
     let ran = scene.run(&[]);
     assert_eq!(ran.code, Some(4), "no second was fit, so nothing is known: {ran:?}");
 }
@@ -33,7 +33,7 @@ fn a_generator_that_is_asked_for_too_much_does_not_pass() {
     let server = Server::new(|_| quote());
     let target = format!("{{ url: {}, timeout: 500ms, connections: 32 }}", server.url());
     let yaml = scenario(&target, &hold("60000/s", "1s"), "  - expect: p95(q) < 100ms\n  - expect: errors(q) < 5%\n");
-    let scene = Scene::new(&yaml.replace("fitness: { lag: 500ms, cpu: 100% }\n", ""));
+    let scene = Scene::new(&yaml.replace("fitness: { lag: 10s, cpu: 100% }\n", ""));
     let ran = scene.start(&[]).wait();
     assert!(matches!(ran.code, Some(1 | 4)), "never PASS: {ran:?}");
     let verdict = scene.verdict();

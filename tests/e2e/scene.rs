@@ -65,7 +65,7 @@ traffic:
       slow: {{ json: $.class, is: slow }}
     arrivals: even
     load: [{load}]
-fitness: {{ lag: 500ms, cpu: 100% }}
+fitness: {{ lag: 10s, cpu: 100% }}
 slo:
 {slo}
 "

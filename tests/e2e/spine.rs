@@ -124,7 +124,7 @@ traffic:
         - {{ post: /orders, json: {{ side: buy, n: 3 }}, expect: {{ status: 202, json: $.state, is: new }} }}
         - {{ get: /orders }}
     load: [{load}]
-fitness: {{ lag: 500ms, cpu: 100% }}
+fitness: {{ lag: 10s, cpu: 100% }}
 slo:
   - expect: errors(orders) == 0
 ",
@@ -155,7 +155,7 @@ fn a_step_that_fails_fails_the_shot_and_preparation_that_fails_stops_the_run() {
 target: {{ url: {}, before: [{{ get: {before} }}] }}
 traffic:
   q: {{ flow: {{ steps: [{{ get: /one }}, {{ get: /two }}, {{ get: /three }}] }}, load: [{}] }}
-fitness: {{ lag: 500ms, cpu: 100% }}
+fitness: {{ lag: 10s, cpu: 100% }}
 slo: [{{ expect: errors(q) < 5% }}]
 ",
             server.url(),
