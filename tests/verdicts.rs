@@ -228,7 +228,7 @@ impl Case {
             events,
             latency: LatencyLog { tags, intervals },
             shots,
-            decisions: Vec::new(),
+            decisions: self.decisions.clone(),
             gaps: self.gaps.clone(),
         }
     }

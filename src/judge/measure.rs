@@ -153,6 +153,7 @@ pub fn side(compare: Compare, observed: f64, bound: &Quantity) -> String {
     }
     match (compare, kept) {
         (Compare::Equal, true) => "as promised".into(),
+        (_, true) if observed == bound.value => format!("just at {bound}"),
         (Compare::Less | Compare::AtMost, true) => format!("within {bound}"),
         (Compare::Greater | Compare::AtLeast, true) => format!("above {bound}"),
         (_, false) if observed > bound.value => format!("over {bound}"),

@@ -133,10 +133,10 @@ impl<'a> Server<'a> {
         };
         let reasons = || {
             let reasons = promql::explain_empty(expr, &self.storage, at_ms, &options);
-            if reasons.is_empty() { "nobody knows why".to_owned() } else { reasons.join("; ") }
+            if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) }
         };
         if elements.is_empty() {
-            return undecided(format!("no data: {}", reasons()));
+            return undecided(format!("no data{}", reasons()));
         }
         let (compare, bound) = (question.compare, question.bound);
         let within = bucket::locate(expr.text(), &self.storage, at_ms, &options);
@@ -168,12 +168,9 @@ impl<'a> Server<'a> {
         };
         let within = within.iter().find(|w| w.labels == element.labels);
         let why = match (worst, within) {
-            (Verdict::Inconclusive, _) if element.value.is_nan() => format!("{who}is NaN: {}", reasons()),
+            (Verdict::Inconclusive, _) if element.value.is_nan() => format!("{who}NaN{}", reasons()),
             (Verdict::Inconclusive, None) => format!("{who}{observed}: something was divided by zero"),
-            (Verdict::Inconclusive, Some(within)) => format!("{who}{}", undecided_bucket(within, &bound)),
-            (_, Some(within)) => {
-                format!("{who}{observed} {}, by the bucket {within}{of}", measure::side(compare, element.value, &bound))
-            }
+            (verdict, Some(within)) => format!("{who}{}{of}", bucket_says(verdict, within, observed, compare, &bound)),
             (_, None) => format!("{who}{observed} {}{of}", measure::side(compare, element.value, &bound)),
         };
         let observed = (!element.value.is_nan()).then_some(observed);
@@ -257,11 +254,16 @@ fn reads_outside(expr: &Expr, span: Span) -> Option<String> {
     })
 }
 
-fn undecided_bucket(within: &Within, bound: &Quantity) -> String {
-    format!("lies somewhere in the bucket {within}: add a bucket at {}", significant(bound.value))
-}
-
-/// A bound as `le` has it.
-fn significant(value: f64) -> String {
-    format!("le=\"{value}\"")
+/// What the bucket that a quantile lies in says of a bound.
+fn bucket_says(verdict: Verdict, within: &Within, observed: Quantity, compare: Compare, bound: &Quantity) -> String {
+    let side = match (verdict, compare.is_ceiling()) {
+        (Verdict::Pass, true) => "within",
+        (Verdict::Pass, false) => "above",
+        (Verdict::Fail, true) => "over",
+        (Verdict::Fail, false) => "under",
+        (Verdict::Inconclusive | Verdict::Invalid, _) => {
+            return format!("lies somewhere in the bucket {within}: add a bucket at le=\"{}\"", bound.value);
+        }
+    };
+    format!("{side} {bound}: about {observed}, in the bucket {within}")
 }

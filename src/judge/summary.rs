@@ -91,6 +91,8 @@ pub struct FaultSummary {
     pub name: String,
     /// What it does.
     pub kind: &'static str,
+    /// The share of requests that it should strike.
+    pub share: f64,
     /// When it should have been.
     #[serde(serialize_with = "span")]
     pub planned: Span,
@@ -207,6 +209,7 @@ pub fn faults(trial: &Trial<'_>) -> Vec<FaultSummary> {
         FaultSummary {
             name: fault.name.clone(),
             kind: fault.inject.word(),
+            share: fault.share.fraction(),
             planned: times.planned,
             applied: times.applied,
             touched: times.touched,

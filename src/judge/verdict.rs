@@ -110,6 +110,7 @@ impl Quantity {
 impl fmt::Display for Quantity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
+            _ if !self.value.is_finite() => f.write_str(&significant(self.value)),
             Kind::Time if self.value == 0.0 => f.write_str("0 s"),
             Kind::Time => f.write_str(&units::measured(Duration::from_nanos((self.value * 1e9).round() as u64))),
             Kind::Share => f.write_str(&units::percent(self.value)),
@@ -327,7 +328,7 @@ mod tests {
         assert_eq!(show(0.751234, Kind::Plain), "0.7512");
         assert_eq!(show(123_456.0, Kind::Plain), "123456");
         assert_eq!(show(f64::NAN, Kind::Plain), "NaN");
-        assert_eq!(show(f64::INFINITY, Kind::Plain), "+Inf");
+        assert_eq!(show(f64::INFINITY, Kind::Share), "+Inf");
         assert_eq!(show(1e-9, Kind::Plain), "1.000e-9");
     }
 

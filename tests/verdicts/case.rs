@@ -7,6 +7,7 @@
 //! TRAFFIC [FROM..TO] […]: absent             never taken up
 //! late TRAFFIC SECOND: N    dropped TRAFFIC SECOND: N    cpu SECOND: SHARE
 //! fault NAME: applied T | touched T | cleared T eligible N injected N | failed T WHY | withheld WHY | stuck T WHY
+//! decided FAULT T: injected | allowed | spared    what the stage wrote down
 //! ended: complete | died T | interrupted T | terminated T | cut_short T | not_started
 //! scraped JOB FROM..TO [failed | missed]     scrapes at the job's own pace
 //! sample NAME{label="value"} FROM..TO: VALUE [+RATE/s]     at each good scrape of its job
@@ -22,10 +23,12 @@ use std::time::Duration;
 
 use proofload::base::series::{Labels, Sample, Series, stale};
 use proofload::base::time::{Offset, Span};
+use proofload::base::trace::TraceId;
 use proofload::base::units::parse_duration;
 use proofload::evidence::event::{Event, FaultStep, Scrape};
 use proofload::evidence::manifest::How;
 use proofload::evidence::reply::Outcome;
+use proofload::evidence::touches::{Decision, Effect};
 use proofload::plan::Plan;
 use proofload::scenario::{self, Scenario, Settings};
 
@@ -48,6 +51,7 @@ pub struct Case {
     pub dropped: BTreeMap<(usize, i64), u64>,
     pub cpu: Vec<(i64, f64)>,
     pub events: Vec<Event>,
+    pub decisions: Vec<Decision>,
     pub end: Option<How>,
     pub at: Option<Offset>, // where a run was cut short
     pub series: Vec<Series>,
@@ -82,6 +86,7 @@ impl Case {
             dropped: BTreeMap::new(),
             cpu: Vec::new(),
             events: Vec::new(),
+            decisions: Vec::new(),
             end: Some(How::Complete),
             at: None,
             series: Vec::new(),
@@ -106,6 +111,7 @@ impl Case {
             }
             ["cpu", second] => self.cpu.push((second.parse().ok()?, rest.parse().ok()?)),
             ["fault", name] => self.fault(name, rest)?,
+            ["decided", fault, at] => self.decided(fault, at_of(at)?, rest)?,
             ["ended"] => self.ended(rest)?,
             ["gap"] => self.gaps.push(rest.to_owned()),
             ["scraped", job, span, how @ ..] => self.scraped(job, span_of(span)?, how)?,
@@ -181,6 +187,18 @@ impl Case {
             _ => return None,
         };
         self.events.push(Event::Fault { at, fault: name.to_owned(), step });
+        Some(())
+    }
+
+    fn decided(&mut self, name: &str, at: Offset, effect: &str) -> Option<()> {
+        let fault = self.scenario.faults.iter().position(|f| f.name == name)? as u16;
+        let effect = match effect {
+            "injected" => Effect::Injected,
+            "allowed" => Effect::Allowed,
+            "spared" => Effect::Spared,
+            _ => return None,
+        };
+        self.decisions.push(Decision { trace: TraceId([0; 16]), at, fault, attempt: 0, effect });
         Some(())
     }
 
