@@ -28,6 +28,8 @@ use crate::scenario::{Kind, Scenario, Traffic};
 
 /// How often a batch is reported.
 const REPORT: Duration = Duration::from_millis(100);
+/// How nice the sender is to other threads of this machine, where the system lets it choose.
+const PRECEDENCE: i32 = -10;
 /// A body of a plain step is read up to this size.
 const STEP_BODY: usize = 1_000_000;
 
@@ -58,6 +60,9 @@ pub struct Setup {
 /// Starts sending on a thread of its own. It ends when every shot is over or the drain has lasted for the timeout.
 pub fn spawn(setup: Setup) -> io::Result<thread::JoinHandle<io::Result<()>>> {
     thread::Builder::new().name("sender".into()).spawn(move || {
+        // Ahead of whoever else wants the core, where we are allowed to be: it sleeps most of the time, and when it
+        // wakes late, what it measures is worth less.
+        let _ = rustix::process::setpriority_process(None, PRECEDENCE);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         LocalSet::new().block_on(&runtime, run(setup))
     })
