@@ -88,8 +88,10 @@ pub struct Who {
 pub struct Shots<'e> {
     log: &'e LatencyLog,
     tags: Vec<Option<Who>>,
-    /// For each fault, the shots under way when it began to strike.
+    /// For each fault, the shots under way when it began to strike, by due time.
     straddlers: Vec<Vec<ShotTouch>>,
+    /// For each fault, when it began to strike.
+    strikes: Vec<Option<Offset>>,
     timeline: &'e Timeline,
 }
 
@@ -104,13 +106,16 @@ impl<'e> Shots<'e> {
         };
         let straddlers = |fault: &FaultTimes| {
             let Some(span) = fault.effective else { return Vec::new() };
-            let under_way = |shot: &&ShotTouch| shot.due < span.start && shot.done() >= span.start;
-            evidence.shots.iter().filter(under_way).copied().collect()
+            let mut shots: Vec<ShotTouch> =
+                evidence.shots.iter().filter(|shot| is_under_way(shot, span.start)).copied().collect();
+            shots.sort_by_key(|shot| shot.due);
+            shots
         };
         Shots {
             log: &evidence.latency,
             tags: evidence.latency.tags.iter().map(who).collect(),
             straddlers: faults.iter().map(straddlers).collect(),
+            strikes: faults.iter().map(|fault| fault.effective.map(|span| span.start)).collect(),
             timeline,
         }
     }
@@ -199,12 +204,15 @@ impl<'e> Shots<'e> {
             moving.extend(self.straddlers[fault].iter().filter(ours).filter(joins).map(|shot| (*shot, true)));
         }
         for (nth, fault) in cut.leaving.iter().enumerate() {
+            let shots = &self.straddlers[*fault];
+            let first = shots.partition_point(|shot| shot.due < span.start);
+            let end = shots.partition_point(|shot| shot.due < span.end);
             // A shot that two faults take away leaves once.
-            let known = |shot: &ShotTouch| {
-                cut.leaving[..nth].iter().any(|f| self.straddlers[*f].iter().any(|other| other.trace == shot.trace))
+            let earlier = |shot: &&ShotTouch| {
+                cut.leaving[..nth].iter().filter_map(|f| self.strikes[*f]).any(|strike| is_under_way(shot, strike))
             };
-            let leaves = |shot: &&ShotTouch| span.contains(shot.due) && !known(shot);
-            moving.extend(self.straddlers[*fault].iter().filter(ours).filter(leaves).map(|shot| (*shot, false)));
+            let leaving = shots[first..end.max(first)].iter().filter(ours).filter(|shot| !earlier(shot));
+            moving.extend(leaving.map(|shot| (*shot, false)));
         }
         moving
     }
@@ -229,6 +237,11 @@ impl<'e> Shots<'e> {
         let end = if span.end == part.end && cut.joining.is_none() { down(span.end) } else { up(span.end) };
         (start < end).then_some(Span { start, end })
     }
+}
+
+/// Whether a shot was due before a fault began to strike, and over at the earliest then.
+fn is_under_way(shot: &ShotTouch, strike: Offset) -> bool {
+    shot.due < strike && shot.done() >= strike
 }
 
 /// The second that an instant lies in.
