@@ -56,7 +56,7 @@ pub fn strikes(seed: Seed, fault: &str, share: Share, upstream: &str, key: Key) 
 
 /// Counts the calls that an upstream saw of each shot.
 ///
-/// Memory is bounded: counts live in two generations of at most [`GENERATION`] shots; when the younger is full, the
+/// Memory is bounded: counts live in two generations of at most `GENERATION` shots; when the younger is full, the
 /// older is forgotten. A shot's later call is taken for its first only after that many other shots called in between
 /// (23 s at 5 000 shots a second), which no retry waits for.
 #[derive(Debug, Default)]
