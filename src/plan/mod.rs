@@ -111,3 +111,43 @@ impl TrafficPlan {
         self.due.clone().count() as u64
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::{Settings, read};
+
+    fn plan(arrivals: &str) -> Plan {
+        let text = format!(
+            "proofload: 1\nseed: 7\ntarget: http://127.0.0.1:1\ntraffic:\n  quotes:\n    quote:\n      \
+             pairs: {{ file: pairs.csv, popularity: {{ zipf: 1.1 }} }}\n      amount: {{ log_uniform: [1000, 1000000000] }}\n      \
+             hybrid: {{ share: 25%, path: /hybrid }}\n    arrivals: {arrivals}\n    load:\n      - warm_up: {{ at: 50/s, for: 5s }}\n      \
+             - ramp: {{ to: 200/s, over: 10s }}\n      - step: {{ by: 50/s, every: 2s, times: 3 }}\n      - spike: {{ to: 600/s, for: 1s }}\n      \
+             - hold: {{ for: 10s }}\n"
+        );
+        let settings = Settings {
+            overrides: &[],
+            time_scale: 1,
+            allow_hosts: None,
+            env: &|_| None,
+            files: &|_| Ok(b"input,output\nA,B\nB,A\nA,C\nC,A\n".to_vec()),
+            default_name: "golden",
+        };
+        Plan::new(&read("golden", &text, &settings).expect("a valid scenario"))
+    }
+
+    /// These change only with the meaning of a plan, which is part of the contract with old evidence: another machine,
+    /// another compiler or another year must not change them.
+    #[test]
+    fn golden_plans_stay_what_they_are() {
+        assert_eq!(plan("even").digest(), "24b2f80cb2bf84e048f7b726f112a4fbf8cba74028be3502be096679fb33cc1b");
+        assert_eq!(plan("poisson").digest(), "ab10314542829d9df51ef3af631427399cbf8466c64644726cc246f0954d0a33");
+    }
+
+    #[test]
+    fn another_seed_is_another_plan_and_the_same_seed_the_same() {
+        assert_eq!(plan("poisson").digest(), plan("poisson").digest());
+        assert_ne!(plan("poisson").digest(), plan("even").digest());
+        assert_eq!(plan("even").traffic[0].count(), plan("even").traffic[0].profile.whole());
+    }
+}

@@ -8,6 +8,8 @@ use super::words;
 use crate::base::text;
 use crate::judge::{Finding, Judgement, Severity, Verdict};
 
+/// How much of a promise is shown, in characters; the other reports show it whole.
+const PROMISE: usize = 44;
 /// How wide the table may be, in characters.
 const WIDTH: u16 = 100;
 
@@ -67,7 +69,7 @@ pub fn table(judgement: &Judgement, place: &str, colour: bool) -> String {
 fn row(finding: &Finding) -> Vec<Cell> {
     vec![
         Cell::new(mark(finding)),
-        Cell::new(text::shorten(&words::promise(finding), 70)),
+        Cell::new(text::shorten(&words::promise(finding), PROMISE)),
         Cell::new(words::observed(finding)).set_alignment(CellAlignment::Right),
         Cell::new(format!("{} {}", finding.compare, finding.bound)),
         Cell::new(text::thousands(finding.samples)).set_alignment(CellAlignment::Right),
