@@ -327,9 +327,7 @@ macro_rules! record {
             #[allow(unused_mut, reason = "a record may have no fields")]
             fn schema() -> serde_json::Value {
                 use $crate::scenario::shape::described;
-                #[allow(unused_mut, reason = "a mapping without keys adds none")]
                 let mut properties = serde_json::Map::new();
-                #[allow(unused_mut, reason = "a mapping without keys adds none")]
                 let mut required: Vec<serde_json::Value> = Vec::new();
                 $(
                     let name = $crate::scenario::shape::key(stringify!($field));
