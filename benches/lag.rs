@@ -72,7 +72,7 @@ fn ours(rate: u64) -> Tally {
     let port = address_in.recv().expect("the server starts");
     let (reports, mut reports_in) = mpsc::unbounded_channel();
     let (_stop, stop) = watch::channel(false);
-    let address = Address { host: "127.0.0.1".into(), port, base: String::new() };
+    let address = Address::http("127.0.0.1", port);
     let sender = traffic::spawn(Setup {
         tracer: Tracer::new(scenario.seed, "bench"),
         plan,

@@ -49,10 +49,12 @@ fn golden(file: &Path, actual: &str) -> Result<(), String> {
     }
 }
 
-/// Reads a scenario that names no files but `pairs.csv`, in an empty environment.
+/// Reads a scenario that names no files but these few, in an empty environment.
 fn read(text: &str) -> Result<Scenario, Mistakes> {
     let files = |name: &str| match name {
         "pairs.csv" => Ok(b"input,output,weight\nSOL,USDC,2\nUSDC,SOL,1\n".to_vec()),
+        "ca.pem" | "client.pem" => Ok(b"-----BEGIN CERTIFICATE-----\n".to_vec()),
+        "client.key" => Ok(b"-----BEGIN PRIVATE KEY-----\n".to_vec()),
         _ => Err(io::Error::from(io::ErrorKind::NotFound)),
     };
     let settings = Settings {
@@ -147,6 +149,67 @@ faults:
 limits: { faults: 2, share: 100%, ttl: 1m }
 "#;
 
+/// Another, with what that one cannot say.
+const WIRED: &str = r#"
+proofload: 1
+target:
+  url: ["https://api.example:8443/v1", "https://127.0.0.1:8444/v1"]
+  tls: { ca: ca.pem, cert: client.pem, key: client.key, name: quotes.example }
+  http: auto
+  streams: 100
+  reuse: { requests: 1000, age: 30s }
+  resolve: { "api.example:8443": "::1" }
+traffic:
+  pings:
+    flow: { steps: [{ get: /ping }] }
+    load:
+      - warm_up: { at: 100/s, for: 5s }
+      - saturate: { connections: 64, for: 30s }
+      - spike: { to: 100/s, for: 1s }
+      - hold: { at: 100/s, for: 10s }
+fitness: { precision: eco, workers: 2 }
+slo:
+  - expect: rate(pings) > 50/s
+"#;
+
+#[test]
+fn a_private_key_is_read_and_not_kept() {
+    let scenario = read(WIRED).expect("good");
+    assert_eq!(scenario.inputs.iter().map(|i| i.name.as_str()).collect::<Vec<_>>(), ["ca.pem", "client.pem"]);
+    let tls = scenario.target.wire.tls.expect("as written");
+    assert_eq!(tls.identity.expect("as written").key.pem(), b"-----BEGIN PRIVATE KEY-----\n");
+    assert!(!scenario.source.contains("BEGIN PRIVATE KEY"));
+
+    // Evidence is judged where the key is not.
+    let without_key = |name: &str| match name {
+        "ca.pem" | "client.pem" => Ok(b"-----BEGIN CERTIFICATE-----\n".to_vec()),
+        _ => Err(io::Error::from(io::ErrorKind::NotFound)),
+    };
+    let settings = Settings {
+        overrides: &[],
+        time_scale: 1,
+        allow_hosts: None,
+        env: &|_| None,
+        files: &without_key,
+        default_name: "test",
+    };
+    assert!(scenario::read("test.yaml", WIRED, &settings).is_ok());
+    let run = Settings { allow_hosts: Some(&[]), ..settings };
+    let mistakes = scenario::read("test.yaml", WIRED, &run).expect_err("a run needs the key");
+    assert!(mistakes.all.len() == 1 && mistakes.all[0].what.contains("client.key"), "{mistakes}");
+}
+
+#[test]
+fn a_name_that_leads_elsewhere_needs_no_leave_of_its_own() {
+    assert!(read(WIRED).is_ok());
+    let elsewhere = WIRED.replace("\"::1\"", "10.0.0.5");
+    let mistakes = read(&elsewhere).expect_err("10.0.0.5 is not this machine");
+    assert!(mistakes.all.len() == 1 && mistakes.all[0].what.contains("10.0.0.5"), "{mistakes}");
+    let another_port = WIRED.replace("api.example:8443\":", "api.example:443\":");
+    let mistakes = read(&another_port).expect_err("nothing leads api.example:8443 elsewhere");
+    assert!(mistakes.all.iter().any(|m| m.what.contains("`api.example` is not this machine")), "{mistakes}");
+}
+
 #[test]
 fn no_mutation_of_a_good_scenario_makes_the_reader_panic() {
     const SCRAPS: [&str; 24] = [
@@ -179,7 +242,8 @@ fn no_mutation_of_a_good_scenario_makes_the_reader_panic() {
     assert!(read(&good).is_ok(), "{}", read(&good).expect_err("bad"));
     let mut chance = Seed(1).stream("mutations");
     let (mut bad, mut valid) = (0, 0);
-    for _ in 0..10_000 {
+    for n in 0..10_000 {
+        let good = if n % 4 == 0 { WIRED } else { good.as_str() };
         let mut text: Vec<char> = good.chars().collect();
         for _ in 0..=below(&mut chance, 4) {
             let at = below(&mut chance, text.len());
@@ -249,6 +313,19 @@ fn the_schema_refuses_what_the_reader_refuses() {
     let schema = scenario::schema();
     let good = format!("{GOOD}{MORE}");
     assert_eq!(validate(&schema, &json(&good), ""), Ok(()));
+    assert_eq!(validate(&schema, &json(WIRED), ""), Ok(()));
+    for (old, new) in [
+        ("http: auto", "http: 3"),
+        ("reuse: {", "reuse: often #"),
+        ("tls: {", "tls: { insecure: maybe,"),
+        ("url: [", "url: [[], "),
+        ("precision: eco", "precision: fine"),
+        ("connections: 64, ", ""),
+    ] {
+        let bad = WIRED.replacen(old, new, 1);
+        assert!(read(&bad).is_err(), "{new}: the reader takes it");
+        assert!(validate(&schema, &json(&bad), "").is_err(), "{new}: the schema takes it");
+    }
     for (old, new) in [
         ("proofload: 1", "proofload: one"),
         ("traffic:", "trafic:"),

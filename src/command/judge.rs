@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::load;
-use crate::cli::args::{FolderArgs, JudgeArgs, Reading};
+use crate::cli::args::{FolderArgs, JudgeArgs};
 use crate::cli::print;
 use crate::evidence::folder::Folder;
 use crate::evidence::reader::Evidence;
@@ -30,7 +30,7 @@ impl Judged {
         let mut evidence = Evidence::read(folder).map_err(|e| e.to_string())?;
         let mut scenario = as_run(folder, &evidence)?;
         if let Some(file) = promises {
-            scenario = with_promises(&scenario, file, &evidence)?;
+            scenario = with_promises(&scenario, file)?;
         }
         let plan = Plan::new(&scenario);
         if plan.digest() != evidence.manifest.plan_digest && promises.is_none() {
@@ -134,11 +134,8 @@ fn as_run(folder: &Folder, evidence: &Evidence) -> Result<Scenario, String> {
 }
 
 /// The scenario as it was run, with the promises of another file.
-fn with_promises(run: &Scenario, file: &Path, evidence: &Evidence) -> Result<Scenario, String> {
-    let hosts = evidence.manifest.services.iter().map(|(_, url)| url.clone()).collect::<Vec<_>>();
-    let hosts = hosts.iter().filter_map(|u| crate::base::net::Address::parse(u).ok()).map(|a| a.host).collect();
-    let reading = Reading { time_scale: run.time_scale, allow_host: hosts, ..Reading::default() };
-    let (other, _) = load::load(file, &reading).map_err(|m| m.to_string())?;
+fn with_promises(run: &Scenario, file: &Path) -> Result<Scenario, String> {
+    let (other, _) = load::load_unsent(file, run.time_scale).map_err(|m| m.to_string())?;
     let names = |s: &Scenario| s.traffic.iter().map(|t| (t.name.clone(), t.classes.len())).collect::<Vec<_>>();
     let faults = |s: &Scenario| s.faults.iter().map(|f| f.name.clone()).collect::<Vec<_>>();
     if names(&other) != names(run) || faults(&other) != faults(run) {

@@ -11,6 +11,15 @@ use crate::scenario::{self, Claim, MAX_BYTES, Mistake, Mistakes, Place, Promise,
 
 /// Reads a scenario file; nothing has been sent, opened or started.
 pub fn load(file: &Path, reading: &Reading) -> Result<(Scenario, Plan), Mistakes> {
+    read(file, reading, Some(&reading.allow_host))
+}
+
+/// As [`load`], for a file from which nothing will be sent: it is only judged by.
+pub fn load_unsent(file: &Path, time_scale: u32) -> Result<(Scenario, Plan), Mistakes> {
+    read(file, &Reading { time_scale, ..Reading::default() }, None)
+}
+
+fn read(file: &Path, reading: &Reading, allow_hosts: Option<&[String]>) -> Result<(Scenario, Plan), Mistakes> {
     let name = file.display().to_string();
     let text = read_text(file).map_err(|what| {
         let remedy = "name a scenario file, such as scenarios/quote-service/smoke.yaml".into();
@@ -23,7 +32,7 @@ pub fn load(file: &Path, reading: &Reading) -> Result<(Scenario, Plan), Mistakes
     let settings = Settings {
         overrides: &reading.set,
         time_scale: reading.time_scale,
-        allow_hosts: Some(&reading.allow_host),
+        allow_hosts,
         env: &|name| std::env::var(name).ok(),
         files: &files,
         default_name: &stem,

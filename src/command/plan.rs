@@ -193,7 +193,9 @@ fn wiring(scenario: &Scenario, out: &mut String) {
         }
         System::Services(services) => {
             for service in services {
-                let _ = writeln!(out, "target {} at {}", service.name, service.address);
+                for address in &service.addresses {
+                    let _ = writeln!(out, "target {} at {address}", service.name);
+                }
             }
             for upstream in &scenario.upstreams {
                 let _ = writeln!(

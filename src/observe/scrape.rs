@@ -176,7 +176,7 @@ impl Observer {
         path: &str,
         timeout: Duration,
     ) -> Result<(Option<String>, Vec<u8>), String> {
-        let request = self.client.get(format!("{address}{path}")).header("Accept", exposition::ACCEPT).timeout(timeout);
+        let request = self.client.get(address.url(path)).header("Accept", exposition::ACCEPT).timeout(timeout);
         let mut response = request.send().await.map_err(|e| cause(&e))?;
         if !response.status().is_success() {
             return Err(format!("status {}", response.status().as_u16()));

@@ -65,7 +65,7 @@ mod tests {
 
     fn segment(from: u64, to: u64, ms: u64) -> Segment {
         let (from, to) = (Rate::per_second(from), Rate::per_second(to));
-        Segment { word: "hold", from, to, length: Duration::from_millis(ms), measured: true }
+        Segment { word: "hold", from, to, length: Duration::from_millis(ms), measured: true, saturate: None }
     }
 
     fn due(load: &[Segment], arrivals: Arrivals, seed: u64) -> Vec<Offset> {

@@ -127,7 +127,7 @@ mod tests {
 
     fn segment(from: u64, to: u64, seconds: u64) -> Segment {
         let (from, to) = (Rate::per_second(from), Rate::per_second(to));
-        Segment { word: "hold", from, to, length: Duration::from_secs(seconds), measured: true }
+        Segment { word: "hold", from, to, length: Duration::from_secs(seconds), measured: true, saturate: None }
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod board;
 mod record;
 mod resources;
 mod target;
+mod unbuilt;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -68,6 +69,9 @@ pub struct Left {
 
 /// Runs the scenario; what it left. Everything that was started has ended.
 pub async fn run(launch: Launch) -> Result<Left, NotStarted> {
+    if let Some(what) = unbuilt::unbuilt(&launch.scenario) {
+        return Err(NotStarted(format!("{what}: the language has it, the sender has it not yet; leave it out")));
+    }
     let folder = make_folder(&launch)?;
     let mut signals = Signals::listen().map_err(|e| NotStarted(e.to_string()))?;
     let mut prepared = Prepared::new(&launch, &folder).await?;
@@ -170,7 +174,7 @@ impl<'l> Prepared<'l> {
         let upstreams = self.open_stage().await?;
         self.services = match &scenario.target.system {
             crate::scenario::System::Services(services) => {
-                services.iter().map(|s| (s.name.clone(), s.address.clone())).collect()
+                services.iter().flat_map(|s| s.addresses.iter().map(|a| (s.name.clone(), a.clone()))).collect()
             }
             crate::scenario::System::Sim { name, with } => {
                 let sim = target::Sim::start(&self.launch.program, name, with, &upstreams).await?;
@@ -446,7 +450,8 @@ fn secrets(scenario: &Scenario) -> Result<Vec<(String, String)>, NotStarted> {
 /// Whether every service accepts connections.
 async fn reachable(services: &[(String, Address)]) -> Result<(), String> {
     for (name, address) in services {
-        let connected = tokio::net::TcpStream::connect((address.host.as_str(), address.port));
+        let Some(place) = address.tcp() else { continue };
+        let connected = tokio::net::TcpStream::connect(place);
         match tokio::time::timeout(Duration::from_secs(5), connected).await {
             Ok(Ok(_)) => {}
             Ok(Err(why)) => return Err(format!("{name} at {address} is unreachable: {why}")),

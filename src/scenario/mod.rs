@@ -14,6 +14,7 @@ mod stub;
 mod target;
 mod traffic;
 mod vars;
+mod wire;
 mod yaml;
 
 use std::io;
@@ -28,6 +29,7 @@ pub use schema::schema;
 pub use stub::{Link, RateLimit, StubReply, Upstream};
 pub use target::{HeaderValue, Ready, Service, System, Target};
 pub use traffic::{Amount, Class, ClassPlace, Flow, Kind, Method, Pair, Popularity, Quote, Step, Traffic};
+pub use wire::{Identity, PrivateKey, Resolve, Reuse, Tls, Version, Wire};
 
 use crate::base::seed::Seed;
 use crate::base::units::Share;
@@ -57,7 +59,7 @@ pub struct Scenario {
     pub fitness: Fitness,
     /// Time runs this many times faster than written; 1 as written.
     pub time_scale: u32,
-    /// Every file that the scenario names, as read.
+    /// Every file that the scenario names, as read; private keys are not among them.
     pub inputs: Vec<Input>,
     /// The scenario as it will run: variables filled in, settings applied, secrets as names.
     pub source: String,
@@ -117,6 +119,33 @@ pub struct Fitness {
     pub lag: Duration,
     /// The most of a core that a sender may use.
     pub cpu: Share,
+    /// How closely due times are kept, and at what price.
+    pub precision: Precision,
+    /// How many threads send, 1 to 64; `None` leaves it to the plan.
+    pub workers: Option<u32>,
+}
+
+/// How closely due times are kept, and at what price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// Timers only: the least CPU, the most lag.
+    Eco,
+    /// Timers with a short spin before a due time.
+    #[default]
+    Balanced,
+    /// Spins: the least lag, a whole core for each sender.
+    Exact,
+}
+
+impl Precision {
+    /// As it is written.
+    pub fn word(self) -> &'static str {
+        match self {
+            Precision::Eco => "eco",
+            Precision::Balanced => "balanced",
+            Precision::Exact => "exact",
+        }
+    }
 }
 
 /// A file that the scenario names.
@@ -142,6 +171,13 @@ pub struct Settings<'a> {
     pub files: &'a dyn Fn(&str) -> io::Result<Vec<u8>>,
     /// The name of the scenario where the file gives none.
     pub default_name: &'a str,
+}
+
+impl Settings<'_> {
+    /// Whether old evidence is read: nothing will be sent, so hosts need no leave, and private keys are not at hand.
+    fn past(&self) -> bool {
+        self.allow_hosts.is_none()
+    }
 }
 
 /// Reads a scenario. `Err` carries every mistake that could be found.

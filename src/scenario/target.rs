@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::traffic::Step;
+use super::wire::Wire;
 use crate::base::net::Address;
 
 /// What is under test and how it is reached.
@@ -16,6 +17,8 @@ pub struct Target {
     pub connections: Option<u32>,
     /// How long a reply may take from the first byte sent.
     pub timeout: Duration,
+    /// How connections are made and kept.
+    pub wire: Wire,
     /// Sent with every request.
     pub headers: Vec<(String, HeaderValue)>,
     /// Sent once before the load; each must succeed.
@@ -43,8 +46,8 @@ pub enum System {
 pub struct Service {
     /// What traffic and jobs call it.
     pub name: String,
-    /// Where it answers.
-    pub address: Address,
+    /// Where it answers; at least one, and connections are spread evenly over them.
+    pub addresses: Vec<Address>,
 }
 
 /// What must answer before anything is sent.

@@ -47,7 +47,7 @@ impl<'a> Aside<'a> {
         let until: Offset = clock.now() + ready.within;
         let address = service(self.services, ready.service.as_deref()).ok_or("the target has no such service")?;
         loop {
-            let request = self.client.get(format!("{address}{}", ready.path));
+            let request = self.client.get(address.url(&ready.path));
             let last = match self.send(request, self.headers).await {
                 Ok((status, _)) if reply::status_is(status, None) => return Ok(()),
                 Ok((status, _)) => format!("status {status}"),
@@ -66,7 +66,7 @@ impl<'a> Aside<'a> {
         let Some(address) = service(self.services, step.service.as_deref()) else {
             return Answered { status: None, wrong: Some("the target has no such service".into()) };
         };
-        let url = format!("{address}{}", step.path);
+        let url = address.url(&step.path);
         let method = reqwest::Method::from_bytes(step.method.word().as_bytes()).unwrap_or_default();
         let mut request = self.client.request(method, url);
         if let Some((body, media)) = &step.body {

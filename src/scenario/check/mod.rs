@@ -5,13 +5,14 @@ mod outside;
 mod promises;
 mod target;
 mod traffic;
+mod wire;
 
 use std::time::Duration;
 
 use super::raw;
 use super::shape::{At, Reader};
 use super::{Claim, Timing};
-use super::{Fitness, Input, Job, Measure, Page, Promise, Scenario, Settings};
+use super::{Fitness, Input, Job, Measure, Page, Precision, Promise, Resolve, Scenario, Settings};
 use crate::base::net::{self, Address};
 use crate::base::seed::Seed;
 use crate::base::units::Share;
@@ -37,7 +38,7 @@ pub fn check(raw: &raw::Root, source: String, settings: &Settings<'_>, reader: &
     let jobs = check.within("observe", |c| c.jobs(raw, target.as_ref()));
     let faults = check.within("faults", |c| c.faults(raw, &upstreams, &traffic));
     let promises = check.within("slo", |c| c.promises(raw, &traffic, &faults));
-    let fitness = check.fitness(raw.fitness.as_ref(), &promises);
+    let fitness = check.within("fitness", |c| c.fitness(raw.fitness.as_ref(), &promises));
     Some(Scenario {
         name: raw.name.as_ref().map_or_else(|| settings.default_name.to_owned(), |n| n.value.clone()),
         seed: Seed(raw.seed.as_ref().map_or(1, |s| s.value)),
@@ -96,11 +97,14 @@ impl Check<'_, '_> {
         }
     }
 
-    /// An address whose host is allowed.
-    fn address(&mut self, url: &At<String>) -> Option<Address> {
+    /// An address whose host is allowed, or leads elsewhere.
+    fn address(&mut self, url: &At<String>, resolve: &[Resolve]) -> Option<Address> {
         match Address::parse(&url.value) {
             Ok(address) => {
-                self.allowed(&address.host, url.at);
+                let led = resolve.iter().any(|r| address.is_at(&r.host, r.port));
+                if let Some((host, _)) = address.tcp().filter(|_| !led) {
+                    self.allowed(host, url.at);
+                }
                 Some(address)
             }
             // What stands before an @ may be a password: it is not repeated.
@@ -159,17 +163,14 @@ impl Check<'_, '_> {
             .iter()
             .map(|(name, job)| {
                 self.name(name);
+                self.scrapable(name, job, target);
                 let page = if job.metrics.value.starts_with('/') {
                     Page::Path {
                         service: self.service(job.to.as_ref(), target, name.at),
                         path: self.path(&job.metrics),
                     }
                 } else {
-                    let address = self.address(&job.metrics).unwrap_or(Address {
-                        host: String::new(),
-                        port: 0,
-                        base: String::new(),
-                    });
+                    let address = self.address(&job.metrics, &[]).unwrap_or_else(|| Address::http("localhost", 0));
                     Page::Url { path: if address.base.is_empty() { "/metrics".into() } else { String::new() }, address }
                 };
                 let floor = Duration::from_millis(200);
@@ -188,6 +189,27 @@ impl Check<'_, '_> {
             .collect()
     }
 
+    /// Refuses pages that scrapes do not reach yet.
+    fn scrapable(&mut self, name: &At<String>, job: &raw::Job, target: Option<&super::Target>) {
+        let own = Address::parse(&job.metrics.value).ok();
+        let services = match target.map(|t| &t.system) {
+            Some(super::System::Services(services)) if own.is_none() => services.as_slice(),
+            _ => &[],
+        };
+        let to = job.to.as_ref().map(|to| to.value.as_str());
+        let service = services.iter().find(|s| to.is_none_or(|to| to == s.name));
+        if service.is_some_and(|s| s.addresses.len() > 1) {
+            let what = format!("`{}` is a page of {} addresses", name.value, service.map_or(0, |s| s.addresses.len()));
+            self.reader.wrong(name.at, what, "write a job for each, with its whole address: http://HOST:PORT/metrics");
+        }
+        let led = |a: &Address| a.tcp().is_some_and(|(h, p)| target.is_some_and(|t| t.wire.resolved(h, p).is_some()));
+        let address = own.as_ref().or(service.and_then(|s| s.addresses.first()));
+        if let Some(address) = address.filter(|a| a.is_tls() || a.socket().is_some() || led(a)) {
+            let what = format!("scraping {address} is planned, not built");
+            self.reader.wrong(name.at, what, "name a page that plain HTTP over TCP reaches");
+        }
+    }
+
     fn fitness(&mut self, raw: Option<&raw::Fitness>, promises: &[Promise]) -> Fitness {
         let bounds = promises.iter().filter_map(|p| match &p.claim {
             Claim::Client(e)
@@ -202,6 +224,12 @@ impl Check<'_, '_> {
         Fitness {
             lag: raw.and_then(|f| f.lag).map_or(lag, |l| l.value),
             cpu: raw.and_then(|f| f.cpu).map_or(Share(900_000_000), |c| c.value),
+            precision: match raw.and_then(|f| f.precision.as_ref()).map(|p| &p.value) {
+                Some(raw::Precision::Eco) => Precision::Eco,
+                Some(raw::Precision::Exact) => Precision::Exact,
+                Some(raw::Precision::Balanced) | None => Precision::Balanced,
+            },
+            workers: raw.and_then(|f| f.workers).and_then(|n| self.number(n, "workers", 64)),
         }
     }
 }

@@ -9,6 +9,7 @@ use super::super::raw;
 use super::super::shape::{At, Names};
 use super::super::target::{HeaderValue, Ready, Service, System, Target};
 use super::super::traffic::{Method, Step};
+use super::super::wire::{Resolve, Wire};
 use super::Check;
 use crate::base::net::Address;
 use crate::base::text;
@@ -16,6 +17,10 @@ use crate::base::text;
 /// Practice targets that are built, and those that will be.
 const SYSTEMS: [&str; 1] = ["quote-service"];
 const PLANNED: [&str; 4] = ["trading-platform", "quantum-trader", "b25", "tradeengine"];
+/// The most connections to one service: what one address of ours has ports for.
+pub(super) const MAX_CONNECTIONS: u32 = 60_000;
+/// The most addresses of one service.
+const MAX_ADDRESSES: usize = 256;
 
 impl Check<'_, '_> {
     pub(super) fn target(&mut self, raw: &raw::Target) -> Option<Target> {
@@ -27,6 +32,7 @@ impl Check<'_, '_> {
                     ready: None,
                     connections: None,
                     timeout: Duration::from_secs(2),
+                    wire: Wire::default(),
                     headers: Vec::new(),
                     before: Vec::new(),
                     after: Vec::new(),
@@ -43,7 +49,9 @@ impl Check<'_, '_> {
             );
             return None;
         }
-        let system = self.system(map)?;
+        let resolve = self.within("resolve", |c| c.resolves(map.resolve.as_ref()));
+        let system = self.system(map, &resolve)?;
+        let wire = self.wire(map, &system, resolve);
         if let (Some(with), None) = (&map.with, &map.sim) {
             let at = with.0.first().map_or(map.place, |(k, _)| k.at);
             self.reader.wrong(at, "`with` sets up a practice target, and this is none", "leave it out");
@@ -53,6 +61,7 @@ impl Check<'_, '_> {
             ready: None,
             connections: None,
             timeout: map.timeout.map_or(Duration::from_secs(2), |t| t.value),
+            wire,
             headers: self.headers(map.headers.as_ref()),
             before: Vec::new(),
             after: Vec::new(),
@@ -61,10 +70,7 @@ impl Check<'_, '_> {
             self.reader.wrong(timeout.at, "a timeout is above 0 and at most 10m", "write one, such as 2s");
         }
         if let Some(connections) = map.connections {
-            match u32::try_from(connections.value).ok().filter(|n| (1..=60_000).contains(n)) {
-                Some(n) => target.connections = Some(n),
-                None => self.reader.wrong(connections.at, "connections are 1 to 60000", "write a number between"),
-            }
+            target.connections = self.number(connections, "connections", MAX_CONNECTIONS);
         }
         target.ready = map.ready.as_ref().map(|ready| Ready {
             service: self.service(ready.to.as_ref(), Some(&target), ready.place),
@@ -83,33 +89,61 @@ impl Check<'_, '_> {
                 self.known_system(name, word.at);
                 System::Sim { name: name.into(), with: Vec::new() }
             }
-            None => System::Services(vec![Service { name: "target".into(), address: self.somewhere(word) }]),
+            None => {
+                System::Services(vec![Service { name: "target".into(), addresses: vec![self.somewhere(word, &[])] }])
+            }
         }
     }
 
     /// An address, or after a mistake any, so that the rest of the target is checked all the same.
-    fn somewhere(&mut self, url: &At<String>) -> Address {
-        self.address(url).unwrap_or(Address { host: "localhost".into(), port: 0, base: String::new() })
+    fn somewhere(&mut self, url: &At<String>, resolve: &[Resolve]) -> Address {
+        self.address(url, resolve).unwrap_or_else(|| Address::http("localhost", 0))
     }
 
-    fn system(&mut self, map: &raw::TargetMap) -> Option<System> {
+    /// The addresses of one service: at least one, and alike but for where they are.
+    fn addresses(&mut self, raw: &raw::Addresses, resolve: &[Resolve]) -> Vec<Address> {
+        if (raw.all.is_empty() && !self.reader.is_broken_here()) || raw.all.len() > MAX_ADDRESSES {
+            let what = format!("a service has 1 to {MAX_ADDRESSES} addresses");
+            self.reader.wrong(raw.place, what, "write at least one: http://HOST:PORT");
+        }
+        let mut all: Vec<Address> = Vec::new();
+        for url in &raw.all {
+            let Some(address) = self.address(url, resolve) else { continue };
+            if all.contains(&address) {
+                self.reader.wrong(
+                    url.at,
+                    format!("`{}` stands here twice", url.value),
+                    "connections are spread evenly: keep one",
+                );
+            }
+            if let Some(first) = all.first().filter(|a| (a.scheme, &a.base) != (address.scheme, &address.base)) {
+                let what = format!("`{}` is not another place of {first}", url.value);
+                self.reader.wrong(url.at, what, "addresses of one service have the same scheme and base");
+            }
+            all.push(address);
+        }
+        if all.is_empty() { vec![Address::http("localhost", 0)] } else { all }
+    }
+
+    fn system(&mut self, map: &raw::TargetMap, resolve: &[Resolve]) -> Option<System> {
         if let Some(sim) = &map.sim {
             self.known_system(&sim.value, sim.at);
             let with = map.with.iter().flat_map(|w| &w.0).map(|(k, v)| (k.value.clone(), v.clone())).collect();
             return Some(System::Sim { name: sim.value.clone(), with });
         }
         if let Some(url) = &map.url {
-            let address = self.somewhere(url);
-            return Some(System::Services(vec![Service { name: "target".into(), address }]));
+            let addresses = self.within("url", |c| c.addresses(url, resolve));
+            return Some(System::Services(vec![Service { name: "target".into(), addresses }]));
         }
         let services = map.services.as_ref()?;
         if services.0.is_empty() {
             self.reader.wrong(map.place, "no services", "write at least one: `services: { api: http://HOST:PORT }`");
         }
         let mut all = Vec::new();
-        for (name, url) in &services.0 {
+        for (name, urls) in &services.0 {
             self.name(name);
-            all.push(Service { name: name.value.clone(), address: self.somewhere(url) });
+            let addresses = self.within("services", |c| c.within(&name.value, |c| c.addresses(urls, resolve)));
+            all.push(Service { name: name.value.clone(), addresses });
         }
         (!all.is_empty()).then_some(System::Services(all))
     }

@@ -9,8 +9,9 @@ use super::super::raw;
 use super::super::shape::At;
 use super::super::target::Target;
 use super::super::traffic::{Amount, Class, ClassPlace, Flow, Kind, Pair, Popularity, Quote, Traffic};
-use super::super::{Input, Timing};
+use super::super::{Input, Place, Timing};
 use super::Check;
+use super::target::MAX_CONNECTIONS;
 use crate::base::units::{Rate, Size};
 
 /// Longer plans are refused.
@@ -33,7 +34,7 @@ impl Check<'_, '_> {
 
     fn traffic(&mut self, name: &At<String>, raw: &raw::Traffic, target: Option<&Target>) -> Option<Traffic> {
         self.name(name);
-        let load = self.within("load", |c| c.load(name, &raw.load));
+        let load = self.within("load", |c| c.load(name, &raw.load, target));
         let classes =
             raw.classes.iter().flat_map(|c| &c.0).filter_map(|(name, class)| self.class(name, class)).collect();
         let kind = match (&raw.quote, &raw.flow) {
@@ -68,12 +69,23 @@ impl Check<'_, '_> {
         })
     }
 
-    fn load(&mut self, name: &At<String>, raw: &At<Vec<raw::Segment>>) -> Vec<Segment> {
+    fn load(&mut self, name: &At<String>, raw: &At<Vec<raw::Segment>>, target: Option<&Target>) -> Vec<Segment> {
         let mut load: Vec<Segment> = Vec::new();
         let mut rate = Rate::default();
+        // After a closed loop there is no rate, until a segment names one.
+        let mut lost = false;
         for (i, segment) in raw.value.iter().enumerate() {
             let measured = !matches!(segment, raw::Segment::WarmUp(_));
-            let mut push = |word, from, to, length| load.push(Segment { word, from, to, length, measured });
+            let mut push =
+                |word, from, to, length| load.push(Segment { word, from, to, length, measured, saturate: None });
+            if let Some((place, word)) = leaning(segment).filter(|_| lost) {
+                self.reader.wrong(
+                    place,
+                    format!("`{word}` goes on from the rate so far, and after `saturate` there is none"),
+                    "say at which rate: `hold: { at: 50/s, for: 10s }`",
+                );
+            }
+            lost &= matches!(segment, raw::Segment::Spike(_));
             match segment {
                 raw::Segment::WarmUp(hold) | raw::Segment::Hold(hold) => {
                     rate = hold.at.map_or(rate, |at| at.value);
@@ -108,10 +120,18 @@ impl Check<'_, '_> {
                     }
                 }
                 raw::Segment::Spike(spike) => push("spike", spike.to.value, spike.to.value, self.lasting(&spike.r#for)),
+                raw::Segment::Saturate(saturate) => {
+                    rate = Rate::default();
+                    lost = true;
+                    let connections = self.loop_connections(saturate, target);
+                    let length = self.lasting(&saturate.r#for);
+                    let (from, to) = (rate, rate);
+                    load.push(Segment { word: "saturate", from, to, length, measured, saturate: connections });
+                }
             }
         }
         let total: Duration = load.iter().map(|s| s.length).sum();
-        let shots = |s: &Segment| s.from.0 + s.to.0 > 0;
+        let shots = |s: &Segment| s.from.0 + s.to.0 > 0 || s.saturate.is_some();
         let broken = self.reader.is_broken(&format!("traffic.{}.load", name.value));
         if !broken && !load.iter().any(|s| s.measured && shots(s)) {
             self.reader.wrong(
@@ -124,6 +144,19 @@ impl Check<'_, '_> {
             self.reader.wrong(raw.at, "longer than 7 days", "shorten it, or run it again");
         }
         load
+    }
+
+    /// The connections of a closed loop: no more than the target may have.
+    fn loop_connections(&mut self, raw: &raw::Saturate, target: Option<&Target>) -> Option<u32> {
+        let connections = self.number(raw.connections, "connections", MAX_CONNECTIONS)?;
+        if let Some(most) = target.and_then(|t| t.connections).filter(|most| *most < connections) {
+            self.reader.wrong(
+                raw.connections.at,
+                format!("{connections} connections, and the target may have {most}"),
+                "raise `connections` of the target, or leave it out there",
+            );
+        }
+        Some(connections)
     }
 
     fn class(&mut self, name: &At<String>, raw: &raw::Class) -> Option<Class> {
@@ -320,6 +353,16 @@ impl Check<'_, '_> {
             self.reader.wrong(file.at, format!("`{}` has no pairs", file.value), "add at least one row");
         }
         pairs
+    }
+}
+
+/// The segments that begin at the rate so far, with their words.
+fn leaning(segment: &raw::Segment) -> Option<(Place, &'static str)> {
+    match segment {
+        raw::Segment::Hold(hold) => hold.at.is_none().then_some((hold.place, "hold")),
+        raw::Segment::Ramp(ramp) => Some((ramp.place, "ramp")),
+        raw::Segment::Step(step) => Some((step.place, "step")),
+        raw::Segment::WarmUp(_) | raw::Segment::Spike(_) | raw::Segment::Saturate(_) => None,
     }
 }
 

@@ -84,7 +84,8 @@ impl Client {
     }
 
     async fn connect(&self) -> io::Result<Connection> {
-        let stream = TcpStream::connect((self.address.host.as_str(), self.address.port)).await?;
+        let place = self.address.tcp().ok_or(io::ErrorKind::Unsupported)?;
+        let stream = TcpStream::connect(place).await?;
         let _ = stream.set_nodelay(true); // slower without, but not wrong
         let (mut sender, connection) = handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
         let driver = tokio::spawn(async move {

@@ -185,6 +185,9 @@ impl Options {
             return Err(format!("the quoter `{name}` was given twice"));
         }
         let address = Address::parse(url).map_err(|why| format!("{name}: {why}"))?;
+        if address.is_tls() || address.socket().is_some() {
+            return Err(format!("{name}: `{url}`: the practice target calls plain HTTP: write http://HOST:PORT"));
+        }
         self.upstreams.push((name.to_owned(), address));
         Ok(())
     }

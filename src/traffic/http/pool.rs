@@ -190,7 +190,8 @@ impl Pool {
             let outcome = if ours { Outcome::NotSent(Why::Resources) } else { Outcome::Unreachable(reach) };
             Refusal { outcome, why: format!("{}: {why}", self.address) }
         };
-        let addresses = lookup_host((self.address.host.as_str(), self.address.port)).await;
+        let place = self.address.tcp().ok_or_else(|| refuse(Reach::Connect, &io::ErrorKind::Unsupported.into()))?;
+        let addresses = lookup_host(place).await;
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         for address in addresses.map_err(|e| refuse(Reach::Dns, &e))? {
             match TcpStream::connect(address).await {
