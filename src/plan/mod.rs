@@ -14,7 +14,7 @@ pub use review::{expected_touches, minimum_shots, review};
 pub use timeline::{Phase, Timeline};
 
 use crate::base::seed::{self, Seed};
-use crate::base::time::Offset;
+use crate::base::time::{Offset, Span};
 use crate::scenario::{Kind, Scenario, Traffic};
 
 /// What will happen.
@@ -33,6 +33,18 @@ pub struct TrafficPlan {
     pub profile: Profile,
     due: DueTimes,
     mix: Option<Mix>,
+    closed: Vec<(ClosedLoop, Option<Mix>)>,
+}
+
+/// A segment whose shots nobody plans: each connection sends its next request when the last was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClosedLoop {
+    /// The position of the segment in the load.
+    pub segment: usize,
+    /// When.
+    pub span: Span,
+    /// How many connections.
+    pub connections: u32,
 }
 
 /// One thing to send.
@@ -93,7 +105,43 @@ impl TrafficPlan {
             Kind::Quote(quote) => Some(Mix::new(quote, seed.stream(&format!("mix/{}", traffic.name)))),
             Kind::Flow(_) => None,
         };
-        TrafficPlan { profile, due, mix }
+        let mut closed = Vec::new();
+        let mut start = Offset::ZERO;
+        for (segment, part) in traffic.load.iter().enumerate() {
+            let span = Span { start, end: start + part.length };
+            start = span.end;
+            if let Some(connections) = part.saturate {
+                let mix = match &traffic.kind {
+                    Kind::Quote(quote) => {
+                        Some(Mix::new(quote, seed.stream(&format!("saturate/{}/{segment}", traffic.name))))
+                    }
+                    Kind::Flow(_) => None,
+                };
+                closed.push((ClosedLoop { segment, span, connections }, mix));
+            }
+        }
+        TrafficPlan { profile, due, mix, closed }
+    }
+
+    /// Its closed loops, in order.
+    pub fn closed_loops(&self) -> impl Iterator<Item = ClosedLoop> + '_ {
+        self.closed.iter().map(|(closed, _)| *closed)
+    }
+
+    /// The shots of a closed loop that worker `index` of `workers` sends, without end and without due times: numbers
+    /// that no planned shot has, and what they ask for.
+    pub fn saturated(
+        &self,
+        segment: usize,
+        index: usize,
+        workers: usize,
+    ) -> impl Iterator<Item = (u64, Option<QuoteRequest>)> + 'static {
+        let mut mix = self.closed.iter().find(|(c, _)| c.segment == segment).and_then(|(_, mix)| mix.clone());
+        let first = (1u64 << 40) * (1 + segment as u64);
+        let mut all = (0u64..).map(move |n| (first + n, mix.as_mut().map(Mix::next_request)));
+        let skipped = all.by_ref().take(index).count();
+        debug_assert_eq!(skipped, index);
+        all.step_by(workers)
     }
 
     /// Every shot, in the order in which they are due.
