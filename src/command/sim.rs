@@ -5,8 +5,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli::args::SimArgs;
 use crate::cli::print;
 use crate::exit::Exit;
-use crate::sim::quote_service::{self, Options};
-use crate::sim::{Running, System, end_of_input};
+use crate::sim::{Knob, Running, System, calibrator, end_of_input, quote_service};
 
 /// Runs a practice target until it is told to end.
 pub fn sim(args: &SimArgs) -> Exit {
@@ -35,27 +34,48 @@ pub fn sim(args: &SimArgs) -> Exit {
     }
 }
 
-fn options(args: &SimArgs) -> Result<Options, String> {
-    let System::QuoteService = System::named(&args.system)?;
-    let mut options = Options { port: args.port, no_delay: args.no_delay, ..Options::default() };
-    for (key, value) in &args.set {
-        options.set(key, value).map_err(|why| format!("--set {key}={value}: {why}\n{}", knobs()))?;
-    }
-    for (name, url) in &args.upstream {
-        options.add_upstream(&format!("{name}={url}"))?;
-    }
-    Ok(options)
+/// A practice target with its settings.
+enum Options {
+    QuoteService(Box<quote_service::Options>),
+    Calibrator(calibrator::Options),
 }
 
-fn knobs() -> String {
-    let lines = Options::keys().into_iter().map(|k| format!("  {:<14} {} (default {})", k.name, k.help, k.default));
-    format!("settings of quote-service:\n{}", lines.collect::<Vec<_>>().join("\n"))
+fn options(args: &SimArgs) -> Result<Options, String> {
+    let system = System::named(&args.system)?;
+    let settings = |set: &mut dyn FnMut(&str, &str) -> Result<(), String>, knobs: &[Knob]| {
+        args.set.iter().try_for_each(|(key, value)| {
+            set(key, value).map_err(|why| format!("--set {key}={value}: {why}\n{}", listed(system, knobs)))
+        })
+    };
+    match system {
+        System::QuoteService => {
+            let mut options = quote_service::Options { port: args.port, no_delay: args.no_delay, ..Default::default() };
+            settings(&mut |key, value| options.set(key, value), &quote_service::Options::keys())?;
+            for (name, url) in &args.upstream {
+                options.add_upstream(&format!("{name}={url}"))?;
+            }
+            Ok(Options::QuoteService(Box::new(options)))
+        }
+        System::Calibrator => {
+            let mut options = calibrator::Options { port: args.port, ..Default::default() };
+            settings(&mut |key, value| options.set(key, value), &calibrator::Options::keys())?;
+            Ok(Options::Calibrator(options))
+        }
+    }
+}
+
+fn listed(system: System, knobs: &[Knob]) -> String {
+    let lines = knobs.iter().map(|k| format!("  {:<14} {} (default {})", k.name, k.help, k.default));
+    format!("settings of {}:\n{}", system.name(), lines.collect::<Vec<_>>().join("\n"))
 }
 
 async fn serve(options: Options, lease: bool) -> std::io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let running: Running = quote_service::start(options).await?;
+    let running: Running = match options {
+        Options::QuoteService(options) => quote_service::start(*options).await?,
+        Options::Calibrator(options) => calibrator::start(options).await?,
+    };
     print::line(&running.ready_line());
     let ended = async {
         tokio::select! {

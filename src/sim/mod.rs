@@ -1,5 +1,6 @@
 //! Practice targets: one file or folder per trading system. They share nothing with what measures them.
 
+pub mod calibrator;
 pub mod metrics;
 pub mod quote_service;
 mod sleep;
@@ -16,16 +17,19 @@ use crate::base::text::suggest;
 pub enum System {
     /// A Solana quote service: prices from a cache, from pools and from external quoters.
     QuoteService,
+    /// No trading system: a server that does no work, for holding the sender itself against.
+    Calibrator,
 }
 
 impl System {
     /// All of them.
-    pub const ALL: &'static [System] = &[System::QuoteService];
+    pub const ALL: &'static [System] = &[System::QuoteService, System::Calibrator];
 
     /// What it is called after `sim:` and on the command line.
     pub fn name(self) -> &'static str {
         match self {
             System::QuoteService => "quote-service",
+            System::Calibrator => "calibrator",
         }
     }
 

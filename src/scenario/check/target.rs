@@ -15,7 +15,7 @@ use crate::base::net::Address;
 use crate::base::text;
 
 /// Practice targets that are built, and those that will be.
-const SYSTEMS: [&str; 1] = ["quote-service"];
+const SYSTEMS: [&str; 2] = ["quote-service", "calibrator"];
 const PLANNED: [&str; 4] = ["trading-platform", "quantum-trader", "b25", "tradeengine"];
 /// The most connections to one service: what one address of ours has ports for.
 pub(super) const MAX_CONNECTIONS: u32 = 60_000;

@@ -1,0 +1,247 @@
+//! A server to hold a load generator against: it does no work, freezes when told to, and notes for every request when
+//! it came and when it was answered. It knows nothing of who measures it.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use super::{Knob, Running};
+use crate::base::time;
+use crate::base::trace::TraceId;
+use crate::base::units::parse_duration;
+
+/// How often the log is handed to the system.
+const FLUSH: Duration = Duration::from_millis(20);
+/// A longer head is hung up on, in bytes.
+const MAX_HEAD: usize = 64 * 1024;
+/// One line of the log: trace id, when the request was there, when its answer was written.
+const RECORD: usize = 32;
+/// What is answered, always.
+const REPLY: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{\"ok\":true}";
+
+/// How it behaves. By default it never freezes and keeps no log.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The port of 127.0.0.1 to answer on; 0 takes a free one.
+    pub port: u16,
+    /// For how long it does nothing at all.
+    pub freeze: Duration,
+    /// From one freeze to the next; once when zero.
+    pub every: Duration,
+    /// From the first request to the first freeze.
+    pub from: Duration,
+    /// Where the log goes.
+    pub log: Option<PathBuf>,
+}
+
+/// What the server says of one request. Instants are nanoseconds on the kernel's monotonic clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Served {
+    /// The request's trace.
+    pub trace: TraceId,
+    /// It was there.
+    pub came: u64,
+    /// Its answer was written.
+    pub answered: u64,
+}
+
+impl Options {
+    /// Its settings.
+    pub fn keys() -> Vec<Knob> {
+        let knob = |name, default: &str, help| Knob { name, default: default.into(), help };
+        vec![
+            knob("freeze", "0s", "for how long it does nothing at all"),
+            knob("every", "0s", "from one freeze to the next; once when 0s"),
+            knob("from", "0s", "from the first request to the first freeze"),
+            knob("log", "none", "a file for when each request came and was answered"),
+        ]
+    }
+
+    /// Changes a setting. The error says what is wrong.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+        let length = || parse_duration(value);
+        match key {
+            "freeze" => self.freeze = length()?,
+            "every" => self.every = length()?,
+            "from" => self.from = length()?,
+            "log" => self.log = Some(value.into()),
+            _ => return Err(format!("`{key}` is no setting of calibrator")),
+        }
+        Ok(())
+    }
+}
+
+/// Starts it on a thread of its own, so that a freeze is one.
+pub async fn start(options: Options) -> io::Result<Running> {
+    let (ready, answers) = oneshot::channel();
+    let (stop, stopped) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("calibrator".into()).spawn(move || {
+        let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
+        runtime.block_on(serve(options, ready, stopped))
+    })?;
+    let Ok(port) = answers.await else {
+        return Err(thread
+            .join()
+            .map_or_else(|_| io::Error::other("it panicked"), |e| e.err().unwrap_or(io::ErrorKind::Other.into())));
+    };
+    let mut running = Running::new(vec![("target".into(), format!("http://127.0.0.1:{port}"))], JoinSet::new());
+    running.closing = Some(Box::new(move || {
+        let _ = stop.send(());
+        thread.join().unwrap_or_else(|_| Err(io::Error::other("the calibrator panicked")))
+    }));
+    Ok(running)
+}
+
+/// What its connections share.
+struct Server {
+    log: Option<RefCell<BufWriter<File>>>,
+    first: RefCell<Option<oneshot::Sender<()>>>,
+}
+
+async fn serve(options: Options, ready: oneshot::Sender<u16>, stopped: oneshot::Receiver<()>) -> io::Result<()> {
+    let log = options.log.as_ref().map(File::create).transpose()?.map(|file| RefCell::new(BufWriter::new(file)));
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await?;
+    let (first, begun) = oneshot::channel();
+    let server = Rc::new(Server { log, first: RefCell::new(Some(first)) });
+    let _ = ready.send(listener.local_addr()?.port());
+    let accepting = async {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => drop(tokio::task::spawn_local(server.clone().converse(stream))),
+                Err(_) => tokio::time::sleep(FLUSH).await, // out of descriptors: whoever waits keeps waiting
+            }
+        }
+    };
+    let flushing = async {
+        loop {
+            tokio::time::sleep(FLUSH).await;
+            if server.log.as_ref().is_some_and(|log| log.borrow_mut().flush().is_err()) {
+                return;
+            }
+        }
+    };
+    let freezing = async {
+        if options.freeze.is_zero() || begun.await.is_err() {
+            return;
+        }
+        tokio::time::sleep(options.from).await;
+        loop {
+            std::thread::sleep(options.freeze); // on purpose: the whole server stands still
+            if options.every.is_zero() {
+                return;
+            }
+            tokio::time::sleep(options.every.saturating_sub(options.freeze)).await;
+        }
+    };
+    let whole = async {
+        tokio::join!(accepting, flushing, freezing);
+    };
+    tokio::select! {
+        () = whole => {}
+        _ = stopped => {}
+    }
+    server.log.as_ref().map_or(Ok(()), |log| log.borrow_mut().flush())
+}
+
+impl Server {
+    async fn converse(self: Rc<Server>, mut stream: TcpStream) {
+        let _ = stream.set_nodelay(true);
+        let mut bytes = Vec::new();
+        loop {
+            while let Some(end) = end_of_head(&bytes) {
+                let came = time::monotonic();
+                if let Some(first) = self.first.borrow_mut().take() {
+                    let _ = first.send(());
+                }
+                if stream.write_all(REPLY).await.is_err() {
+                    return;
+                }
+                self.note(&bytes[..end], came);
+                bytes.drain(..end);
+            }
+            match stream.read_buf(&mut bytes).await {
+                Ok(n) if n > 0 && bytes.len() <= MAX_HEAD => {}
+                _ => return,
+            }
+        }
+    }
+
+    fn note(&self, head: &[u8], came: u64) {
+        let (Some(log), Some(trace)) = (&self.log, trace_of(head)) else { return };
+        let mut record = [0; RECORD];
+        record[..16].copy_from_slice(&trace.0);
+        record[16..24].copy_from_slice(&came.to_le_bytes());
+        record[24..].copy_from_slice(&time::monotonic().to_le_bytes());
+        let _ = log.borrow_mut().write_all(&record); // whoever reads the log finds it short
+    }
+}
+
+fn end_of_head(bytes: &[u8]) -> Option<usize> {
+    bytes.windows(4).position(|w| w == b"\r\n\r\n").map(|at| at + 4)
+}
+
+fn trace_of(head: &[u8]) -> Option<TraceId> {
+    let text = std::str::from_utf8(head).ok()?;
+    let value = text.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("traceparent").then_some(value)
+    })?;
+    TraceId::from_traceparent(value)
+}
+
+/// Reads a log. A line that was being written when the server died is left out.
+pub fn read_log(path: &Path) -> io::Result<Vec<Served>> {
+    let number = |bytes: &[u8]| bytes.iter().rev().fold(0u64, |n, b| n << 8 | u64::from(*b));
+    let served = |record: &[u8]| {
+        let mut trace = [0; 16];
+        trace.copy_from_slice(&record[..16]);
+        Served { trace: TraceId(trace), came: number(&record[16..24]), answered: number(&record[24..]) }
+    };
+    Ok(std::fs::read(path)?.chunks_exact(RECORD).map(served).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::seed::Seed;
+    use crate::base::trace::{Shot, Tracer};
+
+    #[tokio::test]
+    async fn it_answers_and_says_when() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut options = Options::default();
+        let log = folder.path().join("log");
+        options.set("log", &log.display().to_string()).expect("a setting");
+        options.set("freeze", "30ms").expect("a setting");
+        assert!(options.set("frozen", "1s").is_err_and(|why| why.contains("`frozen`")));
+        let running = start(options).await.expect("starts");
+        let address = running.services()[0].1.trim_start_matches("http://").to_owned();
+        let mut stream = TcpStream::connect(address).await.expect("connects");
+        let tracer = Tracer::new(Seed(1), "r");
+        let before = time::monotonic();
+        for seq in 0..3 {
+            let trace = tracer.id(Shot { traffic: 0, seq }).traceparent();
+            let request = [b"GET / HTTP/1.1\r\nTraceparent: ".as_slice(), &trace, b"\r\n\r\n"].concat();
+            stream.write_all(&request).await.expect("writes");
+            let mut reply = vec![0; REPLY.len()];
+            stream.read_exact(&mut reply).await.expect("reads");
+            assert_eq!(reply, REPLY);
+        }
+        running.stop().await.expect("stops");
+        let served = read_log(&log).expect("reads");
+        let seqs: Vec<_> = served.iter().map(|s| tracer.shot(s.trace).map(|shot| shot.seq)).collect();
+        assert_eq!(seqs, [Some(0), Some(1), Some(2)]);
+        assert!(served.iter().all(|s| before <= s.came && s.came <= s.answered));
+        assert!(served[2].answered - served[0].came >= 30_000_000, "it froze at the first request");
+    }
+}
