@@ -3,7 +3,7 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::plan::Plan;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, closed_connections};
 
 /// Descriptors for files, scrapes, children and the runtime.
 const OTHERS: u64 = 64;
@@ -23,6 +23,10 @@ pub fn connections(scenario: &Scenario, plan: &Plan) -> Result<u32, String> {
     match scenario.target.connections {
         Some(stated) if stated > left => Err(format!(
             "`connections: {stated}` needs more open files than `ulimit -n` allows ({files}); raise it, or state at most {left}"
+        )),
+        _ if left < closed_connections(&scenario.traffic) => Err(format!(
+            "a closed loop of {} connections needs more open files than `ulimit -n` allows ({files}); raise it, or say at most {left}",
+            closed_connections(&scenario.traffic)
         )),
         _ if left == 0 => {
             Err(format!("`ulimit -n` allows {files} open files, which leaves none for connections; raise it"))
