@@ -139,6 +139,22 @@ fn an_expectation_that_compares_nothing_is_refused() {
     assert!(mistakes.all.len() == 1 && mistakes.all[0].what.contains("without `json`"), "{mistakes}");
 }
 
+/// The number of a shot says in which loop it was, and has room for so many.
+#[test]
+fn a_load_in_too_many_pieces_is_refused() {
+    let loads = |piece: &str, times: usize| {
+        let text = "proofload: 1\ntarget: http://127.0.0.1:1\ntraffic:\n  a: { flow: { steps: [{ get: /x }] }, load: [";
+        format!("{text}{}] }}\n", format!("{{ {piece} }}, ").repeat(times))
+    };
+    for (piece, most) in
+        [("saturate: { connections: 1, for: 1s }", 200), ("step: { by: 1/s, every: 1ms, times: 1000 }", 10)]
+    {
+        assert!(read(&loads(piece, most)).is_ok(), "{piece}");
+        let mistakes = read(&loads(piece, most + 1)).expect_err(piece);
+        assert!(mistakes.all.len() == 1 && mistakes.all[0].what.contains("more than"), "{mistakes}");
+    }
+}
+
 /// A good scenario that uses most of the language.
 const GOOD: &str = include_str!("../scenarios/quote-service/smoke.yaml");
 

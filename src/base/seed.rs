@@ -43,6 +43,16 @@ impl Stream {
         self.0.next_u64()
     }
 
+    /// Leaves out the next `n` numbers. Costs the less of making them and of finding the place behind them.
+    pub fn pass(&mut self, n: u64) {
+        const SEEK: u64 = 32; // a place is found at the cost of making the block of 32 numbers that it lies in
+        if n < SEEK {
+            (0..n).for_each(|_| _ = self.bits());
+        } else {
+            self.0.set_word_pos(self.0.get_word_pos() + 2 * u128::from(n));
+        }
+    }
+
     /// Uniform in [0, 1).
     pub fn unit(&mut self) -> f64 {
         unit(self.bits())
@@ -61,8 +71,26 @@ pub fn unit(bits: u64) -> f64 {
 
 /// The SHA-256 digest of `bytes`, in lower-case hexadecimal.
 pub fn digest(bytes: &[u8]) -> String {
-    let sum: [u8; 32] = Sha256::digest(bytes).into();
-    sum.iter().map(|b| format!("{b:02x}")).collect()
+    let mut whole = Digester::default();
+    whole.add(bytes);
+    whole.finish()
+}
+
+/// Digests what comes piece by piece, as [`digest`] would all of it together.
+#[derive(Debug, Clone, Default)]
+pub struct Digester(Sha256);
+
+impl Digester {
+    /// Takes the next piece.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest, in lower-case hexadecimal.
+    pub fn finish(self) -> String {
+        let sum: [u8; 32] = self.0.finalize().into();
+        sum.iter().map(|b| format!("{b:02x}")).collect()
+    }
 }
 
 #[cfg(test)]
@@ -78,6 +106,26 @@ mod tests {
         assert_ne!(first, (0..4).map(|_| b.bits()).collect::<Vec<_>>());
         let mut again = Seed(7).stream("a");
         assert_eq!(first, (0..4).map(|_| again.bits()).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_is_passed_is_as_if_it_had_been_drawn() {
+        for n in [0, 1, 2, 31, 32, 33, 64, 1_000, 12_345] {
+            let (mut drawn, mut passed) = (Seed(7).stream("a"), Seed(7).stream("a"));
+            for _ in 0..3 {
+                (0..n).for_each(|_| _ = drawn.bits());
+                passed.pass(n);
+                assert_eq!(passed.bits(), drawn.bits(), "{n}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_digest_of_pieces_is_that_of_the_whole() {
+        let mut pieces = Digester::default();
+        [b"ab".as_slice(), b"", b"c"].iter().for_each(|piece| pieces.add(piece));
+        assert_eq!(pieces.finish(), digest(b"abc"));
+        assert_eq!(digest(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::base::units;
 use crate::cli::args::PlanArgs;
 use crate::cli::print;
 use crate::exit::Exit;
-use crate::plan::{Plan, expected_touches, minimum_shots};
+use crate::plan::{Foreseen, Phase, Plan, TrafficPlan, expected_touches, minimum_shots};
 use crate::scenario::{Claim, Scenario, System};
 
 /// Width of the drawn curve, in characters.
@@ -46,39 +46,55 @@ fn describe(scenario: &Scenario, plan: &Plan) -> String {
 
 fn traffic(scenario: &Scenario, plan: &Plan, out: &mut String) {
     for (i, (traffic, planned)) in scenario.traffic.iter().zip(&plan.traffic).enumerate() {
-        let span = units::duration(planned.profile.end().since(Offset::ZERO));
-        let _ = writeln!(
-            out,
-            "{}: {} over {span}, peak {:.0}/s",
-            traffic.name,
-            text::count(planned.count(), "shot"),
-            planned.profile.peak()
-        );
+        let _ = writeln!(out, "{}: {}", traffic.name, amount(planned));
         for phase in plan.timeline.phases.iter().filter(|p| p.traffic == i) {
-            let rate =
-                if phase.from == phase.to { phase.from.to_string() } else { format!("{} to {}", phase.from, phase.to) };
             let judged = if phase.measured { "" } else { "  (not judged)" };
             let _ = writeln!(
                 out,
-                "  {:>8}  {:<8} {rate} for {}{judged}",
+                "  {:>8}  {:<8} {} for {}{judged}",
                 clock(phase.span.start),
                 phase.word,
+                pace(phase),
                 units::duration(phase.span.length())
             );
         }
         let peak = planned.profile.peak();
-        let connections = plan.connections(scenario);
-        let _ = writeln!(
-            out,
-            "  {connections} connections bind when replies take longer than {} at the peak",
-            units::measured(Duration::from_secs_f64(f64::from(connections) / peak.max(1e-9)))
-        );
+        if peak > 0.0 {
+            let connections = plan.connections(scenario);
+            let _ = writeln!(
+                out,
+                "  {connections} connections bind when replies take longer than {} at the peak",
+                units::measured(Duration::from_secs_f64(f64::from(connections) / peak))
+            );
+        }
     }
     out.push('\n');
     curve(scenario, plan, out);
 }
 
-/// The rate over time as blocks, with the faults below.
+/// How much of one traffic there will be.
+fn amount(planned: &TrafficPlan) -> String {
+    let span = units::duration(planned.profile.end().since(Offset::ZERO));
+    let (count, peak) = (text::count(planned.count(), "shot"), planned.profile.peak());
+    match planned.closed_loops().len() {
+        0 => format!("{count} over {span}, peak {peak:.0}/s"),
+        _ if peak == 0.0 => format!("as many shots as the target answers, over {span}"),
+        _ => {
+            format!("{count} planned over {span}, peak {peak:.0}/s, and as many as the target answers in closed loops")
+        }
+    }
+}
+
+/// How fast a phase sends.
+fn pace(phase: &Phase) -> String {
+    match phase.saturate {
+        Some(connections) => format!("closed loop, {}", text::count(connections.into(), "connection")),
+        None if phase.from == phase.to => phase.from.to_string(),
+        None => format!("{} to {}", phase.from, phase.to),
+    }
+}
+
+/// The rate over time as blocks, with the faults below. A closed loop has no rate beforehand: it is drawn as a cloud.
 fn curve(scenario: &Scenario, plan: &Plan, out: &mut String) {
     let end = plan.timeline.end;
     let column = |i: usize| Span {
@@ -91,23 +107,30 @@ fn curve(scenario: &Scenario, plan: &Plan, out: &mut String) {
         shots / span.length().as_secs_f64().max(1e-9)
     };
     let rates: Vec<f64> = (0..WIDTH).map(|i| rate(column(i))).collect();
-    let peak = rates.iter().copied().fold(0.0, f64::max).max(1e-9);
+    let closed: Vec<bool> = (0..WIDTH).map(|i| plan.traffic.iter().any(|t| t.is_closed_within(column(i)))).collect();
+    let peak = rates.iter().copied().fold(0.0, f64::max);
     for line in (0..HEIGHT).rev() {
         let label = match line {
-            l if l == HEIGHT - 1 => format!("{peak:.0}/s"),
+            l if l == HEIGHT - 1 && peak > 0.0 => format!("{peak:.0}/s"),
             0 => "0".into(),
             _ => String::new(),
         };
         let _ = write!(out, "{label:>9} │");
-        for rate in &rates {
-            let eighths = (rate / peak * (HEIGHT * 8) as f64).round() as usize;
+        for (rate, closed) in rates.iter().zip(&closed) {
+            let eighths = (rate / peak.max(1e-9) * (HEIGHT * 8) as f64).round() as usize;
             let here = eighths.saturating_sub(line * 8).min(8);
-            out.push([' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'][here]);
+            out.push(match (here, closed) {
+                (0, true) => '░',
+                _ => [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'][here],
+            });
         }
         out.push('\n');
     }
     let _ = writeln!(out, "{:>9} └{}", "", "─".repeat(WIDTH));
     let _ = writeln!(out, "{:>10} {:<half$}{:>half$}", "", clock(Offset::ZERO), clock(end), half = WIDTH / 2);
+    if closed.contains(&true) {
+        let _ = writeln!(out, "{:>10} ░ closed loop: as fast as the target answers", "");
+    }
     for (fault, span) in scenario.faults.iter().zip(&plan.timeline.faults) {
         let line: String = (0..WIDTH).map(|i| if column(i).overlap(*span).is_some() { '▒' } else { ' ' }).collect();
         let _ = writeln!(out, "{:>10} {}  {}", "", line.trim_end(), fault.name);
@@ -124,6 +147,9 @@ fn faults(scenario: &Scenario, plan: &Plan, out: &mut String) {
         let crate::scenario::On::Upstream(upstream) = fault.on;
         let touches = match expected_touches(scenario, plan, fault) {
             Some(n) => format!("about {n:.0} touches expected"),
+            None if plan.traffic.iter().any(|t| t.is_closed_within(*span)) => {
+                "touches depend on how fast the target answers in the closed loop".into()
+            }
             None => "touches depend on the service (state `calls:` of the upstream to have them foreseen)".into(),
         };
         let _ = writeln!(
@@ -154,21 +180,24 @@ fn promises(scenario: &Scenario, plan: &Plan, out: &mut String) {
         };
         let each = promise.each.map_or_else(String::new, |each| format!(" in each {}", units::duration(each)));
         let window = window_text(scenario, promise.window);
-        let enough = match minimum_shots(plan, promise) {
-            None => String::new(),
-            Some((expected, minimum)) if expected >= minimum as f64 => {
-                format!(": about {} of {minimum} needed", text::thousands(expected as u64))
-            }
-            Some((expected, minimum)) => {
-                format!(
-                    ": TOO FEW SHOTS, about {} of {minimum} needed: it will be INCONCLUSIVE",
-                    text::thousands(expected as u64)
-                )
-            }
-        };
+        let enough = minimum_shots(plan, promise).map_or_else(String::new, enough);
         let _ = writeln!(out, "  {:<8} {}{each}{window}{enough}", promise.severity.word(), text::shorten(&text, 120));
     }
     out.push('\n');
+}
+
+/// Whether a promise will have the shots that it needs.
+fn enough(foreseen: Foreseen) -> String {
+    let Foreseen { planned, needed, closed, too_few } = foreseen;
+    let about = text::thousands(planned as u64);
+    match (too_few, closed) {
+        (true, _) => format!(": TOO FEW SHOTS, about {about} of {needed} needed: it will be INCONCLUSIVE"),
+        (false, false) => format!(": about {about} of {needed} needed"),
+        (false, true) if planned >= needed as f64 => {
+            format!(": about {about} of {needed} needed, and as many as the target answers in closed loops")
+        }
+        (false, true) => format!(": {needed} needed, how many there will be depends on the target"),
+    }
 }
 
 /// Where a promise must hold, in words; empty for the whole measured phase.
@@ -222,4 +251,59 @@ fn wiring(scenario: &Scenario, out: &mut String) {
 
 fn clock(at: Offset) -> String {
     units::duration(at.since(Offset::ZERO))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::{Settings, read};
+
+    /// What is drawn of a load, with promises about it.
+    fn drawn(load: &str, promises: &[&str]) -> String {
+        let mut text = format!(
+            "proofload: 1\ntarget: http://127.0.0.1:1\ntraffic:\n  pings: {{ flow: {{ steps: [{{ get: / }}] }}, load: [{load}] }}\nslo:\n"
+        );
+        promises.iter().for_each(|promise| text.push_str(&format!("  - {{ {promise} }}\n")));
+        let settings = Settings {
+            overrides: &[],
+            time_scale: 1,
+            allow_hosts: None,
+            env: &|_| None,
+            files: &|_| Err(std::io::ErrorKind::NotFound.into()),
+            default_name: "drawn",
+        };
+        let scenario = read("drawn", &text, &settings).expect("valid");
+        describe(&scenario, &Plan::new(&scenario))
+    }
+
+    #[test]
+    fn a_closed_loop_is_drawn_as_what_depends_on_the_target() {
+        let loads = "{ saturate: { connections: 64, for: 10s } }";
+        let alone = drawn(loads, &["expect: rate(pings) > 5/s", "expect: p99(pings) < 1s"]);
+        assert!(alone.contains("pings: as many shots as the target answers, over 10s\n"), "{alone}");
+        assert!(alone.contains("saturate closed loop, 64 connections for 10s\n"), "{alone}");
+        assert!(alone.contains("p99(pings) < 1s: 299 needed, how many there will be depends on the target"), "{alone}");
+        assert!(!alone.contains("peak") && !alone.contains("bind") && !alone.contains("TOO FEW"), "{alone}");
+
+        let loads = "{ hold: { at: 10/s, for: 10s } }, { saturate: { connections: 1, for: 10s } }";
+        let mixed = drawn(
+            loads,
+            &[
+                "expect: p50(pings) < 1s",
+                "expect: p99(pings) < 1s",
+                "expect: p95(pings) < 1s, each: 5s",
+                "expect: p50(pings) < 1s, each: 5s",
+            ],
+        );
+        assert!(
+            mixed.contains("planned over 20s, peak 10/s, and as many as the target answers in closed loops"),
+            "{mixed}"
+        );
+        assert!(mixed.contains("p50(pings) < 1s: about 100 of 5 needed, and as many as the target answers"), "{mixed}");
+        assert!(mixed.contains("p99(pings) < 1s: 299 needed, how many there will be depends"), "{mixed}");
+        assert!(mixed.contains("p95(pings) < 1s in each 5s: TOO FEW SHOTS, about 50 of 59 needed"), "{mixed}");
+        assert!(mixed.contains("p50(pings) < 1s in each 5s: about 50 of 5 needed, and as many"), "{mixed}");
+        assert_eq!(mixed.matches('█').count() % 8, 0, "{mixed}");
+        assert!(mixed.contains("█░") && mixed.contains("░ closed loop: as fast as the target answers"), "{mixed}");
+    }
 }

@@ -1,6 +1,6 @@
 //! Which request each shot is.
 
-use crate::base::seed::Stream;
+use crate::base::seed::{Digester, Stream};
 use crate::scenario::{Amount, Popularity, Quote};
 
 /// What a quote asks for.
@@ -12,6 +12,15 @@ pub struct QuoteRequest {
     pub amount: u64,
     /// Whether it goes to the hybrid path.
     pub hybrid: bool,
+}
+
+impl QuoteRequest {
+    /// Adds it to a digest.
+    pub(super) fn digest(&self, all: &mut Digester) {
+        all.add(&self.pair.to_le_bytes());
+        all.add(&self.amount.to_le_bytes());
+        all.add(&[u8::from(self.hybrid)]);
+    }
 }
 
 /// Draws one request after the other. Every request takes the same number of draws, so the n-th can be found without
@@ -55,6 +64,16 @@ impl Mix {
             amount: draw(self.amount, amount),
             hybrid: hybrid < self.hybrid,
         }
+    }
+
+    /// Leaves out the next `n` requests.
+    pub fn pass(&mut self, n: u64) {
+        self.stream.pass(3 * n);
+    }
+
+    /// The same mix, drawn from another stream.
+    pub fn drawn_from(&self, stream: Stream) -> Mix {
+        Mix { stream, ..self.clone() }
     }
 
     /// The share of requests for each pair.

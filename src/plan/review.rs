@@ -12,11 +12,14 @@ use crate::scenario::{Claim, Expectation, Fault, Inject, Measure, Mistake, On, P
 const CERTAIN: f64 = 0.999;
 
 /// How many requests a fault is expected to touch: shots due in its window, times the stated calls per shot, times its
-/// share. `None` when it depends on the service (no `calls:`) or, for a rate limit, on how fast the calls come.
+/// share. `None` when it depends on the service (no `calls:`), or on how fast it is (a closed loop in the window).
 pub fn expected_touches(scenario: &Scenario, plan: &Plan, fault: &Fault) -> Option<f64> {
     let On::Upstream(upstream) = fault.on;
     let calls = scenario.upstreams[upstream].calls?;
     let span = Span { start: Offset::after_zero(fault.at), end: Offset::after_zero(fault.at + fault.length) };
+    if plan.traffic.iter().any(|t| t.is_closed_within(span)) {
+        return None;
+    }
     let arriving = shots_due(plan, None, span) * calls;
     match &fault.inject {
         Inject::Timeout => Some(arriving * fault.share.fraction()),
@@ -27,9 +30,23 @@ pub fn expected_touches(scenario: &Scenario, plan: &Plan, fault: &Fault) -> Opti
     }
 }
 
-/// The number of shots a promise will be judged by, as far as the plan knows: planned windows only, the windows of
-/// faults by their planned times. `None` for what has no shots of its own (recovery, PromQL).
-pub fn minimum_shots(plan: &Plan, promise: &Promise) -> Option<(f64, u64)> {
+/// The shots that a promise will be judged by, as far as the plan knows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Foreseen {
+    /// How many are planned; with `each`, in the slice that has the fewest. Slices in which a closed loop runs are left
+    /// out, unless it runs in all.
+    pub planned: f64,
+    /// How many are needed.
+    pub needed: u64,
+    /// Whether closed loops send more, as many as the target answers.
+    pub closed: bool,
+    /// Whether what is planned decides: whether it is too few.
+    pub too_few: bool,
+}
+
+/// The shots that a promise will be judged by, as far as the plan knows: planned windows only, the windows of faults by
+/// their planned times. `None` for what has no shots of its own (recovery, PromQL).
+pub fn minimum_shots(plan: &Plan, promise: &Promise) -> Option<Foreseen> {
     let Claim::Client(expectation) = &promise.claim else { return None };
     if expectation.measure == Measure::Recovery {
         return None;
@@ -55,12 +72,26 @@ pub fn minimum_shots(plan: &Plan, promise: &Promise) -> Option<(f64, u64)> {
             spans = measured.overlap(after).into_iter().collect();
         }
     }
-    let shots = |span: Span| shots_due(plan, Some(expectation.traffic), span);
-    let expected = match promise.each {
-        Some(each) => spans.iter().flat_map(|span| span.slices(each)).map(shots).fold(f64::INFINITY, f64::min),
-        None => spans.iter().map(|s| shots(*s)).sum(),
+    let shots = |span: &Span| shots_due(plan, Some(expectation.traffic), *span);
+    let is_closed = |span: &Span| plan.traffic[expectation.traffic].is_closed_within(*span);
+    let needed = expectation.minimum();
+    let foreseen = |planned: f64, closed, open| {
+        let planned = if planned.is_finite() { planned } else { 0.0 };
+        Foreseen { planned, needed, closed, too_few: open && planned < needed as f64 }
     };
-    Some((if expected.is_finite() { expected } else { 0.0 }, expectation.minimum()))
+    Some(match promise.each {
+        Some(each) => {
+            let slices: Vec<Span> = spans.iter().flat_map(|span| span.slices(each)).collect();
+            let (closed, open): (Vec<Span>, Vec<Span>) = slices.into_iter().partition(is_closed);
+            let decisive = if open.is_empty() { &closed } else { &open };
+            let fewest = decisive.iter().map(shots).fold(f64::INFINITY, f64::min);
+            foreseen(fewest, !closed.is_empty(), !open.is_empty() || closed.is_empty())
+        }
+        None => {
+            let closed = spans.iter().any(is_closed);
+            foreseen(spans.iter().map(shots).sum(), closed, !closed)
+        }
+    })
 }
 
 /// What cannot work, although each key is right by itself.
@@ -114,7 +145,11 @@ fn review_recovery(
             format!("`{}` begins before this can be decided: {} are needed", other.name, units::duration(needed));
         refuse(what, "begin it later".into());
     }
-    let expected = shots_due(plan, Some(expectation.traffic), Span { start: span.end, end: span.end + promise.stable });
+    let stable = Span { start: span.end, end: span.end + promise.stable };
+    if plan.traffic[expectation.traffic].is_closed_within(stable) {
+        return;
+    }
+    let expected = shots_due(plan, Some(expectation.traffic), stable);
     for steady in scenario.promises.iter().filter(|p| p.steady) {
         let Claim::Client(e) = &steady.claim else { continue };
         if e.traffic == expectation.traffic && expected < e.minimum() as f64 {
@@ -130,7 +165,7 @@ fn review_recovery(
     }
 }
 
-/// Shots expected to be due in a span, of one traffic or of all.
+/// Planned shots expected to be due in a span, of one traffic or of all.
 fn shots_due(plan: &Plan, traffic: Option<usize>, span: Span) -> f64 {
     let of = |t: &super::TrafficPlan| t.profile.expected_by(span.end) - t.profile.expected_by(span.start);
     match traffic {

@@ -19,6 +19,8 @@ pub struct Phase {
     pub to: Rate,
     /// Whether promises count it.
     pub measured: bool,
+    /// The connections of a closed loop; `None` where shots are planned.
+    pub saturate: Option<u32>,
 }
 
 /// Everything that has a planned time.
@@ -51,6 +53,7 @@ impl Timeline {
                     from: segment.from,
                     to: segment.to,
                     measured: segment.measured,
+                    saturate: segment.saturate,
                 });
                 start = span.end;
                 if !segment.measured {

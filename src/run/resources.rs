@@ -3,7 +3,7 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::plan::Plan;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, closed_connections};
 
 /// Descriptors for files, scrapes, children and the runtime.
 const OTHERS: u64 = 64;
@@ -20,7 +20,7 @@ pub fn workers(scenario: &Scenario, plan: &Plan) -> usize {
     }
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let peak: f64 = plan.traffic.iter().map(|t| t.profile.peak()).sum();
-    let saturated = plan.traffic.iter().any(|t| t.closed_loops().next().is_some());
+    let saturated = plan.traffic.iter().any(|t| !t.closed_loops().is_empty());
     let wanted = if saturated { cores } else { (peak / SHOTS_PER_WORKER).ceil() as usize };
     wanted.min(cores.saturating_sub(1)).max(1)
 }
@@ -40,6 +40,10 @@ pub fn connections(scenario: &Scenario, plan: &Plan) -> Result<u32, String> {
     match scenario.target.connections {
         Some(stated) if stated > left => Err(format!(
             "`connections: {stated}` needs more open files than `ulimit -n` allows ({files}); raise it, or state at most {left}"
+        )),
+        _ if left < closed_connections(&scenario.traffic) => Err(format!(
+            "a closed loop of {} connections needs more open files than `ulimit -n` allows ({files}); raise it, or say at most {left}",
+            closed_connections(&scenario.traffic)
         )),
         _ if left == 0 => {
             Err(format!("`ulimit -n` allows {files} open files, which leaves none for connections; raise it"))

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 pub use crate::base::timing::Timing;
 pub use fault::{Fault, Inject, On};
-pub use load::{Arrivals, Segment};
+pub use load::{Arrivals, Segment, closed_connections};
 pub use mistake::{Mistake, Mistakes, Place};
 pub use promise::{Claim, Compare, Expectation, Filter, Measure, Promise, Quantile, Severity, Window};
 pub use schema::schema;

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use crate::base::time::Offset;
-use crate::plan::{Plan, Shot};
+use crate::plan::{Plan, Shot, TrafficPlan};
 
 /// A worker's share of the shots of all traffic, in the order in which they are due.
 pub struct Merge {
@@ -16,9 +16,8 @@ pub struct Merge {
 impl Merge {
     /// Those of worker `index` of `workers`: every shot is some worker's.
     pub fn new(plan: &Plan, index: usize, workers: usize) -> Merge {
-        let own = move |shot: &Shot| shot.seq as usize % workers == index;
-        let sources: Vec<Box<dyn Iterator<Item = Shot>>> =
-            plan.traffic.iter().map(|t| Box::new(t.shots().filter(own)) as Box<dyn Iterator<Item = Shot>>).collect();
+        let shots = |t: &TrafficPlan| Box::new(t.shots_of(index, workers)) as Box<dyn Iterator<Item = Shot>>;
+        let sources: Vec<Box<dyn Iterator<Item = Shot>>> = plan.traffic.iter().map(shots).collect();
         let mut merge = Merge { shots: vec![None; sources.len()], sources, next: BinaryHeap::new() };
         for i in 0..merge.sources.len() {
             merge.advance(i);

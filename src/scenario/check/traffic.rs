@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json_path::JsonPath;
 
-use super::super::load::{Arrivals, Segment};
+use super::super::load::{Arrivals, Segment, closed_connections};
 use super::super::raw;
 use super::super::shape::At;
 use super::super::target::Target;
@@ -16,6 +16,9 @@ use crate::base::units::{Rate, Size};
 
 /// Longer plans are refused.
 const LONGEST: Duration = Duration::from_secs(7 * 86_400);
+/// Loads in more pieces are refused, and loads with more closed loops: the number of a shot says in which it was.
+const MAX_SEGMENTS: usize = 10_000;
+const MAX_LOOPS: usize = 200;
 /// Larger CSV files are refused.
 const MAX_CSV: usize = 16 << 20;
 
@@ -29,12 +32,22 @@ impl Check<'_, '_> {
                 "name at least one under `traffic`",
             );
         }
-        named.iter().filter_map(|(name, raw)| self.within(&name.value, |c| c.traffic(name, raw, target))).collect()
+        let traffic: Vec<Traffic> =
+            named.iter().filter_map(|(name, raw)| self.within(&name.value, |c| c.traffic(name, raw, target))).collect();
+        let closed = closed_connections(&traffic);
+        if let Some(most) = target.and_then(|t| t.connections).filter(|most| *most < closed) {
+            self.reader.wrong(
+                raw.traffic.at,
+                format!("closed loops have {closed} connections at once, and the target may have {most}"),
+                "raise `connections` of the target, or leave it out there",
+            );
+        }
+        traffic
     }
 
     fn traffic(&mut self, name: &At<String>, raw: &raw::Traffic, target: Option<&Target>) -> Option<Traffic> {
         self.name(name);
-        let load = self.within("load", |c| c.load(name, &raw.load, target));
+        let load = self.within("load", |c| c.load(name, &raw.load));
         let classes =
             raw.classes.iter().flat_map(|c| &c.0).filter_map(|(name, class)| self.class(name, class)).collect();
         let kind = match (&raw.quote, &raw.flow) {
@@ -69,7 +82,7 @@ impl Check<'_, '_> {
         })
     }
 
-    fn load(&mut self, name: &At<String>, raw: &At<Vec<raw::Segment>>, target: Option<&Target>) -> Vec<Segment> {
+    fn load(&mut self, name: &At<String>, raw: &At<Vec<raw::Segment>>) -> Vec<Segment> {
         let mut load: Vec<Segment> = Vec::new();
         let mut rate = Rate::default();
         // After a closed loop there is no rate, until a segment names one.
@@ -123,7 +136,7 @@ impl Check<'_, '_> {
                 raw::Segment::Saturate(saturate) => {
                     rate = Rate::default();
                     lost = true;
-                    let connections = self.loop_connections(saturate, target);
+                    let connections = self.number(saturate.connections, "connections", MAX_CONNECTIONS);
                     let length = self.lasting(&saturate.r#for);
                     let (from, to) = (rate, rate);
                     load.push(Segment { word: "saturate", from, to, length, measured, saturate: connections });
@@ -140,23 +153,16 @@ impl Check<'_, '_> {
                 "add a segment such as `- hold: { at: 50/s, for: 60s }`",
             );
         }
+        if load.len() > MAX_SEGMENTS || load.iter().filter(|s| s.saturate.is_some()).count() > MAX_LOOPS {
+            let what = format!(
+                "more than {MAX_SEGMENTS} segments, counting each level of a step, or {MAX_LOOPS} closed loops"
+            );
+            self.reader.wrong(raw.at, what, "say it with fewer");
+        }
         if total > LONGEST {
             self.reader.wrong(raw.at, "longer than 7 days", "shorten it, or run it again");
         }
         load
-    }
-
-    /// The connections of a closed loop: no more than the target may have.
-    fn loop_connections(&mut self, raw: &raw::Saturate, target: Option<&Target>) -> Option<u32> {
-        let connections = self.number(raw.connections, "connections", MAX_CONNECTIONS)?;
-        if let Some(most) = target.and_then(|t| t.connections).filter(|most| *most < connections) {
-            self.reader.wrong(
-                raw.connections.at,
-                format!("{connections} connections, and the target may have {most}"),
-                "raise `connections` of the target, or leave it out there",
-            );
-        }
-        Some(connections)
     }
 
     fn class(&mut self, name: &At<String>, raw: &raw::Class) -> Option<Class> {
