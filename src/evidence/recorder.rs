@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::event::{Event, Exemplar, FaultStep, Tick, TickRow};
 use super::folder::Folder;
+use super::health::WorkerHealth;
 use super::latency;
 use super::reply::{Outcome, Reply};
 use super::tally::Tally;
@@ -31,8 +32,10 @@ pub struct Batch {
     pub taken: Vec<(u16, i64, u64)>,
     /// Shots that are over since the last batch.
     pub replies: Vec<Reply>,
-    /// The share of a core that the sender used, and the second in which the measurement ended.
+    /// The share of a core that the sender used, and the second in which the measurement ended; where there is no health.
     pub cpu: Option<(i64, f64)>,
+    /// How the worker did since it last told.
+    pub health: Vec<WorkerHealth>,
 }
 
 /// What the recorder needs to know beforehand.
@@ -62,6 +65,7 @@ pub struct Recorder {
     faults: Vec<FaultWatch>,
     rows: Vec<BTreeMap<i64, TickRow>>,
     cpu: Vec<(i64, f64)>,
+    health: Vec<WorkerHealth>,
     through: Offset,
     exemplars: HashMap<(u16, Outcome, Option<u16>), u32>,
     live: Live,
@@ -112,6 +116,7 @@ impl Recorder {
             lag_limit: plan.lag_limit,
             faults: plan.faults.into_iter().map(watch).collect(),
             cpu: Vec::new(),
+            health: Vec::new(),
             through: Offset::ZERO,
             exemplars: HashMap::new(),
             live: Live::default(),
@@ -129,6 +134,7 @@ impl Recorder {
             self.reply(reply)?;
         }
         self.cpu.extend(batch.cpu);
+        self.health.extend(&batch.health);
         Ok(())
     }
 
@@ -206,7 +212,8 @@ impl Recorder {
         self.touches.flush()?;
         let traffic: Vec<Vec<TickRow>> =
             self.rows.iter_mut().map(|rows| std::mem::take(rows).into_values().collect()).collect();
-        let tick = Tick { at, through: self.through, traffic, cpu: std::mem::take(&mut self.cpu) };
+        let (cpu, health) = (std::mem::take(&mut self.cpu), std::mem::take(&mut self.health));
+        let tick = Tick { at, through: self.through, traffic, cpu, health };
         self.write(&Event::Tick(tick))?;
         self.events.flush()
     }
@@ -301,6 +308,7 @@ mod tests {
                 reply(1, 900, 1_100, Outcome::Broken(super::super::reply::Stage::Head)),
             ],
             cpu: Some((1, 0.25)),
+            health: vec![WorkerHealth { cpu: 0.25, ..WorkerHealth::default() }],
         };
         recorder.batch(&batch).expect("writes");
         recorder
@@ -324,6 +332,7 @@ mod tests {
         assert_eq!(responses.count(), 3);
         assert_eq!(evidence.shots.iter().map(|s| s.due).collect::<Vec<_>>(), [ms(900)]);
         let Some(Event::Tick(tick)) = evidence.events.last() else { panic!("a tick is last") };
+        assert_eq!(tick.health, [WorkerHealth { cpu: 0.25, ..WorkerHealth::default() }]);
         assert_eq!(tick.traffic[0][0], TickRow { second: 0, due: 3, sent: 2, finished: 2, late: 2, ours: 0 });
         assert!(
             evidence
