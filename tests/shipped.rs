@@ -193,6 +193,7 @@ fn record(parent: &Path, scenario: &Scenario, plan: &Plan, played: &Played) -> E
         traffic: scenario.traffic.iter().map(|t| (t.name.clone(), classes(t))).collect(),
         edges: plan.timeline.edges(),
         faults: faults.collect(),
+        workers: 1,
         lag_limit: scenario.fitness.lag,
         wall_zero: 0,
         tracer: Tracer::new(scenario.seed, "synthetic"),
@@ -200,7 +201,7 @@ fn record(parent: &Path, scenario: &Scenario, plan: &Plan, played: &Played) -> E
     let mut recorder = Recorder::create(&folder, known).expect("files");
     let end = plan.timeline.end;
     let taken = played.replies.iter().map(|r| (r.traffic, recorder::second_of(r.due), 1)).collect();
-    let batch = Batch { worker: 0, at: end, through: end, taken, replies: played.replies.clone(), cpu: None };
+    let batch = Batch { at: end, through: end, taken, replies: played.replies.clone(), ..Batch::default() };
     recorder.batch(&batch).expect("records");
     for event in model::events(scenario, plan, played) {
         recorder.event(&event).expect("records");

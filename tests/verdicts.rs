@@ -221,7 +221,8 @@ impl Case {
         let shots = shots.collect();
         let mut events = self.events.clone();
         let through = self.at.unwrap_or(Offset::MAX).min(self.plan.timeline.end);
-        events.push(Event::Tick(Tick { at: through, through, traffic: self.rows(&replies), cpu: self.cpu.clone() }));
+        let (traffic, cpu) = (self.rows(&replies), self.cpu.clone());
+        events.push(Event::Tick(Tick { at: through, through, traffic, cpu, health: Vec::new() }));
         let (tags, intervals) = intervals(log);
         Evidence {
             manifest: self.manifest(through),

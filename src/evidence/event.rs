@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::counters::Count;
+use super::health::{HostHealth, WorkerHealth};
 use crate::base::time::Offset;
 
 /// One line of the event log.
@@ -29,6 +30,8 @@ pub enum Event {
     },
     /// How the generator did since the last tick, interval by interval. Readers add up the rows of one interval.
     Tick(Tick),
+    /// How our process and the machine did, once a second.
+    Host(HostHealth),
     /// A page of metrics was asked for.
     Scrape(Scrape),
     /// A few of one kind of failure: never a line per request.
@@ -97,8 +100,12 @@ pub struct Tick {
     /// Rows per traffic, in the order of the scenario.
     pub traffic: Vec<Vec<TickRow>>,
     /// The share of a core that each sender used since the last tick, spinning left out; by the second in which the
-    /// measurement ended.
+    /// measurement ended. What [`WorkerHealth`] says is not said here again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cpu: Vec<(i64, f64)>,
+    /// How each worker's thread did since the last tick.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub health: Vec<WorkerHealth>,
 }
 
 /// Counts of the shots due in one interval of a second; each counted once over all ticks.
@@ -176,12 +183,21 @@ mod tests {
             },
             Event::Tick(Tick {
                 traffic: vec![vec![TickRow { second: 3, due: 5, ..TickRow::default() }]],
+                health: vec![WorkerHealth { worker: 1, cpu: 0.5, ..WorkerHealth::default() }],
                 ..Tick::default()
             }),
+            Event::Host(HostHealth { files: Some(64), ..HostHealth::default() }),
             Event::Note { at: Offset::ZERO, text: "x".into() },
         ] {
             let line = serde_json::to_string(&event).expect("serialises");
             assert_eq!(serde_json::from_str::<Event>(&line).expect("reads back"), event, "{line}");
         }
+    }
+
+    #[test]
+    fn a_tick_of_before_there_was_health_reads() {
+        let line = r#"{"event":"tick","at":1,"through":1,"traffic":[[]],"cpu":[[3,0.25]]}"#;
+        let Ok(Event::Tick(tick)) = serde_json::from_str(line) else { panic!("a tick") };
+        assert_eq!((tick.cpu.as_slice(), tick.health.len()), ([(3, 0.25)].as_slice(), 0));
     }
 }

@@ -6,6 +6,7 @@
 pub mod counters;
 pub mod event;
 pub mod folder;
+pub mod health;
 pub mod latency;
 pub mod manifest;
 pub mod reader;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::event::{Event, Exemplar, FaultStep, Tick, TickRow};
 use super::folder::Folder;
+use super::health::WorkerHealth;
 use super::latency;
 use super::reply::{Outcome, Reply};
 use super::tally::Tally;
@@ -27,14 +28,16 @@ pub struct Batch {
     pub worker: u16,
     /// When it was put together.
     pub at: Offset,
-    /// Every shot due before this instant has been taken up.
+    /// Every shot of the worker's share due before this instant has been taken up.
     pub through: Offset,
     /// Shots taken up since the last batch: traffic, due second, how many.
     pub taken: Vec<(u16, i64, u64)>,
     /// Shots that are over since the last batch.
     pub replies: Vec<Reply>,
-    /// The share of a core that the sender used, and the second in which the measurement ended.
+    /// The share of a core that the sender used, and the second in which the measurement ended; where there is no health.
     pub cpu: Option<(i64, f64)>,
+    /// How the worker did since it last told.
+    pub health: Vec<WorkerHealth>,
 }
 
 /// What the recorder needs to know beforehand.
@@ -45,6 +48,8 @@ pub struct Plan<'a> {
     pub edges: &'a [Offset],
     /// Faults by name with their planned times, in the order of the scenario.
     pub faults: Vec<(String, Span)>,
+    /// How many workers will report; at least one.
+    pub workers: usize,
     /// The lag above which a shot was late by our doing.
     pub lag_limit: Duration,
     /// Nanoseconds since the Unix epoch at the plan's zero.
@@ -64,7 +69,8 @@ pub struct Recorder {
     faults: Vec<FaultWatch>,
     rows: Vec<BTreeMap<i64, TickRow>>,
     cpu: Vec<(i64, f64)>,
-    through: Offset,
+    health: Vec<WorkerHealth>,
+    through: Vec<Offset>, // by worker
     exemplars: HashMap<(u16, Outcome, Option<u16>), u32>,
     live: Live,
 }
@@ -114,7 +120,8 @@ impl Recorder {
             lag_limit: plan.lag_limit,
             faults: plan.faults.into_iter().map(watch).collect(),
             cpu: Vec::new(),
-            through: Offset::ZERO,
+            health: Vec::new(),
+            through: vec![Offset::ZERO; plan.workers.max(1)],
             exemplars: HashMap::new(),
             live: Live::default(),
         })
@@ -122,7 +129,9 @@ impl Recorder {
 
     /// Takes what a sender reports.
     pub fn batch(&mut self, batch: &Batch) -> io::Result<()> {
-        self.through = self.through.max(batch.through);
+        if let Some(through) = self.through.get_mut(usize::from(batch.worker)) {
+            *through = batch.through.max(*through);
+        }
         for (traffic, second, count) in &batch.taken {
             self.row(*traffic, *second).due += count;
             self.live.taken += count;
@@ -131,6 +140,7 @@ impl Recorder {
             self.reply(reply)?;
         }
         self.cpu.extend(batch.cpu);
+        self.health.extend(&batch.health);
         Ok(())
     }
 
@@ -208,7 +218,9 @@ impl Recorder {
         self.touches.flush()?;
         let traffic: Vec<Vec<TickRow>> =
             self.rows.iter_mut().map(|rows| std::mem::take(rows).into_values().collect()).collect();
-        let tick = Tick { at, through: self.through, traffic, cpu: std::mem::take(&mut self.cpu) };
+        let (cpu, health) = (std::mem::take(&mut self.cpu), std::mem::take(&mut self.health));
+        let through = self.through.iter().copied().min().unwrap_or_default();
+        let tick = Tick { at, through, traffic, cpu, health };
         self.write(&Event::Tick(tick))?;
         self.events.flush()
     }
@@ -288,6 +300,7 @@ mod tests {
             traffic: vec![("quotes".into(), Vec::new())],
             edges: &[Offset::ZERO],
             faults: vec![("hang".into(), Span { start: ms(1_000), end: ms(2_000) })],
+            workers: 1,
             lag_limit: Duration::from_micros(500),
             wall_zero: 0,
             tracer: Tracer::new(Seed(1), "r"),
@@ -304,6 +317,7 @@ mod tests {
                 reply(1, 900, 1_100, Outcome::Broken(super::super::reply::Stage::Head)),
             ],
             cpu: Some((1, 0.25)),
+            health: vec![WorkerHealth { cpu: 0.25, ..WorkerHealth::default() }],
         };
         recorder.batch(&batch).expect("writes");
         recorder
@@ -327,6 +341,7 @@ mod tests {
         assert_eq!(responses.count(), 3);
         assert_eq!(evidence.shots.iter().map(|s| s.due).collect::<Vec<_>>(), [ms(900)]);
         let Some(Event::Tick(tick)) = evidence.events.last() else { panic!("a tick is last") };
+        assert_eq!(tick.health, [WorkerHealth { cpu: 0.25, ..WorkerHealth::default() }]);
         assert_eq!(tick.traffic[0][0], TickRow { second: 0, due: 3, sent: 2, finished: 2, late: 2, ours: 0 });
         assert!(
             evidence
@@ -344,6 +359,7 @@ mod tests {
             traffic: vec![("quotes".into(), Vec::new())],
             edges: &[],
             faults: Vec::new(),
+            workers: 1,
             lag_limit: Duration::from_secs(1),
             wall_zero: 0,
             tracer: Tracer::new(Seed(1), "r"),

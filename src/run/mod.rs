@@ -342,6 +342,7 @@ impl<'l> Prepared<'l> {
             traffic: scenario.traffic.iter().map(|t| (t.name.clone(), classes(t))).collect(),
             edges: plan.timeline.edges(),
             faults: scenario.faults.iter().map(|f| f.name.clone()).zip(plan.timeline.faults.iter().copied()).collect(),
+            workers: resources::workers(scenario, plan),
             lag_limit: scenario.fitness.lag,
             wall_zero: self.manifest.wall_zero,
             tracer: self.tracer,

@@ -336,7 +336,7 @@ pub fn evidence(scenario: &Scenario, plan: &Plan, played: &Played) -> Evidence {
         at: end,
         through: end,
         traffic: vec![rows.into_values().collect()],
-        cpu: Vec::new(),
+        ..Tick::default()
     }));
     Evidence { manifest: manifest(scenario, plan), events, latency, shots, decisions: Vec::new(), gaps: Vec::new() }
 }
