@@ -29,6 +29,7 @@ pub mod promql;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod selftest;
 pub mod sim;
 pub mod stage;
 pub mod traffic;

@@ -40,6 +40,8 @@ pub enum Command {
     Sim(SimArgs),
     /// Run the stub quoters and links of a scenario
     Stage(StageArgs),
+    /// Find out what this host can be trusted with, in less than a minute
+    Selftest,
 }
 
 /// How scenario files are read.

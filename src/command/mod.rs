@@ -9,6 +9,7 @@ mod plan;
 mod query;
 mod run;
 mod schema;
+mod selftest;
 mod sim;
 mod stage;
 
@@ -28,5 +29,6 @@ pub fn run(cli: Cli) -> Exit {
         Command::Judge(args) => judge::judge(&args),
         Command::Report(args) => judge::report(&args),
         Command::Sim(args) => sim::sim(&args),
+        Command::Selftest => selftest::selftest(),
     }
 }

@@ -11,6 +11,7 @@ use crate::evidence::folder::Folder;
 use crate::exit::Exit;
 use crate::report;
 use crate::run::{self, Board, Launch, Left};
+use crate::selftest::Trust;
 
 /// Runs every scenario. Nothing is sent unless all of them are right.
 pub fn run(args: &RunArgs) -> Exit {
@@ -35,6 +36,12 @@ pub fn run(args: &RunArgs) -> Exit {
     if wrong {
         print::err("nothing was sent");
         return Exit::Usage;
+    }
+    let trust = Trust::kept();
+    for (file, _, plan) in &loaded {
+        if let Some(doubt) = trust.and_then(|trust| trust.doubt(plan)) {
+            print::err(&format!("{}: {doubt}", file.display()));
+        }
     }
     let program = match std::env::current_exe() {
         Ok(program) => program,

@@ -1,0 +1,69 @@
+//! What this host can be trusted with: the whole instrument, from plan to evidence, held against a server of our own
+//! that keeps its own log.
+//!
+//! Four questions, a few seconds each. How punctually do shots leave, at which rates? How many requests can be sent at
+//! all, and what does one cost? Is what is reported of a server that freezes what its log says? Do the stage's faults
+//! strike as often as they should?
+
+mod accuracy;
+mod capacity;
+mod punctuality;
+mod stall;
+mod trial;
+mod trust;
+
+use std::path::PathBuf;
+
+pub use accuracy::Accuracy;
+pub use capacity::Capacity;
+pub use punctuality::Punctuality;
+pub use stall::{Stall, Truth};
+pub use trial::Bench;
+pub use trust::Trust;
+
+/// What was found out about this host.
+#[derive(Debug, Clone)]
+pub struct Findings {
+    /// At rising rates.
+    pub punctuality: Vec<Punctuality>,
+    /// In a closed loop.
+    pub capacity: Capacity,
+    /// Of servers that freeze.
+    pub stalls: Vec<Stall>,
+    /// Of a fault on a stub.
+    pub accuracy: Accuracy,
+}
+
+/// Tests this host; `tell` is told of each part as it begins. `program` is this program, for its children. The error
+/// says which part could not be done and why.
+pub async fn run(program: PathBuf, tell: impl Fn(&str)) -> Result<Findings, String> {
+    let bench = Bench::new(program)?;
+    tell("punctuality: shots at rising rates");
+    let mut punctuality = Vec::new();
+    for rate in punctuality::RATES {
+        punctuality.push(punctuality::measure(&bench, rate).await?);
+    }
+    tell("capacity: a closed loop on 64 connections");
+    let capacity = capacity::measure(&bench).await?;
+    tell("truth: servers that freeze");
+    let mut stalls = Vec::new();
+    for case in stall::CASES {
+        stalls.push(stall::measure(&bench, case).await?);
+    }
+    tell("faults: one request in five");
+    let accuracy = accuracy::measure(&bench).await?;
+    Ok(Findings { punctuality, capacity, stalls, accuracy })
+}
+
+impl Findings {
+    /// Whether what is reported is the truth here. How much load the host can take is another question.
+    pub fn holds(&self) -> bool {
+        self.stalls.iter().all(Stall::holds) && self.accuracy.holds() && self.trust().is_some()
+    }
+
+    /// What the host can be trusted with; `None` when with no rate that was tried.
+    pub fn trust(&self) -> Option<Trust> {
+        let kept = self.punctuality.iter().take_while(|p| p.kept()).last()?;
+        Some(Trust::new(kept.rate, self.capacity.rate))
+    }
+}
