@@ -81,6 +81,7 @@ fn ours(rate: u64) -> Tally {
         clock: Clock::starting_in(Duration::from_millis(50)),
         connections: 64,
         counters: Arc::new(Counters::new(1)),
+        workers: 1,
         reports,
         stop,
         scenario,

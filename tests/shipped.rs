@@ -200,7 +200,7 @@ fn record(parent: &Path, scenario: &Scenario, plan: &Plan, played: &Played) -> E
     let mut recorder = Recorder::create(&folder, known).expect("files");
     let end = plan.timeline.end;
     let taken = played.replies.iter().map(|r| (r.traffic, recorder::second_of(r.due), 1)).collect();
-    let batch = Batch { at: end, through: end, taken, replies: played.replies.clone(), cpu: None };
+    let batch = Batch { worker: 0, at: end, through: end, taken, replies: played.replies.clone(), cpu: None };
     recorder.batch(&batch).expect("records");
     for event in model::events(scenario, plan, played) {
         recorder.event(&event).expect("records");

@@ -55,20 +55,17 @@ impl Tracer {
 }
 
 impl TraceId {
-    /// The value of a `traceparent` header that begins this trace, sampled.
-    pub fn traceparent(&self) -> String {
+    /// The value of a `traceparent` header that begins this trace, sampled: ASCII.
+    pub fn traceparent(&self) -> [u8; 55] {
+        let mut out = *b"00-00000000000000000000000000000000-0000000000000000-01";
+        hex(&self.0, &mut out[3..35]);
         // The span id is the low half, which the scramble keeps from being all zeros but for one input in 2^64.
-        let mut out = String::with_capacity(55);
-        out.push_str("00-");
-        hex(&self.0, &mut out);
-        out.push('-');
         let low = &self.0[8..];
         if low.iter().all(|b| *b == 0) {
-            out.push_str("0000000000000001");
+            out[51] = b'1';
         } else {
-            hex(low, &mut out);
+            hex(low, &mut out[36..52]);
         }
-        out.push_str("-01");
         out
     }
 
@@ -89,17 +86,15 @@ impl TraceId {
 
 impl std::fmt::Display for TraceId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut out = String::with_capacity(32);
-        hex(&self.0, &mut out);
-        f.write_str(&out)
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
-fn hex(bytes: &[u8], out: &mut String) {
+fn hex(bytes: &[u8], out: &mut [u8]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for byte in bytes {
-        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        out.push(char::from(DIGITS[usize::from(byte & 15)]));
+    for (byte, pair) in bytes.iter().zip(out.chunks_exact_mut(2)) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
     }
 }
 
@@ -127,7 +122,8 @@ mod tests {
         for seq in [0, 1, 2, 77, 1 << 40, (1 << 48) - 1] {
             let shot = Shot { traffic: 3, seq };
             let header = tracer.id(shot).traceparent();
-            let id = TraceId::from_traceparent(&header).expect("our own header reads back");
+            let header = std::str::from_utf8(&header).expect("ASCII");
+            let id = TraceId::from_traceparent(header).expect("our own header reads back");
             assert_eq!(tracer.shot(id), Some(shot));
             assert_eq!(Tracer::new(Seed(7), "another").shot(id), None);
         }

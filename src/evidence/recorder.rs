@@ -23,6 +23,8 @@ const EXEMPLARS: u32 = 10;
 /// What a sender reports, many times a second.
 #[derive(Debug, Default)]
 pub struct Batch {
+    /// Which worker, from 0.
+    pub worker: u16,
     /// When it was put together.
     pub at: Offset,
     /// Every shot due before this instant has been taken up.
@@ -292,6 +294,7 @@ mod tests {
         };
         let mut recorder = Recorder::create(&folder, plan).expect("creates");
         let batch = Batch {
+            worker: 0,
             at: ms(1_500),
             through: ms(1_500),
             taken: vec![(0, 0, 3)],

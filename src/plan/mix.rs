@@ -4,7 +4,7 @@ use crate::base::seed::{Digester, Stream};
 use crate::scenario::{Amount, Popularity, Quote};
 
 /// What a quote asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct QuoteRequest {
     /// The position of the pair in the file.
     pub pair: u32,

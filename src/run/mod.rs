@@ -259,6 +259,7 @@ impl<'l> Prepared<'l> {
             tracer: self.tracer,
             clock: self.clock,
             connections: self.manifest.connections as usize,
+            workers: resources::workers(&scenario, &plan),
             counters,
             reports,
             stop: stopping.clone(),

@@ -8,6 +8,23 @@ use crate::scenario::{Scenario, closed_connections};
 /// Descriptors for files, scrapes, children and the runtime.
 const OTHERS: u64 = 64;
 
+/// So many shots a second one sending thread takes on before there is another: what it can do in the middle of its day,
+/// not at its limit.
+const SHOTS_PER_WORKER: f64 = 40_000.0;
+
+/// How many sending threads a run has: what the scenario says, or what the plan wants, as far as a core is left for the
+/// rest of the machine.
+pub fn workers(scenario: &Scenario, plan: &Plan) -> usize {
+    if let Some(stated) = scenario.fitness.workers {
+        return stated as usize;
+    }
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let peak: f64 = plan.traffic.iter().map(|t| t.profile.peak()).sum();
+    let saturated = plan.traffic.iter().any(|t| t.closed_loops().next().is_some());
+    let wanted = if saturated { cores } else { (peak / SHOTS_PER_WORKER).ceil() as usize };
+    wanted.min(cores.saturating_sub(1)).max(1)
+}
+
 /// How many connections per service a run opens at the most: what the scenario says, or what the plan wants as far as
 /// the limit on open files allows. The soft limit is raised to the hard one first.
 pub fn connections(scenario: &Scenario, plan: &Plan) -> Result<u32, String> {

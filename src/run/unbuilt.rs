@@ -1,6 +1,6 @@
 //! What a scenario may say and a run cannot do yet. Refused here rather than done otherwise.
 
-use crate::scenario::{Precision, Reuse, Scenario, System, Version};
+use crate::scenario::{Reuse, Scenario, System, Version};
 
 /// What this run would need and is not built, if anything.
 pub fn unbuilt(scenario: &Scenario) -> Option<&'static str> {
@@ -16,9 +16,6 @@ pub fn unbuilt(scenario: &Scenario) -> Option<&'static str> {
         (wire.http != Version::One, "HTTP/2"),
         (wire.reuse != Reuse::default(), "`reuse`"),
         (!wire.resolve.is_empty(), "`resolve`"),
-        (scenario.traffic.iter().flat_map(|t| &t.load).any(|s| s.saturate.is_some()), "`saturate`"),
-        (scenario.fitness.precision != Precision::Balanced, "`precision`"),
-        (scenario.fitness.workers.is_some(), "`workers`"),
     ];
     wanted.iter().find(|(wanted, _)| *wanted).map(|(_, what)| *what)
 }

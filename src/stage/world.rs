@@ -201,7 +201,10 @@ mod tests {
 
     fn request(trace: Option<TraceId>) -> Request {
         let (path, query) = QUOTE.split_once('?').expect("it has a query");
-        let headers = trace.iter().map(|t| ("Traceparent".to_owned(), t.traceparent())).collect();
+        let headers = trace
+            .iter()
+            .map(|t| ("Traceparent".to_owned(), String::from_utf8_lossy(&t.traceparent()).into_owned()))
+            .collect();
         Request { method: "GET".into(), path: path.into(), query: query.into(), headers, body: Default::default() }
     }
 

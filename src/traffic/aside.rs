@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{reply, resolve, service};
+use super::flow::Wanted;
+use super::reply::status_is;
+use super::{resolve, service};
 use crate::base::net::Address;
 use crate::base::text::cause;
 use crate::base::time::{Clock, Offset};
@@ -49,7 +51,7 @@ impl<'a> Aside<'a> {
         loop {
             let request = self.client.get(address.url(&ready.path));
             let last = match self.send(request, self.headers).await {
-                Ok((status, _)) if reply::status_is(status, None) => return Ok(()),
+                Ok((status, _)) if status_is(status, None) => return Ok(()),
                 Ok((status, _)) => format!("status {status}"),
                 Err(why) => why,
             };
@@ -77,7 +79,7 @@ impl<'a> Aside<'a> {
         }
         match self.send(request, self.headers).await {
             Ok((status, body)) => {
-                let (outcome, why) = reply::step(step, status, &body, false);
+                let (outcome, why) = Wanted::new(step).worth(status, &body, false);
                 Answered { status: Some(status), wrong: (outcome != Outcome::Ok).then(|| why.unwrap_or_default()) }
             }
             Err(why) => Answered { status: None, wrong: Some(why) },

@@ -1,52 +1,124 @@
 //! Plain requests, one after the other; the first that fails ends the flow.
 
+use std::io;
 use std::rc::Rc;
 
-use bytes::Bytes;
-
-use super::http::exchange::{Answer, Exchange};
+use super::http::codec::Answer;
 use super::http::pool::Pool;
-use super::quote::build;
-use super::reply;
+use super::pick::{Paths, Picker};
+use super::reply::{excerpt, status_is};
+use super::request::Request;
+use crate::base::trace::TraceId;
 use crate::evidence::reply::Outcome;
-use crate::scenario::Step;
+use crate::scenario::{self, HeaderValue, Step};
 
-/// One step with everything filled in.
-pub struct Ready {
-    /// What it is.
-    pub step: Step,
-    /// Where it goes.
-    pub pool: Rc<Pool>,
-    /// All its headers.
-    pub headers: Vec<(String, String)>,
+/// The steps of one traffic.
+pub struct Flow {
+    steps: Vec<Ready>,
 }
 
-/// Runs the steps; the outcome, why, and the last answer.
-pub async fn run(
-    steps: &[Ready],
-    traceparent: &str,
-    exchange: &Exchange<'_>,
-) -> (Outcome, Option<String>, Option<Answer>) {
-    let mut last = None;
-    for (n, Ready { step, pool, headers }) in steps.iter().enumerate() {
-        let at = |why: String| format!("step {}, {} {}: {why}", n + 1, step.method.word(), step.path);
-        let uri = format!("{}{}", pool.address().base, step.path);
-        let body = step.body.as_ref().map_or_else(Bytes::new, |(body, _)| Bytes::from(body.clone()));
-        let request =
-            match build(step.method.word(), uri, &pool.address().authority(), headers, traceparent.into(), body) {
-                Ok(request) => request,
-                Err(why) => return (Outcome::Invalid, Some(at(why)), None),
-            };
-        match exchange.send(pool, request).await {
-            Err(failure) => return (failure.outcome, Some(at(failure.why)), None),
-            Ok(answer) => {
-                let (outcome, why) = reply::step(step, answer.status, &answer.body, answer.too_long);
-                if outcome != Outcome::Ok {
-                    return (outcome, why.map(at), Some(answer));
-                }
-                last = Some(answer);
+/// One step with everything filled in.
+struct Ready {
+    what: String, // for people
+    pool: Rc<Pool>,
+    request: Request,
+    wanted: Wanted,
+}
+
+/// What a step's reply must be.
+pub struct Wanted {
+    status: Option<u16>,
+    json: Option<Place>,
+}
+
+/// A place in a body, and what must stand there.
+struct Place {
+    picker: Picker,
+    slot: usize,
+    path: String,
+    is: Option<String>,
+}
+
+impl Flow {
+    /// With the headers that come of a step's own, and the pool that its service has.
+    pub fn new(
+        flow: &scenario::Flow,
+        headers: &dyn Fn(&[(String, HeaderValue)]) -> Vec<(String, String)>,
+        pool: &dyn Fn(&Step) -> io::Result<Rc<Pool>>,
+    ) -> io::Result<Flow> {
+        let ready = |step: &Step| {
+            let mut headers = headers(&step.headers);
+            if let Some((_, media)) = &step.body
+                && !headers.iter().any(|(n, _)| n.eq_ignore_ascii_case("content-type"))
+            {
+                headers.push(("Content-Type".into(), media.clone()));
             }
+            let pool = pool(step)?;
+            let target = format!("{}{}", pool.address().base, step.path);
+            let body = step.body.as_ref().map_or("", |(body, _)| body.as_str());
+            let request = Request::new(step.method.word(), &target, pool.address(), &headers, body.as_bytes());
+            let what = format!("{} {}", step.method.word(), step.path);
+            Ok(Ready { what, pool, request, wanted: Wanted::new(step) })
+        };
+        Ok(Flow { steps: flow.steps.iter().map(ready).collect::<io::Result<_>>()? })
+    }
+
+    /// How many steps.
+    pub fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Where a step's request goes.
+    pub fn pool(&self, step: usize) -> &Rc<Pool> {
+        &self.steps[step].pool
+    }
+
+    /// Writes a step's request.
+    pub fn write(&self, step: usize, trace: TraceId, out: &mut Vec<u8>) {
+        self.steps[step].request.write(None, trace, out);
+    }
+
+    /// What a step's reply is worth, and why.
+    pub fn worth(&self, step: usize, answer: &Answer<'_>) -> (Outcome, Option<String>) {
+        let (outcome, why) = self.steps[step].wanted.worth(answer.status, answer.body, answer.too_long);
+        (outcome, why.map(|why| self.at(step, &why)))
+    }
+
+    /// Says of which step something is said.
+    pub fn at(&self, step: usize, why: &str) -> String {
+        format!("step {}, {}: {why}", step + 1, self.steps[step].what)
+    }
+}
+
+impl Wanted {
+    /// What a step says of it.
+    pub fn new(step: &Step) -> Wanted {
+        let place = |(path, is): &(serde_json_path::JsonPath, Option<String>)| {
+            let mut paths = Paths::default();
+            let slot = paths.slot(path);
+            Place { picker: paths.picker(), slot, path: path.to_string(), is: is.clone() }
+        };
+        Wanted { status: step.status, json: step.json.as_ref().map(place) }
+    }
+
+    /// What a reply is worth, and why.
+    pub fn worth(&self, status: u16, body: &[u8], too_long: bool) -> (Outcome, Option<String>) {
+        if !status_is(status, self.status) {
+            return (Outcome::Rejected, Some(format!("status {status}")));
+        }
+        if too_long {
+            return (Outcome::Invalid, Some("the body is too long".into()));
+        }
+        let Some(Place { picker, slot, path, is }) = &self.json else { return (Outcome::Ok, None) };
+        let Some(picks) = picker.read(body) else {
+            return (Outcome::Invalid, Some(format!("the body is no JSON: {}", excerpt(body))));
+        };
+        match (picks.get(*slot), is) {
+            (None, _) => (Outcome::Invalid, Some(format!("nothing at {path}"))),
+            (Some(found), Some(is)) if !found.is(is) => {
+                (Outcome::Invalid, Some(format!("`{}` at {path}, not `{is}`", found.text())))
+            }
+            _ => (Outcome::Ok, None),
         }
     }
-    (Outcome::Ok, None, last)
 }

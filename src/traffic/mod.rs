@@ -1,15 +1,22 @@
 //! Sends the plan's shots when they are due, whatever becomes of earlier ones, and reports what became of each.
 
 mod aside;
+mod closed;
 mod drive;
+mod errand;
 mod flow;
 mod http;
+mod kind;
+mod merge;
 mod pacer;
+mod pick;
 mod quote;
 mod reply;
+mod request;
+mod worker;
 
 pub use aside::{Answered, Aside};
-pub use drive::{Setup, spawn};
+pub use drive::{Senders, Setup, spawn};
 
 use crate::base::net::Address;
 use crate::scenario::HeaderValue;

@@ -1,5 +1,7 @@
-//! HTTP/1.1 on hyper's connection API: our own pool, and the instants of what crosses the wire.
+//! HTTP/1.1 at the cost of little more than its system calls: a codec, connections that belong to one worker, and a
+//! pool of them per service.
 
-pub mod exchange;
+pub mod codec;
+mod connection;
+mod open;
 pub mod pool;
-pub mod wire;

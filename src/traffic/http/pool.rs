@@ -3,73 +3,43 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
-use tokio::net::{TcpStream, lookup_host};
-use tokio::sync::oneshot;
-use tokio::task::AbortHandle;
-
-use super::wire::{Instants, Wire};
+use super::super::errand::Errand;
+use super::super::worker::Worker;
+use super::codec::Decoder;
+use super::connection::{Connection, Reading};
+use super::open::{Refusal, open};
 use crate::base::net::Address;
-use crate::base::time::Clock;
-use crate::evidence::reply::{Outcome, Reach, Why};
+use crate::base::time::Offset;
+use crate::base::units;
+use crate::evidence::reply::{Outcome, Reach, Stage, Why};
 
-/// The body of a request.
-pub type Body = Full<Bytes>;
-
-/// A connection.
-pub struct Parts {
-    /// Takes requests.
-    pub sender: SendRequest<Body>,
-    /// When bytes crossed.
-    pub instants: Rc<Instants>,
-    /// How long opening it took, until it is first used.
-    pub opened_in: Option<Duration>,
-    task: AbortHandle,
-}
-
-/// A connection in use; closed when dropped, unless it is given back.
-pub struct Connection {
-    parts: Option<Parts>, // taken when it is given back
-    pool: Rc<Pool>,
-}
-
-/// Why there is no connection.
-#[derive(Debug, Clone)]
-pub struct Refusal {
-    /// What becomes of the shot.
-    pub outcome: Outcome,
-    /// In words.
-    pub why: String,
-}
+/// So many connections may close under a shot before we say that they break.
+const STALE: u8 = 5;
 
 /// Connections to one service.
 pub struct Pool {
     address: Address,
     limit: usize,
-    patience: Duration,
-    clock: Clock,
+    timeout: Duration,
     state: RefCell<State>,
 }
 
 #[derive(Default)]
 struct State {
-    idle: Vec<Parts>,
-    open: usize, // in use, idle or being opened
+    all: Vec<Rc<Connection>>,
+    idle: Vec<Rc<Connection>>, // used last at the end; some may have closed
     opening: usize,
-    line: VecDeque<oneshot::Sender<Result<Connection, Refusal>>>,
+    line: VecDeque<Errand>,
 }
 
 impl Pool {
-    /// A pool of at most `limit` connections; `patience` is how long opening one may take, and how long a shot waits.
-    pub fn new(address: Address, limit: usize, patience: Duration, clock: Clock) -> Rc<Pool> {
-        Rc::new(Pool { address, limit, patience, clock, state: RefCell::default() })
+    /// A pool of at most `limit` connections; `timeout` is how long a reply may take, opening a connection may take, and
+    /// a shot waits for one.
+    pub fn new(address: Address, limit: usize, timeout: Duration) -> Rc<Pool> {
+        Rc::new(Pool { address, limit, timeout, state: RefCell::default() })
     }
 
     /// Where it leads.
@@ -77,48 +47,70 @@ impl Pool {
         &self.address
     }
 
-    /// A connection, as soon as there is one.
-    pub async fn acquire(self: &Rc<Pool>) -> Result<Connection, Refusal> {
-        let waiting = {
-            let mut state = self.state.borrow_mut();
-            while let Some(parts) = state.idle.pop() {
-                if parts.sender.is_closed() {
-                    state.open -= 1;
-                } else {
-                    return Ok(self.hold(parts));
-                }
-            }
-            let (ours, waiting) = oneshot::channel();
-            state.line.push_back(ours);
-            waiting
-        };
-        self.open_for_line();
-        match tokio::time::timeout(self.patience, waiting).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) | Err(_) => Err(Refusal {
-                outcome: Outcome::NotSent(Why::Backlog),
-                why: format!("no connection to {} came free: all {} are taken", self.address, self.limit),
-            }),
-        }
+    /// Shots in line, connections open, and connections in use.
+    pub fn depth(&self) -> (usize, usize, usize) {
+        let state = self.state.borrow();
+        (state.line.len(), state.all.len(), state.all.len().saturating_sub(state.idle.len()))
     }
 
-    fn hold(self: &Rc<Pool>, parts: Parts) -> Connection {
-        Connection { parts: Some(parts), pool: self.clone() }
+    /// Sends an errand's request as soon as there is a connection.
+    pub fn submit(self: &Rc<Pool>, errand: Errand, worker: &Rc<Worker>) {
+        let mut errand = errand;
+        loop {
+            let Some(connection) = self.state.borrow_mut().idle.pop() else { break };
+            match self.put(&connection, errand, worker) {
+                Ok(()) => return,
+                Err(back) => errand = back,
+            }
+            if errand.stale > STALE {
+                return worker.failed(errand, Outcome::Broken(Stage::Head), self.closes());
+            }
+        }
+        self.state.borrow_mut().line.push_back(errand);
+        self.open_for_line(worker);
+    }
+
+    fn closes(&self) -> String {
+        format!("{} closes every connection before a request", self.address)
+    }
+
+    /// Sends an errand's request on a connection; the errand comes back when the connection had closed.
+    fn put(
+        self: &Rc<Pool>,
+        connection: &Rc<Connection>,
+        mut errand: Errand,
+        worker: &Rc<Worker>,
+    ) -> Result<(), Errand> {
+        if connection.is_closed() {
+            return Err(errand);
+        }
+        let mut request = worker.request.borrow_mut();
+        request.clear();
+        worker.write(&errand, &mut request);
+        if let Some(opened_in) = connection.opened_in() {
+            errand.connect = Some(opened_in);
+        }
+        let now = worker.leaves(&mut errand);
+        connection.send(&request, errand, now, self.timeout).map_err(|mut errand| {
+            errand.stale += 1;
+            self.close(connection, worker);
+            errand
+        })
     }
 
     /// Opens connections while more shots wait than are being opened, up to the limit.
-    fn open_for_line(self: &Rc<Pool>) {
+    fn open_for_line(self: &Rc<Pool>, worker: &Rc<Worker>) {
         loop {
             let mut state = self.state.borrow_mut();
-            if state.opening >= state.line.len() || state.open >= self.limit {
+            if state.opening >= state.line.len() || state.all.len() + state.opening >= self.limit {
                 return;
             }
             state.opening += 1;
-            state.open += 1;
             drop(state);
-            let pool = self.clone();
+            let (pool, worker) = (self.clone(), worker.clone());
             tokio::task::spawn_local(async move {
-                let opened = match tokio::time::timeout(pool.patience, pool.open()).await {
+                let began = worker.clock.now();
+                let opened = match tokio::time::timeout(pool.timeout, open(&pool.address)).await {
                     Ok(opened) => opened,
                     Err(_) => Err(Refusal {
                         outcome: Outcome::Unreachable(Reach::Connect),
@@ -127,105 +119,129 @@ impl Pool {
                 };
                 pool.state.borrow_mut().opening -= 1;
                 match opened {
-                    Ok(parts) => pool.give(parts),
-                    Err(refusal) => pool.refuse(refusal),
+                    Ok(stream) => {
+                        let (reader, writer) = stream.into_split();
+                        let connection = Rc::new(Connection::new(writer, worker.clock.now().since(began)));
+                        pool.admit(&connection);
+                        pool.give_back(&connection, &worker);
+                        Reading { connection, reader, decoder: Decoder::default(), pool, worker }.await;
+                    }
+                    Err(refusal) => pool.refuse(&refusal, &worker),
                 }
             });
         }
     }
 
-    /// Hands a connection to whoever is next in line, or lays it by.
-    fn give(self: &Rc<Pool>, parts: Parts) {
-        let mut connection = self.hold(parts);
+    fn admit(&self, connection: &Rc<Connection>) {
+        let mut state = self.state.borrow_mut();
+        connection.slot.set(state.all.len());
+        state.all.push(connection.clone());
+    }
+
+    /// Hands a connection that has nothing to do to whoever is next in line, or lays it by.
+    pub fn give_back(self: &Rc<Pool>, connection: &Rc<Connection>, worker: &Rc<Worker>) {
         loop {
-            let next = self.state.borrow_mut().line.pop_front();
-            let Some(next) = next else { break };
-            match next.send(Ok(connection)) {
+            let mut state = self.state.borrow_mut();
+            let Some(errand) = state.line.pop_front() else {
+                if !connection.is_closed() {
+                    state.idle.push(connection.clone());
+                }
+                return;
+            };
+            drop(state);
+            match self.put(connection, errand, worker) {
                 Ok(()) => return,
-                Err(Ok(back)) => connection = back, // the shot gave up waiting
-                Err(Err(_)) => return,
+                Err(errand) if errand.stale > STALE => {
+                    worker.failed(errand, Outcome::Broken(Stage::Head), self.closes());
+                }
+                Err(errand) => {
+                    self.state.borrow_mut().line.push_front(errand);
+                    return self.open_for_line(worker);
+                }
             }
         }
-        if let Some(parts) = connection.parts.take() {
-            self.state.borrow_mut().idle.push(parts);
+    }
+
+    /// Closes a connection; what was on its way comes back. Whoever waits gets another.
+    pub fn close(self: &Rc<Pool>, connection: &Rc<Connection>, worker: &Rc<Worker>) -> Option<Errand> {
+        if connection.is_closed() {
+            return None;
         }
+        let errand = connection.close();
+        let mut state = self.state.borrow_mut();
+        let slot = connection.slot.get();
+        state.all.swap_remove(slot);
+        if let Some(moved) = state.all.get(slot) {
+            moved.slot.set(slot);
+        }
+        state.idle.retain(|c| !Rc::ptr_eq(c, connection));
+        drop(state);
+        self.open_for_line(worker);
+        errand
     }
 
     /// Tells whoever is next in line that a connection could not be opened.
-    fn refuse(self: &Rc<Pool>, refusal: Refusal) {
-        self.state.borrow_mut().open -= 1;
+    fn refuse(self: &Rc<Pool>, refusal: &Refusal, worker: &Rc<Worker>) {
+        let next = self.state.borrow_mut().line.pop_front();
+        if let Some(errand) = next {
+            worker.failed(errand, refusal.outcome, refusal.why.clone());
+        }
+        self.open_for_line(worker);
+    }
+
+    /// Ends what has waited too long: for a reply, or for a connection. When to look again; `None` when nothing waits.
+    pub fn sweep(self: &Rc<Pool>, worker: &Rc<Worker>) -> Option<Offset> {
+        let now = worker.clock.now();
+        let mut next: Option<Offset> = None;
+        let mut late: Vec<Rc<Connection>> = Vec::new();
+        for connection in &self.state.borrow().all {
+            match connection.deadline() {
+                Some(deadline) if deadline <= now => late.push(connection.clone()),
+                Some(deadline) => next = Some(next.map_or(deadline, |n| n.min(deadline))),
+                None => {}
+            }
+        }
+        for connection in late {
+            let stage = connection.stage();
+            if let Some(errand) = self.close(&connection, worker) {
+                let part = match stage {
+                    Stage::Head => "no reply",
+                    Stage::Body => "the reply did not end",
+                };
+                let why = format!("{part} within {}", units::duration(self.timeout));
+                worker.failed(errand, Outcome::TimedOut(stage), why);
+            }
+        }
         loop {
-            let next = self.state.borrow_mut().line.pop_front();
-            let Some(next) = next else { break };
-            if next.send(Err(refusal.clone())).is_ok() {
+            let mut state = self.state.borrow_mut();
+            let Some(first) = state.line.front() else { break };
+            let patience = first.since + self.timeout;
+            if patience > now {
+                next = Some(next.map_or(patience, |n| n.min(patience)));
                 break;
             }
-        }
-        self.open_for_line();
-    }
-
-    async fn open(self: &Rc<Pool>) -> Result<Parts, Refusal> {
-        let began = self.clock.now();
-        let stream = self.connect().await?;
-        let opened_in = self.clock.now().since(began);
-        let instants = Rc::new(Instants::default());
-        let wire = Wire { stream, instants: instants.clone(), clock: self.clock };
-        let unreachable = |why: String| Refusal { outcome: Outcome::Unreachable(Reach::Connect), why };
-        let (sender, connection) =
-            http1::handshake(TokioIo::new(wire)).await.map_err(|e| unreachable(e.to_string()))?;
-        let task = tokio::task::spawn_local(async move {
-            // How it ends is told to whoever waits for the reply.
-            let _ = connection.await;
-        })
-        .abort_handle();
-        Ok(Parts { sender, instants, opened_in: Some(opened_in), task })
-    }
-
-    async fn connect(&self) -> Result<TcpStream, Refusal> {
-        let refuse = |reach, why: &io::Error| {
-            let ours = matches!(
-                why.raw_os_error().map(rustix::io::Errno::from_raw_os_error),
-                Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE | rustix::io::Errno::ADDRNOTAVAIL)
-            );
-            let outcome = if ours { Outcome::NotSent(Why::Resources) } else { Outcome::Unreachable(reach) };
-            Refusal { outcome, why: format!("{}: {why}", self.address) }
-        };
-        let place = self.address.tcp().ok_or_else(|| refuse(Reach::Connect, &io::ErrorKind::Unsupported.into()))?;
-        let addresses = lookup_host(place).await;
-        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for address in addresses.map_err(|e| refuse(Reach::Dns, &e))? {
-            match TcpStream::connect(address).await {
-                Ok(stream) => {
-                    let _ = stream.set_nodelay(true);
-                    return Ok(stream);
-                }
-                Err(e) => last = e,
+            let errand = state.line.pop_front();
+            drop(state);
+            if let Some(errand) = errand {
+                let why = format!("no connection to {} came free: all {} are taken", self.address, self.limit);
+                worker.failed(errand, Outcome::NotSent(Why::Backlog), why);
             }
         }
-        Err(refuse(Reach::Connect, &last))
-    }
-}
-
-impl Connection {
-    /// What it is made of; `None` never, but for the type.
-    pub fn parts(&mut self) -> Option<&mut Parts> {
-        self.parts.as_mut()
+        next
     }
 
-    /// Gives the connection back for the next shot; one that is closed is dropped.
-    pub fn give_back(mut self) {
-        if let Some(parts) = self.parts.take_if(|p| !p.sender.is_closed()) {
-            self.pool.give(parts);
+    /// Ends everything that is still on its way.
+    pub fn give_up(self: &Rc<Pool>, worker: &Rc<Worker>) {
+        let why = "still open when the run ended";
+        let line = std::mem::take(&mut self.state.borrow_mut().line);
+        for errand in line {
+            worker.failed(errand, Outcome::Unfinished, why.into());
         }
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        if let Some(parts) = self.parts.take() {
-            parts.task.abort();
-            self.pool.state.borrow_mut().open -= 1;
-            self.pool.open_for_line();
+        let all = self.state.borrow().all.clone();
+        for connection in all {
+            if let Some(errand) = self.close(&connection, worker) {
+                worker.failed(errand, Outcome::Unfinished, why.into());
+            }
         }
     }
 }

@@ -1,0 +1,323 @@
+//! One sending thread: takes up its share of the plan's shots when they are due, owns its connections, and reports what
+//! became of each shot. It shares nothing with other workers but counters and the channel on which it reports.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc, watch};
+
+use super::closed::Loops;
+use super::drive::Setup;
+use super::errand::Errand;
+use super::http::codec::Answer;
+use super::http::pool::Pool;
+use super::kind::Kind;
+use super::merge::Merge;
+use super::pacer::{Pace, Pacer};
+use crate::base::time::{self, Clock, Offset};
+use crate::base::trace::{Shot as ShotId, Tracer};
+use crate::evidence::counters::Counters;
+use crate::evidence::recorder::{Batch, second_of};
+use crate::evidence::reply::{Outcome, Reply};
+
+/// How often a batch is reported.
+const REPORT: Duration = Duration::from_millis(100);
+/// A batch with so many replies is reported at once: it stays small enough to be reused by the allocator.
+const BATCH: usize = 512;
+/// So many overdue shots are taken up before replies are read again.
+const BURST: usize = 16;
+/// After the timeout, what is overdue has so much time to be found so: enough for a timer that counts milliseconds.
+const SWEEP: Duration = Duration::from_millis(50);
+/// The word to stop is heeded within this time.
+const HEED: Duration = Duration::from_millis(50);
+/// What is read from a socket at once, in bytes.
+const ROOM: usize = 64 * 1024;
+
+/// What the tasks of a worker share.
+pub struct Worker {
+    /// The axis.
+    pub clock: Clock,
+    /// Where bytes are read into; whoever reads uses it up before it lets go of it.
+    pub room: RefCell<Box<[u8]>>,
+    /// Where requests are put together.
+    pub request: RefCell<Vec<u8>>,
+    index: u16,
+    tracer: Tracer,
+    timeout: Duration,
+    counters: Arc<Counters>,
+    kinds: Vec<Kind>,
+    pools: Vec<Rc<Pool>>,
+    loops: Loops,
+    report: RefCell<Batch>,
+    reports: mpsc::UnboundedSender<Batch>,
+    through: Cell<Offset>,
+    in_flight: Cell<u64>,
+    /// Whether no further shot is to be taken up.
+    stopping: Cell<bool>,
+    draining: Cell<bool>,
+    idle: Notify,
+}
+
+/// Runs worker `index` of `workers` until every shot is over or the drain has lasted for the timeout.
+pub async fn run(setup: &Setup, index: usize, workers: usize) -> io::Result<()> {
+    let worker = Rc::new(Worker::new(setup, index, workers)?);
+    let aside = [
+        tokio::task::spawn_local(report(worker.clone())),
+        tokio::task::spawn_local(sweep(worker.clone())),
+        tokio::task::spawn_local(heed(worker.clone(), setup.stop.clone())),
+    ];
+    worker.loops.start(&worker);
+    worker.send(Merge::new(&setup.plan, index, workers), Pacer::new(setup.clock, Pace::of(setup))?).await?;
+    worker.drain().await;
+    aside.iter().for_each(|task| task.abort());
+    worker.tell(None);
+    Ok(())
+}
+
+/// Waits for the word to stop.
+async fn heed(worker: Rc<Worker>, mut stop: watch::Receiver<bool>) {
+    if stop.wait_for(|stop| *stop).await.is_ok() {
+        worker.stopping.set(true);
+    }
+}
+
+/// Reports until it is stopped.
+async fn report(worker: Rc<Worker>) {
+    let mut ticks = tokio::time::interval(REPORT);
+    let (mut cpu, mut wall) = (time::thread_cpu(), time::monotonic());
+    loop {
+        ticks.tick().await;
+        let (cpu_now, wall_now) = (time::thread_cpu(), time::monotonic());
+        let mut share = None;
+        if wall_now - wall >= 1_000_000_000 {
+            share = Some((second_of(worker.clock.now()), (cpu_now - cpu) as f64 / (wall_now - wall) as f64));
+            (cpu, wall) = (cpu_now, wall_now);
+        }
+        worker.tell(share);
+    }
+}
+
+/// Ends what waits too long, until it is stopped. Nothing that begins to wait now can be overdue before the timeout.
+async fn sweep(worker: Rc<Worker>) {
+    loop {
+        let overdue = worker.pools.iter().filter_map(|pool| pool.sweep(&worker)).min();
+        let wait = overdue.map_or(worker.timeout, |at| worker.clock.until(at).min(worker.timeout));
+        tokio::time::sleep(wait).await;
+    }
+}
+
+impl Worker {
+    fn new(setup: &Setup, index: usize, workers: usize) -> io::Result<Worker> {
+        let timeout = setup.scenario.target.timeout;
+        // The connections are shared out; the first workers get what is left over.
+        let limit = (setup.connections + workers - 1 - index) / workers;
+        let pools: Vec<(String, Rc<Pool>)> = setup
+            .services
+            .iter()
+            .map(|(name, address)| (name.clone(), Pool::new(address.clone(), limit.max(1), timeout)))
+            .collect();
+        Ok(Worker {
+            clock: setup.clock,
+            room: RefCell::new(vec![0; ROOM].into()),
+            request: RefCell::default(),
+            index: index as u16,
+            tracer: setup.tracer,
+            timeout,
+            counters: setup.counters.clone(),
+            kinds: Kind::all(setup, &pools)?,
+            pools: pools.into_iter().map(|(_, pool)| pool).collect(),
+            loops: Loops::new(&setup.plan, index, workers),
+            report: RefCell::default(),
+            reports: setup.reports.clone(),
+            through: Cell::new(Offset::ZERO),
+            in_flight: Cell::new(0),
+            stopping: Cell::new(false),
+            draining: Cell::new(false),
+            idle: Notify::new(),
+        })
+    }
+
+    /// Takes up every shot when it is due.
+    async fn send(self: &Rc<Worker>, shots: Merge, mut pacer: Pacer) -> io::Result<()> {
+        let mut burst = 0;
+        'shots: for (traffic, shot) in shots {
+            self.through.set(shot.due);
+            let mut now = self.clock.now();
+            while now < shot.due {
+                burst = 0;
+                pacer.wait(shot.due.min(now + HEED)).await?;
+                if self.stopping.get() {
+                    break 'shots;
+                }
+                now = self.clock.now();
+            }
+            if burst == BURST {
+                // Replies must be read even when every shot is overdue.
+                burst = 0;
+                tokio::task::yield_now().await;
+                if self.stopping.get() {
+                    break;
+                }
+                now = self.clock.now();
+            }
+            burst += 1;
+            self.begin(Errand::new(traffic, shot, now));
+        }
+        self.through.set(Offset::MAX);
+        while !self.stopping.get() && self.clock.now() < self.loops.end() {
+            tokio::time::sleep(self.clock.until(self.loops.end()).min(HEED)).await;
+        }
+        if self.stopping.get() {
+            self.through.set(self.clock.now());
+        }
+        Ok(())
+    }
+
+    /// Waits for what is on its way, for the timeout at most; what is still open then is unfinished.
+    async fn drain(self: &Rc<Worker>) {
+        self.draining.set(true);
+        let drained = async {
+            while self.in_flight.get() > 0 {
+                self.idle.notified().await;
+            }
+        };
+        if tokio::time::timeout(self.timeout + SWEEP, drained).await.is_err() {
+            self.pools.iter().for_each(|pool| pool.give_up(self));
+        }
+    }
+
+    /// Whether no further shot is to be taken up.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.get()
+    }
+
+    /// Begins the next shot of a closed loop, unless it is over.
+    pub fn go_on(self: &Rc<Worker>, looped: usize, now: Offset) {
+        if let Some(errand) = self.loops.next(looped, now, self) {
+            self.begin(errand);
+        }
+    }
+
+    /// Begins an errand: from here on something becomes of it.
+    pub fn begin(self: &Rc<Worker>, errand: Errand) {
+        if errand.looped.is_none() {
+            self.taken(errand.traffic, errand.shot.due);
+        }
+        self.in_flight.set(self.in_flight.get() + 1);
+        self.kinds[errand.traffic].pool(errand.step).submit(errand, self);
+    }
+
+    fn taken(&self, traffic: usize, due: Offset) {
+        let taken = &mut self.report.borrow_mut().taken;
+        let second = second_of(due);
+        match taken.iter_mut().find(|(t, s, _)| usize::from(*t) == traffic && *s == second) {
+            Some((_, _, count)) => *count += 1,
+            None => taken.push((traffic as u16, second, 1)),
+        }
+    }
+
+    /// Puts an errand's request together.
+    pub fn write(&self, errand: &Errand, request: &mut Vec<u8>) {
+        let id = ShotId { traffic: errand.traffic as u16, seq: errand.shot.seq };
+        self.kinds[errand.traffic].write(errand, self.tracer.id(id), request);
+    }
+
+    /// An errand's request is about to be written; when that is.
+    pub fn leaves(&self, errand: &mut Errand) -> Offset {
+        let now = self.clock.now();
+        if errand.step == 0 && errand.stale == 0 {
+            if errand.looped.is_some() {
+                (errand.shot.due, errand.ready) = (now, now);
+                self.taken(errand.traffic, now);
+            }
+            // Counted just before it goes out: the target can never have seen more than we say we sent.
+            self.counters.sent(errand.traffic);
+        }
+        now
+    }
+
+    /// How much of the body of an errand's reply is read, in bytes.
+    pub fn max_body(&self, errand: &Errand) -> usize {
+        self.kinds[errand.traffic].max_body()
+    }
+
+    /// An errand's reply has come.
+    pub fn answered(self: &Rc<Worker>, mut errand: Errand, answer: &Answer<'_>, now: Offset) {
+        let kind = &self.kinds[errand.traffic];
+        let judged = kind.judge(&errand, answer, || self.clock.wall_nanos(now) / 1_000_000);
+        if judged.more {
+            errand.step += 1;
+            errand.stale = 0;
+            errand.since = now;
+            return kind.pool(errand.step).submit(errand, self);
+        }
+        self.finish(&errand, judged.outcome, judged.class, judged.why, now);
+    }
+
+    /// An errand came to nothing.
+    pub fn failed(self: &Rc<Worker>, errand: Errand, outcome: Outcome, why: String) {
+        let why = self.kinds[errand.traffic].at(&errand, why);
+        self.finish(&errand, outcome, None, Some(why), self.clock.now());
+    }
+
+    fn finish(
+        self: &Rc<Worker>,
+        errand: &Errand,
+        outcome: Outcome,
+        class: Option<u16>,
+        why: Option<String>,
+        now: Offset,
+    ) {
+        self.counters.finished(errand.traffic, errand.status);
+        let due = if errand.looped.is_some() && errand.sent.is_none() && errand.shot.due == Offset::MAX {
+            self.taken(errand.traffic, now); // never sent: due when it was given up
+            now
+        } else {
+            errand.shot.due
+        };
+        let full = {
+            let replies = &mut self.report.borrow_mut().replies;
+            if replies.capacity() == 0 {
+                replies.reserve(BATCH);
+            }
+            replies.push(Reply {
+                traffic: errand.traffic as u16,
+                seq: errand.shot.seq,
+                class,
+                outcome,
+                status: errand.status,
+                due,
+                ready: errand.ready.min(now),
+                sent: errand.sent,
+                first_byte: errand.first_byte,
+                done: now,
+                connect: errand.connect,
+                why,
+            });
+            replies.len() >= BATCH
+        };
+        self.in_flight.set(self.in_flight.get() - 1);
+        if full {
+            self.tell(None);
+        }
+        if let Some(looped) = errand.looped {
+            self.loops.again(looped, outcome, now, self);
+        }
+        if self.draining.get() && self.in_flight.get() == 0 {
+            self.idle.notify_one();
+        }
+    }
+
+    /// Tells what has happened since the last batch.
+    fn tell(&self, cpu: Option<(i64, f64)>) {
+        let mut batch = self.report.take();
+        batch.worker = self.index;
+        batch.at = self.clock.now();
+        batch.through = self.through.get().min(batch.at);
+        batch.cpu = cpu;
+        let _ = self.reports.send(batch); // nobody records any more when the run is over
+    }
+}
