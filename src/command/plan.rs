@@ -76,7 +76,7 @@ fn traffic(scenario: &Scenario, plan: &Plan, out: &mut String) {
 fn amount(planned: &TrafficPlan) -> String {
     let span = units::duration(planned.profile.end().since(Offset::ZERO));
     let (count, peak) = (text::count(planned.count(), "shot"), planned.profile.peak());
-    match planned.closed_loops().len() {
+    match planned.closed_loops().count() {
         0 => format!("{count} over {span}, peak {peak:.0}/s"),
         _ if peak == 0.0 => format!("as many shots as the target answers, over {span}"),
         _ => {

@@ -147,8 +147,8 @@ impl TrafficPlan {
     }
 
     /// Its closed loops, in order.
-    pub fn closed_loops(&self) -> Vec<ClosedLoop> {
-        self.loops.iter().map(|(closed, _)| *closed).collect()
+    pub fn closed_loops(&self) -> impl Iterator<Item = ClosedLoop> + '_ {
+        self.loops.iter().map(|(closed, _)| *closed)
     }
 
     /// What `worker` of `workers` sends in the closed loop of a segment, one after the other and without end: the numbers
@@ -241,7 +241,7 @@ mod tests {
         let one = "      - saturate: { connections: 3, for: 10s }\n      - hold: { at: 50/s, for: 10s }\n";
         let plan = planned("even", &one.repeat(2));
         let traffic = &plan.traffic[0];
-        let loops = traffic.closed_loops();
+        let loops: Vec<ClosedLoop> = traffic.closed_loops().collect();
         assert_eq!(loops.iter().map(|l| (l.segment, l.connections)).collect::<Vec<_>>(), [(1, 3), (3, 3)]);
         assert_eq!(loops[1].span.start, Offset::from_millis(25_000));
         let alone: Vec<_> = traffic.saturated(1, 0, 1).take(60).collect();
