@@ -61,8 +61,26 @@ pub fn unit(bits: u64) -> f64 {
 
 /// The SHA-256 digest of `bytes`, in lower-case hexadecimal.
 pub fn digest(bytes: &[u8]) -> String {
-    let sum: [u8; 32] = Sha256::digest(bytes).into();
-    sum.iter().map(|b| format!("{b:02x}")).collect()
+    let mut whole = Digester::default();
+    whole.add(bytes);
+    whole.finish()
+}
+
+/// The SHA-256 digest of what comes piece by piece.
+#[derive(Debug, Clone, Default)]
+pub struct Digester(Sha256);
+
+impl Digester {
+    /// Adds the next piece.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of everything so far, in lower-case hexadecimal.
+    pub fn finish(self) -> String {
+        let sum: [u8; 32] = self.0.finalize().into();
+        sum.iter().map(|b| format!("{b:02x}")).collect()
+    }
 }
 
 #[cfg(test)]

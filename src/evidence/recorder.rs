@@ -2,16 +2,17 @@
 //!
 //! It reads no clock: every instant comes with what is reported, so a run can be recorded under a virtual clock.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::collections::HashMap;
+use std::io;
 use std::time::Duration;
 
-use super::event::{Event, Exemplar, FaultStep, Tick, TickRow};
+use super::append::Appender;
+use super::event::{Event, Exemplar, FaultStep, Tick};
 use super::folder::Folder;
 use super::latency;
 use super::reply::{Outcome, Reply};
-use super::tally::Tally;
+use super::rows::Rows;
+use super::tally::{Bins, Tally};
 use super::touches::{self, ShotTouch};
 use crate::base::text;
 use crate::base::time::{Offset, Span};
@@ -57,16 +58,17 @@ pub struct Plan<'a> {
 pub struct Recorder {
     latency: latency::Writer,
     touches: touches::Writer,
-    events: BufWriter<File>,
+    events: Appender,
     tracer: Tracer,
     names: Vec<String>,
     lag_limit: Duration,
     faults: Vec<FaultWatch>,
-    rows: Vec<BTreeMap<i64, TickRow>>,
+    rows: Vec<Rows>, // per traffic
     cpu: Vec<(i64, f64)>,
-    through: Offset,
+    through: Vec<Offset>, // per worker
     exemplars: HashMap<(u16, Outcome, Option<u16>), u32>,
     live: Live,
+    recent: Bins,
 }
 
 /// When shots must be noted for a fault's sake.
@@ -107,24 +109,29 @@ impl Recorder {
                 plan.wall_zero,
             )?,
             touches: touches::Writer::create(&folder.file("touches.log"))?,
-            events: BufWriter::new(File::create_new(folder.file("events.jsonl"))?),
+            events: Appender::create(&folder.file("events.jsonl"))?,
             tracer: plan.tracer,
-            rows: vec![BTreeMap::new(); names.len()],
+            rows: names.iter().map(|_| Rows::default()).collect(),
             names,
             lag_limit: plan.lag_limit,
             faults: plan.faults.into_iter().map(watch).collect(),
             cpu: Vec::new(),
-            through: Offset::ZERO,
+            through: Vec::new(),
             exemplars: HashMap::new(),
             live: Live::default(),
+            recent: Bins::default(),
         })
     }
 
     /// Takes what a sender reports.
     pub fn batch(&mut self, batch: &Batch) -> io::Result<()> {
-        self.through = self.through.max(batch.through);
+        let worker = usize::from(batch.worker);
+        if self.through.len() <= worker {
+            self.through.resize(worker + 1, Offset::ZERO);
+        }
+        self.through[worker] = self.through[worker].max(batch.through);
         for (traffic, second, count) in &batch.taken {
-            self.row(*traffic, *second).due += count;
+            self.rows[usize::from(*traffic)].at(*second).due += count;
             self.live.taken += count;
         }
         for reply in &batch.replies {
@@ -134,14 +141,10 @@ impl Recorder {
         Ok(())
     }
 
-    fn row(&mut self, traffic: u16, second: i64) -> &mut TickRow {
-        self.rows[usize::from(traffic)].entry(second).or_insert(TickRow { second, ..TickRow::default() })
-    }
-
     fn reply(&mut self, reply: &Reply) -> io::Result<()> {
         self.latency.record(reply);
         let late = reply.lag() > self.lag_limit;
-        let row = self.row(reply.traffic, second_of(reply.due));
+        let row = self.rows[usize::from(reply.traffic)].at(second_of(reply.due));
         row.finished += 1;
         row.sent += u64::from(reply.sent.is_some());
         row.late += u64::from(late);
@@ -151,13 +154,13 @@ impl Recorder {
         self.live.failed += u64::from(failed);
         self.live.recent_failed += u64::from(failed);
         self.live.late += u64::from(late);
-        self.live.recent.record(reply.response());
+        self.recent.add(reply.done.nanos_since(reply.due), 1);
         let under_way = |f: &FaultWatch| {
             !f.void && reply.done >= f.planned.start && f.undone.is_none_or(|undone| reply.due <= undone)
         };
-        let trace = self.tracer.id(Shot { traffic: reply.traffic, seq: reply.seq });
+        let trace = || self.tracer.id(Shot { traffic: reply.traffic, seq: reply.seq });
         if self.faults.iter().any(under_way) {
-            self.touches.write(&ShotTouch::new(reply, trace))?;
+            self.touches.write(&ShotTouch::new(reply, trace()))?;
         }
         if failed {
             let shown = self.exemplars.entry((reply.traffic, reply.outcome, reply.status)).or_default();
@@ -168,7 +171,7 @@ impl Recorder {
                     traffic: self.names[usize::from(reply.traffic)].clone(),
                     outcome: reply.outcome.word().into(),
                     status: reply.status,
-                    trace: trace.to_string(),
+                    trace: trace().to_string(),
                     response: reply.response().as_nanos() as u64,
                     why: text::shorten(reply.why.as_deref().unwrap_or_default(), 300),
                 };
@@ -198,25 +201,26 @@ impl Recorder {
     }
 
     fn write(&mut self, event: &Event) -> io::Result<()> {
-        serde_json::to_writer(&mut self.events, event)?;
-        self.events.write_all(b"\n")
+        serde_json::to_writer(self.events.waiting(), event)?;
+        self.events.waiting().push(b'\n');
+        self.events.relieve()
     }
 
     /// Hands everything so far to the system, with a tick. Call once a second.
     pub fn flush(&mut self, at: Offset) -> io::Result<()> {
         self.latency.flush()?;
         self.touches.flush()?;
-        let traffic: Vec<Vec<TickRow>> =
-            self.rows.iter_mut().map(|rows| std::mem::take(rows).into_values().collect()).collect();
-        let tick = Tick { at, through: self.through, traffic, cpu: std::mem::take(&mut self.cpu) };
+        let traffic = self.rows.iter_mut().map(Rows::take).collect();
+        // What one worker has not taken up is not taken up, however far the others are.
+        let through = self.through.iter().copied().min().unwrap_or(Offset::ZERO);
+        let tick = Tick { at, through, traffic, cpu: std::mem::take(&mut self.cpu) };
         self.write(&Event::Tick(tick))?;
         self.events.flush()
     }
 
     /// How the run does; what is recent is counted anew from here.
     pub fn look(&mut self) -> Live {
-        let live = self.live.clone();
-        self.live.recent = Tally::default();
+        let live = Live { recent: self.recent.take(), ..self.live };
         self.live.recent_failed = 0;
         live
     }
@@ -229,8 +233,10 @@ pub fn second_of(due: Offset) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::event::TickRow;
     use super::super::manifest::{End, Host, How, Manifest};
     use super::super::reader::Evidence;
+    use super::super::reply::Maybe;
     use super::*;
     use crate::base::seed::Seed;
     use crate::base::timing::Timing;
@@ -248,10 +254,10 @@ mod tests {
             status: Some(200),
             due: ms(due),
             ready: ms(due + 1),
-            sent: Some(ms(due + 1)),
-            first_byte: Some(ms(done)),
+            sent: Some(ms(due + 1)).into(),
+            first_byte: Some(ms(done)).into(),
             done: ms(done),
-            connect: None,
+            connect: Maybe::NONE,
             why: Some("because".into()),
         }
     }
@@ -313,6 +319,7 @@ mod tests {
                 step: FaultStep::Cleared { eligible: 1, injected: 1 },
             })
             .expect("writes");
+        recorder.batch(&Batch { worker: 1, through: ms(1_400), ..Batch::default() }).expect("writes");
         recorder
             .batch(&Batch { replies: vec![reply(2, 2_500, 2_600, Outcome::Ok)], ..Batch::default() })
             .expect("writes");
@@ -327,6 +334,7 @@ mod tests {
         assert_eq!(responses.count(), 3);
         assert_eq!(evidence.shots.iter().map(|s| s.due).collect::<Vec<_>>(), [ms(900)]);
         let Some(Event::Tick(tick)) = evidence.events.last() else { panic!("a tick is last") };
+        assert_eq!(tick.through, ms(1_400), "the slower worker's");
         assert_eq!(tick.traffic[0][0], TickRow { second: 0, due: 3, sent: 2, finished: 2, late: 2, ours: 0 });
         assert!(
             evidence

@@ -77,23 +77,23 @@ impl Plan {
 
     /// A digest of every shot and window: two plans with the same digest are the same plan.
     pub fn digest(&self) -> String {
-        let mut bytes = Vec::new();
+        let mut whole = seed::Digester::default();
         for (i, traffic) in self.traffic.iter().enumerate() {
-            bytes.extend((i as u64).to_le_bytes());
+            whole.add(&(i as u64).to_le_bytes());
             for shot in traffic.shots() {
-                bytes.extend(shot.seq.to_le_bytes());
-                bytes.extend(shot.due.nanos().to_le_bytes());
+                whole.add(&shot.seq.to_le_bytes());
+                whole.add(&shot.due.nanos().to_le_bytes());
                 if let Some(quote) = shot.quote {
-                    bytes.extend(quote.pair.to_le_bytes());
-                    bytes.extend(quote.amount.to_le_bytes());
-                    bytes.push(u8::from(quote.hybrid));
+                    whole.add(&quote.pair.to_le_bytes());
+                    whole.add(&quote.amount.to_le_bytes());
+                    whole.add(&[u8::from(quote.hybrid)]);
                 }
             }
         }
         for edge in self.timeline.edges() {
-            bytes.extend(edge.nanos().to_le_bytes());
+            whole.add(&edge.nanos().to_le_bytes());
         }
-        seed::digest(&bytes)
+        whole.finish()
     }
 }
 
