@@ -20,7 +20,7 @@ pub fn workers(scenario: &Scenario, plan: &Plan) -> usize {
     }
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let peak: f64 = plan.traffic.iter().map(|t| t.profile.peak()).sum();
-    let saturated = plan.traffic.iter().any(|t| !t.closed_loops().is_empty());
+    let saturated = plan.traffic.iter().any(|t| t.closed_loops().next().is_some());
     let wanted = if saturated { cores } else { (peak / SHOTS_PER_WORKER).ceil() as usize };
     wanted.min(cores.saturating_sub(1)).max(1)
 }

@@ -32,7 +32,7 @@ pub async fn measure(bench: &Bench) -> Result<Accuracy, String> {
     let yaml = format!(
         "proofload: 1\ntarget: {{ url: 'http://127.0.0.1:{port}', timeout: 500ms, connections: 512 }}\nupstreams:\n  \
          stub: {{ like: jupiter, listen: '127.0.0.1:{port}', latency: {}ms, success: 100% }}\ntraffic:\n  x:\n    \
-         flow: {{ steps: [ {{ get: '/quote?inputMint=A&outputMint=B&amount=1000000' }} ] }}\n    arrivals: even\n    \
+         flow: {{ steps: [ {{ get: '/v6/quote?inputMint=A&outputMint=B&amount=1000000' }} ] }}\n    arrivals: even\n    \
          load: [ {{ hold: {{ at: 500/s, for: 4s }} }} ]\nfaults:\n  \
          hang: {{ on: upstream/stub, inject: {{ timeout: {{}} }}, share: {}%, at: 500ms, for: 3s }}\n",
         LATENCY.as_millis(),
