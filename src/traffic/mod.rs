@@ -3,6 +3,7 @@
 mod aside;
 mod drive;
 mod flow;
+mod health;
 mod http;
 mod pacer;
 mod quote;
@@ -10,6 +11,7 @@ mod reply;
 
 pub use aside::{Answered, Aside};
 pub use drive::{Setup, spawn};
+pub use health::HealthMeter;
 
 use crate::base::net::Address;
 use crate::scenario::HeaderValue;
