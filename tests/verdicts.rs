@@ -7,6 +7,8 @@
 //! N: VERDICT [FRAGMENT of why]               the N-th promise
 //! N observed VALUE..VALUE   N samples COUNT   N slices FAILED of TOTAL
 //! because FRAGMENT                           of a reason that concerns the whole run
+//! cause FRAGMENT                             of `WORD xSECONDS what: why; remedy`: why seconds were unfit
+//! causes COUNT
 //! ```
 
 #[path = "verdicts/case.rs"]
@@ -27,7 +29,7 @@ use proofload::evidence::reader::Evidence;
 use proofload::evidence::reply::{Maybe, Outcome, Reply};
 use proofload::evidence::tally::Tally;
 use proofload::evidence::touches::ShotTouch;
-use proofload::judge::{Judgement, judge};
+use proofload::judge::{CauseSummary, Judgement, judge};
 
 #[test]
 fn every_case_is_judged_as_it_says() {
@@ -106,8 +108,15 @@ fn run(path: &Path) -> Result<(), String> {
         said.push_str(&format!("\n    {}: {verdict} {} [{samples} shots, {:?}]", n + 1, finding.why, finding.observed));
     }
     let reasons: Vec<&str> = judgement.reasons.iter().map(|r| r.why.as_str()).collect();
+    said.extend(judgement.fitness.causes.iter().map(|cause| format!("\n    cause {}", of_cause(cause))));
     let exit = judgement.exit.code();
     Err(format!("{}\n  said: {} exit {exit} {reasons:?}{said}", missed.join("; "), judgement.verdict.word()))
+}
+
+fn of_cause(c: &CauseSummary) -> String {
+    let word = serde_json::to_value(c.cause).expect("a word");
+    let word = word.as_str().unwrap_or_default();
+    format!("{word} x{} {}: {}; {}", c.seconds, c.what, c.why, c.remedy).replace('\u{202f}', " ")
 }
 
 fn check(line: &str, judgement: &Judgement) -> Result<(), String> {
@@ -118,6 +127,13 @@ fn check(line: &str, judgement: &Judgement) -> Result<(), String> {
     }
     if let Some(fragment) = line.strip_prefix("because ") {
         return if judgement.reasons.iter().any(|r| r.why.contains(fragment)) { Ok(()) } else { miss() };
+    }
+    let causes = &judgement.fitness.causes;
+    if let Some(fragment) = line.strip_prefix("cause ") {
+        return if causes.iter().any(|c| of_cause(c).contains(fragment)) { Ok(()) } else { miss() };
+    }
+    if let Some(count) = line.strip_prefix("causes ") {
+        return if causes.len().to_string() == count { Ok(()) } else { miss() };
     }
     let (head, rest) = line.split_once(' ').ok_or_else(|| format!("what does `{line}` expect?"))?;
     let n: usize = head.trim_end_matches(':').parse().map_err(|_| format!("what does `{line}` expect?"))?;
@@ -222,7 +238,7 @@ impl Case {
         let mut events = self.events.clone();
         let through = self.at.unwrap_or(Offset::MAX).min(self.plan.timeline.end);
         let (traffic, cpu) = (self.rows(&replies), self.cpu.clone());
-        events.push(Event::Tick(Tick { at: through, through, traffic, cpu, health: Vec::new() }));
+        events.push(Event::Tick(Tick { at: through, through, traffic, cpu, health: self.health.clone() }));
         let (tags, intervals) = intervals(log);
         Evidence {
             manifest: self.manifest(through),
@@ -288,9 +304,9 @@ impl Case {
             wall_zero: WALL,
             monotonic_zero: 0,
             stage_zero: 0,
-            host: Host::default(),
+            host: Host { cores: self.cores, ..Host::default() },
             services: Vec::new(),
-            connections: 64,
+            connections: self.connections,
             timeout: self.scenario.target.timeout.as_nanos() as u64,
             lag_limit: self.scenario.fitness.lag.as_nanos() as u64,
             end: self.end.clone().map(|how| End { how, at }),

@@ -3,6 +3,7 @@
 pub mod httpd;
 pub mod law;
 pub mod net;
+pub mod procfs;
 pub mod seed;
 pub mod series;
 pub mod text;

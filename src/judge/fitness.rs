@@ -1,17 +1,25 @@
 //! What the generator could not do in time, second by second: shots it took up late, dropped or lost, and processor
-//! time it did not have. What such seconds decide, the harness decided.
+//! time it did not have. What such seconds decide, the harness decided. Why they were so is said in words, as far as it
+//! is known.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::cause::{CauseSummary, Means, Sum};
+use super::health::{HealthSummary, Vitals};
 use super::shots::{Shots, second};
 use crate::base::text;
 use crate::base::time::{Offset, Span};
-use crate::evidence::event::{Event, TickRow};
+use crate::base::timing::Timing;
+use crate::evidence::event::{Event, Tick, TickRow};
 use crate::evidence::reader::Evidence;
 use crate::evidence::reply::{Outcome, Why};
+use crate::plan::{Plan, Timeline};
 use crate::scenario::Scenario;
+
+/// A measurement speaks for the processor time of a second of which it covers this share.
+const COVERED: f64 = 0.1;
 
 /// How the generator did with one traffic in one second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,6 +49,8 @@ pub struct Fitness {
     pub cpu: BTreeMap<i64, f64>,
     short: BTreeSet<i64>,
     unfit: Vec<BTreeSet<i64>>,
+    means: Means,
+    vitals: BTreeMap<i64, Vitals>, // of unfit seconds
 }
 
 /// What count as failed when a PASS must stand although the generator was unfit.
@@ -56,22 +66,20 @@ pub struct Spoilt {
 
 impl Fitness {
     /// Reads how the generator did.
-    pub fn read(scenario: &Scenario, evidence: &Evidence, shots: &Shots<'_>) -> Fitness {
-        let mut fitness = Fitness { seconds: vec![BTreeMap::new(); scenario.traffic.len()], ..Fitness::default() };
+    pub fn read(scenario: &Scenario, plan: &Plan, evidence: &Evidence, shots: &Shots<'_>) -> Fitness {
+        let mut fitness = Fitness {
+            seconds: vec![BTreeMap::new(); scenario.traffic.len()],
+            means: Means::read(scenario, plan, evidence),
+            ..Fitness::default()
+        };
         for tick in evidence.events.iter().filter_map(|e| if let Event::Tick(t) = e { Some(t) } else { None }) {
             for (rows, seconds) in tick.traffic.iter().zip(&mut fitness.seconds) {
                 rows.iter().for_each(|row| seconds.entry(row.second).or_default().add(row));
             }
-            for (second, share) in &tick.cpu {
-                // It was measured over about a second that ended here, so it may be of the one before.
-                for second in [second - 1, *second] {
-                    let most = fitness.cpu.entry(second).or_default();
-                    *most = most.max(*share);
-                }
-            }
+            fitness.used(tick);
         }
         let mut logged: Vec<BTreeMap<i64, (u64, u64)>> = vec![BTreeMap::new(); scenario.traffic.len()];
-        for (who, interval) in shots.responses() {
+        for (who, interval) in shots.on(Timing::Response) {
             let count: u64 = interval.cells.iter().map(|(_, count)| count).sum();
             let (all, not_sent) = logged[who.traffic].entry(second(interval.span.start)).or_default();
             *all += count;
@@ -79,12 +87,17 @@ impl Fitness {
                 *not_sent += count;
             }
         }
-        for (seconds, logged) in fitness.seconds.iter_mut().zip(logged) {
-            for (second, (_, not_sent)) in &logged {
+        for (seconds, logged) in fitness.seconds.iter_mut().zip(&logged) {
+            for (second, (_, not_sent)) in logged {
                 let row = seconds.entry(*second).or_default();
                 row.not_sent = *not_sent;
                 row.ours = row.ours.max(*not_sent);
             }
+        }
+        if fitness.means.is_held() {
+            fitness.held_up(evidence, shots);
+        }
+        for (seconds, logged) in fitness.seconds.iter_mut().zip(logged) {
             for (second, row) in seconds {
                 let (logged, _) = logged.get(second).copied().unwrap_or_default();
                 row.lost = row.due.saturating_sub(row.finished.min(logged));
@@ -92,8 +105,49 @@ impl Fitness {
         }
         let limit = scenario.fitness.cpu.fraction();
         fitness.short = fitness.cpu.iter().filter(|(_, share)| **share > limit).map(|(second, _)| *second).collect();
+        flat_out(&plan.timeline).for_each(|second| _ = fitness.short.remove(&second));
         fitness.unfit = fitness.seconds.iter().map(|seconds| fitness.unfit_of(seconds)).collect();
+        fitness.vitals = Vitals::read(evidence, &fitness.unfit.iter().flatten().copied().collect());
         fitness
+    }
+
+    /// Takes the processor time that a tick tells of.
+    fn used(&mut self, tick: &Tick) {
+        let mut used = |second: i64, share: f64| {
+            let most = self.cpu.entry(second).or_default();
+            *most = most.max(share);
+        };
+        for (second, share) in &tick.cpu {
+            // It was measured over about a second that ended here, so it may be of the one before.
+            used(second - 1, *share);
+            used(*second, *share);
+        }
+        for health in &tick.health {
+            for second in seconds(health.stretch()) {
+                let start = Offset::from_millis(second * 1000);
+                let whole = Span { start, end: Offset::from_millis(second * 1000 + 1000) };
+                let covered = health.stretch().overlap(whole).map_or(0.0, |part| part.length().as_secs_f64());
+                if covered >= COVERED {
+                    used(second, health.cpu);
+                }
+            }
+        }
+    }
+
+    /// Counts what waited for a connection while our own limit on descriptors kept us from opening more: ours, however
+    /// long the target holds those that we have.
+    fn held_up(&mut self, evidence: &Evidence, shots: &Shots<'_>) {
+        for (who, interval) in shots.on(Timing::Wait) {
+            let long = interval.cells.iter().filter(|(nanos, _)| *nanos > evidence.manifest.lag_limit);
+            let waited: u64 = long.map(|(_, count)| count).sum();
+            self.seconds[who.traffic].entry(second(interval.span.start)).or_default().ours += waited;
+        }
+        for (who, interval) in shots.on(Timing::Response).filter(|(w, _)| w.outcome == Outcome::NotSent(Why::Backlog)) {
+            let count: u64 = interval.cells.iter().map(|(_, count)| count).sum();
+            let row = self.seconds[who.traffic].entry(second(interval.span.start)).or_default();
+            row.ours += count;
+            row.not_sent += count;
+        }
     }
 
     fn unfit_of(&self, seconds: &BTreeMap<i64, Second>) -> BTreeSet<i64> {
@@ -122,7 +176,13 @@ impl Fitness {
         spoilt
     }
 
-    /// Why seconds were unfit, in words: `3 s unfit: 40 of 600 shots late, 2 dropped by us`.
+    /// Why a second was unfit for a traffic, as far as it is known.
+    fn causes(&self, sum: &mut Sum, traffic: usize, second: i64) {
+        let row = self.seconds[traffic].get(&second).copied().unwrap_or_default();
+        sum.add(second, self.means.causes(&row, self.short.contains(&second), self.vitals.get(&second)));
+    }
+
+    /// Why seconds were unfit, in words: `3 s unfit: 40 of 600 shots late, 2 dropped by us (run-queue delay 340 ms)`.
     pub fn blame(&self, traffic: usize, unfit: &BTreeSet<i64>) -> String {
         let mut sum = Second::default();
         for row in unfit.iter().filter_map(|second| self.seconds[traffic].get(second)) {
@@ -140,7 +200,10 @@ impl Fitness {
             (short, format!("{} without enough processor time", text::count(short, "second"))),
         ];
         let parts: Vec<&str> = parts.iter().filter(|(n, _)| *n > 0).map(|(_, text)| text.as_str()).collect();
-        format!("{} unfit: {}", text::count(unfit.len() as u64, "second"), text::list(parts))
+        let mut causes = Sum::default();
+        unfit.iter().for_each(|second| self.causes(&mut causes, traffic, *second));
+        let causes = causes.brief().map_or(String::new(), |causes| format!(" ({causes})"));
+        format!("{} unfit: {}{causes}", text::count(unfit.len() as u64, "second"), text::list(parts))
     }
 
     /// For reports, over a span.
@@ -154,11 +217,13 @@ impl Fitness {
             sum.lost += row.lost;
         }
         let mut unfit: Vec<Unfit> = Vec::new();
+        let mut causes = Sum::default();
         for (traffic, seconds) in self.unfit.iter().enumerate() {
             for second in seconds.range(within.clone()) {
                 let why = self.blame(traffic, &BTreeSet::from([*second]));
                 let why = why.split_once(": ").map_or(why.clone(), |(_, why)| why.to_owned());
                 unfit.push(Unfit { second: *second, traffic: scenario.traffic[traffic].name.clone(), why });
+                self.causes(&mut causes, traffic, *second);
             }
         }
         unfit.sort_by_key(|u| u.second);
@@ -173,6 +238,8 @@ impl Fitness {
             dropped: sum.ours,
             lost: sum.lost,
             unfit,
+            causes: causes.summaries(),
+            health: HealthSummary::read(evidence, measured),
         }
     }
 }
@@ -188,12 +255,22 @@ impl Second {
 
     /// Late is over one shot in a hundred; dropped or lost is any.
     fn is_unfit(&self) -> bool {
-        self.late * 100 > self.due || self.ours > 0 || self.lost > 0
+        self.is_late() || self.ours > 0 || self.lost > 0
+    }
+
+    /// Whether more than one shot in a hundred was taken up late.
+    pub fn is_late(&self) -> bool {
+        self.late * 100 > self.due
     }
 }
 
+/// The seconds of closed loops, which take what processor time there is: that is what they measure.
+fn flat_out(timeline: &Timeline) -> impl Iterator<Item = i64> {
+    timeline.phases.iter().filter(|phase| phase.word == "saturate").flat_map(|phase| seconds(phase.span))
+}
+
 /// The seconds that a span meets.
-fn seconds(span: Span) -> std::ops::Range<i64> {
+pub(super) fn seconds(span: Span) -> std::ops::Range<i64> {
     let last = if span.end == Offset::MAX { i64::MAX } else { span.end.nanos().div_euclid(1_000_000_000) };
     let partly = span.end.nanos().rem_euclid(1_000_000_000) > 0 && span.end != Offset::MAX;
     let start = second(span.start);
@@ -223,6 +300,10 @@ pub struct FitnessSummary {
     pub lost: u64,
     /// The unfit seconds.
     pub unfit: Vec<Unfit>,
+    /// Why they were unfit, as far as it is known, and what helps.
+    pub causes: Vec<CauseSummary>,
+    /// What the instrument took and lacked at the worst.
+    pub health: HealthSummary,
 }
 
 /// A second in which the generator was unfit.

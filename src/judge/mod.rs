@@ -2,8 +2,10 @@
 //! the same evidence gives the same judgement, byte for byte.
 
 mod bucket;
+mod cause;
 mod evaluate;
 mod fitness;
+mod health;
 mod measure;
 mod recovery;
 mod server;
@@ -15,7 +17,9 @@ mod verdict;
 mod window;
 
 pub use crate::scenario::Severity;
+pub use cause::{Cause, CauseSummary};
 pub use fitness::{FitnessSummary, Unfit};
+pub use health::HealthSummary;
 pub use summary::{FaultSummary, Percentiles, RecoverySummary, ScrapeSummary, TrafficSummary};
 pub use verdict::{Exit, FORMAT, Finding, Judgement, Kind, Place, Quantity, Reason, Slices, Stuck, Verdict};
 

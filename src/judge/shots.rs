@@ -181,10 +181,10 @@ impl<'e> Shots<'e> {
         })
     }
 
-    /// Every interval of the response clock, on which every shot is.
-    pub fn responses(&self) -> impl Iterator<Item = (&Who, &'e Interval)> {
+    /// Every interval of a clock; every shot is on that of the response.
+    pub fn on(&self, clock: Timing) -> impl Iterator<Item = (&Who, &'e Interval)> {
         let who = |interval: &'e Interval| self.tags[interval.tag].as_ref().map(|who| (who, interval));
-        self.log.intervals.iter().filter_map(who).filter(|(who, _)| who.timing == Timing::Response)
+        self.log.intervals.iter().filter_map(who).filter(move |(who, _)| who.timing == clock)
     }
 
     /// Shots that change sides in a stretch, and whether they come in. Only the response and service clocks move

@@ -54,7 +54,7 @@ impl<'a> Trial<'a> {
         let faults: Vec<FaultTimes> =
             (0..scenario.faults.len()).map(|f| FaultTimes::read(f, scenario, timeline, evidence, seen)).collect();
         let shots = Shots::new(scenario, timeline, evidence, &faults);
-        let fitness = Fitness::read(scenario, evidence, &shots);
+        let fitness = Fitness::read(scenario, plan, evidence, &shots);
         let windows = Windows { timeline, faults, seen, recoveries: Vec::new() };
         let timeout = Duration::from_nanos(evidence.manifest.timeout);
         let mut trial = Trial { scenario, plan, timeline, evidence, windows, shots, fitness, timeout };

@@ -1,6 +1,9 @@
-//! Watches the target from outside: scrapes its metrics on a steady cadence and writes them to the evidence.
+//! Watches the target from outside: scrapes its metrics on a steady cadence and writes them to the evidence; and the
+//! machine under it and us.
 
 pub mod exposition;
+mod host;
 mod scrape;
 
+pub use host::HostMeter;
 pub use scrape::{Observer, Scraped, Watched};

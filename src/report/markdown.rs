@@ -51,7 +51,13 @@ pub fn markdown(judgement: &Judgement) -> String {
     for fault in &judgement.faults {
         let _ = writeln!(out, "- fault **{}**: {}", escape(&fault.name), escape(&words::fault(fault)));
     }
+    if let Some(target) = words::target(judgement) {
+        let _ = writeln!(out, "- target: {target}");
+    }
     let _ = writeln!(out, "- harness: {}", words::fitness(judgement));
+    for cause in words::causes(judgement) {
+        let _ = writeln!(out, "  - {}", escape(&cause));
+    }
     out
 }
 

@@ -56,7 +56,13 @@ pub fn table(judgement: &Judgement, place: &str, colour: bool) -> String {
     for (job, scrapes) in &judgement.scrapes {
         let _ = writeln!(out, "scrapes  {job}: {} good of {}", scrapes.good, scrapes.planned);
     }
+    if let Some(target) = words::target(judgement) {
+        let _ = writeln!(out, "target   {target}");
+    }
     let _ = writeln!(out, "harness  {}", words::fitness(judgement));
+    for cause in words::causes(judgement) {
+        let _ = writeln!(out, "         {cause}");
+    }
     let _ = writeln!(out, "evidence {place}\n");
     for stuck in &judgement.stuck {
         let _ = writeln!(out, "fault {} could not be undone: {}\n  type: {}", stuck.fault, stuck.why, stuck.remedy);

@@ -2,7 +2,7 @@
 
 use crate::base::text;
 use crate::base::units;
-use crate::judge::{FaultSummary, Finding, Judgement, Percentiles, Verdict};
+use crate::judge::{CauseSummary, FaultSummary, Finding, Judgement, Percentiles, Verdict};
 use std::time::Duration;
 
 /// What was observed, or a dash.
@@ -88,6 +88,22 @@ pub fn fitness(judgement: &Judgement) -> String {
         parts.push(format!("busiest second {} of a core", units::percent(cpu)));
     }
     parts.join(", ")
+}
+
+/// Why the instrument was unfit and what helps, a line for each cause.
+pub fn causes(judgement: &Judgement) -> Vec<String> {
+    let line = |cause: &CauseSummary| {
+        let worst = if cause.seconds > 1 { " at worst" } else { "" };
+        let seconds = text::count(cause.seconds, "second");
+        format!("{}{worst}, in {seconds}: {}; {}", cause.what, cause.why, cause.remedy)
+    };
+    judgement.fitness.causes.iter().map(line).collect()
+}
+
+/// What the target's own process took, where the run started it.
+pub fn target(judgement: &Judgement) -> Option<String> {
+    let target = judgement.fitness.health.target?;
+    Some(format!("used up to {:.2} cores and {:.1} MB", target.cpu, target.rss as f64 / 1e6))
 }
 
 /// Seconds since the start of the load.

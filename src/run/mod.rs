@@ -26,7 +26,7 @@ use crate::evidence::folder::Folder;
 use crate::evidence::manifest::{End, FORMAT, Host, How, Manifest};
 use crate::evidence::recorder::{self, Recorder};
 use crate::fault::conduct::conduct;
-use crate::observe::{Observer, Watched};
+use crate::observe::{HostMeter, Observer, Watched};
 use crate::plan::Plan;
 use crate::scenario::{HeaderValue, Page, Scenario};
 use crate::stage;
@@ -250,6 +250,8 @@ impl<'l> Prepared<'l> {
             stop: stop.clone(),
         }));
         observer.quiet().await;
+        let host = HostMeter::new(self.clock.now(), self.target.as_ref().and_then(target::Sim::pid));
+        let host = tokio::spawn(host.watch(self.clock, events.clone(), watching.clone()));
 
         let sender = traffic::spawn(traffic::Setup {
             scenario: scenario.clone(),
@@ -307,7 +309,7 @@ impl<'l> Prepared<'l> {
             Err(_) => how = How::CutShort("the conduct of faults panicked".into()),
         }
         let _ = quit_watching.send(true);
-        let _ = scraping.await;
+        let _ = tokio::join!(scraping, host);
         observer.quiet().await;
         self.after(&events).await;
         drop((events, observer));

@@ -62,6 +62,11 @@ impl Sim {
         &self.services
     }
 
+    /// The id of its process; `None` when it has ended.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Ends it.
     pub async fn stop(mut self) {
         drop(self.child.stdin.take());

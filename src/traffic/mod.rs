@@ -5,6 +5,7 @@ mod closed;
 mod drive;
 mod errand;
 mod flow;
+mod health;
 mod http;
 mod kind;
 mod merge;

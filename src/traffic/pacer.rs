@@ -22,6 +22,8 @@ pub enum Pace {
     Spin,
 }
 
+/// A round of spinning in which no other task ran takes about this, in nanoseconds: a look at the sockets.
+const IDLE_ROUND: u64 = 1_000;
 /// Below so many shots a second a worker wakes for each of them.
 const COALESCE: f64 = 12_000.0;
 /// Above, it lets so much time pass from one waking to the next.
@@ -62,18 +64,26 @@ impl Pacer {
         Ok(Pacer { timer, clock, pace, woke: clock.now() })
     }
 
-    /// Returns at `at` or as soon after as the system lets us; at once when it has passed.
-    pub async fn wait(&mut self, at: Offset) -> io::Result<()> {
+    /// Returns at `at` or as soon after as the system lets us; at once when it has passed. How long it spun, in
+    /// nanoseconds.
+    pub async fn wait(&mut self, at: Offset) -> io::Result<u64> {
+        let mut spun = 0;
         match self.pace {
             Pace::Timer(tick) => self.sleep(at.max(self.woke + tick)).await?,
             Pace::Spin => {
-                while self.clock.now() < at {
+                let mut last = self.clock.now();
+                while last < at {
                     tokio::task::yield_now().await;
+                    let now = self.clock.now();
+                    // A round in which nobody had anything to do is short; what is longer was work.
+                    let round = now.since(last).as_nanos() as u64;
+                    spun += round.min(IDLE_ROUND);
+                    last = now;
                 }
             }
         }
         self.woke = self.clock.now();
-        Ok(())
+        Ok(spun)
     }
 
     async fn sleep(&self, at: Offset) -> io::Result<()> {

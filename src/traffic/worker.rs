@@ -12,14 +12,16 @@ use tokio::sync::{Notify, mpsc, watch};
 use super::closed::Loops;
 use super::drive::Setup;
 use super::errand::Errand;
+use super::health::HealthMeter;
 use super::http::codec::Answer;
 use super::http::pool::Pool;
 use super::kind::Kind;
 use super::merge::Merge;
 use super::pacer::{Pace, Pacer};
-use crate::base::time::{self, Clock, Offset};
+use crate::base::time::{Clock, Offset};
 use crate::base::trace::{Shot as ShotId, Tracer};
 use crate::evidence::counters::Counters;
+use crate::evidence::health::WorkerHealth;
 use crate::evidence::recorder::{Batch, second_of};
 use crate::evidence::reply::{Outcome, Reply};
 
@@ -31,6 +33,8 @@ const BATCH: usize = 512;
 const BURST: usize = 16;
 /// After the timeout, what is overdue has so much time to be found so: enough for a timer that counts milliseconds.
 const SWEEP: Duration = Duration::from_millis(50);
+/// The runtime's own timer is late by so much when all is well: it counts whole milliseconds and rounds up.
+const TIMER: Duration = Duration::from_millis(2);
 /// The word to stop is heeded within this time.
 const HEED: Duration = Duration::from_millis(50);
 /// What is read from a socket at once, in bytes.
@@ -51,6 +55,7 @@ pub struct Worker {
     kinds: Vec<Kind>,
     pools: Vec<Rc<Pool>>,
     loops: Loops,
+    meter: RefCell<HealthMeter>,
     report: RefCell<Batch>,
     reports: mpsc::UnboundedSender<Batch>,
     through: Cell<Offset>,
@@ -73,7 +78,7 @@ pub async fn run(setup: &Setup, index: usize, workers: usize) -> io::Result<()> 
     worker.send(Merge::new(&setup.plan, index, workers), Pacer::new(setup.clock, Pace::of(setup))?).await?;
     worker.drain().await;
     aside.iter().for_each(|task| task.abort());
-    worker.tell(None);
+    worker.last();
     Ok(())
 }
 
@@ -86,17 +91,13 @@ async fn heed(worker: Rc<Worker>, mut stop: watch::Receiver<bool>) {
 
 /// Reports until it is stopped.
 async fn report(worker: Rc<Worker>) {
-    let mut ticks = tokio::time::interval(REPORT);
-    let (mut cpu, mut wall) = (time::thread_cpu(), time::monotonic());
+    let mut due = worker.clock.now();
     loop {
-        ticks.tick().await;
-        let (cpu_now, wall_now) = (time::thread_cpu(), time::monotonic());
-        let mut share = None;
-        if wall_now - wall >= 1_000_000_000 {
-            share = Some((second_of(worker.clock.now()), (cpu_now - cpu) as f64 / (wall_now - wall) as f64));
-            (cpu, wall) = (cpu_now, wall_now);
-        }
-        worker.tell(share);
+        due = due.max(worker.clock.now() - REPORT) + REPORT;
+        tokio::time::sleep(worker.clock.until(due)).await;
+        let now = worker.clock.now();
+        worker.meter.borrow_mut().woke(due + TIMER, now);
+        worker.tell();
     }
 }
 
@@ -130,6 +131,7 @@ impl Worker {
             kinds: Kind::all(setup, &pools)?,
             pools: pools.into_iter().map(|(_, pool)| pool).collect(),
             loops: Loops::new(&setup.plan, index, workers),
+            meter: RefCell::new(HealthMeter::new(index as u16, setup.clock.now())),
             report: RefCell::default(),
             reports: setup.reports.clone(),
             through: Cell::new(Offset::ZERO),
@@ -148,7 +150,8 @@ impl Worker {
             let mut now = self.clock.now();
             while now < shot.due {
                 burst = 0;
-                pacer.wait(shot.due.min(now + HEED)).await?;
+                let spun = pacer.wait(shot.due.min(now + HEED)).await?;
+                self.meter.borrow_mut().spun(spun);
                 if self.stopping.get() {
                     break 'shots;
                 }
@@ -164,6 +167,7 @@ impl Worker {
                 now = self.clock.now();
             }
             burst += 1;
+            self.meter.borrow_mut().woke(shot.due, now);
             self.begin(Errand::new(traffic, shot, now));
         }
         self.through.set(Offset::MAX);
@@ -301,7 +305,7 @@ impl Worker {
         };
         self.in_flight.set(self.in_flight.get() - 1);
         if full {
-            self.tell(None);
+            self.tell();
         }
         if let Some(looped) = errand.looped {
             self.loops.again(looped, outcome, now, self);
@@ -312,12 +316,36 @@ impl Worker {
     }
 
     /// Tells what has happened since the last batch.
-    fn tell(&self, cpu: Option<(i64, f64)>) {
+    fn tell(&self) {
+        let now = self.clock.now();
+        let health = {
+            let mut meter = self.meter.borrow_mut();
+            let depths = self.pools.iter().map(|pool| pool.depth());
+            let (waiting, open) = depths.fold((0, 0), |(w, o), (waiting, open)| (w + waiting, o + open));
+            meter.depth(waiting, open, self.in_flight.get());
+            meter.sample(now)
+        };
+        self.send_batch(now, health);
+    }
+
+    /// Tells what has happened since, at the very end.
+    fn last(&self) {
+        let now = self.clock.now();
+        let health = self.meter.borrow_mut().last(now);
+        self.send_batch(now, health);
+    }
+
+    fn send_batch(&self, now: Offset, health: Option<WorkerHealth>) {
         let mut batch = self.report.take();
         batch.worker = self.index;
-        batch.at = self.clock.now();
-        batch.through = self.through.get().min(batch.at);
-        batch.cpu = cpu;
+        batch.at = now;
+        batch.through = self.through.get().min(now);
+        batch.health.extend(health);
         let _ = self.reports.send(batch); // nobody records any more when the run is over
+    }
+
+    /// A connection could not be opened; whether that was for want of our own descriptors or ports.
+    pub fn refused(&self, why: &io::Error) -> bool {
+        self.meter.borrow_mut().refused(why)
     }
 }

@@ -6,6 +6,9 @@
 //! TRAFFIC [FROM..TO] […]: lost               taken up and never seen again
 //! TRAFFIC [FROM..TO] […]: absent             never taken up
 //! late TRAFFIC SECOND: N    dropped TRAFFIC SECOND: N    cpu SECOND: SHARE
+//! worker N SECOND: [cpu SHARE] [delay T] [hiccup T] [no_files N] [no_ports N]     told at the second's end
+//! host SECOND: [busy SHARE] [own CORES] [steal SHARE] [throttled T] [files N/N] [time_wait N/N] [target CORES]
+//! exemplar TRAFFIC OUTCOME: WHY    connections: N     that could be opened    cores: N     that we may use
 //! fault NAME: applied T | touched T | cleared T eligible N injected N | failed T WHY | withheld WHY | stuck T WHY
 //! decided FAULT T: injected | allowed | spared    what the stage wrote down
 //! ended: complete | died T | interrupted T | terminated T | cut_short T | not_started
@@ -25,7 +28,8 @@ use proofload::base::series::{Labels, Sample, Series, stale};
 use proofload::base::time::{Offset, Span};
 use proofload::base::trace::TraceId;
 use proofload::base::units::parse_duration;
-use proofload::evidence::event::{Event, FaultStep, Scrape};
+use proofload::evidence::event::{Event, Exemplar, FaultStep, Scrape};
+use proofload::evidence::health::{HostHealth, ProcessHealth, WorkerHealth};
 use proofload::evidence::manifest::How;
 use proofload::evidence::reply::Outcome;
 use proofload::evidence::touches::{Decision, Effect};
@@ -50,6 +54,9 @@ pub struct Case {
     pub late: BTreeMap<(usize, i64), u64>,
     pub dropped: BTreeMap<(usize, i64), u64>,
     pub cpu: Vec<(i64, f64)>,
+    pub health: Vec<WorkerHealth>,
+    pub connections: u32,
+    pub cores: u32,
     pub events: Vec<Event>,
     pub decisions: Vec<Decision>,
     pub end: Option<How>,
@@ -85,6 +92,9 @@ impl Case {
             late: BTreeMap::new(),
             dropped: BTreeMap::new(),
             cpu: Vec::new(),
+            health: Vec::new(),
+            connections: 1024,
+            cores: 2,
             events: Vec::new(),
             decisions: Vec::new(),
             end: Some(How::Complete),
@@ -110,6 +120,19 @@ impl Case {
                 self.dropped.insert((self.traffic(traffic)?, second.parse().ok()?), rest.parse().ok()?);
             }
             ["cpu", second] => self.cpu.push((second.parse().ok()?, rest.parse().ok()?)),
+            ["worker", worker, second] => self.worker(worker.parse().ok()?, second.parse().ok()?, rest)?,
+            ["host", second] => self.host(second.parse().ok()?, rest)?,
+            ["exemplar", traffic, outcome] => self.events.push(Event::Exemplar(Exemplar {
+                at: Offset::ZERO,
+                traffic: (*traffic).to_owned(),
+                outcome: Outcome::from_word(outcome)?.word().into(),
+                status: None,
+                trace: String::new(),
+                response: 0,
+                why: rest.to_owned(),
+            })),
+            ["connections"] => self.connections = rest.parse().ok()?,
+            ["cores"] => self.cores = rest.parse().ok()?,
             ["fault", name] => self.fault(name, rest)?,
             ["decided", fault, at] => self.decided(fault, at_of(at)?, rest)?,
             ["ended"] => self.ended(rest)?,
@@ -168,6 +191,44 @@ impl Case {
             }
         }
         Some(Some(Fate::Done { outcome, response, service, lag, class }))
+    }
+
+    fn worker(&mut self, worker: u16, second: i64, rest: &str) -> Option<()> {
+        let at = Offset::from_millis(second * 1000 + 1000);
+        let mut health = WorkerHealth { worker, at, over: 1_000_000_000, ..WorkerHealth::default() };
+        for (word, value) in pairs(rest) {
+            match word {
+                "cpu" => health.cpu = value.parse().ok()?,
+                "delay" => health.delay = Some(nanos_of(value)?),
+                "hiccup" => health.hiccup = nanos_of(value)?,
+                "no_files" => health.no_files = value.parse().ok()?,
+                "no_ports" => health.no_ports = value.parse().ok()?,
+                _ => return None,
+            }
+        }
+        self.health.push(health);
+        Some(())
+    }
+
+    fn host(&mut self, second: i64, rest: &str) -> Option<()> {
+        let at = Offset::from_millis(second * 1000 + 1000);
+        let mut host = HostHealth { at, over: 1_000_000_000, ..HostHealth::default() };
+        for (word, value) in pairs(rest) {
+            let of = || value.split_once('/').and_then(|(n, of)| Some((n.parse().ok()?, of.parse().ok()?)));
+            let process = || value.parse().ok().map(|cpu| ProcessHealth { cpu, rss: 10_000_000 });
+            match word {
+                "busy" => host.busy = Some(value.parse().ok()?),
+                "own" => host.own = Some(process()?),
+                "target" => host.target = Some(process()?),
+                "steal" => host.steal = Some(value.parse().ok()?),
+                "throttled" => host.throttled = Some(nanos_of(value)?),
+                "files" => (host.files, host.files_limit) = of().map(|(n, of)| (Some(n), Some(of)))?,
+                "time_wait" => (host.time_wait, host.ports) = of().map(|(n, of)| (Some(n), Some(of)))?,
+                _ => return None,
+            }
+        }
+        self.events.push(Event::Host(host));
+        Some(())
     }
 
     fn fault(&mut self, name: &str, rest: &str) -> Option<()> {
@@ -267,6 +328,15 @@ impl Case {
         }
         Some(())
     }
+}
+
+fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    (0..words.len()).step_by(2).map(move |i| (words[i], words.get(i + 1).copied().unwrap_or_default()))
+}
+
+fn nanos_of(text: &str) -> Option<u64> {
+    parse_duration(text).ok().map(|length| length.as_nanos() as u64)
 }
 
 fn at_of(text: &str) -> Option<Offset> {

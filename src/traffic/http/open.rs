@@ -4,6 +4,7 @@ use std::io;
 
 use tokio::net::{TcpStream, lookup_host};
 
+use super::super::worker::Worker;
 use crate::base::net::Address;
 use crate::evidence::reply::{Outcome, Reach, Why};
 
@@ -17,12 +18,9 @@ pub struct Refusal {
 }
 
 /// Opens a connection to the first of a name's addresses that takes one.
-pub async fn open(address: &Address) -> Result<TcpStream, Refusal> {
+pub async fn open(address: &Address, worker: &Worker) -> Result<TcpStream, Refusal> {
     let refuse = |reach, why: &io::Error| {
-        let ours = matches!(
-            why.raw_os_error().map(rustix::io::Errno::from_raw_os_error),
-            Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE | rustix::io::Errno::ADDRNOTAVAIL)
-        );
+        let ours = worker.refused(why);
         let outcome = if ours { Outcome::NotSent(Why::Resources) } else { Outcome::Unreachable(reach) };
         Refusal { outcome, why: format!("{address}: {why}") }
     };

@@ -47,10 +47,10 @@ impl Pool {
         &self.address
     }
 
-    /// Shots in line, connections open, and connections in use.
-    pub fn depth(&self) -> (usize, usize, usize) {
+    /// Shots in line, and connections open.
+    pub fn depth(&self) -> (u64, u64) {
         let state = self.state.borrow();
-        (state.line.len(), state.all.len(), state.all.len().saturating_sub(state.idle.len()))
+        (state.line.len() as u64, state.all.len() as u64)
     }
 
     /// Sends an errand's request as soon as there is a connection.
@@ -110,7 +110,7 @@ impl Pool {
             let (pool, worker) = (self.clone(), worker.clone());
             tokio::task::spawn_local(async move {
                 let began = worker.clock.now();
-                let opened = match tokio::time::timeout(pool.timeout, open(&pool.address)).await {
+                let opened = match tokio::time::timeout(pool.timeout, open(&pool.address, &worker)).await {
                     Ok(opened) => opened,
                     Err(_) => Err(Refusal {
                         outcome: Outcome::Unreachable(Reach::Connect),
