@@ -5,6 +5,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use super::errand::Errand;
 use super::worker::Worker;
 use crate::base::time::{Offset, Span};
@@ -17,6 +19,8 @@ const REST: Duration = Duration::from_millis(1);
 /// A worker's closed loops.
 pub struct Loops {
     all: Vec<Loop>,
+    turn: RefCell<Vec<usize>>, // loops that go on at the end of this turn
+    turned: Notify,
 }
 
 /// The loops of one segment.
@@ -42,7 +46,7 @@ impl Loops {
                 });
             }
         }
-        Loops { all }
+        Loops { all, turn: RefCell::default(), turned: Notify::new() }
     }
 
     /// Where the last of them ends; the plan's zero without any.
@@ -61,17 +65,28 @@ impl Loops {
         }
     }
 
-    /// Goes on after a reply.
-    pub fn again(&self, position: usize, outcome: Outcome, now: Offset, worker: &Rc<Worker>) {
+    /// Goes on after a reply: not at once, but when every reply that has come has been read. The next requests then leave
+    /// together, and the server is woken once for all of them.
+    pub fn again(&self, position: usize, outcome: Outcome, worker: &Rc<Worker>) {
         if matches!(outcome, Outcome::Unreachable(_) | Outcome::NotSent(_) | Outcome::Broken(_)) {
             let worker = worker.clone();
             tokio::task::spawn_local(async move {
                 tokio::time::sleep(REST).await;
                 worker.go_on(position, worker.clock.now());
             });
-        } else {
-            worker.go_on(position, now);
+            return;
         }
+        let mut turn = self.turn.borrow_mut();
+        if turn.is_empty() {
+            self.turned.notify_one();
+        }
+        turn.push(position);
+    }
+
+    /// Waits for the end of a turn; who goes on.
+    pub async fn turn(&self, going: &mut Vec<usize>) {
+        self.turned.notified().await;
+        std::mem::swap(&mut *self.turn.borrow_mut(), going);
     }
 
     /// The next shot of a loop; `None` when it is over.

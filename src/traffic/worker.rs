@@ -72,6 +72,7 @@ pub async fn run(setup: &Setup, index: usize, workers: usize) -> io::Result<()> 
     let aside = [
         tokio::task::spawn_local(report(worker.clone())),
         tokio::task::spawn_local(sweep(worker.clone())),
+        tokio::task::spawn_local(turn(worker.clone())),
         tokio::task::spawn_local(heed(worker.clone(), setup.stop.clone())),
     ];
     worker.loops.start(&worker);
@@ -80,6 +81,16 @@ pub async fn run(setup: &Setup, index: usize, workers: usize) -> io::Result<()> 
     aside.iter().for_each(|task| task.abort());
     worker.last();
     Ok(())
+}
+
+/// Lets closed loops go on, turn by turn, until it is stopped.
+async fn turn(worker: Rc<Worker>) {
+    let mut going = Vec::new();
+    loop {
+        worker.loops.turn(&mut going).await;
+        let now = worker.clock.now();
+        going.drain(..).for_each(|position| worker.go_on(position, now));
+    }
 }
 
 /// Waits for the word to stop.
@@ -308,7 +319,7 @@ impl Worker {
             self.tell();
         }
         if let Some(looped) = errand.looped {
-            self.loops.again(looped, outcome, now, self);
+            self.loops.again(looped, outcome, self);
         }
         if self.draining.get() && self.in_flight.get() == 0 {
             self.idle.notify_one();
