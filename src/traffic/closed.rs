@@ -5,8 +5,6 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
-
 use super::errand::Errand;
 use super::worker::Worker;
 use crate::base::time::{Offset, Span};
@@ -19,8 +17,7 @@ const REST: Duration = Duration::from_millis(1);
 /// A worker's closed loops.
 pub struct Loops {
     all: Vec<Loop>,
-    turn: RefCell<Vec<usize>>, // loops that go on at the end of this turn
-    turned: Notify,
+    going: RefCell<Vec<usize>>, // those that go on at the end of this turn
 }
 
 /// The loops of one segment.
@@ -46,7 +43,7 @@ impl Loops {
                 });
             }
         }
-        Loops { all, turn: RefCell::default(), turned: Notify::new() }
+        Loops { all, going: RefCell::default() }
     }
 
     /// Where the last of them ends; the plan's zero without any.
@@ -65,8 +62,7 @@ impl Loops {
         }
     }
 
-    /// Goes on after a reply: not at once, but when every reply that has come has been read. The next requests then leave
-    /// together, and the server is woken once for all of them.
+    /// Goes on after a reply, at the end of the turn.
     pub fn again(&self, position: usize, outcome: Outcome, worker: &Rc<Worker>) {
         if matches!(outcome, Outcome::Unreachable(_) | Outcome::NotSent(_) | Outcome::Broken(_)) {
             let worker = worker.clone();
@@ -74,19 +70,15 @@ impl Loops {
                 tokio::time::sleep(REST).await;
                 worker.go_on(position, worker.clock.now());
             });
-            return;
+        } else {
+            self.going.borrow_mut().push(position);
+            worker.turn_ends();
         }
-        let mut turn = self.turn.borrow_mut();
-        if turn.is_empty() {
-            self.turned.notify_one();
-        }
-        turn.push(position);
     }
 
-    /// Waits for the end of a turn; who goes on.
-    pub async fn turn(&self, going: &mut Vec<usize>) {
-        self.turned.notified().await;
-        std::mem::swap(&mut *self.turn.borrow_mut(), going);
+    /// Who goes on at the end of this turn; `going` is empty, and its room is used for the next.
+    pub fn take_going(&self, going: &mut Vec<usize>) {
+        std::mem::swap(&mut *self.going.borrow_mut(), going);
     }
 
     /// The next shot of a loop; `None` when it is over.

@@ -64,6 +64,7 @@ pub struct Worker {
     stopping: Cell<bool>,
     draining: Cell<bool>,
     idle: Notify,
+    turn: Notify,
 }
 
 /// Runs worker `index` of `workers` until every shot is over or the drain has lasted for the timeout.
@@ -83,11 +84,15 @@ pub async fn run(setup: &Setup, index: usize, workers: usize) -> io::Result<()> 
     Ok(())
 }
 
-/// Lets closed loops go on, turn by turn, until it is stopped.
+/// Sends at the end of each turn what could go on during it, until it is stopped. A turn is a look at all replies that
+/// have come: their time is taken first, and then the next requests leave together, so that a server is woken once for
+/// all of them.
 async fn turn(worker: Rc<Worker>) {
     let mut going = Vec::new();
     loop {
-        worker.loops.turn(&mut going).await;
+        worker.turn.notified().await;
+        worker.pools.iter().for_each(|pool| pool.serve(&worker));
+        worker.loops.take_going(&mut going);
         let now = worker.clock.now();
         going.drain(..).for_each(|position| worker.go_on(position, now));
     }
@@ -150,6 +155,7 @@ impl Worker {
             stopping: Cell::new(false),
             draining: Cell::new(false),
             idle: Notify::new(),
+            turn: Notify::new(),
         })
     }
 
@@ -207,6 +213,11 @@ impl Worker {
     /// Whether no further shot is to be taken up.
     pub fn is_stopping(&self) -> bool {
         self.stopping.get()
+    }
+
+    /// Something can go on at the end of this turn.
+    pub fn turn_ends(&self) {
+        self.turn.notify_one();
     }
 
     /// Begins the next shot of a closed loop, unless it is over.
