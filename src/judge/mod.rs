@@ -2,6 +2,7 @@
 //! the same evidence gives the same judgement, byte for byte.
 
 mod bucket;
+mod distribution;
 mod evaluate;
 mod fitness;
 mod measure;
@@ -15,6 +16,7 @@ mod verdict;
 mod window;
 
 pub use crate::scenario::Severity;
+pub use distribution::{Distribution, Wanted};
 pub use fitness::{FitnessSummary, Unfit};
 pub use summary::{FaultSummary, Percentiles, RecoverySummary, ScrapeSummary, TrafficSummary};
 pub use verdict::{Exit, FORMAT, Finding, Judgement, Kind, Place, Quantity, Reason, Slices, Stuck, Verdict};
