@@ -3,6 +3,7 @@
 
 mod bucket;
 mod cause;
+mod distribution;
 mod evaluate;
 mod fitness;
 mod health;
@@ -18,6 +19,7 @@ mod window;
 
 pub use crate::scenario::Severity;
 pub use cause::{Cause, CauseSummary};
+pub use distribution::{Distribution, Wanted};
 pub use fitness::{FitnessSummary, Unfit};
 pub use health::HealthSummary;
 pub use summary::{FaultSummary, Percentiles, RecoverySummary, ScrapeSummary, TrafficSummary};
