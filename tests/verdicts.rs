@@ -24,7 +24,7 @@ use proofload::evidence::event::{Event, FaultStep, Tick, TickRow};
 use proofload::evidence::latency::{self, Interval, LatencyLog, Tag, grid};
 use proofload::evidence::manifest::{End, Host, Manifest};
 use proofload::evidence::reader::Evidence;
-use proofload::evidence::reply::{Outcome, Reply};
+use proofload::evidence::reply::{Maybe, Outcome, Reply};
 use proofload::evidence::tally::Tally;
 use proofload::evidence::touches::ShotTouch;
 use proofload::judge::{Judgement, judge};
@@ -167,10 +167,10 @@ impl Case {
                 status: None,
                 due,
                 ready: due + lag,
-                sent: service.map(|s| done - s),
-                first_byte: (outcome == Outcome::Ok).then_some(done),
+                sent: service.map(|s| done - s).into(),
+                first_byte: (outcome == Outcome::Ok).then_some(done).into(),
                 done,
-                connect: None,
+                connect: Maybe::NONE,
                 why: None,
             });
         }

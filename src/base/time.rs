@@ -45,7 +45,12 @@ impl Offset {
 
     /// How long after `earlier` this is; zero when it is not later.
     pub fn since(self, earlier: Offset) -> Duration {
-        Duration::from_nanos(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+        Duration::from_nanos(self.nanos_since(earlier))
+    }
+
+    /// How many nanoseconds after `earlier` this is; zero when it is not later.
+    pub fn nanos_since(self, earlier: Offset) -> u64 {
+        u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0)
     }
 
     /// The last multiple of `step` at or before this instant. `step` must not be zero.

@@ -4,132 +4,30 @@
 //! and cut at planned edges: 100 ms long for `response`, 1 s for the other clocks. A shot that finishes after its
 //! interval was written appends another line with the same start; readers sum.
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+mod encode;
+mod pending;
+mod write;
+
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::Histogram;
+use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
-use hdrhistogram::serialization::{Deserializer, Serializer as _, V2DeflateSerializer};
 
-use super::reply::{Outcome, Reply};
-use super::tally::{DIGITS, HIGHEST, LOWEST, Tally};
+pub use write::Writer;
+
+use super::reply::Outcome;
+use super::tally::Tally;
 use crate::base::time::{Offset, Span};
 use crate::base::timing::Timing;
 
 /// How long an interval is, before edges cut it.
 pub fn grid(timing: Timing) -> Duration {
     if timing == Timing::Response { Duration::from_millis(100) } else { Duration::from_secs(1) }
-}
-
-/// Writes the log. Memory is bounded by the shots of one flush period and does not grow with the run.
-pub struct Writer {
-    out: BufWriter<File>,
-    names: Vec<(String, Vec<String>)>, // traffic and its classes
-    edges: Vec<Offset>,
-    pending: BTreeMap<(Offset, Key), (Offset, Vec<u64>)>, // start, key → end, lengths in ns
-    spare: Vec<Vec<u64>>,
-    scratch: Histogram<u64>,
-    serializer: V2DeflateSerializer,
-}
-
-type Key = (u16, Option<u16>, Outcome, Timing);
-
-impl Writer {
-    /// Creates the file. `names` are the kinds of traffic, each with its classes; `edges` the planned edges, in order.
-    pub fn create(
-        path: &Path,
-        names: Vec<(String, Vec<String>)>,
-        edges: Vec<Offset>,
-        wall_zero: i64,
-    ) -> io::Result<Writer> {
-        let mut out = BufWriter::new(File::create_new(path)?);
-        let base = wall_zero as f64 / 1e9;
-        writeln!(out, "#[Interval lengths by due time; tags: traffic/class/outcome/clock; values in nanoseconds]")?;
-        writeln!(out, "#[Histogram log format version 1.3]")?;
-        writeln!(out, "#[StartTime: {base:.3} (seconds since epoch)]")?;
-        writeln!(out, "#[BaseTime: {base:.3} (seconds since epoch)]")?;
-        writeln!(out, "\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"")?;
-        out.flush()?;
-        let scratch = Histogram::new_with_bounds(LOWEST, HIGHEST, DIGITS).map_err(io::Error::other)?;
-        Ok(Writer {
-            out,
-            names,
-            edges,
-            pending: BTreeMap::new(),
-            spare: Vec::new(),
-            scratch,
-            serializer: V2DeflateSerializer::new(),
-        })
-    }
-
-    /// Counts a shot on each of its clocks.
-    pub fn record(&mut self, reply: &Reply) {
-        let clocks = [
-            (Timing::Response, Some(reply.response())),
-            (Timing::Service, reply.service()),
-            (Timing::Lag, Some(reply.lag())),
-            (Timing::Wait, reply.wait()),
-            (Timing::Connect, reply.connect),
-            (Timing::FirstByte, reply.first_byte()),
-        ];
-        for (timing, length) in clocks {
-            let Some(length) = length else { continue };
-            let span = self.interval(timing, reply.due);
-            let key = (reply.traffic, reply.class, reply.outcome, timing);
-            let spare = &mut self.spare;
-            let (_, lengths) =
-                self.pending.entry((span.start, key)).or_insert_with(|| (span.end, spare.pop().unwrap_or_default()));
-            lengths.push(length.as_nanos() as u64);
-        }
-    }
-
-    /// The interval of a due time.
-    fn interval(&self, timing: Timing, due: Offset) -> Span {
-        let step = grid(timing);
-        let mut span = Span { start: due.floor_to(step), end: due.floor_to(step) + step };
-        let next = self.edges.partition_point(|e| *e <= due);
-        if let Some(edge) = next.checked_sub(1).map(|i| self.edges[i]) {
-            span.start = span.start.max(edge);
-        }
-        if let Some(edge) = self.edges.get(next) {
-            span.end = span.end.min(*edge);
-        }
-        span
-    }
-
-    /// Writes what is pending.
-    pub fn flush(&mut self) -> io::Result<()> {
-        let mut bytes = Vec::new();
-        while let Some(((start, key), (end, mut lengths))) = self.pending.pop_first() {
-            for length in lengths.drain(..) {
-                self.scratch.saturating_record(length);
-            }
-            self.spare.push(lengths);
-            bytes.clear();
-            self.serializer.serialize(&self.scratch, &mut bytes).map_err(io::Error::other)?;
-            let (traffic, class, outcome, timing) = key;
-            let (name, classes) = &self.names[usize::from(traffic)];
-            let class = class.map_or("-", |c| classes[usize::from(c)].as_str());
-            writeln!(
-                self.out,
-                "Tag={name}/{class}/{}/{},{:.3},{:.3},{:.3},{}",
-                outcome.word(),
-                timing.word(),
-                start.secs(),
-                end.since(start).as_secs_f64(),
-                self.scratch.max() as f64 / 1e6,
-                STANDARD.encode(&bytes)
-            )?;
-            self.scratch.reset();
-        }
-        self.spare.truncate(64);
-        self.out.flush()
-    }
 }
 
 /// What the log of one run says.
@@ -246,6 +144,7 @@ impl Tag {
 
 #[cfg(test)]
 mod tests {
+    use super::super::reply::{Maybe, Reply};
     use super::*;
 
     fn reply(due_ms: i64, response_ms: u64) -> Reply {
@@ -258,10 +157,10 @@ mod tests {
             status: Some(200),
             due,
             ready: due,
-            sent: Some(due),
-            first_byte: None,
+            sent: Some(due).into(),
+            first_byte: Maybe::NONE,
             done: due + Duration::from_millis(response_ms),
-            connect: None,
+            connect: Maybe::NONE,
             why: None,
         }
     }
@@ -319,5 +218,27 @@ mod tests {
         let (torn_log, torn) = LatencyLog::read(&path).expect("reads");
         assert!(torn.is_some_and(|t| t.contains("torn")));
         assert_eq!(torn_log.intervals.len(), log.intervals.len() - 1);
+    }
+
+    /// Shots of every length, some over only after their interval was written.
+    #[test]
+    fn memory_does_not_grow_with_the_run() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let names = vec![("quotes".into(), vec!["hit".into()])];
+        let mut writer =
+            Writer::create(&folder.path().join("latency.hlog"), names, vec![Offset::ZERO], 0).expect("creates");
+        let mut early = 0;
+        for second in 1..=300 {
+            for n in 0..700 {
+                let length = (n * n * 7_919) % 4_000;
+                writer.record(&reply(second * 1_000 + n - length, length as u64));
+            }
+            writer.flush().expect("flushes");
+            if second == 10 {
+                early = writer.held();
+            }
+        }
+        assert!(early > 0);
+        assert_eq!(writer.held(), early);
     }
 }

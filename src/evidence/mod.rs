@@ -3,6 +3,7 @@
 //! A run is the only writer, through [`recorder`]; judging and reporting only read. Everything is written
 //! continuously: after a sudden death, all but the last second is there.
 
+mod append;
 pub mod counters;
 pub mod event;
 pub mod folder;
@@ -12,6 +13,8 @@ pub mod manifest;
 pub mod reader;
 pub mod recorder;
 pub mod reply;
+mod rows;
 pub mod samples;
 pub mod tally;
 pub mod touches;
+mod varint;

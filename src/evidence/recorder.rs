@@ -2,17 +2,18 @@
 //!
 //! It reads no clock: every instant comes with what is reported, so a run can be recorded under a virtual clock.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::collections::HashMap;
+use std::io;
 use std::time::Duration;
 
-use super::event::{Event, Exemplar, FaultStep, Tick, TickRow};
+use super::append::Appender;
+use super::event::{Event, Exemplar, FaultStep, Tick};
 use super::folder::Folder;
 use super::health::WorkerHealth;
 use super::latency;
 use super::reply::{Outcome, Reply};
-use super::tally::Tally;
+use super::rows::Rows;
+use super::tally::{Bins, Tally};
 use super::touches::{self, ShotTouch};
 use crate::base::text;
 use crate::base::time::{Offset, Span};
@@ -62,17 +63,18 @@ pub struct Plan<'a> {
 pub struct Recorder {
     latency: latency::Writer,
     touches: touches::Writer,
-    events: BufWriter<File>,
+    events: Appender,
     tracer: Tracer,
     names: Vec<String>,
     lag_limit: Duration,
     faults: Vec<FaultWatch>,
-    rows: Vec<BTreeMap<i64, TickRow>>,
+    rows: Vec<Rows>, // per traffic
     cpu: Vec<(i64, f64)>,
     health: Vec<WorkerHealth>,
     through: Vec<Offset>, // by worker
     exemplars: HashMap<(u16, Outcome, Option<u16>), u32>,
     live: Live,
+    recent: Bins,
 }
 
 /// When shots must be noted for a fault's sake.
@@ -113,9 +115,9 @@ impl Recorder {
                 plan.wall_zero,
             )?,
             touches: touches::Writer::create(&folder.file("touches.log"))?,
-            events: BufWriter::new(File::create_new(folder.file("events.jsonl"))?),
+            events: Appender::create(&folder.file("events.jsonl"))?,
             tracer: plan.tracer,
-            rows: vec![BTreeMap::new(); names.len()],
+            rows: names.iter().map(|_| Rows::default()).collect(),
             names,
             lag_limit: plan.lag_limit,
             faults: plan.faults.into_iter().map(watch).collect(),
@@ -124,6 +126,7 @@ impl Recorder {
             through: vec![Offset::ZERO; plan.workers.max(1)],
             exemplars: HashMap::new(),
             live: Live::default(),
+            recent: Bins::default(),
         })
     }
 
@@ -133,7 +136,7 @@ impl Recorder {
             *through = batch.through.max(*through);
         }
         for (traffic, second, count) in &batch.taken {
-            self.row(*traffic, *second).due += count;
+            self.rows[usize::from(*traffic)].at(*second).due += count;
             self.live.taken += count;
         }
         for reply in &batch.replies {
@@ -144,14 +147,10 @@ impl Recorder {
         Ok(())
     }
 
-    fn row(&mut self, traffic: u16, second: i64) -> &mut TickRow {
-        self.rows[usize::from(traffic)].entry(second).or_insert(TickRow { second, ..TickRow::default() })
-    }
-
     fn reply(&mut self, reply: &Reply) -> io::Result<()> {
         self.latency.record(reply);
         let late = reply.lag() > self.lag_limit;
-        let row = self.row(reply.traffic, second_of(reply.due));
+        let row = self.rows[usize::from(reply.traffic)].at(second_of(reply.due));
         row.finished += 1;
         row.sent += u64::from(reply.sent.is_some());
         row.late += u64::from(late);
@@ -161,13 +160,13 @@ impl Recorder {
         self.live.failed += u64::from(failed);
         self.live.recent_failed += u64::from(failed);
         self.live.late += u64::from(late);
-        self.live.recent.record(reply.response());
+        self.recent.add(reply.done.nanos_since(reply.due), 1);
         let under_way = |f: &FaultWatch| {
             !f.void && reply.done >= f.planned.start && f.undone.is_none_or(|undone| reply.due <= undone)
         };
-        let trace = self.tracer.id(Shot { traffic: reply.traffic, seq: reply.seq });
+        let trace = || self.tracer.id(Shot { traffic: reply.traffic, seq: reply.seq });
         if self.faults.iter().any(under_way) {
-            self.touches.write(&ShotTouch::new(reply, trace))?;
+            self.touches.write(&ShotTouch::new(reply, trace()))?;
         }
         if failed {
             let shown = self.exemplars.entry((reply.traffic, reply.outcome, reply.status)).or_default();
@@ -178,7 +177,7 @@ impl Recorder {
                     traffic: self.names[usize::from(reply.traffic)].clone(),
                     outcome: reply.outcome.word().into(),
                     status: reply.status,
-                    trace: trace.to_string(),
+                    trace: trace().to_string(),
                     response: reply.response().as_nanos() as u64,
                     why: text::shorten(reply.why.as_deref().unwrap_or_default(), 300),
                 };
@@ -208,16 +207,16 @@ impl Recorder {
     }
 
     fn write(&mut self, event: &Event) -> io::Result<()> {
-        serde_json::to_writer(&mut self.events, event)?;
-        self.events.write_all(b"\n")
+        serde_json::to_writer(self.events.waiting(), event)?;
+        self.events.waiting().push(b'\n');
+        self.events.relieve()
     }
 
     /// Hands everything so far to the system, with a tick. Call once a second.
     pub fn flush(&mut self, at: Offset) -> io::Result<()> {
         self.latency.flush()?;
         self.touches.flush()?;
-        let traffic: Vec<Vec<TickRow>> =
-            self.rows.iter_mut().map(|rows| std::mem::take(rows).into_values().collect()).collect();
+        let traffic = self.rows.iter_mut().map(Rows::take).collect();
         let (cpu, health) = (std::mem::take(&mut self.cpu), std::mem::take(&mut self.health));
         let through = self.through.iter().copied().min().unwrap_or_default();
         let tick = Tick { at, through, traffic, cpu, health };
@@ -227,8 +226,7 @@ impl Recorder {
 
     /// How the run does; what is recent is counted anew from here.
     pub fn look(&mut self) -> Live {
-        let live = self.live.clone();
-        self.live.recent = Tally::default();
+        let live = Live { recent: self.recent.take(), ..self.live };
         self.live.recent_failed = 0;
         live
     }
@@ -241,8 +239,10 @@ pub fn second_of(due: Offset) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::event::TickRow;
     use super::super::manifest::{End, Host, How, Manifest};
     use super::super::reader::Evidence;
+    use super::super::reply::Maybe;
     use super::*;
     use crate::base::seed::Seed;
     use crate::base::timing::Timing;
@@ -260,10 +260,10 @@ mod tests {
             status: Some(200),
             due: ms(due),
             ready: ms(due + 1),
-            sent: Some(ms(due + 1)),
-            first_byte: Some(ms(done)),
+            sent: Some(ms(due + 1)).into(),
+            first_byte: Some(ms(done)).into(),
             done: ms(done),
-            connect: None,
+            connect: Maybe::NONE,
             why: Some("because".into()),
         }
     }

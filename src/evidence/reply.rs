@@ -1,8 +1,10 @@
 //! What became of a shot. Sending is infallible: failure is data.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::base::time::Offset;
+use crate::base::timing::Timing;
 
 /// What became of a shot: its instants and its outcome.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,16 +23,64 @@ pub struct Reply {
     pub due: Offset,
     /// Our sender took it up.
     pub ready: Offset,
-    /// The first byte was written.
-    pub sent: Option<Offset>,
-    /// The first byte came back.
-    pub first_byte: Option<Offset>,
+    /// The first byte was written: an instant.
+    pub sent: Maybe,
+    /// The first byte came back: an instant.
+    pub first_byte: Maybe,
     /// It was over.
     pub done: Offset,
-    /// How long opening the connection took, for a shot that opened one.
-    pub connect: Option<Duration>,
+    /// How long opening the connection took, for a shot that opened one: a length.
+    pub connect: Maybe,
     /// Why it was not ok, in words, for exemplars.
-    pub why: Option<String>,
+    pub why: Option<Box<str>>,
+}
+
+// They come by the hundred thousand a second, and every one is written and read once.
+const _: () = assert!(size_of::<Reply>() <= 88);
+
+/// Nanoseconds, if any: an instant or a length of time in half the space of an `Option` of one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Maybe(i64); // the least number is none
+
+impl Maybe {
+    /// Nothing.
+    pub const NONE: Maybe = Maybe(i64::MIN);
+
+    /// Whether there is one.
+    pub fn is_some(self) -> bool {
+        self != Maybe::NONE
+    }
+
+    /// The instant.
+    pub fn instant(self) -> Option<Offset> {
+        self.is_some().then_some(Offset::from_nanos(self.0))
+    }
+
+    /// The length of time, in nanoseconds.
+    pub fn nanos(self) -> Option<u64> {
+        self.is_some().then_some(self.0 as u64)
+    }
+}
+
+impl From<Option<Offset>> for Maybe {
+    fn from(instant: Option<Offset>) -> Maybe {
+        instant.map_or(Maybe::NONE, |at| Maybe(at.nanos()))
+    }
+}
+
+impl From<Option<Duration>> for Maybe {
+    fn from(length: Option<Duration>) -> Maybe {
+        length.map_or(Maybe::NONE, |length| Maybe(i64::try_from(length.as_nanos()).unwrap_or(i64::MAX)))
+    }
+}
+
+impl fmt::Debug for Maybe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.is_some() {
+            true => write!(f, "{} ns", self.0),
+            false => f.write_str("none"),
+        }
+    }
 }
 
 /// What can become of a shot.
@@ -135,7 +185,18 @@ impl Outcome {
 
     /// Its position in [`ALL`](Outcome::ALL).
     pub fn code(self) -> u8 {
-        Outcome::ALL.iter().position(|o| *o == self).unwrap_or_default() as u8
+        match self {
+            Outcome::Ok => 0,
+            Outcome::Rejected => 1,
+            Outcome::Invalid => 2,
+            Outcome::Failed => 3,
+            Outcome::Skipped => 4,
+            Outcome::Unreachable(reach) => 5 + reach as u8,
+            Outcome::Broken(stage) => 8 + stage as u8,
+            Outcome::TimedOut(stage) => 10 + stage as u8,
+            Outcome::Unfinished => 12,
+            Outcome::NotSent(why) => 13 + why as u8,
+        }
     }
 
     /// Whether it counts as a failure: neither ok nor skipped.
@@ -150,6 +211,20 @@ impl Outcome {
 }
 
 impl Reply {
+    /// How long it took on a clock, in nanoseconds. `None` when it never came to that.
+    pub fn nanos(&self, timing: Timing) -> Option<u64> {
+        match timing {
+            Timing::Response => Some(self.done.nanos_since(self.due)),
+            Timing::Service => self.sent.instant().map(|sent| self.done.nanos_since(sent)),
+            Timing::Lag => Some(self.ready.nanos_since(self.due)),
+            Timing::Wait => self.sent.instant().map(|sent| sent.nanos_since(self.ready)),
+            Timing::Connect => self.connect.nanos(),
+            Timing::FirstByte => {
+                self.sent.instant().zip(self.first_byte.instant()).map(|(sent, first)| first.nanos_since(sent))
+            }
+        }
+    }
+
     /// done − due: what a user of the service waits.
     pub fn response(&self) -> Duration {
         self.done.since(self.due)
@@ -157,7 +232,7 @@ impl Reply {
 
     /// done − sent: what the service took. `None` when nothing was sent.
     pub fn service(&self) -> Option<Duration> {
-        self.sent.map(|sent| self.done.since(sent))
+        self.nanos(Timing::Service).map(Duration::from_nanos)
     }
 
     /// ready − due: how late our sender was.
@@ -167,12 +242,17 @@ impl Reply {
 
     /// sent − ready: waiting for a connection. `None` when nothing was sent.
     pub fn wait(&self) -> Option<Duration> {
-        self.sent.map(|sent| sent.since(self.ready))
+        self.nanos(Timing::Wait).map(Duration::from_nanos)
+    }
+
+    /// How long opening the connection took. `None` for a shot that opened none.
+    pub fn connect(&self) -> Option<Duration> {
+        self.nanos(Timing::Connect).map(Duration::from_nanos)
     }
 
     /// first byte − sent. `None` when nothing came.
     pub fn first_byte(&self) -> Option<Duration> {
-        self.sent.zip(self.first_byte).map(|(sent, first)| first.since(sent))
+        self.nanos(Timing::FirstByte).map(Duration::from_nanos)
     }
 }
 
@@ -187,5 +267,15 @@ mod tests {
             assert_eq!(Outcome::ALL[usize::from(outcome.code())], outcome);
         }
         assert_eq!(Outcome::from_word("fine"), None);
+    }
+
+    #[test]
+    fn what_may_be_there_reads_back() {
+        for at in [None, Some(Offset::ZERO), Some(Offset::from_millis(-3)), Some(Offset::MAX)] {
+            assert_eq!(Maybe::from(at).instant(), at);
+        }
+        for length in [None, Some(Duration::ZERO), Some(Duration::from_millis(3))] {
+            assert_eq!(Maybe::from(length).nanos().map(Duration::from_nanos), length);
+        }
     }
 }

@@ -131,7 +131,7 @@ const UNIT: u32 = LOWEST.ilog2(); // cells are at least 64 ns wide
 const HALF: u32 = 10; // 2^11 cells hold 2 * 10^3 values apart; a bucket has half of them
 
 /// The binary logarithm of the width of the cell that holds a length.
-fn magnitude(nanos: u64) -> u32 {
+const fn magnitude(nanos: u64) -> u32 {
     (nanos | ((1 << (UNIT + HALF + 1)) - 1)).ilog2() - HALF
 }
 
@@ -139,6 +139,25 @@ fn magnitude(nanos: u64) -> u32 {
 pub fn cell(nanos: u64) -> u64 {
     let nanos = nanos.min(HIGHEST);
     nanos | ((1 << magnitude(nanos)) - 1)
+}
+
+/// How many cells there are.
+pub const PLACES: usize = place(HIGHEST) as usize + 1;
+
+/// The position of the cell that holds a length: those of the finest width first, then half a bucket of each next width.
+/// It is the index that HdrHistogram counts it under.
+pub const fn place(nanos: u64) -> u16 {
+    let nanos = if nanos < HIGHEST { nanos } else { HIGHEST };
+    let magnitude = magnitude(nanos);
+    ((((magnitude - UNIT) as u64) << HALF) + (nanos >> magnitude)) as u16
+}
+
+/// The greatest length in nanoseconds of the cell at a position.
+pub fn top(place: usize) -> u64 {
+    let place = place as u64;
+    let steps = (place >> HALF).saturating_sub(1);
+    let magnitude = u64::from(UNIT) + steps;
+    ((place - (steps << HALF)) << magnitude) | ((1 << magnitude) - 1)
 }
 
 /// Counts by cell, one place each: adding up many intervals costs one addition per cell, whatever they hold. Empties
@@ -151,7 +170,7 @@ pub struct Bins {
 impl Bins {
     /// Counts `count` lengths in the cell of `nanos`.
     pub fn add(&mut self, nanos: u64, count: u64) {
-        let place = Bins::place(nanos);
+        let place = usize::from(place(nanos));
         if self.counts.len() <= place {
             self.counts.resize(place + 1, 0);
         }
@@ -160,30 +179,16 @@ impl Bins {
 
     /// Takes `count` lengths out of the cell of `nanos`; what is not there stays not there.
     pub fn remove(&mut self, nanos: u64, count: u64) {
-        if let Some(cell) = self.counts.get_mut(Bins::place(nanos)) {
+        if let Some(cell) = self.counts.get_mut(usize::from(place(nanos))) {
             *cell -= count.min(*cell);
         }
     }
 
     /// What was counted, at the greatest length of each cell; nothing is left.
     pub fn take(&mut self) -> Tally {
-        let tally = self.counts.iter().enumerate().map(|(place, count)| (Bins::top(place), *count)).collect();
+        let tally = self.counts.iter().enumerate().map(|(place, count)| (top(place), *count)).collect();
         self.counts.clear();
         tally
-    }
-
-    /// Cells in order: those of the finest width first, then half a bucket of each next width.
-    fn place(nanos: u64) -> usize {
-        let nanos = nanos.min(HIGHEST);
-        let magnitude = magnitude(nanos);
-        ((u64::from(magnitude - UNIT) << HALF) + (nanos >> magnitude)) as usize
-    }
-
-    fn top(place: usize) -> u64 {
-        let place = place as u64;
-        let steps = (place >> HALF).saturating_sub(1);
-        let magnitude = u64::from(UNIT) + steps;
-        ((place - (steps << HALF)) << magnitude) | ((1 << magnitude) - 1)
     }
 }
 

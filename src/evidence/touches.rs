@@ -1,10 +1,10 @@
 //! `touches.log` and `touches.stage.log`: while a fault is effective, one fixed-width record of each decision that the
 //! stage took, and of each shot that was under way. Two writers, a file each; the judge joins them on the trace id.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::path::Path;
 
+use super::append::Appender;
 use super::reply::{Outcome, Reply};
 use crate::base::time::Offset;
 use crate::base::trace::TraceId;
@@ -158,21 +158,19 @@ impl ShotTouch {
 
 /// Appends records to a file.
 pub struct Writer {
-    out: BufWriter<File>,
-    bytes: Vec<u8>,
+    out: Appender,
 }
 
 impl Writer {
     /// Creates the file.
     pub fn create(path: &Path) -> io::Result<Writer> {
-        Ok(Writer { out: BufWriter::new(File::create_new(path)?), bytes: Vec::new() })
+        Ok(Writer { out: Appender::create(path)? })
     }
 
     /// Appends a record.
     pub fn write(&mut self, record: &impl Record) -> io::Result<()> {
-        self.bytes.clear();
-        record.encode(&mut self.bytes);
-        self.out.write_all(&self.bytes)
+        record.encode(self.out.waiting());
+        self.out.relieve()
     }
 
     /// Hands what was written to the system.

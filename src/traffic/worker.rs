@@ -291,11 +291,11 @@ impl Worker {
                 status: errand.status,
                 due,
                 ready: errand.ready.min(now),
-                sent: errand.sent,
-                first_byte: errand.first_byte,
+                sent: errand.sent.into(),
+                first_byte: errand.first_byte.into(),
                 done: now,
-                connect: errand.connect,
-                why,
+                connect: errand.connect.into(),
+                why: why.map(String::into_boxed_str),
             });
             replies.len() >= BATCH
         };

@@ -17,7 +17,7 @@ use proofload::evidence::latency::{Interval, LatencyLog, Tag, grid};
 use proofload::evidence::manifest::{End, FORMAT, Host, How, Manifest};
 use proofload::evidence::reader::Evidence;
 use proofload::evidence::recorder::second_of;
-use proofload::evidence::reply::{Outcome, Reply, Stage};
+use proofload::evidence::reply::{Maybe, Outcome, Reply, Stage};
 use proofload::evidence::tally::cell;
 use proofload::evidence::touches::ShotTouch;
 use proofload::plan::{Plan, QuoteRequest};
@@ -150,10 +150,10 @@ impl<'a> Model<'a> {
                 status,
                 due: shot.due,
                 ready: shot.due,
-                sent: Some(shot.due),
-                first_byte: status.map(|_| done),
+                sent: Some(shot.due).into(),
+                first_byte: status.map(|_| done).into(),
                 done,
-                connect: None,
+                connect: Maybe::NONE,
                 why: None,
             }
         });

@@ -5,33 +5,16 @@
 //! predecessor; 3 for a series that is absent; and `2(z + 1) + 1` for a whole number that missed the prediction by the
 //! zigzag number z ≥ 1.
 
+pub(super) use super::super::varint::{put, put_signed};
+use super::super::varint::{unzigzag, zigzag};
+
 /// The bytes are not what a writer writes.
 #[derive(Debug)]
 pub(super) struct Damaged;
 
-pub(super) fn put(out: &mut Vec<u8>, mut n: u64) {
-    while n >= 0x80 {
-        out.push(n as u8 | 0x80);
-        n >>= 7;
-    }
-    out.push(n as u8);
-}
-
-pub(super) fn put_signed(out: &mut Vec<u8>, n: i64) {
-    put(out, zigzag(n));
-}
-
 pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
-}
-
-fn zigzag(n: i64) -> u64 {
-    ((n << 1) ^ (n >> 63)) as u64
-}
-
-fn unzigzag(z: u64) -> i64 {
-    (z >> 1) as i64 ^ -((z & 1) as i64)
 }
 
 /// Bytes yet to be read.
