@@ -3,6 +3,7 @@
 
 mod bucket;
 mod cause;
+mod closed;
 mod evaluate;
 mod fitness;
 mod health;
@@ -20,7 +21,7 @@ pub use crate::scenario::Severity;
 pub use cause::{Cause, CauseSummary};
 pub use fitness::{FitnessSummary, Unfit};
 pub use health::HealthSummary;
-pub use summary::{FaultSummary, Percentiles, RecoverySummary, ScrapeSummary, TrafficSummary};
+pub use summary::{Claimed, FaultSummary, LoopSummary, Percentiles, RecoverySummary, ScrapeSummary, TrafficSummary};
 pub use verdict::{Exit, FORMAT, Finding, Judgement, Kind, Place, Quantity, Reason, Slices, Stuck, Verdict};
 
 use crate::base::series::Series;
