@@ -3,6 +3,7 @@
 
 mod bucket;
 mod cause;
+mod closed;
 mod distribution;
 mod evaluate;
 mod fitness;
@@ -22,7 +23,7 @@ pub use cause::{Cause, CauseSummary};
 pub use distribution::{Distribution, Wanted};
 pub use fitness::{FitnessSummary, Unfit};
 pub use health::HealthSummary;
-pub use summary::{FaultSummary, Percentiles, RecoverySummary, ScrapeSummary, TrafficSummary};
+pub use summary::{Claimed, FaultSummary, LoopSummary, Percentiles, RecoverySummary, ScrapeSummary, TrafficSummary};
 pub use verdict::{Exit, FORMAT, Finding, Judgement, Kind, Place, Quantity, Reason, Slices, Stuck, Verdict};
 
 use crate::base::series::Series;

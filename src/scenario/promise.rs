@@ -166,6 +166,11 @@ impl Measure {
             Measure::Rate => Unit::Rate,
         }
     }
+
+    /// Whether it is about how long shots take.
+    pub fn is_timed(self) -> bool {
+        matches!(self, Measure::Quantile(_) | Measure::Max | Measure::Mean)
+    }
 }
 
 impl fmt::Display for Measure {
@@ -347,7 +352,7 @@ pub fn parse_client(promise: &str, known: &Known<'_>) -> Result<Expectation, Ref
             return Err((format!("`{argument}` is no clock, outcome or class of `{subject}`"), remedy));
         }
     }
-    let timed = matches!(measure, Measure::Quantile(_) | Measure::Max | Measure::Mean);
+    let timed = measure.is_timed();
     if !timed && (clock.is_some() || filter.is_some()) {
         return Err((format!("`{measure}` takes no clock and no outcome"), format!("write `{measure}({subject})`")));
     }
