@@ -27,3 +27,6 @@ mod fitness;
 
 #[path = "e2e/faults.rs"]
 mod faults;
+
+#[path = "e2e/histogram.rs"]
+mod histogram;

@@ -4,6 +4,7 @@
 mod bucket;
 mod cause;
 mod closed;
+mod distribution;
 mod evaluate;
 mod fitness;
 mod health;
@@ -19,6 +20,7 @@ mod window;
 
 pub use crate::scenario::Severity;
 pub use cause::{Cause, CauseSummary};
+pub use distribution::{Distribution, Wanted};
 pub use fitness::{FitnessSummary, Unfit};
 pub use health::HealthSummary;
 pub use summary::{Claimed, FaultSummary, LoopSummary, Percentiles, RecoverySummary, ScrapeSummary, TrafficSummary};

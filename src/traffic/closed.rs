@@ -17,6 +17,7 @@ const REST: Duration = Duration::from_millis(1);
 /// A worker's closed loops.
 pub struct Loops {
     all: Vec<Loop>,
+    going: RefCell<Vec<usize>>, // those that go on at the end of this turn
 }
 
 /// The loops of one segment.
@@ -42,7 +43,7 @@ impl Loops {
                 });
             }
         }
-        Loops { all }
+        Loops { all, going: RefCell::default() }
     }
 
     /// Where the last of them ends; the plan's zero without any.
@@ -61,8 +62,8 @@ impl Loops {
         }
     }
 
-    /// Goes on after a reply.
-    pub fn again(&self, position: usize, outcome: Outcome, now: Offset, worker: &Rc<Worker>) {
+    /// Goes on after a reply, at the end of the turn.
+    pub fn again(&self, position: usize, outcome: Outcome, worker: &Rc<Worker>) {
         if matches!(outcome, Outcome::Unreachable(_) | Outcome::NotSent(_) | Outcome::Broken(_)) {
             let worker = worker.clone();
             tokio::task::spawn_local(async move {
@@ -70,8 +71,14 @@ impl Loops {
                 worker.go_on(position, worker.clock.now());
             });
         } else {
-            worker.go_on(position, now);
+            self.going.borrow_mut().push(position);
+            worker.turn_ends();
         }
+    }
+
+    /// Who goes on at the end of this turn; `going` is empty, and its room is used for the next.
+    pub fn take_going(&self, going: &mut Vec<usize>) {
+        std::mem::swap(&mut *self.going.borrow_mut(), going);
     }
 
     /// The next shot of a loop; `None` when it is over.

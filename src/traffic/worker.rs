@@ -64,6 +64,7 @@ pub struct Worker {
     stopping: Cell<bool>,
     draining: Cell<bool>,
     idle: Notify,
+    turn: Notify,
 }
 
 /// Runs worker `index` of `workers` until every shot is over or the drain has lasted for the timeout.
@@ -72,6 +73,7 @@ pub async fn run(setup: &Setup, index: usize, workers: usize) -> io::Result<()> 
     let aside = [
         tokio::task::spawn_local(report(worker.clone())),
         tokio::task::spawn_local(sweep(worker.clone())),
+        tokio::task::spawn_local(turn(worker.clone())),
         tokio::task::spawn_local(heed(worker.clone(), setup.stop.clone())),
     ];
     worker.loops.start(&worker);
@@ -80,6 +82,20 @@ pub async fn run(setup: &Setup, index: usize, workers: usize) -> io::Result<()> 
     aside.iter().for_each(|task| task.abort());
     worker.last();
     Ok(())
+}
+
+/// Sends at the end of each turn what could go on during it, until it is stopped. A turn is a look at all replies that
+/// have come: their time is taken first, and then the next requests leave together, so that a server is woken once for
+/// all of them.
+async fn turn(worker: Rc<Worker>) {
+    let mut going = Vec::new();
+    loop {
+        worker.turn.notified().await;
+        worker.pools.iter().for_each(|pool| pool.serve(&worker));
+        worker.loops.take_going(&mut going);
+        let now = worker.clock.now();
+        going.drain(..).for_each(|position| worker.go_on(position, now));
+    }
 }
 
 /// Waits for the word to stop.
@@ -139,6 +155,7 @@ impl Worker {
             stopping: Cell::new(false),
             draining: Cell::new(false),
             idle: Notify::new(),
+            turn: Notify::new(),
         })
     }
 
@@ -196,6 +213,11 @@ impl Worker {
     /// Whether no further shot is to be taken up.
     pub fn is_stopping(&self) -> bool {
         self.stopping.get()
+    }
+
+    /// Something can go on at the end of this turn.
+    pub fn turn_ends(&self) {
+        self.turn.notify_one();
     }
 
     /// Begins the next shot of a closed loop, unless it is over.
@@ -308,7 +330,7 @@ impl Worker {
             self.tell();
         }
         if let Some(looped) = errand.looped {
-            self.loops.again(looped, outcome, now, self);
+            self.loops.again(looped, outcome, self);
         }
         if self.draining.get() && self.in_flight.get() == 0 {
             self.idle.notify_one();

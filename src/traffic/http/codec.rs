@@ -351,18 +351,23 @@ fn parse(bytes: &[u8]) -> Result<Option<Head>, String> {
     }
     let (mut content_length, mut encodings, mut close, mut keep) = (None, None, false, false);
     for header in response.headers.iter() {
-        let name = header.name;
-        if name.eq_ignore_ascii_case("content-length") {
-            let stated = length_of(header.value)?;
-            if content_length.is_some_and(|before| before != stated) {
-                return Err("two different content lengths".into());
+        // Three names matter, and their lengths tell them from almost all others.
+        match header.name.len() {
+            14 if header.name.eq_ignore_ascii_case("content-length") => {
+                let stated = length_of(header.value)?;
+                if content_length.is_some_and(|before| before != stated) {
+                    return Err("two different content lengths".into());
+                }
+                content_length = Some(stated);
             }
-            content_length = Some(stated);
-        } else if name.eq_ignore_ascii_case("transfer-encoding") {
-            encodings = words(header.value).last().map(|last| last.eq_ignore_ascii_case(b"chunked"));
-        } else if name.eq_ignore_ascii_case("connection") {
-            close |= words(header.value).any(|word| word.eq_ignore_ascii_case(b"close"));
-            keep |= words(header.value).any(|word| word.eq_ignore_ascii_case(b"keep-alive"));
+            17 if header.name.eq_ignore_ascii_case("transfer-encoding") => {
+                encodings = words(header.value).last().map(|last| last.eq_ignore_ascii_case(b"chunked"));
+            }
+            10 if header.name.eq_ignore_ascii_case("connection") => {
+                close |= words(header.value).any(|word| word.eq_ignore_ascii_case(b"close"));
+                keep |= words(header.value).any(|word| word.eq_ignore_ascii_case(b"keep-alive"));
+            }
+            _ => {}
         }
     }
     // RFC 9112, 6.3: no body by the status; then the transfer encoding; then the length; else until the end. A reply
@@ -380,10 +385,12 @@ fn parse(bytes: &[u8]) -> Result<Option<Head>, String> {
 
 /// A content length: digits only, or a list of the same number.
 fn length_of(value: &[u8]) -> Result<u64, String> {
+    if let Some(length) = decimal(value) {
+        return Ok(length);
+    }
     let mut length = None;
     for word in words(value) {
-        let digits = !word.is_empty() && word.len() <= 19 && word.iter().all(u8::is_ascii_digit);
-        let number = digits.then(|| word.iter().fold(0, |n, d| n * 10 + u64::from(d - b'0')));
+        let number = decimal(word);
         if number.is_none() || length.is_some_and(|before| Some(before) != number) {
             length = None;
             break;
@@ -391,6 +398,12 @@ fn length_of(value: &[u8]) -> Result<u64, String> {
         length = number;
     }
     length.ok_or_else(|| format!("a content length of `{}`", String::from_utf8_lossy(&value[excerpt(value)])))
+}
+
+/// A number of up to 19 digits and nothing else.
+fn decimal(word: &[u8]) -> Option<u64> {
+    let digit = |n: u64, d: &u8| d.is_ascii_digit().then(|| n * 10 + u64::from(d - b'0'));
+    (1..=19).contains(&word.len()).then(|| word.iter().try_fold(0, digit)).flatten()
 }
 
 fn excerpt(value: &[u8]) -> Range<usize> {

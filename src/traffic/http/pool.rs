@@ -53,21 +53,48 @@ impl Pool {
         (state.line.len() as u64, state.all.len() as u64)
     }
 
-    /// Sends an errand's request as soon as there is a connection.
+    /// Sends an errand's request as soon as there is a connection and nobody who came before waits for one.
     pub fn submit(self: &Rc<Pool>, errand: Errand, worker: &Rc<Worker>) {
-        let mut errand = errand;
-        loop {
-            let Some(connection) = self.state.borrow_mut().idle.pop() else { break };
-            match self.put(&connection, errand, worker) {
+        let mut waits = errand;
+        while let Some(connection) = self.free() {
+            match self.put(&connection, waits, worker) {
                 Ok(()) => return,
-                Err(back) => errand = back,
-            }
-            if errand.stale > STALE {
-                return worker.failed(errand, Outcome::Broken(Stage::Head), self.closes());
+                Err(errand) if errand.stale > STALE => {
+                    return worker.failed(errand, Outcome::Broken(Stage::Head), self.closes());
+                }
+                Err(errand) => waits = errand,
             }
         }
-        self.state.borrow_mut().line.push_back(errand);
+        self.state.borrow_mut().line.push_back(waits);
         self.open_for_line(worker);
+    }
+
+    /// A connection for whoever comes now.
+    fn free(&self) -> Option<Rc<Connection>> {
+        let mut state = self.state.borrow_mut();
+        if state.line.is_empty() { state.idle.pop() } else { None }
+    }
+
+    /// Sends what waits in line on connections that have come free.
+    pub fn serve(self: &Rc<Pool>, worker: &Rc<Worker>) {
+        loop {
+            let mut state = self.state.borrow_mut();
+            if state.line.is_empty() || state.idle.is_empty() {
+                return;
+            }
+            let (Some(connection), Some(errand)) = (state.idle.pop(), state.line.pop_front()) else { return };
+            drop(state);
+            match self.put(&connection, errand, worker) {
+                Ok(()) => {}
+                Err(errand) if errand.stale > STALE => {
+                    worker.failed(errand, Outcome::Broken(Stage::Head), self.closes());
+                }
+                Err(errand) => {
+                    self.state.borrow_mut().line.push_front(errand);
+                    self.open_for_line(worker);
+                }
+            }
+        }
     }
 
     fn closes(&self) -> String {
@@ -138,27 +165,12 @@ impl Pool {
         state.all.push(connection.clone());
     }
 
-    /// Hands a connection that has nothing to do to whoever is next in line, or lays it by.
-    pub fn give_back(self: &Rc<Pool>, connection: &Rc<Connection>, worker: &Rc<Worker>) {
-        loop {
-            let mut state = self.state.borrow_mut();
-            let Some(errand) = state.line.pop_front() else {
-                if !connection.is_closed() {
-                    state.idle.push(connection.clone());
-                }
-                return;
-            };
-            drop(state);
-            match self.put(connection, errand, worker) {
-                Ok(()) => return,
-                Err(errand) if errand.stale > STALE => {
-                    worker.failed(errand, Outcome::Broken(Stage::Head), self.closes());
-                }
-                Err(errand) => {
-                    self.state.borrow_mut().line.push_front(errand);
-                    return self.open_for_line(worker);
-                }
-            }
+    /// Takes back a connection that has nothing to do; whoever is next in line has it at the end of the turn.
+    pub fn give_back(&self, connection: &Rc<Connection>, worker: &Worker) {
+        let mut state = self.state.borrow_mut();
+        state.idle.push(connection.clone());
+        if !state.line.is_empty() {
+            worker.turn_ends();
         }
     }
 
