@@ -8,7 +8,7 @@
 mod accuracy;
 mod capacity;
 pub mod punctuality;
-mod stall;
+pub mod stall;
 mod trial;
 mod trust;
 
