@@ -127,6 +127,22 @@ fn it_does_not_matter_in_which_pieces_a_reply_arrives() {
     }
 }
 
+/// What the fuzzer found worth keeping, as its target reads it: the first byte is the length of the pieces.
+#[test]
+fn the_fuzzers_corpus_holds() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/reply");
+    let mut inputs = 0;
+    for entry in std::fs::read_dir(folder).expect("a corpus") {
+        let input = std::fs::read(entry.expect("an entry").path()).expect("reads");
+        let Some((piece, bytes)) = input.split_first() else { continue };
+        let piece = usize::from(*piece).max(1);
+        let cuts: Vec<usize> = (piece..bytes.len()).step_by(piece).collect();
+        assert_eq!(read(bytes, &cuts), read(bytes, &[]), "{:?}", String::from_utf8_lossy(bytes));
+        inputs += 1;
+    }
+    assert!(inputs > 50, "{inputs} inputs");
+}
+
 #[test]
 fn what_a_reply_may_cost_is_capped() {
     let endless = format!("HTTP/1.1 200 OK\r\nX: {}", "y".repeat(MAX_HEAD));
