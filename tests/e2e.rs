@@ -7,6 +7,9 @@ mod server;
 #[path = "e2e/scene.rs"]
 mod scene;
 
+#[path = "e2e/sender.rs"]
+mod sender;
+
 #[path = "e2e/spine.rs"]
 mod spine;
 

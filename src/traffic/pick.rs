@@ -83,7 +83,8 @@ impl Picker {
         let mut picks = Picks::default();
         match &self.tree {
             Some(tree) => {
-                let mut document = serde_json::Deserializer::from_slice(body);
+                // JSON is text: what is skipped must be, too.
+                let mut document = serde_json::Deserializer::from_str(std::str::from_utf8(body).ok()?);
                 At { node: tree, picks: &mut picks }.deserialize(&mut document).ok()?;
                 document.end().ok()?;
             }
@@ -433,6 +434,13 @@ mod tests {
             let [straight, whole] = both(&paths, body.as_bytes());
             assert_eq!(straight, whole, "{body}");
         }
+    }
+
+    #[test]
+    fn a_body_that_is_no_text_is_no_json_though_nothing_is_picked_of_that_part() {
+        let body = b"{\"a\":1,\"skipped\":\"\xff\"}";
+        let [straight, whole] = both(&["$.a"], body);
+        assert_eq!((straight, whole), (None, None));
     }
 
     #[test]

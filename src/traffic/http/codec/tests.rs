@@ -55,7 +55,8 @@ fn one(bytes: &str) -> Result<(u16, String, bool), String> {
 }
 
 /// Replies with what is to be read of them: a status, a body, whether the connection lasts; or why not.
-const CASES: &[(&str, Result<(u16, &str, bool), &str>)] = &[
+type Case = (&'static str, Result<(u16, &'static str, bool), &'static str>);
+const CASES: &[Case] = &[
     ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", Ok((200, "ok", true))),
     ("HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", Ok((200, "", true))),
     ("HTTP/1.1 200 OK\r\ncontent-length: 2, 2\r\n\r\nok", Ok((200, "ok", true))),
