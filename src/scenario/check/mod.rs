@@ -10,7 +10,8 @@ mod wire;
 use std::time::Duration;
 
 use super::raw;
-use super::shape::{At, Reader};
+use super::reader::Reader;
+use super::shape::At;
 use super::{Claim, Timing};
 use super::{Fitness, Input, Job, Page, Precision, Promise, Resolve, Scenario, Settings};
 use crate::base::net::{self, Address};

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::super::Timing;
+use super::super::claim::{Claim, Compare, Expectation, Filter, Measure, Promise, Severity, Unit, Window};
 use super::super::fault::Fault;
-use super::super::promise::{self, Claim, Compare, Expectation, Filter, Measure, Promise, Severity, Unit, Window};
+use super::super::promise;
 use super::super::raw;
 use super::super::shape::At;
 use super::super::traffic::Traffic;
