@@ -11,10 +11,10 @@ use libfuzzer_sys::fuzz_target;
 use serde_json_path::JsonPath;
 
 #[allow(dead_code)]
-#[path = "../../src/traffic/http/codec.rs"]
+#[path = "../../src/traffic/http/codec/mod.rs"]
 mod codec;
 #[allow(dead_code)]
-#[path = "../../src/traffic/pick.rs"]
+#[path = "../../src/traffic/pick/mod.rs"]
 mod pick;
 
 use codec::{Decoder, Progress};

@@ -2,7 +2,9 @@
 //!
 //! A reply that arrives in one piece is handed out where it lies; only one that does not is gathered.
 
-use std::ops::Range;
+mod head;
+
+use head::{Framing, Head, parse};
 
 /// A longer head is refused, in bytes.
 pub const MAX_HEAD: usize = 64 * 1024;
@@ -95,20 +97,6 @@ enum Line {
 }
 
 const SIZE: State = State::Size(Size { value: 0, digits: 0, read: 0, extension: false, cr: false });
-
-/// What a head says.
-struct Head {
-    length: usize,
-    status: u16,
-    reusable: bool,
-    framing: Framing,
-}
-
-enum Framing {
-    Length(u64),
-    Chunked,
-    Close,
-}
 
 impl Decoder {
     /// Whether the head of the reply has come.
@@ -329,90 +317,6 @@ enum Taken {
     Nothing,
     Some(u64),
     TooLong,
-}
-
-/// Reads a head; `None` while it is not whole.
-fn parse(bytes: &[u8]) -> Result<Option<Head>, String> {
-    let mut headers = [const { std::mem::MaybeUninit::uninit() }; MAX_HEADERS];
-    let mut response = httparse::Response::new(&mut []);
-    let parsed =
-        httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut response, bytes, &mut headers);
-    let length = match parsed {
-        Ok(httparse::Status::Complete(length)) => length,
-        Ok(httparse::Status::Partial) => return Ok(None),
-        Err(httparse::Error::TooManyHeaders) => return Err(format!("more than {MAX_HEADERS} headers")),
-        Err(why) => return Err(format!("what came is no HTTP/1.1: {why}")),
-    };
-    let (Some(status), Some(version)) = (response.code, response.version) else {
-        return Err("a status line without a status".into());
-    };
-    if status < 100 {
-        return Err(format!("a status of {status}"));
-    }
-    let (mut content_length, mut encodings, mut close, mut keep) = (None, None, false, false);
-    for header in response.headers.iter() {
-        // Three names matter, and their lengths tell them from almost all others.
-        match header.name.len() {
-            14 if header.name.eq_ignore_ascii_case("content-length") => {
-                let stated = length_of(header.value)?;
-                if content_length.is_some_and(|before| before != stated) {
-                    return Err("two different content lengths".into());
-                }
-                content_length = Some(stated);
-            }
-            17 if header.name.eq_ignore_ascii_case("transfer-encoding") => {
-                encodings = words(header.value).last().map(|last| last.eq_ignore_ascii_case(b"chunked"));
-            }
-            10 if header.name.eq_ignore_ascii_case("connection") => {
-                close |= words(header.value).any(|word| word.eq_ignore_ascii_case(b"close"));
-                keep |= words(header.value).any(|word| word.eq_ignore_ascii_case(b"keep-alive"));
-            }
-            _ => {}
-        }
-    }
-    // RFC 9112, 6.3: no body by the status; then the transfer encoding; then the length; else until the end. A reply
-    // that states both an encoding and a length may be an attempt at smuggling: its connection is not used again.
-    let framing = match (status, encodings) {
-        (100..200 | 204 | 304, _) => Framing::Length(0),
-        (_, Some(true)) if version == 1 => Framing::Chunked,
-        (_, Some(_)) => Framing::Close,
-        (_, None) => content_length.map_or(Framing::Close, Framing::Length),
-    };
-    let lasting = if version == 1 { !close } else { keep && !close };
-    let reusable = lasting && !(encodings.is_some() && content_length.is_some());
-    Ok(Some(Head { length, status, reusable, framing }))
-}
-
-/// A content length: digits only, or a list of the same number.
-fn length_of(value: &[u8]) -> Result<u64, String> {
-    if let Some(length) = decimal(value) {
-        return Ok(length);
-    }
-    let mut length = None;
-    for word in words(value) {
-        let number = decimal(word);
-        if number.is_none() || length.is_some_and(|before| Some(before) != number) {
-            length = None;
-            break;
-        }
-        length = number;
-    }
-    length.ok_or_else(|| format!("a content length of `{}`", String::from_utf8_lossy(&value[excerpt(value)])))
-}
-
-/// A number of up to 19 digits and nothing else.
-fn decimal(word: &[u8]) -> Option<u64> {
-    let digit = |n: u64, d: &u8| d.is_ascii_digit().then(|| n * 10 + u64::from(d - b'0'));
-    (1..=19).contains(&word.len()).then(|| word.iter().try_fold(0, digit)).flatten()
-}
-
-fn excerpt(value: &[u8]) -> Range<usize> {
-    0..value.len().min(40)
-}
-
-/// The members of a list with commas.
-fn words(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|b| *b == b',').map(<[u8]>::trim_ascii)
 }
 
 #[cfg(test)]
