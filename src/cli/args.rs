@@ -164,9 +164,9 @@ pub struct HistogramArgs {
     /// Only shots of this class
     #[arg(long, value_name = "NAME")]
     pub class: Option<String>,
-    /// Shots due when
-    #[arg(long, value_enum, default_value = "measured")]
-    pub window: Phase,
+    /// Shots due when; those of the measured phase and of closed loops, one after the other, when left out
+    #[arg(long, value_enum)]
+    pub window: Option<Phase>,
     /// Print HdrHistogram's .hgrm, in milliseconds, for tools that plot it
     #[arg(long)]
     pub hgrm: bool,
@@ -186,10 +186,12 @@ pub enum Outcomes {
 /// When the shots that are shown were due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Phase {
-    /// In the measured phase
+    /// In the measured phase, as planned
     Measured,
-    /// In all of the load, warm-up included
+    /// In all of the load, as planned, warm-up included
     Whole,
+    /// In closed loops
+    Saturate,
 }
 
 /// `proofload query`

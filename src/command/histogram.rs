@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::judge::as_run;
 use crate::base::text;
 use crate::base::time::{Offset, Span};
+use crate::base::timing::Timing;
 use crate::base::units;
 use crate::cli::args::{HistogramArgs, Outcomes, Phase};
 use crate::cli::print;
@@ -23,7 +24,7 @@ struct Run {
     evidence: Evidence,
 }
 
-/// Prints the distribution of each traffic; exit 3 when there is nothing to show.
+/// Prints the distribution of each traffic, closed loops by themselves; exit 3 when there is nothing to show.
 pub fn histogram(args: &HistogramArgs) -> Exit {
     match render(args) {
         Ok(text) if text.is_empty() => {
@@ -44,20 +45,17 @@ pub fn histogram(args: &HistogramArgs) -> Exit {
 fn render(args: &HistogramArgs) -> Result<String, String> {
     let runs: Vec<Run> = args.folders.iter().map(|folder| Run::read(folder)).collect::<Result<_, _>>()?;
     let names = traffics(args, &runs)?;
-    if let (true, [_, _, ..]) = (args.hgrm, &names[..]) {
-        let list = text::list(names.iter().map(String::as_str));
-        return Err(format!("an .hgrm holds one distribution, and there are {list}: name one with --traffic"));
-    }
     // A run that is named and adds nothing would be counted among those merged.
     for (run, folder) in runs.iter().zip(&args.folders) {
         if let Some(name) = names.iter().find(|name| run.scenario.traffic.iter().all(|t| t.name != **name)) {
             return Err(format!("{}: this run has no traffic `{name}`; name one with --traffic", folder.display()));
         }
     }
-    let mut out = Vec::new();
-    for traffic in names {
+    let phases = args.window.map_or_else(|| vec![Phase::Measured, Phase::Saturate], |phase| vec![phase]);
+    let mut found = Vec::new();
+    for (traffic, phase) in names.iter().flat_map(|name| phases.iter().map(move |phase| (name, *phase))) {
         let wanted = Wanted {
-            traffic,
+            traffic: traffic.clone(),
             class: args.class.clone(),
             outcome: match args.outcome {
                 Outcomes::Ok => Filter::Ok,
@@ -68,18 +66,25 @@ fn render(args: &HistogramArgs) -> Result<String, String> {
         };
         let mut merged = Distribution::default();
         for run in &runs {
-            merged.merge(&run.distribution(&wanted, args.window));
+            merged.merge(&run.distribution(&wanted, phase));
         }
-        if merged.lengths.count() == 0 {
-            continue;
+        if merged.lengths.count() > 0 {
+            found.push((subject(&wanted, phase), merged));
         }
-        out.push(if args.hgrm {
-            report::hgrm(&merged.lengths)
-        } else {
-            report::percentiles(&title(args, &runs, &wanted, &merged), &merged.lengths) + &note(&runs, &merged)
-        });
     }
-    Ok(out.join("\n"))
+    match &found[..] {
+        [(_, only)] if args.hgrm => Ok(report::hgrm(&only.lengths)),
+        [_, _, ..] if args.hgrm => {
+            let list = text::list(found.iter().map(|(subject, _)| subject.as_str()));
+            Err(format!("an .hgrm holds one distribution, not {list}: choose with --traffic and --window"))
+        }
+        found => {
+            let tables = found.iter().map(|(subject, merged)| {
+                report::percentiles(&title(args, &runs, subject, merged), &merged.lengths) + &note(&runs, merged)
+            });
+            Ok(tables.collect::<Vec<_>>().join("\n"))
+        }
+    }
 }
 
 /// The traffic that is shown: what was asked for, or all that has the class.
@@ -135,33 +140,50 @@ impl Run {
         let Some(traffic) = self.scenario.traffic.iter().position(|t| t.name == wanted.traffic) else {
             return Distribution::default();
         };
-        let span = match phase {
-            Phase::Measured => Timeline::new(&self.scenario).measured(Some(traffic)),
-            Phase::Whole => Span { start: Offset::ZERO, end: Offset::MAX },
+        let timeline = Timeline::new(&self.scenario);
+        let loops: Vec<Span> = timeline.closed_loops(traffic).map(|(span, _)| span).collect();
+        let planned = |whole: Span| {
+            let cut = |parts: Vec<Span>, span: &Span| parts.into_iter().flat_map(|part| part.without(*span)).collect();
+            loops.iter().fold(vec![whole], cut)
         };
-        Distribution::of(&self.evidence.latency, span, wanted, self.timeout())
+        let spans: Vec<Span> = match phase {
+            Phase::Measured => planned(timeline.measured(Some(traffic))),
+            Phase::Whole => planned(Span { start: Offset::ZERO, end: Offset::MAX }),
+            // A shot of a closed loop is due when it is sent: it cannot be late, nor wait.
+            Phase::Saturate if matches!(wanted.clock, Timing::Lag | Timing::Wait) => Vec::new(),
+            Phase::Saturate => loops,
+        };
+        Distribution::of(&self.evidence.latency, &spans, wanted, self.timeout())
     }
 }
 
-/// `quotes, class hit: response of 2 001 shots due in the measured phase, 2 runs`
-fn title(args: &HistogramArgs, runs: &[Run], wanted: &Wanted, merged: &Distribution) -> String {
+/// `quotes, class hit, in the measured phase`
+fn subject(wanted: &Wanted, phase: Phase) -> String {
     let class = wanted.class.as_ref().map_or_else(String::new, |class| format!(", class {class}"));
+    let phase = match phase {
+        Phase::Measured => "in the measured phase",
+        Phase::Whole => "in all of the load",
+        Phase::Saturate => "in closed loops",
+    };
+    format!("{}{class}, {phase}", wanted.traffic)
+}
+
+/// `quotes, in the measured phase: response of 2 001 shots, 2 runs`
+fn title(args: &HistogramArgs, runs: &[Run], subject: &str, merged: &Distribution) -> String {
     let outcome = match args.outcome {
         Outcomes::Ok => "ok ",
         Outcomes::Failed => "failed ",
         Outcomes::All => "",
     };
-    let phase = match args.window {
-        Phase::Measured => "the measured phase",
-        Phase::Whole => "all of the load",
-    };
-    let mut more = if runs.len() > 1 { format!(", {} runs", runs.len()) } else { String::new() };
-    if let Some(scale) = runs.iter().map(|run| run.scenario.time_scale).filter(|scale| *scale > 1).max() {
-        more.push_str(&format!(", scaled 1:{scale}"));
+    let shots = text::count(merged.lengths.count(), &format!("{outcome}shot"));
+    let mut title = format!("{subject}: {} of {shots}", args.clock.word());
+    if runs.len() > 1 {
+        title.push_str(&format!(", {} runs", runs.len()));
     }
-    let shots = text::thousands(merged.lengths.count());
-    let noun = if merged.lengths.count() == 1 { "shot" } else { "shots" };
-    format!("{}{class}: {} of {shots} {outcome}{noun} due in {phase}{more}", wanted.traffic, args.clock.word())
+    if let Some(scale) = runs.iter().map(|run| run.scenario.time_scale).filter(|scale| *scale > 1).max() {
+        title.push_str(&format!(", scaled 1:{scale}"));
+    }
+    title
 }
 
 fn note(runs: &[Run], merged: &Distribution) -> String {

@@ -32,9 +32,15 @@ pub struct Distribution {
 }
 
 impl Distribution {
-    /// The lengths of the shots due in a span. On the response and service clocks a failure counts at least at the
+    /// The lengths of the shots due in some spans. On the response and service clocks a failure counts at least at the
     /// `timeout`, as it does in promises; the other clocks are as they were.
-    pub fn of(log: &LatencyLog, span: Span, wanted: &Wanted, timeout: Duration) -> Distribution {
+    pub fn of(log: &LatencyLog, spans: &[Span], wanted: &Wanted, timeout: Duration) -> Distribution {
+        let mut all = Distribution::default();
+        spans.iter().for_each(|span| all.merge(&Distribution::within(log, *span, wanted, timeout)));
+        all
+    }
+
+    fn within(log: &LatencyLog, span: Span, wanted: &Wanted, timeout: Duration) -> Distribution {
         let tally = |clock: Timing, outcomes: &dyn Fn(Outcome) -> bool| {
             log.tally(span, |tag| wanted.is_about(tag) && tag.timing == clock && outcomes(tag.outcome))
         };
@@ -97,7 +103,7 @@ mod tests {
     fn milliseconds(log: &LatencyLog, outcome: Filter, clock: Timing, class: Option<&str>) -> (Vec<u64>, u64) {
         let wanted = Wanted { traffic: "q".into(), class: class.map(str::to_owned), outcome, clock };
         let span = Span { start: Offset::ZERO, end: Offset::MAX };
-        let found = Distribution::of(log, span, &wanted, Duration::from_secs(2));
+        let found = Distribution::of(log, &[span], &wanted, Duration::from_secs(2));
         (found.lengths.cells().flat_map(|(nanos, n)| (0..n).map(move |_| nanos / MS)).collect(), found.raised)
     }
 

@@ -46,7 +46,7 @@ fn it_says_what_the_verdict_says_and_merges_runs_without_loss() {
 
     let table = scene.ask(&["histogram", one, other]);
     assert_eq!(table.code, Some(0), "{table:?}");
-    let title = "q: response of 400 shots due in the measured phase, 2 runs\n";
+    let title = "q, in the measured phase: response of 400 shots, 2 runs\n";
     assert!(table.out.starts_with(title) && table.out.contains("\n     100 %"), "{}", table.out);
     assert!(table.out.contains("failed shots that took less"), "failing fast does not look fast: {}", table.out);
 }
@@ -69,4 +69,24 @@ fn what_cannot_be_shown_is_said() {
         let asked = scene.ask(&[&["histogram", dir], args].concat());
         assert_eq!((asked.code, asked.err.contains(said)), (Some(code), true), "{args:?}: {asked:?}");
     }
+}
+
+#[test]
+fn closed_loops_are_shown_by_themselves() {
+    let server = Server::new(|_| quote());
+    let load = format!("{}, {{ saturate: {{ connections: 2, for: 1s }} }}", hold("100/s", "1s"));
+    let scene = Scene::new(&scenario(&server.url(), &load, "  - expect: errors(q) < 5%\n"));
+    assert_eq!(scene.run(&[]).code, Some(0));
+    let evidence = scene.evidence();
+    let dir = evidence.to_str().expect("text");
+    let looped = verdict(&evidence)["traffic"]["q"]["closed_loops"][0]["shots"].as_f64().expect("a count");
+    let total =
+        |window: &str| lines(&scene.ask(&["histogram", dir, "--hgrm", "--window", window]).out).last().map(|l| l[2]);
+    assert_eq!((total("measured"), total("saturate")), (Some(100.0), Some(looped)));
+    let both = scene.ask(&["histogram", dir]);
+    let [planned, closed] = ["q, in the measured phase: response of 100 shots\n", "\nq, in closed loops: response of "];
+    assert!(both.out.contains(planned) && both.out.contains(closed), "{both:?}");
+    let undecided = scene.ask(&["histogram", dir, "--hgrm"]);
+    assert_eq!((undecided.code, undecided.err.contains("--window")), (Some(2), true), "{undecided:?}");
+    assert_eq!(scene.ask(&["histogram", dir, "--clock", "lag", "--window", "saturate"]).code, Some(3));
 }
