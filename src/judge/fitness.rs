@@ -266,7 +266,7 @@ impl Second {
 
 /// The seconds of closed loops, which take what processor time there is: that is what they measure.
 fn flat_out(timeline: &Timeline) -> impl Iterator<Item = i64> {
-    timeline.phases.iter().filter(|phase| phase.word == "saturate").flat_map(|phase| seconds(phase.span))
+    timeline.phases.iter().filter(|phase| phase.saturate.is_some()).flat_map(|phase| seconds(phase.span))
 }
 
 /// The seconds that a span meets.
