@@ -38,6 +38,9 @@ pub fn connections(scenario: &Scenario, plan: &Plan) -> Result<u32, String> {
     let left = u32::try_from(files.saturating_sub(OTHERS) / services).unwrap_or(u32::MAX);
     let wanted = plan.connections(scenario);
     match scenario.target.connections {
+        _ if left == 0 => {
+            Err(format!("`ulimit -n` allows {files} open files, which leaves none for connections; raise it"))
+        }
         Some(stated) if stated > left => Err(format!(
             "`connections: {stated}` needs more open files than `ulimit -n` allows ({files}); raise it, or state at most {left}"
         )),
@@ -45,9 +48,6 @@ pub fn connections(scenario: &Scenario, plan: &Plan) -> Result<u32, String> {
             "a closed loop of {} connections needs more open files than `ulimit -n` allows ({files}); raise it, or say at most {left}",
             closed_connections(&scenario.traffic)
         )),
-        _ if left == 0 => {
-            Err(format!("`ulimit -n` allows {files} open files, which leaves none for connections; raise it"))
-        }
         _ => Ok(wanted.min(left)),
     }
 }
