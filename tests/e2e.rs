@@ -7,6 +7,9 @@ mod server;
 #[path = "e2e/scene.rs"]
 mod scene;
 
+#[path = "e2e/sender.rs"]
+mod sender;
+
 #[path = "e2e/spine.rs"]
 mod spine;
 
@@ -27,3 +30,6 @@ mod fitness;
 
 #[path = "e2e/faults.rs"]
 mod faults;
+
+#[path = "e2e/histogram.rs"]
+mod histogram;

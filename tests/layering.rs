@@ -94,7 +94,7 @@ fn a_planted_violation_is_caught() {
     for (file, text, why) in [
         // Rooms.
         ("base/text.rs", "use crate::scenario::Scenario;", "imports scenario"),
-        ("scenario/raw.rs", "use crate::{base::units, plan::Plan};", "imports plan"),
+        ("scenario/raw/load.rs", "use crate::{base::units, plan::Plan};", "imports plan"),
         ("evidence/mod.rs", "fn f(x: &crate::judge::Judgement) {}", "imports judge"),
         ("judge/window.rs", "use super::super::traffic::drive;", "imports traffic"),
         ("judge/html/chart.rs", "use super::super::super::run;", "imports run"),

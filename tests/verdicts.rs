@@ -5,7 +5,10 @@
 //! ```text
 //! PASS | FAIL | INCONCLUSIVE | INVALID, exit CODE
 //! N: VERDICT [FRAGMENT of why]               the N-th promise
-//! N observed VALUE..VALUE   N samples COUNT   N slices FAILED of TOTAL
+//! N observed VALUE..VALUE   N samples COUNT   N slices FAILED of TOTAL   N where FRAGMENT
+//! TRAFFIC planned COUNT taken COUNT sent COUNT
+//! TRAFFIC NTH loop COUNT shots RATE/s        its closed loops
+//! TRAFFIC claim VALUE..VALUE | no claim      p99 of a closed-loop tool, in seconds
 //! because FRAGMENT                           of a reason that concerns the whole run
 //! cause FRAGMENT                             of `WORD xSECONDS what: why; remedy`: why seconds were unfit
 //! causes COUNT
@@ -13,6 +16,8 @@
 
 #[path = "verdicts/case.rs"]
 mod case;
+#[path = "verdicts/reports.rs"]
+mod reports;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -29,7 +34,7 @@ use proofload::evidence::reader::Evidence;
 use proofload::evidence::reply::{Maybe, Outcome, Reply};
 use proofload::evidence::tally::Tally;
 use proofload::evidence::touches::ShotTouch;
-use proofload::judge::{CauseSummary, Judgement, judge};
+use proofload::judge::{CauseSummary, Judgement, TrafficSummary, judge};
 
 #[test]
 fn every_case_is_judged_as_it_says() {
@@ -136,6 +141,13 @@ fn check(line: &str, judgement: &Judgement) -> Result<(), String> {
         return if causes.len().to_string() == count { Ok(()) } else { miss() };
     }
     let (head, rest) = line.split_once(' ').ok_or_else(|| format!("what does `{line}` expect?"))?;
+    if let Some((_, traffic)) = judgement.traffic.iter().find(|(name, _)| name == head) {
+        return if of_traffic(rest, traffic).ok_or_else(|| format!("what does `{line}` expect?"))? {
+            Ok(())
+        } else {
+            miss()
+        };
+    }
     let n: usize = head.trim_end_matches(':').parse().map_err(|_| format!("what does `{line}` expect?"))?;
     let finding = judgement.findings.get(n - 1).ok_or_else(|| format!("there is no promise {n}"))?;
     let words: Vec<&str> = rest.split(' ').collect();
@@ -146,6 +158,7 @@ fn check(line: &str, judgement: &Judgement) -> Result<(), String> {
             let ends: (f64, f64) = (low.parse().map_err(|_| line)?, high.parse().map_err(|_| line)?);
             observed.is_some_and(|o| ends.0 <= o && o <= ends.1)
         }
+        ["where", ..] => finding.window.name.contains(&rest["where ".len()..]),
         ["samples", count] => finding.samples.to_string() == *count,
         ["slices", failed, "of", total] => {
             finding.slices.is_some_and(|s| s.failed.to_string() == *failed && s.total.to_string() == *total)
@@ -157,6 +170,28 @@ fn check(line: &str, judgement: &Judgement) -> Result<(), String> {
         [] => false,
     };
     if is { Ok(()) } else { miss() }
+}
+
+fn of_traffic(line: &str, traffic: &TrafficSummary) -> Option<bool> {
+    Some(match line.split(' ').collect::<Vec<_>>().as_slice() {
+        ["planned", planned, "taken", taken, "sent", sent] => {
+            let said = [traffic.planned, traffic.taken_up, traffic.sent].map(|n| n.to_string());
+            said == [*planned, *taken, *sent]
+        }
+        [nth, "loop", shots, "shots", rate] => {
+            let closed = traffic.closed_loops.get(nth.parse::<usize>().ok()? - 1)?;
+            closed.shots.to_string() == *shots && format!("{}/s", closed.rate) == *rate
+        }
+        ["claim", range] => {
+            let (low, high): (f64, f64) = range
+                .split_once("..")
+                .map(|(a, b)| (a.parse(), b.parse()))
+                .map(|(a, b)| Some((a.ok()?, b.ok()?)))??;
+            traffic.closed_loop_claim.is_some_and(|c| low <= c.claimed && c.claimed <= high)
+        }
+        ["no", "claim"] => traffic.closed_loop_claim.is_none(),
+        _ => return None,
+    })
 }
 
 /// What a case came to, in memory.
@@ -212,7 +247,10 @@ impl Case {
             row(traffic, second(due), &|row| (row.due, row.sent) = (row.due + 1, row.sent + u64::from(sent)));
         }
         for reply in replies {
-            row(usize::from(reply.traffic), second(reply.due), &|row| row.finished += 1);
+            let mut loops = self.plan.timeline.closed_loops(usize::from(reply.traffic));
+            let closed = u64::from(loops.any(|(span, _)| span.contains(reply.due)));
+            let count = |row: &mut TickRow| (row.finished, row.closed) = (row.finished + 1, row.closed + closed);
+            row(usize::from(reply.traffic), second(reply.due), &count);
         }
         for ((traffic, second), late) in &self.late {
             row(*traffic, *second, &|row| row.late = *late);

@@ -19,6 +19,11 @@ pub struct Shot {
     pub seq: u64,
 }
 
+impl Shot {
+    /// Numbers from here on are of shots in closed loops, which nobody planned.
+    pub const CLOSED: u64 = 1 << 40;
+}
+
 /// Writes and reads the trace ids of one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tracer {

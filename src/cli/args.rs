@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::base::timing::Timing;
 
 /// Proves a trading platform: drives traffic, injects faults, watches both sides, and says whether promises were kept.
 #[derive(Debug, Parser)]
@@ -34,6 +37,8 @@ pub enum Command {
     Report(FolderArgs),
     /// Write the scraped samples of a run in another format
     Export(ExportArgs),
+    /// Show how the response times of runs are distributed, or any other of their clocks
+    Histogram(HistogramArgs),
     /// Evaluate a PromQL expression over the scraped samples of a run
     Query(QueryArgs),
     /// Run a practice target
@@ -141,6 +146,54 @@ pub struct ExportArgs {
     pub openmetrics: bool,
 }
 
+/// `proofload histogram`
+#[derive(Debug, Args)]
+pub struct HistogramArgs {
+    /// Folders of runs; several are merged, without loss
+    #[arg(required = true, value_name = "DIR")]
+    pub folders: Vec<PathBuf>,
+    /// Only this traffic
+    #[arg(long, value_name = "NAME")]
+    pub traffic: Option<String>,
+    /// Between which two instants of a shot
+    #[arg(long, value_name = "CLOCK", default_value = "response", value_parser = clock())]
+    pub clock: Timing,
+    /// Which shots
+    #[arg(long, value_enum, default_value = "all")]
+    pub outcome: Outcomes,
+    /// Only shots of this class
+    #[arg(long, value_name = "NAME")]
+    pub class: Option<String>,
+    /// Shots due when; those of the measured phase and of closed loops, one after the other, when left out
+    #[arg(long, value_enum)]
+    pub window: Option<Phase>,
+    /// Print HdrHistogram's .hgrm, in milliseconds, for tools that plot it
+    #[arg(long)]
+    pub hgrm: bool,
+}
+
+/// What became of the shots that are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Outcomes {
+    /// Those that were ok
+    Ok,
+    /// Those that failed; as in promises, they count at the timeout or more
+    Failed,
+    /// Both
+    All,
+}
+
+/// When the shots that are shown were due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Phase {
+    /// In the measured phase, as planned
+    Measured,
+    /// In all of the load, as planned, warm-up included
+    Whole,
+    /// In closed loops
+    Saturate,
+}
+
 /// `proofload query`
 #[derive(Debug, Args)]
 pub struct QueryArgs {
@@ -194,6 +247,11 @@ pub struct StageArgs {
     /// Take orders on standard input
     #[arg(long, hide = true)]
     pub lease: bool,
+}
+
+fn clock() -> impl TypedValueParser<Value = Timing> {
+    PossibleValuesParser::new(Timing::ALL.map(Timing::word))
+        .try_map(|word| Timing::from_word(&word).ok_or("no such clock"))
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

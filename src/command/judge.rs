@@ -114,7 +114,7 @@ pub fn report(args: &FolderArgs) -> Exit {
 }
 
 /// The scenario as it was run.
-fn as_run(folder: &Folder, evidence: &Evidence) -> Result<Scenario, String> {
+pub(super) fn as_run(folder: &Folder, evidence: &Evidence) -> Result<Scenario, String> {
     let path = folder.file("scenario.yaml");
     let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
     let manifest = &evidence.manifest;

@@ -2,6 +2,7 @@
 
 mod check;
 mod export;
+mod histogram;
 mod judge;
 mod live;
 mod load;
@@ -24,6 +25,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Plan(args) => plan::plan(&args),
         Command::Schema => schema::schema(),
         Command::Export(args) => export::export(&args),
+        Command::Histogram(args) => histogram::histogram(&args),
         Command::Query(args) => query::query(&args),
         Command::Stage(args) => stage::stage(&args),
         Command::Judge(args) => judge::judge(&args),

@@ -25,7 +25,7 @@ pub fn selftest() -> Exit {
             return Exit::NOT_STARTED;
         }
     };
-    let found = runtime.block_on(selftest::run(program, |part| print::err(part)));
+    let found = runtime.block_on(selftest::run(program, print::err));
     runtime.shutdown_background();
     match found {
         Ok(findings) => {

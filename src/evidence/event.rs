@@ -18,6 +18,9 @@ pub enum Event {
         traffic: String,
         /// The word for it in the scenario.
         phase: String,
+        /// The connections of a closed loop; nothing where shots are planned.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        connections: Option<u32>,
     },
     /// What became of a fault, step by step.
     Fault {
@@ -108,6 +111,10 @@ pub struct Tick {
     pub health: Vec<WorkerHealth>,
 }
 
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
 /// Counts of the shots due in one interval of a second; each counted once over all ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TickRow {
@@ -119,6 +126,9 @@ pub struct TickRow {
     pub sent: u64,
     /// Over, whatever became of them.
     pub finished: u64,
+    /// Of those that are over, shots of closed loops, which nobody planned.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub closed: u64,
     /// Taken up later than the limit allows: our doing.
     pub late: u64,
     /// Not sent, or sent late, for want of our own resources: our doing.

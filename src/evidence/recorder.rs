@@ -152,6 +152,7 @@ impl Recorder {
         let late = reply.lag() > self.lag_limit;
         let row = self.rows[usize::from(reply.traffic)].at(second_of(reply.due));
         row.finished += 1;
+        row.closed += u64::from(reply.seq >= Shot::CLOSED);
         row.sent += u64::from(reply.sent.is_some());
         row.late += u64::from(late);
         row.ours += u64::from(reply.outcome.is_ours());
@@ -315,7 +316,7 @@ mod tests {
             // Over before the fault; under way when it begins; and after it was undone.
             replies: vec![
                 reply(0, 10, 20, Outcome::Ok),
-                reply(1, 900, 1_100, Outcome::Broken(super::super::reply::Stage::Head)),
+                reply(Shot::CLOSED, 900, 1_100, Outcome::Broken(super::super::reply::Stage::Head)),
             ],
             cpu: Some((1, 0.25)),
             health: vec![WorkerHealth { cpu: 0.25, ..WorkerHealth::default() }],
@@ -345,7 +346,10 @@ mod tests {
         let Some(Event::Tick(tick)) = evidence.events.last() else { panic!("a tick is last") };
         assert_eq!(tick.health, [WorkerHealth { cpu: 0.25, ..WorkerHealth::default() }]);
         assert_eq!(tick.through, ms(1_400), "the slower worker's");
-        assert_eq!(tick.traffic[0][0], TickRow { second: 0, due: 3, sent: 2, finished: 2, late: 2, ours: 0 });
+        assert_eq!(
+            tick.traffic[0][0],
+            TickRow { second: 0, due: 3, sent: 2, finished: 2, closed: 1, late: 2, ours: 0 }
+        );
         assert!(
             evidence
                 .events

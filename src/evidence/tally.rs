@@ -130,6 +130,11 @@ impl FromIterator<(u64, u64)> for Tally {
 const UNIT: u32 = LOWEST.ilog2(); // cells are at least 64 ns wide
 const HALF: u32 = 10; // 2^11 cells hold 2 * 10^3 values apart; a bucket has half of them
 
+/// Cells of a bucket, as HdrHistogram's footers give it.
+pub const SUB_BUCKETS: u32 = 1 << (HALF + 1);
+/// Buckets from [`LOWEST`] to [`HIGHEST`], each twice as wide as the one before, as HdrHistogram's footers give it.
+pub const BUCKETS: u32 = HIGHEST.ilog2() - HALF - UNIT + 1;
+
 /// The binary logarithm of the width of the cell that holds a length.
 const fn magnitude(nanos: u64) -> u32 {
     (nanos | ((1 << (UNIT + HALF + 1)) - 1)).ilog2() - HALF
@@ -139,6 +144,13 @@ const fn magnitude(nanos: u64) -> u32 {
 pub fn cell(nanos: u64) -> u64 {
     let nanos = nanos.min(HIGHEST);
     nanos | ((1 << magnitude(nanos)) - 1)
+}
+
+/// The middle of the cell of a length in nanoseconds, where HdrHistogram takes all of the cell's lengths to be when it
+/// computes a mean.
+pub fn middle(nanos: u64) -> u64 {
+    let half = 1 << (magnitude(nanos.min(HIGHEST)) - 1);
+    cell(nanos) + 1 - half
 }
 
 /// How many cells there are.
@@ -241,6 +253,22 @@ mod tests {
         fn cells_are_those_of_hdrhistogram(nanos in prop_oneof![0..200_000u64, 0..HIGHEST]) {
             let hdr = hdrhistogram::Histogram::<u64>::new_with_bounds(LOWEST, HIGHEST, DIGITS).expect("valid bounds");
             prop_assert_eq!(cell(nanos), hdr.highest_equivalent(nanos));
+            prop_assert_eq!(middle(nanos), hdr.median_equivalent(nanos));
+        }
+
+        /// Runs may be merged in any order and grouping, and no length is lost or moved.
+        #[test]
+        fn merging_is_lossless_associative_and_commutative(
+            runs in prop::collection::vec(prop::collection::vec((0..HIGHEST, 1..4u64), 0..40), 3..4)
+        ) {
+            let tally = |values: &[(u64, u64)]| -> Tally { values.iter().map(|(n, count)| (cell(*n), *count)).collect() };
+            let merged = |a: &Tally, b: &Tally| { let mut sum = a.clone(); sum.merge(b); sum };
+            let [a, b, c] = [tally(&runs[0]), tally(&runs[1]), tally(&runs[2])];
+            let all = merged(&merged(&a, &b), &c);
+            prop_assert_eq!(&all, &merged(&a, &merged(&b, &c)));
+            prop_assert_eq!(&all, &merged(&merged(&c, &b), &a));
+            prop_assert_eq!(&all, &tally(&runs.concat()));
+            prop_assert_eq!(all.count(), all.cells().map(|(_, count)| count).sum::<u64>());
         }
 
         /// Adding by place is adding by cell.

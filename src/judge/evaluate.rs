@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::closed::Divided;
 use super::measure::{self, Ruling};
 use super::recovery::{self, Found, Wanted};
 use super::shots::Stretch;
@@ -10,6 +11,7 @@ use super::verdict::{Finding, Kind, Place, Quantity, Slices, Verdict, instant, s
 use super::window::{self, Cut};
 use crate::base::text;
 use crate::base::time::Span;
+use crate::base::timing::Timing;
 use crate::base::units;
 use crate::scenario::{Expectation, Measure, Promise, Window};
 
@@ -71,16 +73,26 @@ fn on_shots(trial: &Trial<'_>, promise: &Promise, expectation: &Expectation) -> 
     }
     let confidence = promise.confidence.map(|c| c.fraction());
     let whole: Vec<Stretch> = cut.parts.iter().map(|part| Stretch::whole(*part)).collect();
-    let Some(each) = promise.each else {
-        let ruling = standing(trial, expectation, confidence, &cut, &whole);
-        (finding.verdict, finding.observed) = (ruling.verdict, ruling.observed);
-        (finding.samples, finding.why) = (ruling.samples, ruling.why);
-        return finding;
-    };
-    let slices = whole.iter().flat_map(|w| w.part.slices(each).into_iter().map(|span| Stretch { span, part: w.part }));
-    let rulings: Vec<(Span, Ruling)> =
-        slices.map(|slice| (slice.span, standing(trial, expectation, confidence, &cut, &[slice]))).collect();
-    sliced(&mut finding, &measure::label(expectation), expectation.compare.is_ceiling(), &rulings);
+    match promise.each {
+        None => {
+            let ruling = standing(trial, expectation, confidence, &cut, &whole);
+            (finding.verdict, finding.observed) = (ruling.verdict, ruling.observed);
+            (finding.samples, finding.why) = (ruling.samples, ruling.why);
+        }
+        Some(each) => {
+            let slices =
+                whole.iter().flat_map(|w| w.part.slices(each).into_iter().map(|span| Stretch { span, part: w.part }));
+            let rulings: Vec<(Span, Ruling)> =
+                slices.map(|slice| (slice.span, standing(trial, expectation, confidence, &cut, &[slice]))).collect();
+            sliced(&mut finding, &measure::label(expectation), expectation.compare.is_ceiling(), &rulings);
+        }
+    }
+    if let Some(label) = Divided::new(trial.timeline, expectation.traffic, &whole).label() {
+        finding.window.name.push_str(&format!(", {label}"));
+        if is_misled(expectation) && finding.samples > 0 {
+            finding.why.push_str("; the latencies of a closed loop leave out what would have queued");
+        }
+    }
     finding
 }
 
@@ -141,7 +153,18 @@ fn standing(
     cut: &Cut,
     stretches: &[Stretch],
 ) -> Ruling {
-    let rule = |reading| trial.rule(expectation, confidence, cut, stretches, reading);
+    // A closed loop has as many quick shots as the target likes to answer: they must not outnumber the planned ones.
+    let divided = Divided::new(trial.timeline, expectation.traffic, stretches);
+    let alone = (is_misled(expectation) && divided.is_mixed()).then_some(&divided.planned);
+    let rule = |reading| {
+        let ruling = trial.rule(expectation, confidence, cut, stretches, reading);
+        let planned = alone.filter(|_| ruling.verdict != Verdict::Fail);
+        let planned = planned.map(|alone| trial.rule(expectation, confidence, cut, alone, reading));
+        match planned.filter(|planned| planned.verdict == Verdict::Fail) {
+            Some(planned) => Ruling { why: format!("{} by the planned shots alone", planned.why), ..planned },
+            None => ruling,
+        }
+    };
     let mut ruling = rule(Reading::AsItWas);
     let unfit = trial.unfit(subject(expectation), cut, stretches);
     if !unfit.is_empty() {
@@ -173,6 +196,11 @@ fn standing(
             format!("{} so far, but the run ended at {} of {}", ruling.why, instant(trial.windows.seen), instant(end));
     }
     ruling
+}
+
+/// Whether shots of closed loops mislead a measure: all that take a length from them. Lag and wait they do not have.
+fn is_misled(expectation: &Expectation) -> bool {
+    expectation.measure.is_timed() && !matches!(expectation.clock, Timing::Lag | Timing::Wait)
 }
 
 fn on_recovery(trial: &Trial<'_>, promise: &Promise, expectation: &Expectation, fault: usize) -> Finding {

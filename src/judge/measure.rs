@@ -137,7 +137,7 @@ pub fn bound(expectation: &Expectation) -> Quantity {
 
 /// The measure as sentences call it: `p95`, `p95 service`, `errors`.
 pub fn label(expectation: &Expectation) -> String {
-    let timed = matches!(expectation.measure, Measure::Quantile(_) | Measure::Max | Measure::Mean);
+    let timed = expectation.measure.is_timed();
     match expectation.clock {
         Timing::Response => expectation.measure.to_string(),
         clock if timed => format!("{} {}", expectation.measure, clock.word()),

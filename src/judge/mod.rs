@@ -3,6 +3,8 @@
 
 mod bucket;
 mod cause;
+mod closed;
+mod distribution;
 mod evaluate;
 mod fitness;
 mod health;
@@ -18,9 +20,10 @@ mod window;
 
 pub use crate::scenario::Severity;
 pub use cause::{Cause, CauseSummary};
+pub use distribution::{Distribution, Wanted};
 pub use fitness::{FitnessSummary, Unfit};
 pub use health::HealthSummary;
-pub use summary::{FaultSummary, Percentiles, RecoverySummary, ScrapeSummary, TrafficSummary};
+pub use summary::{Claimed, FaultSummary, LoopSummary, Percentiles, RecoverySummary, ScrapeSummary, TrafficSummary};
 pub use verdict::{Exit, FORMAT, Finding, Judgement, Kind, Place, Quantity, Reason, Slices, Stuck, Verdict};
 
 use crate::base::series::Series;

@@ -172,9 +172,16 @@ impl<'e> Shots<'e> {
     /// The intervals of a subject that begin in a span: those of its clock, and those of the response clock, on which
     /// every shot is.
     pub fn intervals(&self, subject: Subject, span: Span) -> impl Iterator<Item = (&Who, &'e Interval)> {
+        // A shot of a closed loop is due when it is sent: it cannot be late, nor wait.
+        let absent = matches!(subject.clock, Timing::Lag | Timing::Wait);
+        let closed: Vec<Span> = match absent {
+            true => self.timeline.closed_loops(subject.traffic).map(|(span, _)| span).collect(),
+            false => Vec::new(),
+        };
         self.log.within(span).filter_map(move |interval| {
             let who = self.tags[interval.tag].as_ref()?;
-            let wanted = who.traffic == subject.traffic
+            let wanted = !closed.iter().any(|span| span.contains(interval.span.start))
+                && who.traffic == subject.traffic
                 && (subject.class.is_none() || who.class == subject.class)
                 && (who.timing == subject.clock || who.timing == Timing::Response);
             wanted.then_some((who, interval))

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use super::closed::Divided;
 use super::recovery::Found;
 use super::shots::{Stretch, Subject};
 use super::trial::Trial;
@@ -13,35 +14,85 @@ use super::window::Cut;
 use crate::base::time::{Offset, Span};
 use crate::base::timing::Timing;
 use crate::evidence::event::Event;
+use crate::evidence::latency::Tag;
 use crate::evidence::reply::Outcome;
 use crate::evidence::tally::{Tally, cell};
 
 /// What one traffic sent and what came back, over its measured phase.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TrafficSummary {
-    /// Shots of the whole plan, warm-up included.
+    /// Shots of the whole plan, warm-up included. Those of closed loops are not planned.
     pub planned: u64,
-    /// Shots taken up, warm-up included.
+    /// Planned shots taken up, warm-up included.
     pub taken_up: u64,
-    /// Shots whose first byte was written, warm-up included.
+    /// Planned shots whose first byte was written, warm-up included.
     pub sent: u64,
     /// The measured phase.
     #[serde(serialize_with = "span")]
     pub measured: Span,
-    /// Shots due in the measured phase that came to an end.
+    /// Shots due in the measured phase that came to an end, closed loops included.
     pub shots: u64,
     /// Ok shots per second of the measured phase.
     pub rate: f64,
     /// How many came to each outcome, in the order of reports; without those that none came to.
     #[serde(serialize_with = "by_name")]
     pub outcomes: Vec<(String, u64)>,
-    /// Lengths by clock. `response` and `service` count a failure at least at the timeout, as promises do; the other
-    /// clocks are as they were.
+    /// Lengths of planned shots by clock. `response` and `service` count a failure at least at the timeout, as promises
+    /// do; the other clocks are as they were.
     #[serde(serialize_with = "by_name")]
     pub clocks: Vec<(String, Percentiles)>,
-    /// Shots of each class that were ok, on the response clock.
+    /// Planned shots of each class that were ok, on the response clock.
     #[serde(serialize_with = "by_name")]
     pub classes: Vec<(String, Percentiles)>,
+    /// What a closed-loop tool would have claimed of the planned shots, where that is far from what users waited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closed_loop_claim: Option<Claimed>,
+    /// The closed loops, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub closed_loops: Vec<LoopSummary>,
+}
+
+/// What became of a closed loop. Its latencies leave out what would have queued, and are no others' equals.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LoopSummary {
+    /// How many connections sent as soon as they had their replies.
+    pub connections: u32,
+    /// When.
+    #[serde(serialize_with = "span")]
+    pub span: Span,
+    /// Shots that came to an end.
+    pub shots: u64,
+    /// Of those, shots that failed.
+    pub failed: u64,
+    /// Ok shots per second.
+    pub rate: f64,
+    /// From sent to done; a failure counts at least at the timeout.
+    pub latency: Percentiles,
+}
+
+/// A quantile as a tool would have it that starts its clock when it sends, and what users waited.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Claimed {
+    /// `p99`.
+    pub quantile: &'static str,
+    /// On the service clock, in seconds.
+    pub claimed: f64,
+    /// On the response clock, in seconds.
+    pub waited: f64,
+}
+
+impl Claimed {
+    /// Two clocks are far apart from this factor on.
+    const FACTOR: f64 = 2.0;
+    /// Less than this is nobody's wait, in seconds.
+    const LEAST: f64 = 0.001;
+
+    /// From the quantiles of the service and the response clock. A p99 of fewer than a hundred is a maximum.
+    fn read(service: &Percentiles, response: &Percentiles) -> Option<Claimed> {
+        let (claimed, waited) = (service.p99?, response.p99?);
+        let far = waited > claimed * Claimed::FACTOR && waited - claimed >= Claimed::LEAST;
+        (far && response.count >= 100).then_some(Claimed { quantile: "p99", claimed, waited })
+    }
 }
 
 /// Quantiles of lengths of time, in seconds; nothing where there is no length.
@@ -153,14 +204,14 @@ pub fn traffic(trial: &Trial<'_>) -> Vec<(String, TrafficSummary)> {
 
 fn one_traffic(trial: &Trial<'_>, traffic: usize) -> TrafficSummary {
     let measured = trial.timeline.measured(Some(traffic));
-    let cut = Cut { parts: vec![measured], ..Cut::default() };
-    let stretches = [Stretch::whole(measured)];
-    let population = |class, clock| {
-        trial.shots.population(Subject { traffic, class, clock }, &cut, &stretches, &BTreeSet::new(), true)
+    let whole = [Stretch::whole(measured)];
+    let divided = Divided::new(trial.timeline, traffic, &whole);
+    let population = |class, clock, stretches: &[Stretch]| {
+        let cut = Cut { parts: vec![measured], ..Cut::default() };
+        trial.shots.population(Subject { traffic, class, clock }, &cut, stretches, &BTreeSet::new(), true)
     };
-    let mut clocks = Vec::new();
-    for clock in Timing::ALL {
-        let shots = population(None, clock);
+    let lengths = |clock, stretches: &[Stretch]| {
+        let shots = population(None, clock, stretches);
         let as_promised = matches!(clock, Timing::Response | Timing::Service);
         let mut tally = if as_promised { shots.failed.at_least(trial.timeout) } else { shots.failed.clone() };
         if as_promised {
@@ -168,29 +219,75 @@ fn one_traffic(trial: &Trial<'_>, traffic: usize) -> TrafficSummary {
             tally.add(cell(trial.timeout.as_nanos() as u64), without);
         }
         tally.merge(&shots.ok);
-        clocks.push((clock.word().to_owned(), Percentiles::of(&tally)));
-    }
-    let all = population(None, Timing::Response);
+        Percentiles::of(&tally)
+    };
+    let rate = |ok: u64, span: Span| {
+        let length = span.end.min(trial.windows.seen).since(span.start);
+        if length.is_zero() { 0.0 } else { ok as f64 / length.as_secs_f64() }
+    };
+    let closed = |(span, connections)| {
+        let stretches = [Stretch { span, part: measured }];
+        let shots = population(None, Timing::Response, &stretches);
+        LoopSummary {
+            connections,
+            span,
+            shots: shots.due(),
+            failed: shots.count(Outcome::is_failure),
+            rate: rate(shots.of(Outcome::Ok), span),
+            latency: lengths(Timing::Response, &stretches),
+        }
+    };
+    let all = population(None, Timing::Response, &whole);
     let classes = trial.scenario.traffic[traffic].classes.iter().enumerate();
-    let rows = trial.fitness.seconds[traffic].values();
-    let length = measured.end.min(trial.windows.seen).since(measured.start);
+    let of_class = |class| population(Some(class), Timing::Response, &divided.planned).ok;
+    let (response, service) = (lengths(Timing::Response, &divided.planned), lengths(Timing::Service, &divided.planned));
+    let (taken_up, sent) = went(trial, traffic);
     TrafficSummary {
         planned: trial.plan.traffic[traffic].count(),
-        taken_up: rows.clone().map(|row| row.due).sum(),
-        sent: rows.map(|row| row.sent).sum(),
+        taken_up,
+        sent,
         measured,
         shots: all.due(),
-        rate: if length.is_zero() { 0.0 } else { all.of(Outcome::Ok) as f64 / length.as_secs_f64() },
+        rate: rate(all.of(Outcome::Ok), measured),
         outcomes: Outcome::ALL
             .into_iter()
             .map(|outcome| (outcome.word().to_owned(), all.of(outcome)))
             .filter(|(_, count)| *count > 0)
             .collect(),
-        clocks,
-        classes: classes
-            .map(|(i, class)| (class.name.clone(), Percentiles::of(&population(Some(i), Timing::Response).ok)))
-            .collect(),
+        clocks: Timing::ALL.map(|clock| (clock.word().to_owned(), lengths(clock, &divided.planned))).into(),
+        classes: classes.map(|(i, class)| (class.name.clone(), Percentiles::of(&of_class(i)))).collect(),
+        closed_loop_claim: Claimed::read(&service, &response),
+        closed_loops: trial.timeline.closed_loops(traffic).map(closed).collect(),
     }
+}
+
+/// How many planned shots of a traffic were taken up, and how many of them were sent. Counts are kept by the second: a
+/// lost shot in the second of a closed loop is taken for one of the loop's, so that a planned one which is missing is
+/// never made up for.
+fn went(trial: &Trial<'_>, traffic: usize) -> (u64, u64) {
+    let loops: Vec<Span> = trial.timeline.closed_loops(traffic).map(|(span, _)| span).collect();
+    let rows = trial.fitness.seconds[traffic].iter();
+    let (mut taken_up, mut sent) =
+        rows.clone().fold((0, 0), |(taken_up, sent), (_, row)| (taken_up + row.due, sent + row.sent));
+    if !loops.is_empty() {
+        let ticks = trial.evidence.events.iter().filter_map(|e| if let Event::Tick(t) = e { Some(t) } else { None });
+        let closed: u64 = ticks.filter_map(|t| t.traffic.get(traffic)).flatten().map(|row| row.closed).sum();
+        let in_loop = |second: i64| {
+            let start = Offset::from_millis(second * 1000);
+            let second = Span { start, end: start + Duration::from_secs(1) };
+            loops.iter().any(|span| span.overlap(second).is_some())
+        };
+        let lost: u64 = rows.filter(|(second, _)| in_loop(**second)).map(|(_, row)| row.lost).sum();
+        taken_up = taken_up.saturating_sub(closed + lost);
+        // Every shot that was sent is on the service clock.
+        let sent_in = |span: &Span| {
+            let tag = |t: &Tag| t.traffic == trial.scenario.traffic[traffic].name && t.timing == Timing::Service;
+            trial.evidence.latency.tally(*span, tag).count()
+        };
+        // One that left its loop a little late is due behind it, and still none of the planned.
+        sent = sent.saturating_sub(loops.iter().map(sent_in).sum()).min(taken_up);
+    }
+    (taken_up, sent)
 }
 
 /// Each fault, in the order of the scenario.

@@ -13,7 +13,7 @@ use crate::base::timing::Timing;
 use crate::evidence::reader::Evidence;
 use crate::evidence::reply::Outcome;
 use crate::plan::{Plan, Timeline};
-use crate::scenario::{Expectation, Measure, Scenario};
+use crate::scenario::{Expectation, Scenario};
 
 /// How seconds in which the generator was unfit are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl<'a> Trial<'a> {
         reading: Reading,
     ) -> Ruling {
         let subject = subject(expectation);
-        let timed = matches!(expectation.measure, Measure::Quantile(_) | Measure::Max | Measure::Mean);
+        let timed = expectation.measure.is_timed();
         let unfit = match reading {
             Reading::AsItWas => BTreeSet::new(),
             Reading::WithoutUnfit | Reading::Worst => self.unfit(subject, cut, stretches),
@@ -132,7 +132,7 @@ impl<'a> Trial<'a> {
 
 /// Whose shots a promise is about.
 pub fn subject(expectation: &Expectation) -> Subject {
-    let timed = matches!(expectation.measure, Measure::Quantile(_) | Measure::Max | Measure::Mean);
+    let timed = expectation.measure.is_timed();
     let clock = if timed { expectation.clock } else { Timing::Response };
     Subject { traffic: expectation.traffic, class: expectation.class, clock }
 }

@@ -4,17 +4,18 @@ use std::iter;
 
 use super::mix::{Mix, QuoteRequest};
 use crate::base::time::Span;
+use crate::base::trace::Shot;
 
 /// The first numbers of the shots of closed loops are this far apart, and the first loop's is this far from that of the
 /// planned shots. A trace id holds 48 bits of a number, so that a load has at most 255 closed loops.
-const APART: u64 = 1 << 40;
+const APART: u64 = Shot::CLOSED;
 
 /// A closed loop of one traffic: so many connections, each of which sends as soon as it has its reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClosedLoop {
     /// The position of its segment in the load.
     pub segment: usize,
-    /// When. No shot is sent at its end or later.
+    /// When. Its shots are due within: none is sent at its end or later.
     pub span: Span,
     /// How many connections.
     pub connections: u32,

@@ -81,6 +81,12 @@ impl Timeline {
         }
     }
 
+    /// When the closed loops of a traffic are, and their connections.
+    pub fn closed_loops(&self, traffic: usize) -> impl Iterator<Item = (Span, u32)> + '_ {
+        let of = move |phase: &&Phase| phase.traffic == traffic;
+        self.phases.iter().filter(of).filter_map(|phase| phase.saturate.map(|connections| (phase.span, connections)))
+    }
+
     /// Every planned instant at which intervals are cut, in order, each once: phases, faults, and the slices of
     /// promises whose window is planned.
     pub fn edges(&self) -> &[Offset] {

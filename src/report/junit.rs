@@ -16,6 +16,14 @@ pub fn junit(judgement: &Judgement) -> String {
         case.set_classname(judgement.scenario.as_str());
         suite.add_test_case(case);
     }
+    for (name, traffic) in &judgement.traffic {
+        for closed in &traffic.closed_loops {
+            suite.add_property((
+                format!("{name}: closed loop").as_str(),
+                words::closed_loop(closed).join("; ").as_str(),
+            ));
+        }
+    }
     // What is wrong with the experiment itself must not hide behind kept promises.
     let mut status = TestCaseStatus::success();
     if let Some(reason) = judgement.reasons.iter().max_by_key(|r| r.verdict) {

@@ -44,8 +44,14 @@ pub fn markdown(judgement: &Judgement) -> String {
         let outcomes: Vec<String> =
             traffic.outcomes.iter().map(|(word, n)| format!("{word} {}", text::thousands(*n))).collect();
         let _ = writeln!(out, "- traffic **{}**: {}", escape(name), outcomes.join(", "));
-        if let Some((_, response)) = traffic.clocks.iter().find(|(clock, _)| clock == "response") {
+        if let Some(response) = words::response(traffic) {
             let _ = writeln!(out, "  - response {}", words::percentiles(response));
+        }
+        if let Some(claimed) = &traffic.closed_loop_claim {
+            let _ = writeln!(out, "  - {}", words::claimed(claimed));
+        }
+        for closed in &traffic.closed_loops {
+            let _ = writeln!(out, "  - {}", words::closed_loop(closed).join("; "));
         }
     }
     for fault in &judgement.faults {

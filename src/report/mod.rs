@@ -1,13 +1,17 @@
 //! What was made of a run, for people and for machines. Pure: one renderer per file, text out.
 
+mod hgrm;
 mod junit;
 mod markdown;
+mod percentiles;
 mod table;
 mod timeline;
 mod words;
 
+pub use hgrm::hgrm;
 pub use junit::junit;
 pub use markdown::markdown;
+pub use percentiles::percentiles;
 pub use table::table;
 pub use timeline::timeline;
 

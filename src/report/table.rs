@@ -46,8 +46,14 @@ pub fn table(judgement: &Judgement, place: &str, colour: bool) -> String {
         let outcomes: Vec<String> =
             traffic.outcomes.iter().map(|(word, n)| format!("{word} {}", text::thousands(*n))).collect();
         let _ = writeln!(out, "traffic  {name}: {}", outcomes.join(", "));
-        if let Some((_, response)) = traffic.clocks.iter().find(|(clock, _)| clock == "response") {
+        if let Some(response) = words::response(traffic) {
             let _ = writeln!(out, "         response {}", words::percentiles(response));
+        }
+        if let Some(claimed) = &traffic.closed_loop_claim {
+            let _ = writeln!(out, "         {}", words::claimed(claimed));
+        }
+        for line in traffic.closed_loops.iter().flat_map(words::closed_loop) {
+            let _ = writeln!(out, "         {line}");
         }
     }
     for fault in &judgement.faults {

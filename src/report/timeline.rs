@@ -10,7 +10,8 @@ use crate::evidence::tally::Tally;
 use crate::judge::Judgement;
 use crate::plan::Plan;
 
-/// Renders the run second by second; shots count in the second in which they were due.
+/// Renders the run second by second; shots count in the second in which they were due. `closed_loop` holds the
+/// connections of the closed loops that ran in it: how long their shots took is what such a loop sees.
 pub fn timeline(plan: &Plan, evidence: &Evidence, judgement: &Judgement) -> String {
     let mut csv = csv::Writer::from_writer(Vec::new());
     let head = [
@@ -26,6 +27,7 @@ pub fn timeline(plan: &Plan, evidence: &Evidence, judgement: &Judgement) -> Stri
         "max_ms",
         "lag_p99_ms",
         "faults",
+        "closed_loop",
     ];
     let mut written = csv.write_record(head);
     let seconds = plan.timeline.end.nanos().div_euclid(1_000_000_000) + 1;
@@ -34,17 +36,29 @@ pub fn timeline(plan: &Plan, evidence: &Evidence, judgement: &Judgement) -> Stri
         let span = Span { start, end: start + Duration::from_secs(1) };
         let under_way = judgement.faults.iter().filter(|f| f.planned.overlap(span).is_some());
         let faults: Vec<&str> = under_way.map(|f| f.name.as_str()).collect();
-        for ((name, _), planned) in judgement.traffic.iter().zip(&plan.traffic) {
-            let of = |timing: Timing, wanted: &dyn Fn(Outcome) -> bool| {
+        for (i, ((name, _), planned)) in judgement.traffic.iter().zip(&plan.traffic).enumerate() {
+            let within = |span: Span, timing: Timing, wanted: &dyn Fn(Outcome) -> bool| {
                 evidence.latency.tally(span, |t| t.traffic == *name && t.timing == timing && wanted(t.outcome))
             };
+            let of = |timing, wanted: &dyn Fn(Outcome) -> bool| within(span, timing, wanted);
+            let closed: Vec<(Span, u32)> =
+                plan.timeline.closed_loops(i).filter(|(closed, _)| closed.overlap(span).is_some()).collect();
             let all = of(Timing::Response, &|_| true);
-            if all.count() == 0 && planned.profile.expected_by(span.end) <= planned.profile.expected_by(span.start) {
+            if all.count() == 0
+                && closed.is_empty()
+                && planned.profile.expected_by(span.end) <= planned.profile.expected_by(span.start)
+            {
                 continue;
             }
             let ok = of(Timing::Response, &|o| o == Outcome::Ok).count();
             let failed = of(Timing::Response, &Outcome::is_failure).count();
-            let lag = of(Timing::Lag, &|_| true);
+            // Shots of closed loops have no lag.
+            let open = closed.iter().fold(vec![span], |open: Vec<Span>, (closed, _)| {
+                open.into_iter().flat_map(|part| part.without(*closed)).collect()
+            });
+            let mut lag = Tally::default();
+            open.iter().for_each(|part| lag.merge(&within(*part, Timing::Lag, &|_| true)));
+            let connections: Vec<String> = closed.iter().map(|(_, connections)| connections.to_string()).collect();
             let expected = planned.profile.expected_by(span.end) - planned.profile.expected_by(span.start);
             written = written.and_then(|()| {
                 csv.write_record([
@@ -60,6 +74,7 @@ pub fn timeline(plan: &Plan, evidence: &Evidence, judgement: &Judgement) -> Stri
                     ms(&all, 1.0),
                     ms(&lag, 0.99),
                     faults.join(" "),
+                    connections.join(" "),
                 ])
             });
         }

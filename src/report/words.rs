@@ -2,7 +2,9 @@
 
 use crate::base::text;
 use crate::base::units;
-use crate::judge::{CauseSummary, FaultSummary, Finding, Judgement, Percentiles, Verdict};
+use crate::judge::{
+    CauseSummary, Claimed, FaultSummary, Finding, Judgement, LoopSummary, Percentiles, TrafficSummary, Verdict,
+};
 use std::time::Duration;
 
 /// What was observed, or a dash.
@@ -50,6 +52,36 @@ pub fn fault(fault: &FaultSummary) -> String {
         text.push_str(&format!("; {trouble}"));
     }
     text
+}
+
+/// What a traffic's planned shots waited; nothing where none was planned.
+pub fn response(traffic: &TrafficSummary) -> Option<&Percentiles> {
+    let response = traffic.clocks.iter().find(|(clock, _)| clock == "response").map(|(_, of)| of);
+    response.filter(|of| of.count > 0 || traffic.closed_loops.is_empty())
+}
+
+/// What became of a closed loop, and what its figures are worth, in two sentences.
+pub fn closed_loop(of: &LoopSummary) -> [String; 2] {
+    let went = format!(
+        "closed loop of {}, {} to {}: {}, {} failed, {:.0}/s ok",
+        text::count(of.connections.into(), "connection"),
+        seconds(of.span.start.secs()),
+        seconds(of.span.end.secs()),
+        text::count(of.shots, "shot"),
+        text::thousands(of.failed),
+        of.rate
+    );
+    [went, format!("{}: of a closed loop, not to be compared with what users wait", percentiles(&of.latency))]
+}
+
+/// What a closed-loop tool would have claimed.
+pub fn claimed(of: &Claimed) -> String {
+    format!(
+        "a closed-loop tool would have claimed {} {} (service time); users waited {}",
+        of.quantile,
+        length(Some(of.claimed)),
+        length(Some(of.waited))
+    )
 }
 
 /// `p50 8.1 ms  p95 …`

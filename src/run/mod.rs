@@ -418,7 +418,8 @@ async fn announce(scenario: Arc<Scenario>, plan: Arc<Plan>, clock: Clock, events
     for phase in phases {
         tokio::time::sleep(clock.until(phase.span.start)).await;
         let traffic = scenario.traffic[phase.traffic].name.clone();
-        let _ = events.send(Event::Phase { at: clock.now(), traffic, phase: phase.word.into() });
+        let (phase, connections) = (phase.word.into(), phase.saturate);
+        let _ = events.send(Event::Phase { at: clock.now(), traffic, phase, connections });
     }
 }
 

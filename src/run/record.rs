@@ -92,7 +92,8 @@ impl Recording {
 
 fn show(board: &mut Board, event: &Event) {
     match event {
-        Event::Phase { phase, .. } => board.phase.clone_from(phase),
+        Event::Phase { phase, connections: None, .. } => board.phase.clone_from(phase),
+        Event::Phase { connections: Some(n), .. } => board.phase = format!("closed loop of {n}"),
         Event::Fault { fault, step, .. } => match step {
             FaultStep::Applied => board.faults.push(fault.clone()),
             FaultStep::Cleared { .. } | FaultStep::Failed { .. } | FaultStep::Withheld { .. } => {
@@ -101,5 +102,22 @@ fn show(board: &mut Board, event: &Event) {
             FaultStep::Touched | FaultStep::Stuck { .. } => {}
         },
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closed_loop_is_called_one_while_it_runs() {
+        let mut board = Board::default();
+        let mut begins = |phase: &str, connections| {
+            let traffic = "quotes".to_owned();
+            show(&mut board, &Event::Phase { at: Offset::ZERO, traffic, phase: phase.into(), connections });
+            board.phase.clone()
+        };
+        assert_eq!(begins("saturate", Some(64)), "closed loop of 64");
+        assert_eq!(begins("hold", None), "hold");
     }
 }

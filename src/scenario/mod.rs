@@ -4,11 +4,13 @@
 #[macro_use]
 mod shape;
 mod check;
+mod claim;
 mod fault;
 mod load;
 mod mistake;
 mod promise;
 mod raw;
+mod reader;
 mod schema;
 mod stub;
 mod target;
@@ -21,10 +23,10 @@ use std::io;
 use std::time::Duration;
 
 pub use crate::base::timing::Timing;
+pub use claim::{Claim, Compare, Expectation, Filter, Measure, Promise, Quantile, Severity, Window};
 pub use fault::{Fault, Inject, On};
 pub use load::{Arrivals, Segment, closed_connections};
 pub use mistake::{Mistake, Mistakes, Place};
-pub use promise::{Claim, Compare, Expectation, Filter, Measure, Promise, Quantile, Severity, Window};
 pub use schema::schema;
 pub use stub::{Link, RateLimit, StubReply, Upstream};
 pub use target::{HeaderValue, Ready, Service, System, Target};
@@ -184,7 +186,7 @@ impl Settings<'_> {
 pub fn read(file: &str, text: &str, settings: &Settings<'_>) -> Result<Scenario, Mistakes> {
     let fail = |all| Mistakes { file: file.into(), text: text.into(), all };
     let mut root = yaml::parse(text).map_err(|m| fail(vec![m]))?;
-    let mut reader = shape::Reader::default();
+    let mut reader = reader::Reader::default();
     vars::substitute(&mut root, settings.env, &mut reader);
     vars::apply(&mut root, settings.overrides, &mut reader);
     let raw = <raw::Root as shape::Shape>::read(&root, &mut reader);

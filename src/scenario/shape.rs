@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::mistake::{Mistake, Place};
+use super::mistake::Place;
+use super::reader::Reader;
 use super::yaml::{Kind, Node};
-use crate::base::text;
 use crate::base::units::{self, Rate, Share, Size};
 
 /// A value and the place where it was written.
@@ -21,119 +21,6 @@ pub struct At<T> {
 
 /// Entries of a mapping with names of the user's choice, in the order of the file.
 pub type Named<T> = Vec<(At<String>, T)>;
-
-/// Collects mistakes on the way down a tree.
-#[derive(Debug, Default)]
-pub struct Reader {
-    /// What was wrong so far.
-    pub mistakes: Vec<Mistake>,
-    path: Vec<String>,
-}
-
-impl Reader {
-    /// Notes a mistake at the current path.
-    pub fn wrong(&mut self, at: Place, what: impl Into<String>, remedy: impl Into<String>) {
-        let path = self.path.join(".");
-        self.mistakes.push(Mistake { at, path, what: what.into(), remedy: remedy.into() });
-    }
-
-    /// Runs `read` one step further down the path.
-    pub fn within<T>(&mut self, step: &str, read: impl FnOnce(&mut Self) -> T) -> T {
-        self.enter(step);
-        let result = read(self);
-        self.leave();
-        result
-    }
-
-    /// Goes one step down the path, until [`leave`](Self::leave).
-    pub fn enter(&mut self, step: &str) {
-        self.path.push(step.into());
-    }
-
-    /// Goes one step back up the path.
-    pub fn leave(&mut self) {
-        self.path.pop();
-    }
-
-    /// Whether something at or below a path was wrong already: then what seems to be missing there may only be
-    /// unreadable, and saying so would lead astray.
-    pub fn is_broken(&self, path: &str) -> bool {
-        self.mistakes
-            .iter()
-            .any(|m| m.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
-    }
-
-    /// [`is_broken`](Self::is_broken) at the current path.
-    pub fn is_broken_here(&self) -> bool {
-        self.is_broken(&self.path.join("."))
-    }
-
-    /// The entries of a mapping, or a mistake.
-    pub fn map<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n [(super::yaml::Key, Node)]> {
-        match &node.kind {
-            Kind::Map(entries) => Some(entries),
-            _ if node.is_null() => Some(&[]),
-            _ => {
-                self.wrong(
-                    node.at,
-                    format!("{} where {what} belongs", node.describe()),
-                    "write `{ key: value }` or indented keys",
-                );
-                None
-            }
-        }
-    }
-
-    /// The text of a scalar, or a mistake.
-    pub fn scalar<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n str> {
-        match &node.kind {
-            Kind::Scalar { text, .. } if !node.is_null() => Some(text),
-            _ => {
-                self.wrong(node.at, format!("{} where {what} belongs", node.describe()), format!("write {what}"));
-                None
-            }
-        }
-    }
-
-    /// A scalar read by `parse`, or a mistake with its words.
-    pub fn parsed<T>(&mut self, node: &Node, what: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
-        let text = self.scalar(node, what)?;
-        match parse(text) {
-            Ok(value) => Some(value),
-            // A variable that is not set has been told already.
-            Err(_) if self.is_broken_here() => None,
-            Err(why) => {
-                let (what, remedy) = why.split_once(": ").unwrap_or((&why, ""));
-                self.wrong(node.at, what, remedy);
-                None
-            }
-        }
-    }
-
-    /// Refuses keys that are neither known nor planned.
-    pub fn known(&mut self, entries: &[(super::yaml::Key, Node)], known: &[&str], planned: &[&str]) {
-        for (i, (key, value)) in entries.iter().enumerate() {
-            let name = key.text.as_str();
-            if known.contains(&name) {
-                continue;
-            }
-            if planned.contains(&name) {
-                self.wrong(key.at, format!("`{name}` is planned, not built"), "leave it out for now");
-                continue;
-            }
-            // `{ expect: p95(quotes, ok) < 1s }`: YAML has split the promise at its comma.
-            let split = value.is_null()
-                && i > 0
-                && matches!(&entries[i - 1].1.kind, Kind::Scalar { text, .. } if text.contains('(') && !text.contains(')'));
-            if split {
-                let remedy = "quote the whole promise: YAML ends a value at a comma inside { }";
-                self.wrong(key.at, format!("`{name}` was cut off at the comma before it"), remedy);
-            } else {
-                self.wrong(key.at, format!("unknown key `{name}`"), text::suggest(name, known.iter().copied()));
-            }
-        }
-    }
-}
 
 /// Something that can stand in the file.
 pub trait Shape: Sized {
@@ -302,7 +189,7 @@ macro_rules! record {
         impl $crate::scenario::shape::Shape for $name {
             fn read(
                 node: &$crate::scenario::yaml::Node,
-                reader: &mut $crate::scenario::shape::Reader,
+                reader: &mut $crate::scenario::reader::Reader,
             ) -> Option<Self> {
                 let entries = reader.map(node, "a mapping")?;
                 reader.known(entries, &[$( $crate::scenario::shape::key(stringify!($field)) ),*], &[$( $($planned),* )?]);
@@ -366,11 +253,11 @@ macro_rules! choice {
         impl $crate::scenario::shape::Shape for $name {
             fn read(
                 node: &$crate::scenario::yaml::Node,
-                reader: &mut $crate::scenario::shape::Reader,
+                reader: &mut $crate::scenario::reader::Reader,
             ) -> Option<Self> {
                 const KNOWN: &[&str] = &[$( $key ),*];
                 const PLANNED: &[&str] = &[$( $($planned),* )?];
-                let (name, at, value) = $crate::scenario::shape::tagged(node, KNOWN, PLANNED, reader)?;
+                let (name, at, value) = $crate::scenario::reader::tagged(node, KNOWN, PLANNED, reader)?;
                 let _ = value;
                 match name {
                     $( $key => choice!(@read $name $variant $( $type )? ; name value reader), )*
@@ -406,43 +293,4 @@ macro_rules! choice {
     (@schema $key:literal) => {
         serde_json::json!({ "const": $key })
     };
-}
-
-/// Takes `kind` or `{ kind: value }` apart: the kind, its place, and its value (empty for a bare kind).
-pub fn tagged<'n>(
-    node: &'n Node,
-    known: &[&str],
-    planned: &[&str],
-    reader: &mut Reader,
-) -> Option<(&'n str, Place, Node)> {
-    let empty = |at| Node { at, kind: Kind::Map(Vec::new()) };
-    let (name, at, value) = match &node.kind {
-        Kind::Scalar { text, .. } if !node.is_null() => (text.as_str(), node.at, empty(node.at)),
-        Kind::Map(entries) if entries.len() == 1 => (entries[0].0.text.as_str(), entries[0].0.at, entries[0].1.clone()),
-        Kind::Map(entries) if entries.len() > 1 => {
-            reader.wrong(
-                entries[1].0.at,
-                format!("`{}` beside `{}`", entries[1].0.text, entries[0].0.text),
-                "write one kind here",
-            );
-            return None;
-        }
-        _ => {
-            reader.wrong(
-                node.at,
-                format!("{} where a kind belongs", node.describe()),
-                format!("one of: {}", text::list(known.iter().copied())),
-            );
-            return None;
-        }
-    };
-    if planned.contains(&name) {
-        reader.wrong(
-            at,
-            format!("`{name}` is planned, not built"),
-            format!("built: {}", text::list(known.iter().copied())),
-        );
-        return None;
-    }
-    Some((name, at, value))
 }

@@ -1,7 +1,7 @@
 //! Variables `${NAME:-default}` in scalars, and `--set path=value`.
 
 use super::mistake::Place;
-use super::shape::Reader;
+use super::reader::Reader;
 use super::yaml::{self, Key, Kind, Node};
 use crate::base::text;
 

@@ -7,12 +7,14 @@
 
 mod accuracy;
 mod capacity;
-mod punctuality;
-mod stall;
+pub mod punctuality;
+pub mod stall;
 mod trial;
 mod trust;
 
 use std::path::PathBuf;
+
+use crate::scenario::Precision;
 
 pub use accuracy::Accuracy;
 pub use capacity::Capacity;
@@ -41,7 +43,7 @@ pub async fn run(program: PathBuf, tell: impl Fn(&str)) -> Result<Findings, Stri
     tell("punctuality: shots at rising rates");
     let mut punctuality = Vec::new();
     for rate in punctuality::RATES {
-        punctuality.push(punctuality::measure(&bench, rate).await?);
+        punctuality.push(punctuality::measure(&bench, rate, Precision::Balanced).await?);
     }
     tell("capacity: a closed loop on 64 connections");
     let capacity = capacity::measure(&bench).await?;

@@ -6,6 +6,7 @@ use super::trial::Bench;
 use crate::base::time::{Clock, Offset};
 use crate::base::timing::Timing;
 use crate::evidence::tally::Tally;
+use crate::scenario::Precision;
 
 /// Shots a second that are tried, in order.
 pub const RATES: [u32; 4] = [1_000, 10_000, 25_000, 50_000];
@@ -32,12 +33,14 @@ pub struct Punctuality {
 }
 
 /// Sends at a rate for some seconds.
-pub async fn measure(bench: &Bench, rate: u32) -> Result<Punctuality, String> {
+pub async fn measure(bench: &Bench, rate: u32, precision: Precision) -> Result<Punctuality, String> {
+    let word = precision.word();
     let yaml = format!(
         "proofload: 1\ntarget: sim:calibrator\ntraffic:\n  x:\n    flow: {{ steps: [ {{ get: / }} ] }}\n    arrivals: even\n    \
-         load: [ {{ warm_up: {{ at: {rate}/s, for: 500ms }} }}, {{ hold: {{ for: 2s }} }} ]\n"
+         load: [ {{ warm_up: {{ at: {rate}/s, for: 500ms }} }}, {{ hold: {{ for: 2s }} }} ]\n\
+         fitness: {{ precision: {word} }}\n"
     );
-    let trial = bench.trial(&format!("punctual-{rate}"), &yaml).await?;
+    let trial = bench.trial(&format!("punctual-{rate}-{word}"), &yaml).await?;
     let taken = trial
         .evidence
         .latency
@@ -70,6 +73,11 @@ fn spin(rate: u32) -> Tally {
 }
 
 impl Punctuality {
+    /// What a shot costs, in microseconds of the worker's processor time.
+    pub fn cost(&self) -> Option<f64> {
+        self.cpu.map(|cpu| cpu * 1e6 / f64::from(self.rate))
+    }
+
     /// Whether the host keeps this rate.
     pub fn kept(&self) -> bool {
         let punctual = self.lag.quantile(0.99).is_some_and(|lag| lag <= PUNCTUAL);

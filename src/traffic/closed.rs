@@ -81,6 +81,11 @@ impl Loops {
         std::mem::swap(&mut *self.going.borrow_mut(), going);
     }
 
+    /// When a shot of a loop that is sent, or given up, at `now` was due: just then, but never after the loop.
+    pub fn due(&self, position: usize, now: Offset) -> Offset {
+        now.min(self.all[position].span.end - Duration::from_nanos(1))
+    }
+
     /// The next shot of a loop; `None` when it is over.
     pub fn next(&self, position: usize, now: Offset, worker: &Worker) -> Option<Errand> {
         let looped = &self.all[position];

@@ -43,8 +43,8 @@ impl Flow {
     /// With the headers that come of a step's own, and the pool that its service has.
     pub fn new(
         flow: &scenario::Flow,
-        headers: &dyn Fn(&[(String, HeaderValue)]) -> Vec<(String, String)>,
-        pool: &dyn Fn(&Step) -> io::Result<Rc<Pool>>,
+        headers: impl Fn(&[(String, HeaderValue)]) -> Vec<(String, String)>,
+        pool: impl Fn(&Step) -> io::Result<Rc<Pool>>,
     ) -> io::Result<Flow> {
         let ready = |step: &Step| {
             let mut headers = headers(&step.headers);

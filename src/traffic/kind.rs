@@ -69,7 +69,7 @@ impl Kind {
                     let headers = headers(&quote.headers);
                     How::Quote(Box::new(Quotes::new(quote, pool.address(), &headers, &mut paths)), pool)
                 }
-                scenario::Kind::Flow(flow) => How::Flow(Flow::new(flow, &headers, &|step| {
+                scenario::Kind::Flow(flow) => How::Flow(Flow::new(flow, headers, |step| {
                     pool(step.service.as_deref().or(traffic.service.as_deref()))
                 })?),
             };

@@ -22,8 +22,8 @@ pub enum Pace {
     Spin,
 }
 
-/// A round of spinning in which no other task ran takes about this, in nanoseconds: a look at the sockets.
-const IDLE_ROUND: u64 = 1_000;
+/// A round of spinning that takes up to so many times the shortest one is idle: a look at the sockets and nothing else.
+const IDLE: u64 = 3;
 /// Below so many shots a second a worker wakes for each of them.
 const COALESCE: f64 = 12_000.0;
 /// Above, it lets so much time pass from one waking to the next.
@@ -50,6 +50,7 @@ pub struct Pacer {
     clock: Clock,
     pace: Pace,
     woke: Offset,
+    round: u64, // the shortest round of spinning so far, in nanoseconds
 }
 
 impl Pacer {
@@ -61,7 +62,7 @@ impl Pacer {
         // SAFETY: the descriptor is owned by the `AsyncFd` itself, which deregisters it before it closes it, and it is
         // never replaced: `get_ref` gives out shared references only.
         let timer = unsafe { AsyncFd::register(timer)? };
-        Ok(Pacer { timer, clock, pace, woke: clock.now() })
+        Ok(Pacer { timer, clock, pace, woke: clock.now(), round: 1_000_000 })
     }
 
     /// Returns at `at` or as soon after as the system lets us; at once when it has passed. How long it spun, in
@@ -77,7 +78,8 @@ impl Pacer {
                     let now = self.clock.now();
                     // A round in which nobody had anything to do is short; what is longer was work.
                     let round = now.since(last).as_nanos() as u64;
-                    spun += round.min(IDLE_ROUND);
+                    self.round = self.round.min(round);
+                    spun += round.min(IDLE * self.round);
                     last = now;
                 }
             }

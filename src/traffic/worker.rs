@@ -255,9 +255,10 @@ impl Worker {
     pub fn leaves(&self, errand: &mut Errand) -> Offset {
         let now = self.clock.now();
         if errand.step == 0 && errand.stale == 0 {
-            if errand.looped.is_some() {
-                (errand.shot.due, errand.ready) = (now, now);
-                self.taken(errand.traffic, now);
+            if let Some(looped) = errand.looped {
+                let due = self.loops.due(looped, now);
+                (errand.shot.due, errand.ready) = (due, due);
+                self.taken(errand.traffic, due);
             }
             // Counted just before it goes out: the target can never have seen more than we say we sent.
             self.counters.sent(errand.traffic);
@@ -298,11 +299,13 @@ impl Worker {
         now: Offset,
     ) {
         self.counters.finished(errand.traffic, errand.status);
-        let due = if errand.looped.is_some() && errand.sent.is_none() && errand.shot.due == Offset::MAX {
-            self.taken(errand.traffic, now); // never sent: due when it was given up
-            now
-        } else {
-            errand.shot.due
+        let due = match errand.looped {
+            Some(looped) if errand.shot.due == Offset::MAX => {
+                let due = self.loops.due(looped, now); // never sent: due when it was given up
+                self.taken(errand.traffic, due);
+                due
+            }
+            _ => errand.shot.due,
         };
         let full = {
             let replies = &mut self.report.borrow_mut().replies;

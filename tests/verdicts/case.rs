@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! TRAFFIC [FROM..TO] [every N | first N | last N]: OUTCOME RESPONSE [class NAME] [service T] [lag T]
+//! TRAFFIC FROM..TO at RATE: …                shots of a closed loop, so many each second
 //! TRAFFIC [FROM..TO] […]: lost               taken up and never seen again
 //! TRAFFIC [FROM..TO] […]: absent             never taken up
 //! late TRAFFIC SECOND: N    dropped TRAFFIC SECOND: N    cpu SECOND: SHARE
@@ -146,6 +147,13 @@ impl Case {
                     [span, select @ ..] if span.contains("..") => (span_of(span)?, select),
                     select => (Span { start: Offset::ZERO, end: Offset::MAX }, select),
                 };
+                if let ["at", rate] = select {
+                    let apart = Duration::from_nanos(1_000_000_000 / rate.parse::<u64>().ok()?);
+                    let dues = std::iter::successors(Some(span.start), |due| Some(*due + apart));
+                    self.fates[traffic].extend(dues.take_while(|due| *due < span.end).map(|due| (due, fate)));
+                    self.fates[traffic].sort_by_key(|(due, _)| *due);
+                    return Some(());
+                }
                 let all = &mut self.fates[traffic];
                 let first = all.partition_point(|(due, _)| *due < span.start);
                 let end = all.partition_point(|(due, _)| *due < span.end);

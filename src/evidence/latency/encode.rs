@@ -21,7 +21,8 @@ const HEADER: usize = 40;
 #[derive(Debug)]
 pub(super) struct Encoder {
     counts: Box<[u32]>,
-    used: std::ops::Range<usize>, // the rest is zero
+    low: usize, // cells below are zero
+    end: usize, // and from here on
     plain: Vec<u8>,
     packed: Vec<u8>,
     text: String,
@@ -32,7 +33,8 @@ impl Encoder {
     pub(super) fn new() -> Encoder {
         Encoder {
             counts: vec![0; PLACES].into(),
-            used: PLACES..0,
+            low: PLACES,
+            end: 0,
             plain: Vec::new(),
             packed: Vec::new(),
             text: String::new(),
@@ -44,12 +46,13 @@ impl Encoder {
     pub(super) fn count(&mut self, place: u16) {
         let place = usize::from(place);
         self.counts[place] += 1;
-        self.used = self.used.start.min(place)..self.used.end.max(place + 1);
+        self.low = self.low.min(place);
+        self.end = self.end.max(place + 1);
     }
 
     /// The longest length in nanoseconds, at the end of its cell; zero when nothing was counted.
     pub(super) fn longest(&self) -> u64 {
-        self.used.end.checked_sub(1).map_or(0, tally::top)
+        self.end.checked_sub(1).map_or(0, tally::top)
     }
 
     /// What was counted as text; nothing is left.
@@ -72,8 +75,8 @@ impl Encoder {
         out.extend(LOWEST.to_be_bytes());
         out.extend(HIGHEST.to_be_bytes());
         out.extend(1f64.to_be_bytes()); // one unit is one nanosecond
-        let mut zeros = self.used.start.min(self.used.end);
-        for count in &mut self.counts[self.used.clone()] {
+        let mut zeros = self.low.min(self.end);
+        for count in &mut self.counts[zeros..self.end] {
             match std::mem::take(count) {
                 0 => zeros += 1,
                 count => {
@@ -84,7 +87,7 @@ impl Encoder {
         }
         let length = (out.len() - HEADER) as u32;
         out[4..8].copy_from_slice(&length.to_be_bytes());
-        self.used = PLACES..0;
+        (self.low, self.end) = (PLACES, 0);
     }
 
     /// A cookie, a length, and the zlib stream.

@@ -10,9 +10,10 @@ mod wire;
 use std::time::Duration;
 
 use super::raw;
-use super::shape::{At, Reader};
+use super::reader::Reader;
+use super::shape::At;
 use super::{Claim, Timing};
-use super::{Fitness, Input, Job, Measure, Page, Precision, Promise, Resolve, Scenario, Settings};
+use super::{Fitness, Input, Job, Page, Precision, Promise, Resolve, Scenario, Settings};
 use crate::base::net::{self, Address};
 use crate::base::seed::Seed;
 use crate::base::units::Share;
@@ -212,10 +213,7 @@ impl Check<'_, '_> {
 
     fn fitness(&mut self, raw: Option<&raw::Fitness>, promises: &[Promise]) -> Fitness {
         let bounds = promises.iter().filter_map(|p| match &p.claim {
-            Claim::Client(e)
-                if matches!(e.measure, Measure::Quantile(_) | Measure::Max | Measure::Mean)
-                    && e.clock == Timing::Response =>
-            {
+            Claim::Client(e) if e.measure.is_timed() && e.clock == Timing::Response => {
                 Some(Duration::from_nanos(e.bound / 10))
             }
             _ => None,

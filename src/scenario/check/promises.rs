@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use super::super::Timing;
+use super::super::claim::{Claim, Compare, Expectation, Filter, Measure, Promise, Severity, Unit, Window};
 use super::super::fault::Fault;
-use super::super::promise::{self, Claim, Compare, Expectation, Filter, Measure, Promise, Severity, Unit, Window};
+use super::super::promise;
 use super::super::raw;
 use super::super::shape::At;
 use super::super::traffic::Traffic;
@@ -108,6 +110,7 @@ impl Check<'_, '_> {
             place: raw.expect.at,
         };
         self.fits(&promise, raw);
+        self.has_clock(&promise, traffic);
         Some(promise)
     }
 
@@ -165,6 +168,22 @@ impl Check<'_, '_> {
                 self.reader.wrong(second.at, "a second window", "write one window per promise");
                 None
             }
+        }
+    }
+
+    /// A shot of a closed loop is due when it is sent: it has no lag and no wait.
+    fn has_clock(&mut self, promise: &Promise, traffic: &[Traffic]) {
+        let Claim::Client(e) = &promise.claim else { return };
+        let load = &traffic[e.traffic].load;
+        let planned = load.is_empty() || load.iter().any(|s| s.measured && s.saturate.is_none());
+        if e.measure.is_timed() && matches!(e.clock, Timing::Lag | Timing::Wait) && !planned {
+            let what =
+                format!("`{}` is a closed loop, and its shots have no {}", traffic[e.traffic].name, e.clock.word());
+            self.reader.wrong(
+                promise.place,
+                what,
+                "promise `service` or a `rate`, or plan shots: `hold: { at: 50/s, for: 60s }`",
+            );
         }
     }
 

@@ -55,7 +55,8 @@ fn one(bytes: &str) -> Result<(u16, String, bool), String> {
 }
 
 /// Replies with what is to be read of them: a status, a body, whether the connection lasts; or why not.
-const CASES: &[(&str, Result<(u16, &str, bool), &str>)] = &[
+type Case = (&'static str, Result<(u16, &'static str, bool), &'static str>);
+const CASES: &[Case] = &[
     ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", Ok((200, "ok", true))),
     ("HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", Ok((200, "", true))),
     ("HTTP/1.1 200 OK\r\ncontent-length: 2, 2\r\n\r\nok", Ok((200, "ok", true))),
@@ -124,6 +125,22 @@ fn it_does_not_matter_in_which_pieces_a_reply_arrives() {
         let all: Vec<usize> = (0..bytes.len()).collect();
         assert_eq!(read(&bytes, &all), whole, "{:?} byte by byte", String::from_utf8_lossy(&bytes));
     }
+}
+
+/// What the fuzzer found worth keeping, as its target reads it: the first byte is the length of the pieces.
+#[test]
+fn the_fuzzers_corpus_holds() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/reply");
+    let mut inputs = 0;
+    for entry in std::fs::read_dir(folder).expect("a corpus") {
+        let input = std::fs::read(entry.expect("an entry").path()).expect("reads");
+        let Some((piece, bytes)) = input.split_first() else { continue };
+        let piece = usize::from(*piece).max(1);
+        let cuts: Vec<usize> = (piece..bytes.len()).step_by(piece).collect();
+        assert_eq!(read(bytes, &cuts), read(bytes, &[]), "{:?}", String::from_utf8_lossy(bytes));
+        inputs += 1;
+    }
+    assert!(inputs > 50, "{inputs} inputs");
 }
 
 #[test]

@@ -1,0 +1,100 @@
+//! Single requests and what they carry.
+
+use serde_json::{Value, json};
+
+use crate::scenario::reader::Reader;
+use crate::scenario::shape::{At, Names, Shape};
+use crate::scenario::yaml::{Kind, Node};
+
+record! {
+    /// One request. Exactly one of get, post, put and delete.
+    pub struct Step {
+        /// The path to get.
+        get: Option<At<String>>,
+        /// The path to post to.
+        post: Option<At<String>>,
+        /// The path to put to.
+        put: Option<At<String>>,
+        /// The path to delete.
+        delete: Option<At<String>>,
+        /// A JSON body.
+        json: Option<Json>,
+        /// A body of any kind.
+        body: Option<At<String>>,
+        /// Sent with this request.
+        headers: Option<Names<Header>>,
+        /// What the reply must be; any 2xx when left out.
+        expect: Option<Expect>,
+        /// Which service, where there are several; as the traffic says when left out.
+        to: Option<At<String>>,
+    }
+    planned { "capture", "think", "sign" }
+}
+
+record! {
+    /// What a reply must be.
+    pub struct Expect {
+        /// The status.
+        status: Option<At<u64>>,
+        /// A place in the JSON body that must exist; JSONPath.
+        json: Option<At<String>>,
+        /// What must stand there, as text.
+        is: Option<At<String>>,
+    }
+}
+
+/// Any JSON value, written as YAML.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Json(pub Value);
+
+impl Shape for Json {
+    fn read(node: &Node, _: &mut Reader) -> Option<Self> {
+        Some(Json(json_value(node)))
+    }
+    fn schema() -> Value {
+        json!(true)
+    }
+}
+
+/// Plain scalars that read as JSON numbers, booleans or null are those; everything else is text.
+fn json_value(node: &Node) -> Value {
+    match &node.kind {
+        Kind::Scalar { .. } if node.is_null() => Value::Null,
+        Kind::Scalar { text, plain: true } => match serde_json::from_str::<Value>(text) {
+            Ok(value @ (Value::Number(_) | Value::Bool(_))) => value,
+            _ => text.clone().into(),
+        },
+        Kind::Scalar { text, .. } => text.clone().into(),
+        Kind::List(items) => items.iter().map(json_value).collect(),
+        Kind::Map(entries) => entries.iter().map(|(k, v)| (k.text.clone(), json_value(v))).collect(),
+    }
+}
+
+record! {
+    /// A value that comes from the environment and is never stored or shown.
+    pub struct Secret {
+        /// The name of the environment variable.
+        secret: At<String>,
+    }
+}
+
+/// The value of a header: text, or `{ secret: NAME }`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Header {
+    /// Sent as it is.
+    Text(At<String>),
+    /// Read from the environment.
+    Secret(Secret),
+}
+
+impl Shape for Header {
+    fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
+        match node.kind {
+            Kind::Map(_) => Secret::read(node, reader).map(Header::Secret),
+            _ => At::read(node, reader).map(Header::Text),
+        }
+    }
+    fn schema() -> Value {
+        json!({ "anyOf": [String::schema(), Secret::schema()] })
+    }
+}

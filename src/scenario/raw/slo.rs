@@ -1,0 +1,51 @@
+//! The promises.
+
+use std::time::Duration;
+
+use crate::base::units::Share;
+use crate::scenario::shape::At;
+
+record! {
+    /// A promise: what was said, and where it must hold.
+    pub struct Promise {
+        /// `p95(quotes) < 500ms`; with `promql`, `value > 75%`.
+        expect: At<String>,
+        /// A PromQL expression over the target's own metrics; `$window` is the length of the window.
+        promql: Option<At<String>>,
+        /// In the measured phase before this fault first touched anything.
+        before: Option<At<String>>,
+        /// While this fault was effective.
+        during: Option<At<String>>,
+        /// From this fault's end to the recovery instant.
+        recovery: Option<At<String>>,
+        /// From the recovery instant after this fault; for recovery, detection and drain it only names the fault.
+        after: Option<At<String>>,
+        /// `faults`: everywhere but during and in recovery from faults.
+        outside: Option<At<String>>,
+        /// Every slice of this length must hold.
+        each: Option<At<Duration>>,
+        /// Must hold before the first fault; recovery means that it holds again.
+        steady: Option<At<bool>>,
+        /// For recovery: how long it must have held again; 5s when left out.
+        stable: Option<At<Duration>>,
+        /// critical (default), warning or info.
+        severity: Option<At<Severity>>,
+        /// 95%: the whole confidence interval decides, not the point.
+        confidence: Option<At<Share>>,
+        /// `allowed`: the PromQL range may reach outside the window.
+        look_back: Option<At<String>>,
+    }
+    planned { "fires_within", "resolves_within", "stays_silent" }
+}
+
+choice! {
+    /// What a broken promise means.
+    pub enum Severity {
+        /// Changes the verdict.
+        Critical = "critical",
+        /// Shown.
+        Warning = "warning",
+        /// Shown.
+        Info = "info",
+    }
+}

@@ -1,0 +1,57 @@
+//! What reports make of a judgement.
+
+use std::fs;
+use std::path::Path;
+
+use proofload::report;
+
+use super::case::Case;
+
+/// Whoever reads a report of a closed loop is told that it is one, and what its figures are worth.
+#[test]
+fn every_report_says_what_a_closed_loop_is() {
+    let case = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/verdicts").join(name);
+        Case::read(&fs::read_to_string(path).expect("readable")).expect("a case")
+    };
+    let mixed = case("closed-loop-and-planned.case");
+    let files = report::files(&mixed.plan, &mixed.evidence(), &mixed.judge());
+    let file = |name: &str| files.iter().find(|(n, _)| *n == name).map(|(_, text)| text.clone()).expect("a report");
+    let table = report::table(&mixed.judge(), "here", false);
+    let went = "closed loop of 64 connections, 10.5 s to 19.5 s: 9\u{202f}000 shots, 0 failed, 1000/s ok";
+    let worth = "of a closed loop, not to be compared with what users wait";
+    for text in [&table, &file("summary.md"), &file("junit.xml")] {
+        assert!(text.contains(went) && text.contains(worth), "{text}");
+    }
+    assert!(file("junit.xml").contains("(whole run, partly in a closed loop of 64 connections)"));
+    assert!(table.contains("response p50 20.0 ms  p95 20.0 ms"), "planned shots by themselves:\n{table}");
+    let verdict: serde_json::Value = serde_json::from_str(&file("verdict.json")).expect("JSON");
+    let quotes = &verdict["traffic"]["quotes"];
+    assert_eq!(quotes["closed_loops"][0]["connections"], 64);
+    assert_eq!(quotes["closed_loops"][0]["latency"]["count"], 9_000);
+    assert_eq!(quotes["clocks"]["response"]["count"], 315);
+
+    let csv = file("timeline.csv");
+    let cell = |second: &str, column: &str| {
+        let mut lines = csv.lines().map(|line| line.split(',').collect::<Vec<_>>());
+        let column = lines.next().and_then(|head| head.iter().position(|c| *c == column)).expect("a column");
+        lines.find(|line| line[0] == second).map(|line| line[column].to_owned()).expect("a second")
+    };
+    // The loop begins and ends within a second.
+    for (second, loops, lag, shots) in
+        [("9", "", "0.000", "10"), ("10", "64", "0.000", "505"), ("15", "64", "", "1000"), ("20", "", "0.000", "20")]
+    {
+        let is = [cell(second, "closed_loop"), cell(second, "lag_p99_ms"), cell(second, "shots")];
+        assert_eq!(is, [loops, lag, shots], "second {second}:\n{csv}");
+    }
+
+    let claim = "a closed-loop tool would have claimed p99 1.10 ms (service time); users waited 54.0 ms";
+    let frozen = case("closed-loop-claim.case").judge();
+    for text in [report::table(&frozen, "here", false), report::markdown(&frozen)] {
+        assert!(text.contains(claim) && !text.contains("closed loop of"), "{text}");
+    }
+
+    // Where all was flat out there is no response to show.
+    let flat_out = report::table(&case("closed-loop-rate.case").judge(), "here", false);
+    assert!(!flat_out.contains("response") && flat_out.contains("closed loop of 4 connections"), "{flat_out}");
+}
