@@ -20,6 +20,8 @@ use crate::scenario::Scenario;
 const LOST: f64 = 0.01;
 /// Stolen time is counted in hundredths of a second: one alone may be rounding.
 const STEAL: f64 = 0.02;
+/// What took so many times less of the core than something else is not worth a remedy.
+const MINOR: f64 = 5.0;
 /// From here on all cores count as busy, and others count as having taken part of them.
 const BUSY: f64 = 0.95;
 const OTHERS: f64 = 0.25;
@@ -53,7 +55,7 @@ pub enum Cause {
 pub struct Named {
     /// Which.
     pub cause: Cause,
-    /// How bad; comparable within one cause.
+    /// How bad; comparable within one cause, and among those that take the core: nanoseconds of a second.
     pub size: f64,
     /// How bad, in words: `run-queue delay 340 ms`.
     pub what: String,
@@ -117,9 +119,9 @@ impl Means {
         let Some(vitals) = vitals else { return causes };
         let late = row.is_late();
         if late {
-            causes.extend(self.throttled(vitals));
-            causes.extend(self.steal(vitals));
-            causes.extend(self.run_queue(vitals));
+            let takers = [self.throttled(vitals), self.steal(vitals), self.run_queue(vitals)];
+            let most = takers.iter().flatten().map(|taker| taker.size).fold(0.0, f64::max);
+            causes.extend(takers.into_iter().flatten().filter(|taker| taker.size * MINOR >= most));
         }
         if late || short {
             causes.extend(self.cpu(vitals));
@@ -191,7 +193,7 @@ impl Means {
         let steal = vitals.host.steal.filter(|share| *share >= STEAL)?;
         Some(Named {
             cause: Cause::Steal,
-            size: steal,
+            size: steal * 1e9,
             what: format!("steal {}", share(steal)),
             why: "the hypervisor gave the core to others".into(),
             remedy: "use a machine whose cores are its own".into(),
