@@ -1,6 +1,9 @@
 //! The program as its user has it: the real binary against small servers that misbehave on purpose. What is asserted
 //! are exit codes, outcomes and findings; never how long anything took.
 
+#[path = "verdicts/schema.rs"]
+mod schema;
+
 #[path = "e2e/server.rs"]
 mod server;
 

@@ -29,8 +29,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Show what a scenario would do, without doing it
     Plan(PlanArgs),
-    /// Print the JSON Schema of scenario files
-    Schema,
+    /// Print the JSON Schema of scenario files, or of verdict.json
+    Schema(SchemaArgs),
     /// Judge the evidence of a run again
     Judge(JudgeArgs),
     /// Render the reports of a run again
@@ -105,6 +105,23 @@ pub struct PlanArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a comment here would become the text of --help")]
     pub reading: Reading,
+}
+
+/// `proofload schema`
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// Of what
+    #[arg(value_enum, default_value = "scenario")]
+    pub of: Described,
+}
+
+/// What has a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Described {
+    /// Scenario files
+    Scenario,
+    /// verdict.json
+    Verdict,
 }
 
 /// `proofload judge`

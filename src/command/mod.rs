@@ -23,7 +23,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Plan(args) => plan::plan(&args),
-        Command::Schema => schema::schema(),
+        Command::Schema(args) => schema::schema(&args),
         Command::Export(args) => export::export(&args),
         Command::Histogram(args) => histogram::histogram(&args),
         Command::Query(args) => query::query(&args),

@@ -1,11 +1,19 @@
 //! `proofload schema`
 
+use crate::cli::args::{Described, SchemaArgs};
 use crate::cli::print;
 use crate::exit::Exit;
 
-/// Prints the JSON Schema of scenario files.
-pub fn schema() -> Exit {
-    match serde_json::to_string_pretty(&crate::scenario::schema()) {
+/// The JSON Schema of `verdict.json`.
+const VERDICT: &str = include_str!("../../docs/verdict.schema.json");
+
+/// Prints a JSON Schema.
+pub fn schema(args: &SchemaArgs) -> Exit {
+    let text = match args.of {
+        Described::Scenario => serde_json::to_string_pretty(&crate::scenario::schema()),
+        Described::Verdict => Ok(VERDICT.trim_end().to_owned()),
+    };
+    match text {
         Ok(text) => {
             print::line(&text);
             Exit::PASS

@@ -11,6 +11,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::schema::Schema;
+
 /// The program.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_proofload");
 /// How long a command may take, in steps of [`STEP`], before it counts as hung.
@@ -209,11 +211,17 @@ fn ticks_with_shots(events: &str) -> usize {
     events.filter(|event| event["event"] == "tick" && event["traffic"][0][0].is_object()).count()
 }
 
-/// `verdict.json` in a folder.
+/// `verdict.json` in a folder, which is what its schema says.
 pub fn verdict(folder: &Path) -> Value {
     let path = folder.join("verdict.json");
     let text = fs::read(&path).unwrap_or_default();
-    serde_json::from_slice(&text).unwrap_or_else(|why| Value::String(format!("{}: {why}", path.display())))
+    match serde_json::from_slice(&text) {
+        Ok(verdict) => {
+            assert_eq!(Schema::shipped().check(&verdict).0, Vec::<String>::new(), "{}", path.display());
+            verdict
+        }
+        Err(why) => Value::String(format!("{}: {why}", path.display())),
+    }
 }
 
 impl Going {

@@ -205,6 +205,9 @@ fn check_plan_and_schema_send_nothing() {
     let schema = scene.ask(&["schema"]);
     assert_eq!(schema.code, Some(0));
     assert!(serde_json::from_str::<Value>(&schema.out).is_ok_and(|s| s["properties"]["slo"].is_object()));
+    let schema = scene.ask(&["schema", "verdict"]);
+    assert_eq!(schema.code, Some(0));
+    assert!(serde_json::from_str::<Value>(&schema.out).is_ok_and(|s| s["properties"]["findings"].is_object()));
     assert_eq!(server.connections(), 0);
 }
 
