@@ -18,8 +18,14 @@
 
 #[path = "verdicts/case.rs"]
 mod case;
+#[path = "verdicts/junit.rs"]
+mod junit;
+#[path = "verdicts/machines.rs"]
+mod machines;
 #[path = "verdicts/reports.rs"]
 mod reports;
+#[path = "verdicts/schema.rs"]
+mod schema;
 
 #[path = "verdicts/junit.rs"]
 mod junit;
