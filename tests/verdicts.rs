@@ -27,12 +27,6 @@ mod reports;
 #[path = "verdicts/schema.rs"]
 mod schema;
 
-#[path = "verdicts/junit.rs"]
-mod junit;
-
-#[path = "verdicts/schema.rs"]
-mod schema;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
