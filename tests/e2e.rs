@@ -36,3 +36,15 @@ mod faults;
 
 #[path = "e2e/histogram.rs"]
 mod histogram;
+
+#[path = "e2e/certificates.rs"]
+mod certificates;
+
+#[path = "e2e/wire.rs"]
+mod wire;
+
+#[path = "e2e/server2.rs"]
+mod server2;
+
+#[path = "e2e/multiplexed.rs"]
+mod multiplexed;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use proofload::base::time::{Offset, Span};
 use proofload::base::timing::Timing;
 use proofload::evidence::latency::{LatencyLog, Tag, Writer};
-use proofload::evidence::reply::{Outcome, Reply, Stage, Why};
+use proofload::evidence::reply::{Opening, Outcome, Reply, Stage, Why};
 use proofload::evidence::tally::{Tally, cell};
 use proofload::report;
 use proptest::prelude::*;
@@ -25,6 +25,7 @@ fn shot(class: Option<u16>, outcome: Outcome, due: i64, lag: u64, wait: u64, ser
     let ready = due + Duration::from_nanos(lag);
     let sent = (!matches!(outcome, Outcome::NotSent(_))).then(|| ready + Duration::from_nanos(wait));
     let done = sent.unwrap_or(ready) + Duration::from_nanos(service);
+    let part = |every: u64| lag.is_multiple_of(every).then_some(Duration::from_nanos(wait));
     Reply {
         traffic: 0,
         seq: 0,
@@ -36,7 +37,7 @@ fn shot(class: Option<u16>, outcome: Outcome, due: i64, lag: u64, wait: u64, ser
         sent: sent.into(),
         first_byte: sent.filter(|_| outcome == Outcome::Ok).map(|sent| sent + Duration::from_nanos(service / 2)).into(),
         done,
-        connect: lag.is_multiple_of(5).then_some(Duration::from_nanos(wait)).into(),
+        opening: part(5).map_or(Opening::default(), |connect| Opening::new(part(10), connect, part(15))),
         why: None,
     }
 }
@@ -67,8 +68,11 @@ fn by_tag<'a>(shots: impl IntoIterator<Item = &'a Reply>) -> BTreeMap<String, Ta
             (Timing::Service, shot.service()),
             (Timing::Lag, Some(shot.lag())),
             (Timing::Wait, shot.wait()),
-            (Timing::Connect, shot.connect()),
+            (Timing::Dns, shot.opening.dns()),
+            (Timing::Connect, shot.opening.connect()),
+            (Timing::Tls, shot.opening.tls()),
             (Timing::FirstByte, shot.first_byte()),
+            (Timing::Body, shot.first_byte.instant().map(|first| shot.done.since(first))),
         ];
         for (timing, length) in clocks {
             let Some(length) = length else { continue };

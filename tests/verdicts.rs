@@ -40,7 +40,7 @@ use proofload::evidence::event::{Event, FaultStep, Tick, TickRow};
 use proofload::evidence::latency::{self, Interval, LatencyLog, Tag, grid};
 use proofload::evidence::manifest::{End, Host, Manifest};
 use proofload::evidence::reader::Evidence;
-use proofload::evidence::reply::{Maybe, Outcome, Reply};
+use proofload::evidence::reply::{Opening, Outcome, Reply};
 use proofload::evidence::tally::Tally;
 use proofload::evidence::touches::ShotTouch;
 use proofload::judge::{CauseSummary, Judgement, TrafficSummary, judge};
@@ -301,7 +301,7 @@ impl Case {
                 sent: service.map(|s| done - s).into(),
                 first_byte: (outcome == Outcome::Ok).then_some(done).into(),
                 done,
-                connect: Maybe::NONE,
+                opening: Opening::default(),
                 why: None,
             });
         }

@@ -11,15 +11,33 @@ pub enum Timing {
     Lag,
     /// sent − ready
     Wait,
-    /// Opening the connection, for shots that opened one.
+    /// Looking up the name, for shots that opened a connection.
+    Dns,
+    /// Connecting, for shots that opened a connection.
     Connect,
+    /// Agreeing on TLS, for shots that opened a connection.
+    Tls,
     /// first byte − sent
     FirstByte,
+    /// done − first byte
+    Body,
 }
 
 impl Timing {
     /// All of them.
-    pub const ALL: [Timing; 6] =
+    pub const ALL: [Timing; 9] = [
+        Timing::Response,
+        Timing::Service,
+        Timing::Lag,
+        Timing::Wait,
+        Timing::Dns,
+        Timing::Connect,
+        Timing::Tls,
+        Timing::FirstByte,
+        Timing::Body,
+    ];
+    /// Those that a promise can be about. The others explain.
+    pub const PROMISED: [Timing; 6] =
         [Timing::Response, Timing::Service, Timing::Lag, Timing::Wait, Timing::Connect, Timing::FirstByte];
 
     /// The word for it.
@@ -29,8 +47,11 @@ impl Timing {
             Timing::Service => "service",
             Timing::Lag => "lag",
             Timing::Wait => "wait",
+            Timing::Dns => "dns",
             Timing::Connect => "connect",
+            Timing::Tls => "tls",
             Timing::FirstByte => "first_byte",
+            Timing::Body => "body",
         }
     }
 }

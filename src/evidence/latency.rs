@@ -144,7 +144,7 @@ impl Tag {
 
 #[cfg(test)]
 mod tests {
-    use super::super::reply::{Maybe, Reply};
+    use super::super::reply::{Maybe, Opening, Reply};
     use super::*;
 
     fn reply(due_ms: i64, response_ms: u64) -> Reply {
@@ -160,7 +160,7 @@ mod tests {
             sent: Some(due).into(),
             first_byte: Maybe::NONE,
             done: due + Duration::from_millis(response_ms),
-            connect: Maybe::NONE,
+            opening: Opening::default(),
             why: None,
         }
     }

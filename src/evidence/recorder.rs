@@ -244,7 +244,7 @@ mod tests {
     use super::super::event::TickRow;
     use super::super::manifest::{End, Host, How, Manifest};
     use super::super::reader::Evidence;
-    use super::super::reply::Maybe;
+    use super::super::reply::Opening;
     use super::*;
     use crate::base::seed::Seed;
     use crate::base::timing::Timing;
@@ -265,7 +265,7 @@ mod tests {
             sent: Some(ms(due + 1)).into(),
             first_byte: Some(ms(done)).into(),
             done: ms(done),
-            connect: Maybe::NONE,
+            opening: Opening::default(),
             why: Some("because".into()),
         }
     }

@@ -29,8 +29,8 @@ pub struct Reply {
     pub first_byte: Maybe,
     /// It was over.
     pub done: Offset,
-    /// How long opening the connection took, for a shot that opened one: a length.
-    pub connect: Maybe,
+    /// How long opening a connection took, for a shot that opened one.
+    pub opening: Opening,
     /// Why it was not ok, in words, for exemplars.
     pub why: Option<Box<str>>,
 }
@@ -80,6 +80,43 @@ impl fmt::Debug for Maybe {
             true => write!(f, "{} ns", self.0),
             false => f.write_str("none"),
         }
+    }
+}
+
+/// How long opening a connection took, part by part; nothing for a shot that found one open. Kept in microseconds: there
+/// is one for each shot, and few shots open a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Opening {
+    dns: u32, // in µs; 0 for a part that there was not
+    connect: u32,
+    tls: u32,
+}
+
+impl Opening {
+    /// Of a connection: looking up its name, connecting, and agreeing on TLS, where there was something to look up or to
+    /// agree on. Parts are counted in whole microseconds, and as one at least.
+    pub fn new(dns: Option<Duration>, connect: Duration, tls: Option<Duration>) -> Opening {
+        let micros = |part: Duration| u32::try_from(part.as_micros()).unwrap_or(u32::MAX).max(1);
+        Opening { dns: dns.map_or(0, micros), connect: micros(connect), tls: tls.map_or(0, micros) }
+    }
+
+    /// Looking up the name.
+    pub fn dns(self) -> Option<Duration> {
+        Opening::part(self.dns)
+    }
+
+    /// Connecting. Every shot that opened a connection has it.
+    pub fn connect(self) -> Option<Duration> {
+        Opening::part(self.connect)
+    }
+
+    /// Agreeing on TLS.
+    pub fn tls(self) -> Option<Duration> {
+        Opening::part(self.tls)
+    }
+
+    fn part(micros: u32) -> Option<Duration> {
+        (micros > 0).then(|| Duration::from_micros(micros.into()))
     }
 }
 
@@ -218,10 +255,13 @@ impl Reply {
             Timing::Service => self.sent.instant().map(|sent| self.done.nanos_since(sent)),
             Timing::Lag => Some(self.ready.nanos_since(self.due)),
             Timing::Wait => self.sent.instant().map(|sent| sent.nanos_since(self.ready)),
-            Timing::Connect => self.connect.nanos(),
+            Timing::Dns => self.opening.dns().map(|part| part.as_nanos() as u64),
+            Timing::Connect => self.opening.connect().map(|part| part.as_nanos() as u64),
+            Timing::Tls => self.opening.tls().map(|part| part.as_nanos() as u64),
             Timing::FirstByte => {
                 self.sent.instant().zip(self.first_byte.instant()).map(|(sent, first)| first.nanos_since(sent))
             }
+            Timing::Body => self.first_byte.instant().map(|first| self.done.nanos_since(first)),
         }
     }
 
@@ -243,11 +283,6 @@ impl Reply {
     /// sent − ready: waiting for a connection. `None` when nothing was sent.
     pub fn wait(&self) -> Option<Duration> {
         self.nanos(Timing::Wait).map(Duration::from_nanos)
-    }
-
-    /// How long opening the connection took. `None` for a shot that opened none.
-    pub fn connect(&self) -> Option<Duration> {
-        self.nanos(Timing::Connect).map(Duration::from_nanos)
     }
 
     /// first byte − sent. `None` when nothing came.
@@ -277,5 +312,15 @@ mod tests {
         for length in [None, Some(Duration::ZERO), Some(Duration::from_millis(3))] {
             assert_eq!(Maybe::from(length).nanos().map(Duration::from_nanos), length);
         }
+    }
+
+    #[test]
+    fn an_opening_has_the_parts_that_there_were() {
+        let none = Opening::default();
+        assert_eq!((none.dns(), none.connect(), none.tls()), (None, None, None));
+        let (quick, slow) = (Duration::from_nanos(300), Duration::from_secs(7_200));
+        let opening = Opening::new(None, quick, Some(slow));
+        assert_eq!((opening.dns(), opening.connect()), (None, Some(Duration::from_micros(1))));
+        assert_eq!(opening.tls(), Some(Duration::from_micros(u32::MAX.into())), "as long as can be told");
     }
 }

@@ -5,7 +5,6 @@ mod board;
 mod record;
 mod resources;
 mod target;
-mod unbuilt;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -69,9 +68,6 @@ pub struct Left {
 
 /// Runs the scenario; what it left. Everything that was started has ended.
 pub async fn run(launch: Launch) -> Result<Left, NotStarted> {
-    if let Some(what) = unbuilt::unbuilt(&launch.scenario) {
-        return Err(NotStarted(format!("{what}: the language has it, the sender has it not yet; leave it out")));
-    }
     let folder = make_folder(&launch)?;
     let mut signals = Signals::listen().map_err(|e| NotStarted(e.to_string()))?;
     let mut prepared = Prepared::new(&launch, &folder).await?;
@@ -118,7 +114,7 @@ struct Prepared<'l> {
     manifest: Manifest,
     clock: Clock,
     tracer: Tracer,
-    services: Vec<(String, Address)>,
+    services: Vec<(String, Vec<Address>)>,
     secrets: Vec<(String, String)>,
     stage: Option<Stage>,
     target: Option<target::Sim>,
@@ -174,22 +170,24 @@ impl<'l> Prepared<'l> {
         let upstreams = self.open_stage().await?;
         self.services = match &scenario.target.system {
             crate::scenario::System::Services(services) => {
-                services.iter().flat_map(|s| s.addresses.iter().map(|a| (s.name.clone(), a.clone()))).collect()
+                services.iter().map(|s| (s.name.clone(), s.addresses.clone())).collect()
             }
             crate::scenario::System::Sim { name, with } => {
                 let sim = target::Sim::start(&self.launch.program, name, with, &upstreams).await?;
-                let services = sim.services().to_vec();
+                let services = sim.services().iter().map(|(name, address)| (name.clone(), vec![address.clone()]));
+                let services = services.collect();
                 self.target = Some(sim);
                 services
             }
         };
-        self.manifest.services = self.services.iter().map(|(n, a)| (n.clone(), a.to_string())).collect();
+        let places = self.services.iter().flat_map(|(name, all)| all.iter().map(|a| (name.clone(), a.to_string())));
+        self.manifest.services = places.collect();
         let secret = |name: &str| self.secrets.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
         let target = &scenario.target;
-        let aside = Aside::new(&self.services, &target.headers, &secret, target.timeout)?;
+        let aside = Aside::new(&self.services, target, &secret, self.clock)?;
         match &target.ready {
-            Some(ready) => aside.ready(ready, self.clock).await?,
-            None => reachable(&self.services).await?,
+            Some(ready) => aside.ready(ready).await?,
+            None => aside.reachable().await?,
         }
         for step in &target.before {
             let answered = aside.step(step).await;
@@ -324,7 +322,7 @@ impl<'l> Prepared<'l> {
     async fn after(&self, events: &mpsc::UnboundedSender<Event>) {
         let target = &self.launch.scenario.target;
         let secret = |name: &str| self.secrets.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
-        let Ok(aside) = Aside::new(&self.services, &target.headers, &secret, target.timeout) else { return };
+        let Ok(aside) = Aside::new(&self.services, target, &secret, self.clock) else { return };
         for step in &target.after {
             let answered = aside.step(step).await;
             let request = format!("{} {}", step.method.word(), step.path);
@@ -424,10 +422,11 @@ async fn announce(scenario: Arc<Scenario>, plan: Arc<Plan>, clock: Clock, events
 }
 
 /// Where each job's page is.
-fn watched(scenario: &Scenario, services: &[(String, Address)]) -> Vec<Watched> {
+fn watched(scenario: &Scenario, services: &[(String, Vec<Address>)]) -> Vec<Watched> {
     let place = |page: &Page| match page {
         Page::Path { service, path } => {
-            traffic::service(services, service.as_deref()).map(|address| (address.clone(), path.clone()))
+            let found = services.iter().find(|(name, _)| service.as_ref().is_none_or(|wanted| wanted == name));
+            found.and_then(|(_, addresses)| addresses.first()).map(|address| (address.clone(), path.clone()))
         }
         Page::Url { address, path } => Some((address.clone(), path.clone())),
     };
@@ -450,20 +449,6 @@ fn secrets(scenario: &Scenario) -> Result<Vec<(String, String)>, NotStarted> {
         }
     }
     Ok(secrets)
-}
-
-/// Whether every service accepts connections.
-async fn reachable(services: &[(String, Address)]) -> Result<(), String> {
-    for (name, address) in services {
-        let Some(place) = address.tcp() else { continue };
-        let connected = tokio::net::TcpStream::connect(place);
-        match tokio::time::timeout(Duration::from_secs(5), connected).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(why)) => return Err(format!("{name} at {address} is unreachable: {why}")),
-            Err(_) => return Err(format!("{name} at {address} is unreachable: no answer within 5s")),
-        }
-    }
-    Ok(())
 }
 
 fn host() -> Host {

@@ -65,14 +65,15 @@ pub fn parse_client(promise: &str, known: &Known<'_>) -> Result<Expectation, Ref
             )),
             false => Ok(()),
         };
-        if let Some(found) = Timing::ALL.iter().find(|c| c.word() == argument) {
+        if let Some(found) = Timing::PROMISED.iter().find(|c| c.word() == argument) {
             twice(clock.replace(*found).is_some())?;
         } else if argument == "ok" || argument == "failed" {
             twice(filter.replace(if argument == "ok" { Filter::Ok } else { Filter::Failed }).is_some())?;
         } else if let Some(found) = classes.iter().position(|c| *c == argument) {
             twice(class.replace(found).is_some())?;
         } else {
-            let words = Timing::ALL.iter().map(|c| c.word()).chain(["ok", "failed"]).chain(classes.iter().copied());
+            let words =
+                Timing::PROMISED.iter().map(|c| c.word()).chain(["ok", "failed"]).chain(classes.iter().copied());
             let remedy = text::suggest(argument, words.collect::<Vec<_>>());
             return Err((format!("`{argument}` is no clock, outcome or class of `{subject}`"), remedy));
         }

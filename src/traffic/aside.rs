@@ -1,26 +1,34 @@
-//! Single requests outside the load: readiness, and requests before and after. They are not measured.
+//! Single requests outside the load: readiness, and requests before and after. They reach the target as shots do, and are
+//! not measured.
 
 use std::time::Duration;
 
-use super::flow::Wanted;
+use super::flow::{self, Wanted};
+use super::http::open::Opener;
+use super::http::single::{Got, ask};
 use super::reply::status_is;
-use super::{resolve, service};
+use super::request::Request;
+use super::{own_over, resolve};
 use crate::base::net::Address;
-use crate::base::text::cause;
 use crate::base::time::{Clock, Offset};
+use crate::base::units;
 use crate::evidence::reply::Outcome;
-use crate::scenario::{HeaderValue, Ready, Step};
+use crate::scenario::{Ready, Step, Target};
 
 /// How long after a failed attempt readiness is asked for again.
 const AGAIN: Duration = Duration::from_millis(100);
+/// How long a service that is said to stand may take to accept a connection.
+const REACH: Duration = Duration::from_secs(5);
+/// A body is read up to this size, in bytes.
+const BODY: usize = 1_000_000;
 
 /// Sends single requests.
 pub struct Aside<'a> {
-    client: reqwest::Client,
-    services: &'a [(String, Address)],
-    headers: &'a [(String, HeaderValue)],
+    services: Vec<(String, Vec<Opener>)>,
+    headers: Vec<(String, String)>,
     secrets: &'a dyn Fn(&str) -> Option<String>,
     timeout: Duration,
+    clock: Clock,
 }
 
 /// What became of a single request.
@@ -33,70 +41,78 @@ pub struct Answered {
 }
 
 impl<'a> Aside<'a> {
-    /// For the services of a target, with the headers that go with every request.
+    /// For the services of a target. The error says what TLS lacks.
     pub fn new(
-        services: &'a [(String, Address)],
-        headers: &'a [(String, HeaderValue)],
+        services: &[(String, Vec<Address>)],
+        target: &Target,
         secrets: &'a dyn Fn(&str) -> Option<String>,
-        timeout: Duration,
+        clock: Clock,
     ) -> Result<Aside<'a>, String> {
-        let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
-        Ok(Aside { client: client.map_err(|e| e.to_string())?, services, headers, secrets, timeout })
+        let mut headers = resolve(&target.headers, secrets);
+        headers.push(("Connection".into(), "close".into()));
+        Ok(Aside { services: Opener::all(services, target)?, headers, secrets, timeout: target.timeout, clock })
     }
 
-    /// Waits until the target is ready. The error says what it last answered.
-    pub async fn ready(&self, ready: &Ready, clock: Clock) -> Result<(), String> {
-        let until: Offset = clock.now() + ready.within;
-        let address = service(self.services, ready.service.as_deref()).ok_or("the target has no such service")?;
-        loop {
-            let request = self.client.get(address.url(&ready.path));
-            let last = match self.send(request, self.headers).await {
-                Ok((status, _)) if status_is(status, None) => return Ok(()),
-                Ok((status, _)) => format!("status {status}"),
-                Err(why) => why,
-            };
-            if clock.now() + AGAIN >= until {
-                let within = crate::base::units::duration(ready.within);
-                return Err(format!("{address}{} was not ready within {within}: {last}", ready.path));
+    /// The addresses of a service; of the first without a name.
+    fn service(&self, name: Option<&str>) -> Result<&[Opener], String> {
+        let found = self.services.iter().find(|(n, _)| name.is_none_or(|name| name == n));
+        found.map(|(_, openers)| openers.as_slice()).ok_or_else(|| "the target has no such service".into())
+    }
+
+    /// Whether every address accepts connections. The error says which does not, and why.
+    pub async fn reachable(&self) -> Result<(), String> {
+        for (name, openers) in &self.services {
+            for opener in openers {
+                let opened = opener.open(self.clock, REACH).await;
+                opened.map_err(|refusal| format!("{name} is unreachable: {}", refusal.why))?;
             }
-            tokio::time::sleep(AGAIN).await;
         }
+        Ok(())
     }
 
-    /// Sends a step once.
+    /// Waits until every address of the service is ready. The error says what the first that is not last answered.
+    pub async fn ready(&self, ready: &Ready) -> Result<(), String> {
+        let until: Offset = self.clock.now() + ready.within;
+        for opener in self.service(ready.service.as_deref())? {
+            let path = format!("{}{}", opener.address().base, ready.path);
+            let request = Request::new("GET", &path, &self.headers, b"");
+            loop {
+                let last = match self.send(opener, &request).await {
+                    Ok(got) if status_is(got.status, None) => break,
+                    Ok(got) => format!("status {}", got.status),
+                    Err(why) => why,
+                };
+                if self.clock.now() + AGAIN >= until {
+                    let within = units::duration(ready.within);
+                    let address = opener.address();
+                    return Err(format!("{address}{} was not ready within {within}: {last}", ready.path));
+                }
+                tokio::time::sleep(AGAIN).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a step once, to the first address of its service.
     pub async fn step(&self, step: &Step) -> Answered {
-        let Some(address) = service(self.services, step.service.as_deref()) else {
-            return Answered { status: None, wrong: Some("the target has no such service".into()) };
-        };
-        let url = address.url(&step.path);
-        let method = reqwest::Method::from_bytes(step.method.word().as_bytes()).unwrap_or_default();
-        let mut request = self.client.request(method, url);
-        if let Some((body, media)) = &step.body {
-            request = request.header("Content-Type", media).body(body.clone());
-        }
-        for (name, value) in resolve(&step.headers, self.secrets) {
-            request = request.header(name, value);
-        }
-        match self.send(request, self.headers).await {
-            Ok((status, body)) => {
-                let (outcome, why) = Wanted::new(step).worth(status, &body, false);
-                Answered { status: Some(status), wrong: (outcome != Outcome::Ok).then(|| why.unwrap_or_default()) }
+        match self.try_step(step).await {
+            Ok(got) => {
+                let (outcome, why) = Wanted::new(step).worth(got.status, &got.body, got.too_long);
+                Answered { status: Some(got.status), wrong: (outcome != Outcome::Ok).then(|| why.unwrap_or_default()) }
             }
             Err(why) => Answered { status: None, wrong: Some(why) },
         }
     }
 
-    async fn send(
-        &self,
-        mut request: reqwest::RequestBuilder,
-        headers: &[(String, HeaderValue)],
-    ) -> Result<(u16, Vec<u8>), String> {
-        for (name, value) in resolve(headers, self.secrets) {
-            request = request.header(name, value);
-        }
-        let response = request.timeout(self.timeout).send().await.map_err(|e| cause(&e))?;
-        let status = response.status().as_u16();
-        let body = response.bytes().await.map_err(|e| cause(&e))?;
-        Ok((status, body.to_vec()))
+    async fn try_step(&self, step: &Step) -> Result<Got, String> {
+        let opener = self.service(step.service.as_deref())?.first().ok_or("the service has no address")?;
+        let headers = own_over(&self.headers, resolve(&step.headers, self.secrets));
+        self.send(opener, &flow::request(step, &opener.address().base, headers)).await
+    }
+
+    async fn send(&self, opener: &Opener, request: &Request) -> Result<Got, String> {
+        let mut bytes = Vec::new();
+        request.write(None, opener.address().authority().as_bytes(), None, &mut bytes);
+        ask(opener, &bytes, BODY, self.clock, self.timeout).await
     }
 }

@@ -93,6 +93,6 @@ impl Loops {
             return None;
         }
         let shot = looped.shots.borrow_mut().next()?;
-        Some(Errand { looped: Some(position), ..Errand::new(looped.traffic, shot, now) })
+        Some(Errand { looped: Some(position as u32), ..Errand::new(looped.traffic, shot, now) })
     }
 }

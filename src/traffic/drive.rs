@@ -28,8 +28,8 @@ pub struct Setup {
     pub scenario: Arc<Scenario>,
     /// When.
     pub plan: Arc<Plan>,
-    /// Where to.
-    pub services: Vec<(String, Address)>,
+    /// Where to: services by name, each with its addresses, of which there is at least one.
+    pub services: Vec<(String, Vec<Address>)>,
     /// Values of secrets by name.
     pub secrets: Vec<(String, String)>,
     /// Writes trace ids.
@@ -64,7 +64,10 @@ pub fn spawn(setup: Setup) -> io::Result<Senders> {
                 .enable_all()
                 .event_interval(EVENTS)
                 .build_local(LocalOptions::default())?;
-            runtime.block_on(worker::run(&setup, index, setup.workers))
+            let ended = runtime.block_on(worker::run(&setup, index, setup.workers));
+            // Without waiting for a resolver that is still looking up a name.
+            runtime.shutdown_background();
+            ended
         })
     };
     Ok(Senders((0..setup.workers.max(1)).map(start).collect::<io::Result<_>>()?))

@@ -1,8 +1,7 @@
 //! A shot on its way: what is known of it so far.
 
-use std::time::Duration;
-
 use crate::base::time::Offset;
+use crate::evidence::reply::Opening;
 use crate::plan::Shot;
 
 /// A shot on its way.
@@ -13,9 +12,9 @@ pub struct Errand {
     /// Which shot.
     pub shot: Shot,
     /// The step of a flow that it has come to; 0 for a quote.
-    pub step: usize,
+    pub step: u32,
     /// The closed loop that it belongs to, by position among the worker's: its due time is when it is sent.
-    pub looped: Option<usize>,
+    pub looped: Option<u32>,
     /// When our sender took it up.
     pub ready: Offset,
     /// When its present step began to wait for a connection.
@@ -24,8 +23,8 @@ pub struct Errand {
     pub sent: Option<Offset>,
     /// When the first byte of the first reply came back.
     pub first_byte: Option<Offset>,
-    /// How long opening a connection took, if one was opened for it.
-    pub connect: Option<Duration>,
+    /// How long opening its connection took, if it is the first on it.
+    pub opening: Opening,
     /// The status that was answered last.
     pub status: Option<u16>,
     /// On how many connections it was put that had closed unnoticed.
@@ -44,7 +43,7 @@ impl Errand {
             since: ready,
             sent: None,
             first_byte: None,
-            connect: None,
+            opening: Opening::default(),
             status: None,
             stale: 0,
         }

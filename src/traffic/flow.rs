@@ -4,7 +4,7 @@ use std::io;
 use std::rc::Rc;
 
 use super::http::codec::Answer;
-use super::http::pool::Pool;
+use super::http::service::Service;
 use super::pick::{Paths, Picker};
 use super::reply::{excerpt, status_is};
 use super::request::Request;
@@ -20,7 +20,7 @@ pub struct Flow {
 /// One step with everything filled in.
 struct Ready {
     what: String, // for people
-    pool: Rc<Pool>,
+    service: Rc<Service>,
     request: Request,
     wanted: Wanted,
 }
@@ -40,25 +40,17 @@ struct Place {
 }
 
 impl Flow {
-    /// With the headers that come of a step's own, and the pool that its service has.
+    /// With the headers that come of a step's own, and the service that it goes to.
     pub fn new(
         flow: &scenario::Flow,
         headers: impl Fn(&[(String, HeaderValue)]) -> Vec<(String, String)>,
-        pool: impl Fn(&Step) -> io::Result<Rc<Pool>>,
+        service: impl Fn(&Step) -> io::Result<Rc<Service>>,
     ) -> io::Result<Flow> {
         let ready = |step: &Step| {
-            let mut headers = headers(&step.headers);
-            if let Some((_, media)) = &step.body
-                && !headers.iter().any(|(n, _)| n.eq_ignore_ascii_case("content-type"))
-            {
-                headers.push(("Content-Type".into(), media.clone()));
-            }
-            let pool = pool(step)?;
-            let target = format!("{}{}", pool.address().base, step.path);
-            let body = step.body.as_ref().map_or("", |(body, _)| body.as_str());
-            let request = Request::new(step.method.word(), &target, pool.address(), &headers, body.as_bytes());
+            let service = service(step)?;
+            let request = request(step, service.base(), headers(&step.headers));
             let what = format!("{} {}", step.method.word(), step.path);
-            Ok(Ready { what, pool, request, wanted: Wanted::new(step) })
+            Ok(Ready { what, service, request, wanted: Wanted::new(step) })
         };
         Ok(Flow { steps: flow.steps.iter().map(ready).collect::<io::Result<_>>()? })
     }
@@ -69,13 +61,13 @@ impl Flow {
     }
 
     /// Where a step's request goes.
-    pub fn pool(&self, step: usize) -> &Rc<Pool> {
-        &self.steps[step].pool
+    pub fn service(&self, step: usize) -> &Service {
+        &self.steps[step].service
     }
 
     /// Writes a step's request.
-    pub fn write(&self, step: usize, trace: TraceId, out: &mut Vec<u8>) {
-        self.steps[step].request.write(None, trace, out);
+    pub fn write(&self, step: usize, host: &[u8], trace: TraceId, out: &mut Vec<u8>) {
+        self.steps[step].request.write(None, host, Some(trace), out);
     }
 
     /// What a step's reply is worth, and why.
@@ -88,6 +80,17 @@ impl Flow {
     pub fn at(&self, step: usize, why: &str) -> String {
         format!("step {}, {}: {why}", step + 1, self.steps[step].what)
     }
+}
+
+/// The request of a step whose service's paths begin with `base`, with all of its headers.
+pub fn request(step: &Step, base: &str, mut headers: Vec<(String, String)>) -> Request {
+    if let Some((_, media)) = &step.body
+        && !headers.iter().any(|(n, _)| n.eq_ignore_ascii_case("content-type"))
+    {
+        headers.push(("Content-Type".into(), media.clone()));
+    }
+    let body = step.body.as_ref().map_or("", |(body, _)| body.as_str());
+    Request::new(step.method.word(), &format!("{base}{}", step.path), &headers, body.as_bytes())
 }
 
 impl Wanted {

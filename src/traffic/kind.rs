@@ -7,11 +7,11 @@ use super::drive::Setup;
 use super::errand::Errand;
 use super::flow::Flow;
 use super::http::codec::Answer;
-use super::http::pool::Pool;
+use super::http::service::Service;
 use super::pick::{Paths, Picker};
 use super::quote::Quotes;
 use super::reply::Classes;
-use super::resolve;
+use super::{own_over, resolve};
 use crate::base::trace::TraceId;
 use crate::evidence::reply::Outcome;
 use crate::scenario::{self, HeaderValue};
@@ -27,7 +27,7 @@ pub struct Kind {
 }
 
 enum How {
-    Quote(Box<Quotes>, Rc<Pool>),
+    Quote(Box<Quotes>, Rc<Service>),
     Flow(Flow),
 }
 
@@ -44,33 +44,31 @@ pub struct Judged {
 }
 
 impl Kind {
-    /// Every traffic of a scenario, with its pools among those of the services.
-    pub fn all(setup: &Setup, pools: &[(String, Rc<Pool>)]) -> io::Result<Vec<Kind>> {
+    /// Every traffic of a scenario, with its services among those of the target.
+    pub fn all(setup: &Setup, services: &[(String, Rc<Service>)]) -> io::Result<Vec<Kind>> {
         let scenario = &setup.scenario;
-        let pool = |name: Option<&str>| {
-            let found = name.map_or(pools.first(), |name| pools.iter().find(|(n, _)| n == name));
+        let service = |name: Option<&str>| {
+            let found = services.iter().find(|(n, _)| name.is_none_or(|name| name == n));
             let none = || io::Error::other(format!("the target has no service {}", name.unwrap_or("at all")));
-            found.map(|(_, pool)| pool.clone()).ok_or_else(none)
+            found.map(|(_, service)| service.clone()).ok_or_else(none)
         };
         let secret = |name: &str| setup.secrets.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
-        let common = resolve(&scenario.target.headers, &secret);
-        let headers = |own: &[(String, HeaderValue)]| {
-            let own = resolve(own, &secret);
-            let overridden = |name: &str| own.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
-            let mut all: Vec<(String, String)> = common.iter().filter(|(n, _)| !overridden(n)).cloned().collect();
-            all.extend(own);
-            all
-        };
+        let mut common = resolve(&scenario.target.headers, &secret);
+        if scenario.target.wire.reuse.requests == Some(1) {
+            // So that the other side closes first, and none of our ports has to rest.
+            common.push(("Connection".into(), "close".into()));
+        }
+        let headers = |own: &[(String, HeaderValue)]| own_over(&common, resolve(own, &secret));
         let ready = |traffic: &scenario::Traffic| {
             let mut paths = Paths::default();
             let how = match &traffic.kind {
                 scenario::Kind::Quote(quote) => {
-                    let pool = pool(traffic.service.as_deref())?;
+                    let service = service(traffic.service.as_deref())?;
                     let headers = headers(&quote.headers);
-                    How::Quote(Box::new(Quotes::new(quote, pool.address(), &headers, &mut paths)), pool)
+                    How::Quote(Box::new(Quotes::new(quote, service.base(), &headers, &mut paths)), service)
                 }
                 scenario::Kind::Flow(flow) => How::Flow(Flow::new(flow, headers, |step| {
-                    pool(step.service.as_deref().or(traffic.service.as_deref()))
+                    service(step.service.as_deref().or(traffic.service.as_deref()))
                 })?),
             };
             let classes = Classes::new(&traffic.classes, &mut paths);
@@ -80,10 +78,10 @@ impl Kind {
     }
 
     /// Where the requests of a step go.
-    pub fn pool(&self, step: usize) -> &Rc<Pool> {
+    pub fn service(&self, step: usize) -> &Service {
         match &self.how {
-            How::Quote(_, pool) => pool,
-            How::Flow(flow) => flow.pool(step),
+            How::Quote(_, service) => service,
+            How::Flow(flow) => flow.service(step),
         }
     }
 
@@ -95,11 +93,11 @@ impl Kind {
         }
     }
 
-    /// Puts the request of an errand's step together.
-    pub fn write(&self, errand: &Errand, trace: TraceId, request: &mut Vec<u8>) {
+    /// Puts the request of an errand's step to a host together.
+    pub fn write(&self, errand: &Errand, host: &[u8], trace: TraceId, request: &mut Vec<u8>) {
         match &self.how {
-            How::Quote(quotes, _) => quotes.write(errand.shot.quote.unwrap_or_default(), trace, request),
-            How::Flow(flow) => flow.write(errand.step, trace, request),
+            How::Quote(quotes, _) => quotes.write(errand.shot.quote.unwrap_or_default(), host, trace, request),
+            How::Flow(flow) => flow.write(errand.step as usize, host, trace, request),
         }
     }
 
@@ -114,8 +112,8 @@ impl Kind {
                 Judged { outcome, why, class: self.classes.of(answer, picks.as_ref()), more: false }
             }
             How::Flow(flow) => {
-                let (outcome, why) = flow.worth(errand.step, answer);
-                let more = outcome == Outcome::Ok && errand.step + 1 < flow.len();
+                let (outcome, why) = flow.worth(errand.step as usize, answer);
+                let more = outcome == Outcome::Ok && (errand.step as usize) + 1 < flow.len();
                 let class = if more { None } else { self.classes.of(answer, read().as_ref()) };
                 Judged { outcome, why, class, more }
             }
@@ -126,7 +124,7 @@ impl Kind {
     pub fn at(&self, errand: &Errand, why: String) -> String {
         match &self.how {
             How::Quote(..) => why,
-            How::Flow(flow) => flow.at(errand.step, &why),
+            How::Flow(flow) => flow.at(errand.step as usize, &why),
         }
     }
 }

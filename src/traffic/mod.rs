@@ -19,7 +19,6 @@ mod worker;
 pub use aside::{Answered, Aside};
 pub use drive::{Senders, Setup, spawn};
 
-use crate::base::net::Address;
 use crate::scenario::HeaderValue;
 
 /// Headers with their secrets filled in. `secrets` gives the value of a name; a missing one is left out, which
@@ -34,10 +33,10 @@ pub fn resolve(headers: &[(String, HeaderValue)], secrets: &dyn Fn(&str) -> Opti
         .collect()
 }
 
-/// The service that a name means among those of the target; the first without a name.
-pub fn service<'a>(services: &'a [(String, Address)], name: Option<&str>) -> Option<&'a Address> {
-    match name {
-        Some(name) => services.iter().find(|(n, _)| n == name).map(|(_, a)| a),
-        None => services.first().map(|(_, a)| a),
-    }
+/// The headers of a request: those that all have, but for what it says otherwise, and its own.
+fn own_over(common: &[(String, String)], own: Vec<(String, String)>) -> Vec<(String, String)> {
+    let overridden = |name: &str| own.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
+    let mut all: Vec<(String, String)> = common.iter().filter(|(n, _)| !overridden(n)).cloned().collect();
+    all.extend(own);
+    all
 }

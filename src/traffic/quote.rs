@@ -7,7 +7,6 @@ use super::pick::{Paths, Picks};
 use super::reply::{excerpt, status_is};
 use super::request::Request;
 use crate::base::httpd::encode;
-use crate::base::net::Address;
 use crate::base::trace::TraceId;
 use crate::base::units;
 use crate::evidence::reply::Outcome;
@@ -34,22 +33,21 @@ struct Wanted {
 }
 
 impl Quotes {
-    /// For a service, with all headers of the traffic; tells `paths` what it will ask for.
-    pub fn new(quote: &Quote, address: &Address, headers: &[(String, String)], paths: &mut Paths) -> Quotes {
+    /// For a service whose paths begin with `base`, with all headers of the traffic; tells `paths` what it will ask for.
+    pub fn new(quote: &Quote, base: &str, headers: &[(String, String)], paths: &mut Paths) -> Quotes {
         let requests = |path: &str| {
             let [input, output, amount] = &quote.query;
             let glue = if path.contains('?') { '&' } else { '?' };
             let request = |pair: &Pair| {
                 let target = format!(
-                    "{}{path}{glue}{}={}&{}={}&{}=",
-                    address.base,
+                    "{base}{path}{glue}{}={}&{}={}&{}=",
                     encode(input),
                     encode(&pair.input),
                     encode(output),
                     encode(&pair.output),
                     encode(amount)
                 );
-                Request::new("GET", &target, address, headers, b"")
+                Request::new("GET", &target, headers, b"")
             };
             quote.pairs.iter().map(request).collect()
         };
@@ -76,9 +74,9 @@ impl Quotes {
     }
 
     /// Writes the request of a shot.
-    pub fn write(&self, quote: QuoteRequest, trace: TraceId, out: &mut Vec<u8>) {
+    pub fn write(&self, quote: QuoteRequest, host: &[u8], trace: TraceId, out: &mut Vec<u8>) {
         let requests = if quote.hybrid { &self.hybrid } else { &self.plain };
-        requests[quote.pair as usize].write(Some(quote.amount), trace, out);
+        requests[quote.pair as usize].write(Some(quote.amount), host, Some(trace), out);
     }
 
     /// What a reply is worth, and why. `picks` is what was picked of its body, if it is JSON; `now_ms` the wall clock in

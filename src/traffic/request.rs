@@ -1,42 +1,42 @@
 //! Requests, put together beforehand as far as they can be.
 
-use crate::base::net::Address;
 use crate::base::trace::TraceId;
 
 /// A request whose target may end in something that differs from shot to shot.
 pub struct Request {
     before: Vec<u8>, // up to where the target may go on
-    after: Vec<u8>,  // up to the value of traceparent
+    after: Vec<u8>,  // what follows the value of Host
     body: Vec<u8>,
 }
 
 impl Request {
     /// A request with what every one of ours carries.
-    pub fn new(method: &str, target: &str, address: &Address, headers: &[(String, String)], body: &[u8]) -> Request {
-        let mut after = format!(
-            " HTTP/1.1\r\nHost: {}\r\nUser-Agent: {}\r\n",
-            address.authority(),
-            concat!("proofload/", env!("CARGO_PKG_VERSION"))
-        );
+    pub fn new(method: &str, target: &str, headers: &[(String, String)], body: &[u8]) -> Request {
+        let mut after = format!("\r\nUser-Agent: {}\r\n", concat!("proofload/", env!("CARGO_PKG_VERSION")));
         for (name, value) in headers {
             after.push_str(&format!("{name}: {value}\r\n"));
         }
         if !body.is_empty() || !matches!(method, "GET" | "DELETE") {
             after.push_str(&format!("Content-Length: {}\r\n", body.len()));
         }
-        after.push_str("traceparent: ");
         Request { before: format!("{method} {target}").into(), after: after.into(), body: body.into() }
     }
 
-    /// Writes it out; `more` goes on with its target.
-    pub fn write(&self, more: Option<u64>, trace: TraceId, out: &mut Vec<u8>) {
+    /// Writes it out for a host; `more` goes on with its target, and what is measured has a trace.
+    pub fn write(&self, more: Option<u64>, host: &[u8], trace: Option<TraceId>, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.before);
         if let Some(number) = more {
             decimal(number, out);
         }
+        out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
+        out.extend_from_slice(host);
         out.extend_from_slice(&self.after);
-        out.extend_from_slice(&trace.traceparent());
-        out.extend_from_slice(b"\r\n\r\n");
+        if let Some(trace) = trace {
+            out.extend_from_slice(b"traceparent: ");
+            out.extend_from_slice(&trace.traceparent());
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(b"\r\n");
         out.extend_from_slice(&self.body);
     }
 }
@@ -63,12 +63,11 @@ mod tests {
 
     #[test]
     fn a_request_is_what_a_server_expects() {
-        let address = Address::parse("http://[::1]:80/base").expect("an address");
         let headers = [("X-A".to_owned(), "1".to_owned())];
-        let request = Request::new("POST", "/base/x?n=", &address, &headers, b"{}");
+        let request = Request::new("POST", "/base/x?n=", &headers, b"{}");
         let trace = Tracer::new(Seed(1), "r").id(Shot { traffic: 0, seq: 1 });
         let mut out = Vec::new();
-        request.write(Some(u64::MAX), trace, &mut out);
+        request.write(Some(u64::MAX), b"[::1]:80", Some(trace), &mut out);
         let text = String::from_utf8(out).expect("ASCII");
         let traceparent = String::from_utf8(trace.traceparent().to_vec()).expect("ASCII");
         let agent = concat!("proofload/", env!("CARGO_PKG_VERSION"));

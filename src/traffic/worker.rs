@@ -14,7 +14,9 @@ use super::drive::Setup;
 use super::errand::Errand;
 use super::health::HealthMeter;
 use super::http::codec::Answer;
+use super::http::open::Opener;
 use super::http::pool::Pool;
+use super::http::service::Service;
 use super::kind::Kind;
 use super::merge::Merge;
 use super::pacer::{Pace, Pacer};
@@ -131,11 +133,11 @@ impl Worker {
         let timeout = setup.scenario.target.timeout;
         // The connections are shared out; the first workers get what is left over.
         let limit = (setup.connections + workers - 1 - index) / workers;
-        let pools: Vec<(String, Rc<Pool>)> = setup
-            .services
-            .iter()
-            .map(|(name, address)| (name.clone(), Pool::new(address.clone(), limit.max(1), timeout)))
-            .collect();
+        let target = &setup.scenario.target;
+        let openers = Opener::all(&setup.services, target).map_err(io::Error::other)?;
+        let service = |openers| Service::new(openers, limit, timeout, &target.wire, index);
+        let services: Vec<(String, Rc<Service>)> =
+            openers.into_iter().map(|(name, openers)| (name, service(openers))).collect();
         Ok(Worker {
             clock: setup.clock,
             room: RefCell::new(vec![0; ROOM].into()),
@@ -144,8 +146,8 @@ impl Worker {
             tracer: setup.tracer,
             timeout,
             counters: setup.counters.clone(),
-            kinds: Kind::all(setup, &pools)?,
-            pools: pools.into_iter().map(|(_, pool)| pool).collect(),
+            kinds: Kind::all(setup, &services)?,
+            pools: services.iter().flat_map(|(_, service)| service.pools().to_vec()).collect(),
             loops: Loops::new(&setup.plan, index, workers),
             meter: RefCell::new(HealthMeter::new(index as u16, setup.clock.now())),
             report: RefCell::default(),
@@ -233,7 +235,7 @@ impl Worker {
             self.taken(errand.traffic, errand.shot.due);
         }
         self.in_flight.set(self.in_flight.get() + 1);
-        self.kinds[errand.traffic].pool(errand.step).submit(errand, self);
+        self.kinds[errand.traffic].service(errand.step as usize).pool().submit(errand, self);
     }
 
     fn taken(&self, traffic: usize, due: Offset) {
@@ -245,10 +247,10 @@ impl Worker {
         }
     }
 
-    /// Puts an errand's request together.
-    pub fn write(&self, errand: &Errand, request: &mut Vec<u8>) {
+    /// Puts an errand's request to a host together.
+    pub fn write(&self, errand: &Errand, host: &[u8], request: &mut Vec<u8>) {
         let id = ShotId { traffic: errand.traffic as u16, seq: errand.shot.seq };
-        self.kinds[errand.traffic].write(errand, self.tracer.id(id), request);
+        self.kinds[errand.traffic].write(errand, host, self.tracer.id(id), request);
     }
 
     /// An errand's request is about to be written; when that is.
@@ -256,7 +258,7 @@ impl Worker {
         let now = self.clock.now();
         if errand.step == 0 && errand.stale == 0 {
             if let Some(looped) = errand.looped {
-                let due = self.loops.due(looped, now);
+                let due = self.loops.due(looped as usize, now);
                 (errand.shot.due, errand.ready) = (due, due);
                 self.taken(errand.traffic, due);
             }
@@ -279,7 +281,7 @@ impl Worker {
             errand.step += 1;
             errand.stale = 0;
             errand.since = now;
-            return kind.pool(errand.step).submit(errand, self);
+            return kind.service(errand.step as usize).pool().submit(errand, self);
         }
         self.finish(&errand, judged.outcome, judged.class, judged.why, now);
     }
@@ -301,7 +303,7 @@ impl Worker {
         self.counters.finished(errand.traffic, errand.status);
         let due = match errand.looped {
             Some(looped) if errand.shot.due == Offset::MAX => {
-                let due = self.loops.due(looped, now); // never sent: due when it was given up
+                let due = self.loops.due(looped as usize, now); // never sent: due when it was given up
                 self.taken(errand.traffic, due);
                 due
             }
@@ -323,7 +325,7 @@ impl Worker {
                 sent: errand.sent.into(),
                 first_byte: errand.first_byte.into(),
                 done: now,
-                connect: errand.connect.into(),
+                opening: errand.opening,
                 why: why.map(String::into_boxed_str),
             });
             replies.len() >= BATCH
@@ -333,7 +335,7 @@ impl Worker {
             self.tell();
         }
         if let Some(looped) = errand.looped {
-            self.loops.again(looped, outcome, self);
+            self.loops.again(looped as usize, outcome, self);
         }
         if self.draining.get() && self.in_flight.get() == 0 {
             self.idle.notify_one();

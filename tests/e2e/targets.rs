@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::scene::{Scene, finding, hold, outcome, scenario};
-use crate::server::{Answer, Server, quote, status};
+use crate::server::{Answer, QUOTE, Server, quote, status};
 
 const SLO: &str = "  - expect: errors(q) < 5%\n  - expect: p95(q) < 400ms\n";
 
@@ -52,16 +52,20 @@ fn comes_to(name: &str, url: &str, word: &str) {
 #[test]
 fn what_a_target_does_wrong_is_an_outcome_and_a_fail() {
     type Manners = fn() -> Answer;
-    let wrongs: [(&str, Manners, &str); 13] = [
+    let wrongs: [(&str, Manners, &str); 17] = [
         ("hangs", || Answer::Hang, "timed_out_head"),
         ("html", || Answer::Whole(200, "Content-Type: text/html\r\n", b"<html>Down</html>".to_vec()), "invalid"),
         ("empty", || Answer::Whole(200, "", Vec::new()), "invalid"),
         ("zero", || Answer::Whole(200, "", br#"{"outAmount":"0"}"#.to_vec()), "invalid"),
         ("other mint", || Answer::Whole(200, "", br#"{"outAmount":"1","inputMint":"X"}"#.to_vec()), "invalid"),
-        ("10 MB", || Answer::Long, "invalid"),
+        ("10 MB", || Answer::Long(10_000_000), "invalid"),
         ("cut", || Answer::CutBody, "broken_body"),
         ("slow", || Answer::SlowBody, "timed_out_body"),
         ("reset", || Answer::Reset, "broken_head"),
+        ("reset in the body", || Answer::ResetBody, "broken_body"),
+        ("no chunks", || Answer::BadChunks, "broken_body"),
+        ("100 000 headers", || Answer::Headers(100_000), "broken_head"),
+        ("129 headers", || Answer::Headers(129), "broken_head"),
         ("garbage", || Answer::Garbage, "broken_head"),
         ("half-closed", || Answer::HalfClose, "broken_head"),
         ("500", || status(500), "rejected"),
@@ -76,7 +80,24 @@ fn what_a_target_does_wrong_is_an_outcome_and_a_fail() {
             });
         }
         scope.spawn(|| comes_to("refuses", &format!("http://{}", Server::refusing()), "unreachable_connect"));
+        scope.spawn(|| comes_to("never reads", &format!("http://{}", Server::deaf()), "timed_out_head"));
+        scope.spawn(|| {
+            let server = Server::new(|_| Answer::Long(1_000_000_000));
+            comes_to("1 GB", &server.url(), "invalid");
+            let each = server.written() / server.count("GET /quote").max(1);
+            assert!(each < 20_000_000, "what is not kept is not taken either: {each} bytes of each body");
+        });
     });
+}
+
+#[test]
+fn a_reply_of_http_1_0_is_as_good_as_any() {
+    let server = Server::new(|_| Answer::Old(QUOTE.to_vec()));
+    let scene = Scene::new(&scenario(&target(&server.url()), &hold("40/s", "2s"), "  - expect: errors(q) < 5%\n"));
+    let ran = scene.run(&[]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(outcome(&scene.verdict(), "ok"), 80);
+    assert_eq!(server.longest(), 1, "each on a connection of its own");
 }
 
 #[test]

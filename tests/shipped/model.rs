@@ -17,7 +17,7 @@ use proofload::evidence::latency::{Interval, LatencyLog, Tag, grid};
 use proofload::evidence::manifest::{End, FORMAT, Host, How, Manifest};
 use proofload::evidence::reader::Evidence;
 use proofload::evidence::recorder::second_of;
-use proofload::evidence::reply::{Maybe, Outcome, Reply, Stage};
+use proofload::evidence::reply::{Opening, Outcome, Reply, Stage};
 use proofload::evidence::tally::cell;
 use proofload::evidence::touches::ShotTouch;
 use proofload::plan::{Plan, QuoteRequest};
@@ -153,7 +153,7 @@ impl<'a> Model<'a> {
                 sent: Some(shot.due).into(),
                 first_byte: status.map(|_| done).into(),
                 done,
-                connect: Maybe::NONE,
+                opening: Opening::default(),
                 why: None,
             }
         });

@@ -13,7 +13,16 @@ use crate::base::time::{Offset, Span};
 use crate::base::timing::Timing;
 
 /// The clocks that have intervals of a second.
-const SLOW: [Timing; 5] = [Timing::Service, Timing::Lag, Timing::Wait, Timing::Connect, Timing::FirstByte];
+const SLOW: [Timing; 8] = [
+    Timing::Service,
+    Timing::Lag,
+    Timing::Wait,
+    Timing::Dns,
+    Timing::Connect,
+    Timing::Tls,
+    Timing::FirstByte,
+    Timing::Body,
+];
 
 /// Writes the log. Memory is bounded by the shots of one flush period, at two bytes for each of their clocks, and does
 /// not grow with the run.
@@ -36,7 +45,7 @@ struct Series {
     class: Option<usize>,
     outcome: Outcome,
     response: Open<1>,
-    slow: Open<5>,
+    slow: Open<8>,
 }
 
 /// What becomes a line. In the order of the log: by start, then series, then clock.

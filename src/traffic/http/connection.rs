@@ -9,24 +9,27 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::ReadBuf;
 
 use super::super::errand::Errand;
 use super::super::worker::Worker;
 use super::codec::{Decoder, Progress};
 use super::pool::Pool;
+use super::stream::{Reader, Writer};
+use super::tls;
 use crate::base::time::Offset;
-use crate::evidence::reply::{Outcome, Stage};
+use crate::evidence::reply::{Opening, Outcome, Reach, Stage};
 
 /// A connection.
 pub struct Connection {
-    writer: OwnedWriteHalf,
+    writer: Writer,
     state: Cell<State>,
     errand: Cell<Option<Errand>>, // some exactly while busy
     deadline: Cell<Offset>,
     pending: RefCell<Vec<u8>>, // of the request, what the socket did not take yet
-    opened_in: Cell<Option<Duration>>,
+    opened_at: Offset,
+    opening: Cell<Opening>, // until a shot has taken it for its own
+    replies: Cell<u64>,
     has_head: Cell<bool>, // of the reply under way
     waker: RefCell<Option<Waker>>,
     /// Where the pool keeps it.
@@ -40,15 +43,17 @@ enum State {
 }
 
 impl Connection {
-    /// A connection that is open; `opened_in` is how long that took.
-    pub fn new(writer: OwnedWriteHalf, opened_in: Duration) -> Connection {
+    /// A connection that has been open since `now`; `opening` is how long that took.
+    pub fn new(writer: Writer, opening: Opening, now: Offset) -> Connection {
         Connection {
             writer,
             state: Cell::new(State::Open),
             errand: Cell::new(None),
             deadline: Cell::new(Offset::MAX),
             pending: RefCell::default(),
-            opened_in: Cell::new(Some(opened_in)),
+            opened_at: now,
+            opening: Cell::new(opening),
+            replies: Cell::new(0),
             has_head: Cell::new(false),
             waker: RefCell::default(),
             slot: Cell::new(0),
@@ -82,8 +87,18 @@ impl Connection {
     }
 
     /// How long opening it took, for the first who asks.
-    pub fn opened_in(&self) -> Option<Duration> {
-        self.opened_in.take()
+    pub fn opening(&self) -> Opening {
+        self.opening.take()
+    }
+
+    /// Since when it has been open.
+    pub fn opened_at(&self) -> Offset {
+        self.opened_at
+    }
+
+    /// How many replies have come.
+    pub fn replies(&self) -> u64 {
+        self.replies.get()
     }
 
     /// Sends a request for an errand, at `now`. Gives the errand back when not a byte of it could be written.
@@ -107,28 +122,6 @@ impl Connection {
         self.errand.set(Some(errand));
         Ok(())
     }
-
-    /// Writes what is pending; ready when nothing is.
-    fn poll_pending(&self, cx: &mut Context<'_>, now: impl Fn() -> Offset) -> Poll<io::Result<()>> {
-        let mut pending = self.pending.borrow_mut();
-        while !pending.is_empty() {
-            ready!(self.writer.as_ref().poll_write_ready(cx))?;
-            let at = now();
-            match self.writer.try_write(&pending) {
-                Ok(n) => {
-                    pending.drain(..n);
-                    if let Some(mut errand) = self.errand.take() {
-                        errand.sent.get_or_insert(at);
-                        self.errand.set(Some(errand));
-                    }
-                }
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                Err(e) => return Poll::Ready(Err(e)),
-            }
-        }
-        *pending = Vec::new(); // a connection at rest holds no memory
-        Poll::Ready(Ok(()))
-    }
 }
 
 /// Reads from a connection until it is closed.
@@ -136,7 +129,9 @@ pub struct Reading {
     /// What it reads from.
     pub connection: Rc<Connection>,
     /// Its other half.
-    pub reader: OwnedReadHalf,
+    pub reader: Reader,
+    /// Whether something written still lies in a buffer of ours.
+    pub unflushed: bool,
     /// Reads replies.
     pub decoder: Decoder,
     /// Where it belongs.
@@ -156,19 +151,26 @@ impl Future for Reading {
         let worker = this.worker.clone();
         loop {
             if this.connection.is_closed() {
+                this.reader.part(cx);
                 return Poll::Ready(());
             }
-            if !this.connection.pending.borrow().is_empty()
-                && let Poll::Ready(Err(why)) = this.connection.poll_pending(cx, || worker.clock.now())
+            let mut unsent = None;
+            if (this.unflushed || !this.connection.pending.borrow().is_empty())
+                && let Poll::Ready(Err(why)) = this.poll_send(cx)
             {
-                this.broke(&why.to_string());
-                return Poll::Ready(());
+                unsent = Some(why); // what the other side said before it closed may tell more
             }
             let mut room = worker.room.borrow_mut();
             let mut read = ReadBuf::new(&mut room);
-            match ready!(Pin::new(&mut this.reader).poll_read(cx, &mut read)) {
+            let polled = this.reader.poll_read(cx, &mut read);
+            if let Some(why) = unsent {
+                let said = if let Poll::Ready(Err(said)) = polled { said } else { why };
+                this.broke(&said);
+                return Poll::Ready(());
+            }
+            match ready!(polled) {
                 Err(why) => {
-                    this.broke(&why.to_string());
+                    this.broke(&why);
                     return Poll::Ready(());
                 }
                 Ok(()) if read.filled().is_empty() => {
@@ -182,6 +184,25 @@ impl Future for Reading {
 }
 
 impl Reading {
+    /// Writes what is pending; ready when nothing is.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut pending = self.connection.pending.borrow_mut();
+        while !pending.is_empty() {
+            let now = self.worker.clock.now();
+            let written = ready!(self.reader.poll_write(&self.connection.writer, cx, &pending))?;
+            self.unflushed = true;
+            pending.drain(..written);
+            if let Some(mut errand) = self.connection.errand.take() {
+                errand.sent.get_or_insert(now);
+                self.connection.errand.set(Some(errand));
+            }
+        }
+        *pending = Vec::new(); // a connection at rest holds no memory
+        ready!(self.reader.poll_flush(cx))?;
+        self.unflushed = false;
+        Poll::Ready(Ok(()))
+    }
+
     fn received(&mut self, bytes: &[u8]) {
         let now = self.worker.clock.now();
         let Some(mut errand) = self.connection.errand.take() else {
@@ -200,12 +221,19 @@ impl Reading {
             }
             Ok(Progress::Whole { answer, reusable }) => {
                 errand.status = Some(answer.status);
-                if reusable && input.is_empty() && self.connection.pending.borrow().is_empty() {
+                self.connection.replies.set(self.connection.replies.get() + 1);
+                let rests = reusable && input.is_empty() && self.connection.pending.borrow().is_empty();
+                if rests && self.pool.keeps(&self.connection, now) {
                     self.pool.give_back(&self.connection, &self.worker);
                 } else {
                     self.pool.close(&self.connection, &self.worker);
                 }
                 self.worker.answered(errand, &answer, now);
+            }
+            Err(_) if self.connection.replies.get() == 0 && tls::is_record(bytes) => {
+                self.pool.close(&self.connection, &self.worker);
+                let why = format!("{}: {}", self.pool.address(), tls::UNASKED);
+                self.worker.failed(errand, Outcome::Unreachable(Reach::Tls), why);
             }
             Err(why) => {
                 self.pool.close(&self.connection, &self.worker);
@@ -231,10 +259,16 @@ impl Reading {
         }
     }
 
-    fn broke(&mut self, why: &str) {
-        if let Some(errand) = self.pool.close(&self.connection, &self.worker) {
-            let stage = self.connection.stage();
-            self.worker.failed(errand, Outcome::Broken(stage), why.to_owned());
-        }
+    /// Something went wrong with the stream. Where that is a word of TLS, and no reply has come yet, there never was an
+    /// agreement: a certificate that is missing is missed only after the handshake.
+    fn broke(&mut self, why: &io::Error) {
+        let Some(errand) = self.pool.close(&self.connection, &self.worker) else { return };
+        let stage = self.connection.stage();
+        let early = self.connection.replies.get() == 0 && stage == Stage::Head;
+        let (outcome, why) = match early && why.kind() == io::ErrorKind::InvalidData {
+            true => (Outcome::Unreachable(Reach::Tls), format!("{}: {why}", self.pool.address())),
+            false => (Outcome::Broken(stage), why.to_string()),
+        };
+        self.worker.failed(errand, outcome, why);
     }
 }

@@ -1,0 +1,289 @@
+//! How connections are made and kept: TLS, unix sockets, names that lead elsewhere, several addresses, and what becomes of
+//! shots when TLS goes wrong.
+
+use std::fs;
+use std::sync::Arc;
+use std::thread;
+
+use serde_json::Value;
+use tokio_rustls::rustls::ServerConfig;
+
+use crate::certificates::Authority;
+use crate::scene::{Scene, hold, outcome, scenario};
+use crate::server::{Answer, Server, quote};
+
+const SLO: &str = "  - expect: errors(q) < 5%\n";
+
+/// A scene whose target is written as a mapping.
+pub fn scene(target: &str, rate: &str, length: &str) -> Scene {
+    Scene::new(&scenario(&format!("{{ {target} }}"), &hold(rate, length), SLO))
+}
+
+/// How many shots have a length on a clock.
+pub fn on_clock(verdict: &Value, clock: &str) -> u64 {
+    verdict["traffic"]["q"]["clocks"][clock]["count"].as_u64().expect("a number")
+}
+
+/// What is said of the first shot that was not ok.
+pub fn exemplar(scene: &Scene) -> String {
+    let events = fs::read_to_string(scene.evidence().join("events.jsonl")).expect("there");
+    let mut events = events.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let found = events.find(|event| event["event"] == "exemplar");
+    found.and_then(|event| event["why"].as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+#[test]
+fn tls_by_a_ca_of_our_own_carries_all_that_goes_to_the_target() {
+    let authority = Authority::new("ours");
+    let shown = authority.shows(&authority.server("127.0.0.1", None), false, &["http/1.1"]);
+    let server = Server::secure(|_| quote(), move |_| Some(shown.clone()));
+    let target = format!(
+        "url: {}, timeout: 2s, tls: {{ ca: ca.pem }}, ready: {{ get: /ready }}, before: [{{ post: /in, json: 1 }}], after: [{{ get: /out }}]",
+        server.url()
+    );
+    let scene = scene(&target, "100/s", "2s");
+    authority.put(&scene);
+    let ran = scene.run(&[]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let verdict = scene.verdict();
+    assert_eq!(outcome(&verdict, "ok"), 200, "{verdict}");
+    for request in ["GET /ready ", "POST /in ", "GET /out "] {
+        assert_eq!(server.count(request), 1, "{request}");
+    }
+    let opened = server.connections() as u64 - 3; // some perhaps for nothing: another came free first
+    let agreed = on_clock(&verdict, "tls");
+    assert!((1..=opened).contains(&agreed) && agreed == on_clock(&verdict, "connect"), "{opened}: {verdict}");
+    assert_eq!((on_clock(&verdict, "dns"), on_clock(&verdict, "body")), (0, 200), "an IP address is not looked up");
+    let kept = scene.evidence().join("inputs");
+    assert!(fs::read_dir(kept).expect("there").flatten().any(|e| e.file_name().to_string_lossy().contains("ca.pem")));
+    assert_eq!(scene.ask(&["judge", scene.evidence().to_str().expect("text")]).code, Some(0));
+}
+
+#[test]
+fn who_we_are_is_shown_to_a_target_that_asks_and_is_missed_where_it_is_not() {
+    let authority = Authority::new("ours");
+    let shown = authority.server("127.0.0.1", None);
+    let (asks, trusts) = (authority.shows(&shown, true, &[]), authority.shows(&shown, false, &[]));
+    let always = asks.clone();
+    let server = Server::secure(|_| quote(), move |_| Some(always.clone()));
+    let target = |server: &Server, tls: &str| {
+        let scene = scene(&format!("url: {}, timeout: 1s, tls: {{ ca: ca.pem{tls} }}", server.url()), "80/s", "1s");
+        authority.put(&scene);
+        authority.client("us").put(&scene);
+        scene
+    };
+    let ours = target(&server, ", cert: client.pem, key: client.key");
+    let ran = ours.run(&[]);
+    assert_eq!((ran.code, outcome(&ours.verdict(), "ok")), (Some(0), 80), "{ran:?}");
+    let key = fs::read_to_string(ours.path("scenes/client.key")).expect("there");
+    let key = key.lines().nth(1).expect("a line of it").as_bytes();
+    for file in ours.files() {
+        let bytes = fs::read(&file).expect("there");
+        assert!(!bytes.windows(key.len()).any(|w| w == key), "{} holds the private key", file.display());
+    }
+
+    // The first connection finds out that the target is there.
+    let server = Server::secure(|_| quote(), move |nth| Some(if nth == 0 { trusts.clone() } else { asks.clone() }));
+    let nobody = target(&server, "");
+    let ran = nobody.run(&[]);
+    assert_eq!(
+        (ran.code, outcome(&nobody.verdict(), "unreachable_tls")),
+        (Some(1), 80),
+        "{ran:?} {}",
+        nobody.verdict()
+    );
+    let why = exemplar(&nobody);
+    assert!(why.contains("asks for a certificate of ours") && why.contains("cert: FILE"), "{why}");
+}
+
+#[test]
+fn whoever_cannot_be_trusted_is_unreachable_and_it_is_said_why() {
+    let authority = Authority::new("ours");
+    let good = authority.shows(&authority.server("127.0.0.1", None), false, &[]);
+    let stranger = Authority::new("a stranger");
+    let wrongs: [(&str, Option<Arc<ServerConfig>>, &str); 4] = [
+        (
+            "expired",
+            Some(authority.shows(&authority.server("127.0.0.1", Some(2020)), false, &[])),
+            "expired on 2020-12-31",
+        ),
+        (
+            "another's",
+            Some(authority.shows(&authority.server("other.example", None), false, &[])),
+            "is for other.example",
+        ),
+        ("unknown", Some(stranger.shows(&stranger.server("127.0.0.1", None), false, &[])), "nobody whom we trust"),
+        ("plain", None, "does not speak TLS"),
+    ];
+    let comes_to = |name: &str, tls: Option<Arc<ServerConfig>>, words: &str| {
+        let good = good.clone();
+        let server = Server::secure(|_| quote(), move |nth| if nth == 0 { Some(good.clone()) } else { tls.clone() });
+        let scene = scene(&format!("url: {}, timeout: 1s, tls: {{ ca: ca.pem }}", server.url()), "80/s", "1s");
+        authority.put(&scene);
+        let ran = scene.run(&[]);
+        let verdict = scene.verdict();
+        assert_eq!((ran.code, outcome(&verdict, "unreachable_tls")), (Some(1), 80), "{name}: {ran:?} {verdict}");
+        let why = exemplar(&scene);
+        assert!(why.contains(words) && why.contains(&server.url()), "{name}: {why}");
+        let ran = scene.run(&[]);
+        assert_eq!((ran.code, ran.err.contains(words)), (Some(5), true), "{name}, from the beginning: {ran:?}");
+    };
+    thread::scope(|scope| {
+        for (name, tls, words) in wrongs {
+            let comes_to = &comes_to;
+            scope.spawn(move || comes_to(name, tls, words));
+        }
+        scope.spawn(|| {
+            let good = good.clone();
+            let server = Server::secure(|_| quote(), move |_| Some(good.clone()));
+            let scene = scene(&format!("url: {}, timeout: 1s", server.url().replace("https", "http")), "80/s", "1s");
+            let ran = scene.run(&[]);
+            assert_eq!((ran.code, outcome(&scene.verdict(), "unreachable_tls")), (Some(1), 80), "{ran:?}");
+            assert!(exemplar(&scene).contains("speaks TLS: write https://"), "{}", exemplar(&scene));
+        });
+    });
+}
+
+#[test]
+fn a_handshake_that_does_not_end_is_of_tls_and_a_port_that_nobody_answers_is_told_apart() {
+    let scene =
+        scene(&format!("url: https://{}, timeout: 300ms, tls: {{ insecure: true }}", Server::deaf()), "80/s", "1s");
+    let ran = scene.run(&[]);
+    assert_eq!((ran.code, ran.err.contains("agreeing on TLS took longer than 5s")), (Some(5), true), "{ran:?}");
+}
+
+#[test]
+fn a_stranger_is_taken_by_explicit_word_and_a_name_of_its_own_is_asked_for() {
+    let stranger = Authority::new("a stranger");
+    let shown = stranger.shows(&stranger.server("quotes.example", None), false, &[]);
+    let server = Server::secure(|_| quote(), move |_| Some(shown.clone()));
+    for tls in ["insecure: true", "ca: ca.pem, name: quotes.example"] {
+        let scene = scene(&format!("url: {}, timeout: 1s, tls: {{ {tls} }}", server.url()), "80/s", "1s");
+        stranger.put(&scene);
+        let ran = scene.run(&[]);
+        assert_eq!((ran.code, outcome(&scene.verdict(), "ok")), (Some(0), 80), "{tls}: {ran:?}");
+    }
+}
+
+#[test]
+fn a_unix_socket_is_spoken_to_like_a_port() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::on_socket(&folder.path().join("s"), |r| match r.head.starts_with("GET /v1/quote?") {
+        true => quote(),
+        false => crate::server::status(200),
+    });
+    let target = format!(
+        "url: \"{}:/v1\", timeout: 1s, ready: {{ get: /ready, within: 1s }}, before: [{{ put: /in }}]",
+        server.url()
+    );
+    let scene = scene(&target, "100/s", "2s");
+    let ran = scene.run(&[]);
+    assert_eq!((ran.code, outcome(&scene.verdict(), "ok")), (Some(0), 200), "{ran:?}");
+    assert_eq!((server.count("GET /v1/ready "), server.count("PUT /v1/in ")), (1, 1));
+    assert!(server.heads().iter().all(|head| head.contains("\r\nHost: localhost\r\n")));
+    drop(server);
+    let ran = scene.run(&[]);
+    assert_eq!((ran.code, ran.err.contains("unix:")), (Some(5), true), "nobody there: {ran:?}");
+}
+
+#[test]
+fn a_name_that_leads_elsewhere_needs_no_resolver_and_no_leave() {
+    let authority = Authority::new("ours");
+    let shown = authority.shows(&authority.server("quotes.example", None), false, &[]);
+    let (plain, secure) = (Server::new(|_| quote()), Server::secure(|_| quote(), move |_| Some(shown.clone())));
+    for (scheme, server, tls) in [("http", &plain, ""), ("https", &secure, ", tls: { ca: ca.pem }")] {
+        let place = format!("quotes.example:{}", server.port());
+        let target = format!("url: \"{scheme}://{place}\", timeout: 1s, resolve: {{ \"{place}\": 127.0.0.1 }}{tls}");
+        let scene = scene(&target, "80/s", "1s");
+        authority.put(&scene);
+        let ran = scene.run(&[]);
+        let verdict = scene.verdict();
+        assert_eq!((ran.code, outcome(&verdict, "ok"), on_clock(&verdict, "dns")), (Some(0), 80, 0), "{ran:?}");
+        assert!(
+            server.heads().iter().all(|head| head.contains(&format!("\r\nHost: {place}\r\n"))),
+            "asked by its name"
+        );
+    }
+}
+
+#[test]
+fn a_name_without_an_address_is_no_start() {
+    // Two dots in a row: no resolver has to be asked.
+    let scene = scene("url: \"http://no..where:8080\", timeout: 1s", "80/s", "1s");
+    let ran = scene.run(&["--allow-host", "no..where"]);
+    assert_eq!((ran.code, ran.err.contains("http://no..where:8080")), (Some(5), true), "{ran:?}");
+}
+
+#[test]
+fn several_addresses_take_turns_and_one_that_is_down_fails_its_share_alone() {
+    let servers = [Server::new(|_| quote()), Server::new(|_| quote())];
+    let down = Server::refusing();
+    let urls = format!("[\"{}\", \"{}\", \"http://{down}\"]", servers[0].url(), servers[1].url());
+    let scene = scene(&format!("url: {urls}, timeout: 1s"), "100/s", "3s");
+    let ran = scene.run(&[]);
+    let verdict = scene.verdict();
+    assert_eq!(ran.code, Some(1), "a share of errors is no secret: {ran:?}");
+    assert_eq!((outcome(&verdict, "ok"), outcome(&verdict, "unreachable_connect")), (200, 100), "{verdict}");
+    for server in &servers {
+        assert_eq!(server.count("GET /quote"), 100);
+        let host = server.url().replace("http://", "Host: ");
+        assert!(server.heads().iter().all(|head| head.contains(&host)), "each is asked by its own name");
+    }
+}
+
+#[test]
+fn a_connection_is_kept_as_long_as_it_is_wanted() {
+    let kept = |reuse: &str, rate: &str, length: &str| {
+        let server = Server::new(|_| quote());
+        let scene = scene(&format!("url: {}, timeout: 2s{reuse}", server.url()), rate, length);
+        let ran = scene.run(&[]);
+        assert_eq!(ran.code, Some(0), "{reuse}: {ran:?}");
+        assert_eq!(server.count("GET /quote") as u64, outcome(&scene.verdict(), "ok"), "{reuse}");
+        // One more was opened to see whether the target is there.
+        (server.connections() - 1, server.longest(), on_clock(&scene.verdict(), "connect"), server.heads())
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let (opened, longest, connects, heads) = kept(", reuse: per_request", "50/s", "2s");
+            assert_eq!((opened, longest, connects), (100, 1, 100));
+            assert!(heads.iter().all(|head| head.contains("\r\nConnection: close\r\n")), "the other side closes first");
+        });
+        scope.spawn(|| {
+            let (opened, longest, connects, heads) = kept(", reuse: { requests: 10 }", "50/s", "2s");
+            assert!(
+                opened >= 10 && longest == 10 && (10..=opened as u64).contains(&connects),
+                "{opened} {longest} {connects}"
+            );
+            assert!(heads.iter().all(|head| !head.contains("Connection:")));
+        });
+        scope.spawn(|| {
+            let (opened, ..) = kept(", reuse: { age: 300ms }", "50/s", "3s");
+            assert!(opened >= 5, "{opened} connections in ten ages");
+        });
+        scope.spawn(|| {
+            let (opened, longest, ..) = kept("", "50/s", "2s");
+            assert!(opened < 20 && longest > 10, "kept as long as both sides will have it: {opened} {longest}");
+        });
+    });
+}
+
+#[test]
+fn a_target_within_tls_that_breaks_off_is_broken_and_not_a_matter_of_tls() {
+    let authority = Authority::new("ours");
+    let shown = authority.shows(&authority.server("127.0.0.1", None), false, &[]);
+    let server = Server::secure(
+        |r| match r.nth % 3 {
+            0 => Answer::CutBody,
+            1 => Answer::Garbage,
+            _ => quote(),
+        },
+        move |_| Some(shown.clone()),
+    );
+    let scene = scene(&format!("url: {}, timeout: 2s, tls: {{ ca: ca.pem }}", server.url()), "50/s", "3s");
+    authority.put(&scene);
+    let ran = scene.run(&[]);
+    let verdict = scene.verdict();
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let of = |word| outcome(&verdict, word);
+    assert_eq!((of("broken_body"), of("broken_head"), of("ok")), (50, 50, 50), "{verdict}");
+}
