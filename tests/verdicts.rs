@@ -377,6 +377,7 @@ impl Case {
             (Timing::Lag, Some(reply.lag())),
             (Timing::Wait, reply.wait()),
             (Timing::FirstByte, reply.first_byte()),
+            (Timing::Body, reply.nanos(Timing::Body).map(std::time::Duration::from_nanos)),
         ];
         for (timing, length) in clocks {
             let Some(length) = length else { continue };
