@@ -31,6 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use case::{Case, Fate, WALL};
 use proofload::base::time::{Offset, Span};
@@ -40,7 +41,7 @@ use proofload::evidence::event::{Event, FaultStep, Tick, TickRow};
 use proofload::evidence::latency::{self, Interval, LatencyLog, Tag, grid};
 use proofload::evidence::manifest::{End, Host, Manifest};
 use proofload::evidence::reader::Evidence;
-use proofload::evidence::reply::{Opening, Outcome, Reply};
+use proofload::evidence::reply::{Outcome, Reply};
 use proofload::evidence::tally::Tally;
 use proofload::evidence::touches::ShotTouch;
 use proofload::judge::{CauseSummary, Judgement, TrafficSummary, judge};
@@ -285,11 +286,13 @@ impl Case {
         let died_at = self.end.is_none().then_some(self.at).flatten();
         let mut replies = Vec::new();
         for (traffic, seq, due, fate) in self.taken_up() {
-            let Fate::Done { outcome, response, service, lag, class } = fate else { continue };
+            let Fate::Done { outcome, response, service, lag, class, first, opening } = fate else { continue };
             let done = due + response;
             if died_at.is_some_and(|died| done > died) {
                 continue;
             }
+            let sent = service.map(|s| done - s);
+            let first_byte = sent.zip(first).map(|(sent, first)| sent + first);
             replies.push(Reply {
                 traffic: traffic as u16,
                 seq: seq as u64,
@@ -298,10 +301,10 @@ impl Case {
                 status: None,
                 due,
                 ready: due + lag,
-                sent: service.map(|s| done - s).into(),
-                first_byte: (outcome == Outcome::Ok).then_some(done).into(),
+                sent: sent.into(),
+                first_byte: first_byte.or((outcome == Outcome::Ok).then_some(done)).into(),
                 done,
-                opening: Opening::default(),
+                opening,
                 why: None,
             });
         }
@@ -371,16 +374,8 @@ impl Case {
     fn log(&self, reply: &Reply, log: &mut Logged) {
         let traffic = &self.scenario.traffic[usize::from(reply.traffic)];
         let class = reply.class.map(|c| traffic.classes[usize::from(c)].name.clone());
-        let clocks = [
-            (Timing::Response, Some(reply.response())),
-            (Timing::Service, reply.service()),
-            (Timing::Lag, Some(reply.lag())),
-            (Timing::Wait, reply.wait()),
-            (Timing::FirstByte, reply.first_byte()),
-            (Timing::Body, reply.nanos(Timing::Body).map(std::time::Duration::from_nanos)),
-        ];
-        for (timing, length) in clocks {
-            let Some(length) = length else { continue };
+        for timing in Timing::ALL {
+            let Some(length) = reply.nanos(timing).map(Duration::from_nanos) else { continue };
             let (mut start, mut end) =
                 (reply.due.floor_to(grid(timing)), reply.due.floor_to(grid(timing)) + grid(timing));
             for edge in self.plan.timeline.edges() {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::anatomy::anatomy;
 use super::closed::Divided;
 use super::measure::{self, Ruling};
 use super::recovery::{self, Found, Wanted};
@@ -44,6 +45,7 @@ pub fn blank(
         verdict: Verdict::Inconclusive,
         why: String::new(),
         slices: None,
+        anatomy: None,
     }
 }
 
@@ -78,6 +80,9 @@ fn on_shots(trial: &Trial<'_>, promise: &Promise, expectation: &Expectation) -> 
             let ruling = standing(trial, expectation, confidence, &cut, &whole);
             (finding.verdict, finding.observed) = (ruling.verdict, ruling.observed);
             (finding.samples, finding.why) = (ruling.samples, ruling.why);
+            if finding.verdict == Verdict::Fail {
+                finding.anatomy = anatomy(trial, expectation, &cut, &whole);
+            }
         }
         Some(each) => {
             let slices =
@@ -85,6 +90,10 @@ fn on_shots(trial: &Trial<'_>, promise: &Promise, expectation: &Expectation) -> 
             let rulings: Vec<(Span, Ruling)> =
                 slices.map(|slice| (slice.span, standing(trial, expectation, confidence, &cut, &[slice]))).collect();
             sliced(&mut finding, &measure::label(expectation), expectation.compare.is_ceiling(), &rulings);
+            if let Some(worst) = finding.slices.filter(|_| finding.verdict == Verdict::Fail).map(|s| s.worst) {
+                let part = cut.parts.iter().copied().find(|part| part.overlap(worst).is_some()).unwrap_or(worst);
+                finding.anatomy = anatomy(trial, expectation, &cut, &[Stretch { span: worst, part }]);
+            }
         }
     }
     if let Some(label) = Divided::new(trial.timeline, expectation.traffic, &whole).label() {

@@ -1,6 +1,7 @@
 //! Evidence in, judgement out: windows, measures, recovery, fitness, verdict. Pure: no clock, no sockets, no files, and
 //! the same evidence gives the same judgement, byte for byte.
 
+mod anatomy;
 mod bucket;
 mod cause;
 mod closed;
@@ -19,6 +20,7 @@ mod verdict;
 mod window;
 
 pub use crate::scenario::Severity;
+pub use anatomy::Anatomy;
 pub use cause::{Cause, CauseSummary};
 pub use distribution::{Distribution, Wanted};
 pub use fitness::{FitnessSummary, Unfit};

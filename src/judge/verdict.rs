@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use super::anatomy::Anatomy;
 use super::fitness::FitnessSummary;
 use super::summary::{FaultSummary, ScrapeSummary, TrafficSummary};
 use crate::base::time::{Offset, Span};
@@ -185,6 +186,9 @@ pub struct Finding {
     /// What became of the slices, where each must hold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slices: Option<Slices>,
+    /// What the latencies were made of, where a promise about them is broken; of slices, in the worst.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anatomy: Option<Anatomy>,
 }
 
 /// A window, in words and as it was.

@@ -47,8 +47,9 @@ fn status(finding: &Finding) -> TestCaseStatus {
         }
         (_, Severity::Warning | Severity::Info) => TestCaseStatus::skipped(),
     };
+    let anatomy = words::anatomy(finding).map(|anatomy| format!("; {anatomy}")).unwrap_or_default();
     let text = format!(
-        "{}: {}: observed {}, promised {} {}, {} samples, {}: {}",
+        "{}: {}: observed {}, promised {} {}, {} samples, {}: {}{anatomy}",
         finding.verdict.word(),
         words::promise(finding),
         words::observed(finding),

@@ -40,6 +40,9 @@ pub fn markdown(judgement: &Judgement) -> String {
         );
     }
     out.push('\n');
+    for (finding, anatomy) in judgement.findings.iter().filter_map(|f| words::anatomy(f).map(|anatomy| (f, anatomy))) {
+        let _ = writeln!(out, "- `{}`: {anatomy}", escape(&words::promise(finding)));
+    }
     for (name, traffic) in &judgement.traffic {
         let outcomes: Vec<String> =
             traffic.outcomes.iter().map(|(word, n)| format!("{word} {}", text::thousands(*n))).collect();

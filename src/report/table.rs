@@ -35,6 +35,9 @@ pub fn table(judgement: &Judgement, place: &str, colour: bool) -> String {
     }
     for finding in findings.iter().filter(|f| f.verdict != Verdict::Pass) {
         let _ = writeln!(out, "  {} {}: {}", mark(finding), words::promise(finding), finding.why);
+        if let Some(anatomy) = words::anatomy(finding) {
+            let _ = writeln!(out, "       {anatomy}");
+        }
     }
     for reason in &judgement.reasons {
         let _ = writeln!(out, "  {}: {}", reason.verdict.word(), reason.why);

@@ -20,6 +20,28 @@ pub fn promise(finding: &Finding) -> String {
     }
 }
 
+/// What the latencies behind a broken promise were made of, in a line.
+pub fn anatomy(finding: &Finding) -> Option<String> {
+    let anatomy = finding.anatomy.as_ref()?;
+    let called = |part: &str| match part {
+        "wait" => "wait for a connection".to_owned(),
+        part => part.replace('_', " "),
+    };
+    let list = |parts: &[(String, f64)]| {
+        let parts: Vec<String> =
+            parts.iter().map(|(part, s)| format!("{} {}", called(part), length(Some(*s)))).collect();
+        parts.join(", ")
+    };
+    let opened = match anatomy.opening.is_empty() {
+        true => "no shot opened a connection".to_owned(),
+        false => {
+            let share = units::percent(anatomy.opened);
+            format!("{share} of shots opened a connection: {}", list(&anatomy.opening))
+        }
+    };
+    Some(format!("{} of each part: {}; {opened}", anatomy.measure, list(&anatomy.parts)))
+}
+
 /// What a fault did, in a sentence.
 pub fn fault(fault: &FaultSummary) -> String {
     let mut text = match fault.effective {

@@ -4,19 +4,28 @@
 use std::fs;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
+use proofload::base::time::Clock;
+use proofload::base::trace::Tracer;
+use proofload::evidence::counters::Counters;
+use proofload::evidence::reply::{Outcome, Reach};
+use proofload::plan::Plan;
+use proofload::scenario::{self, Settings, System};
+use proofload::traffic::{self, Setup};
 use serde_json::Value;
+use tokio::sync::{mpsc, watch};
 use tokio_rustls::rustls::ServerConfig;
 
 use crate::certificates::Authority;
-use crate::scene::{Scene, hold, outcome, scenario};
+use crate::scene::{Scene, hold, outcome, scenario as written};
 use crate::server::{Answer, Server, quote};
 
 const SLO: &str = "  - expect: errors(q) < 5%\n";
 
 /// A scene whose target is written as a mapping.
 pub fn scene(target: &str, rate: &str, length: &str) -> Scene {
-    Scene::new(&scenario(&format!("{{ {target} }}"), &hold(rate, length), SLO))
+    Scene::new(&written(&format!("{{ {target} }}"), &hold(rate, length), SLO))
 }
 
 /// How many shots have a length on a clock.
@@ -212,6 +221,51 @@ fn a_name_without_an_address_is_no_start() {
     let scene = scene("url: \"http://no..where:8080\", timeout: 1s", "80/s", "1s");
     let ran = scene.run(&["--allow-host", "no..where"]);
     assert_eq!((ran.code, ran.err.contains("http://no..where:8080")), (Some(5), true), "{ran:?}");
+}
+
+/// A run would not begin. So its sender alone.
+#[test]
+fn a_name_that_cannot_be_looked_up_is_an_outcome_of_its_own() {
+    let yaml = "proofload: 1
+target: { url: 'http://no..where:8080', timeout: 1s }
+traffic: { q: { flow: { steps: [{ get: / }] }, arrivals: even, load: [{ hold: { at: 80/s, for: 1s } }] } }
+";
+    let settings = Settings {
+        overrides: &[],
+        time_scale: 1,
+        allow_hosts: None,
+        env: &|_| None,
+        files: &|_| Err(std::io::ErrorKind::NotFound.into()),
+        default_name: "dns",
+    };
+    let scenario = Arc::new(scenario::read("dns", yaml, &settings).expect("a valid scenario"));
+    let System::Services(services) = &scenario.target.system else { panic!("a service") };
+    let services = services.iter().map(|s| (s.name.clone(), s.addresses.clone())).collect();
+    let (reports, mut reported) = mpsc::unbounded_channel();
+    let (_stop, stop) = watch::channel(false);
+    let senders = traffic::spawn(Setup {
+        tracer: Tracer::new(scenario.seed, "dns"),
+        plan: Arc::new(Plan::new(&scenario)),
+        services,
+        secrets: Vec::new(),
+        clock: Clock::starting_in(Duration::from_millis(50)),
+        connections: 4,
+        workers: 2,
+        counters: Arc::new(Counters::new(1)),
+        reports,
+        stop,
+        scenario,
+    });
+    let mut replies = Vec::new();
+    while let Some(batch) = reported.blocking_recv() {
+        replies.extend(batch.replies);
+    }
+    senders.expect("threads").join().expect("no panic").expect("no error");
+    assert_eq!(replies.len(), 80);
+    for reply in replies {
+        assert_eq!(reply.outcome, Outcome::Unreachable(Reach::Dns), "{reply:?}");
+        assert!(reply.why.is_some_and(|why| why.contains("http://no..where:8080")));
+    }
 }
 
 #[test]

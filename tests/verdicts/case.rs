@@ -2,7 +2,8 @@
 //! line each; what is said later holds instead of what was said before:
 //!
 //! ```text
-//! TRAFFIC [FROM..TO] [every N | first N | last N]: OUTCOME RESPONSE [class NAME] [service T] [lag T]
+//! TRAFFIC [FROM..TO] [every N | first N | last N]: OUTCOME RESPONSE [class NAME] [service T] [lag T] [first T] [opened T/T/T]
+//!     first: from sent to the first byte, all of the service without; opened: looking up, connecting, TLS; 0 for none
 //! TRAFFIC FROM..TO at RATE: …                shots of a closed loop, so many each second
 //! TRAFFIC [FROM..TO] […]: lost               taken up and never seen again
 //! TRAFFIC [FROM..TO] […]: absent             never taken up
@@ -32,7 +33,7 @@ use proofload::base::units::parse_duration;
 use proofload::evidence::event::{Event, Exemplar, FaultStep, Scrape};
 use proofload::evidence::health::{HostHealth, ProcessHealth, WorkerHealth};
 use proofload::evidence::manifest::How;
-use proofload::evidence::reply::Outcome;
+use proofload::evidence::reply::{Opening, Outcome};
 use proofload::evidence::touches::{Decision, Effect};
 use proofload::plan::Plan;
 use proofload::scenario::{self, Scenario, Settings};
@@ -43,7 +44,15 @@ pub const WALL: i64 = 1_800_000_000_000_000_000;
 /// What became of a shot.
 #[derive(Clone, Copy)]
 pub enum Fate {
-    Done { outcome: Outcome, response: Duration, service: Option<Duration>, lag: Duration, class: Option<u16> },
+    Done {
+        outcome: Outcome,
+        response: Duration,
+        service: Option<Duration>,
+        lag: Duration,
+        class: Option<u16>,
+        first: Option<Duration>, // from sent
+        opening: Opening,
+    },
     Lost,
 }
 
@@ -186,11 +195,19 @@ impl Case {
         let response = parse_duration(words.next()?).ok()?;
         let sent = !matches!(outcome, Outcome::NotSent(_) | Outcome::Unreachable(_));
         let (mut service, mut lag, mut class) = (sent.then_some(response), Duration::ZERO, None);
+        let (mut first, mut opening) = (None, Opening::default());
         while let Some(word) = words.next() {
             let value = words.next()?;
             match word {
                 "service" => service = Some(parse_duration(value).ok()?),
                 "lag" => lag = parse_duration(value).ok()?,
+                "first" => first = Some(parse_duration(value).ok()?),
+                "opened" => {
+                    let parts: Option<Vec<Duration>> = value.split('/').map(|part| parse_duration(part).ok()).collect();
+                    let [dns, connect, tls] = parts?[..] else { return None };
+                    let there = |part: Duration| (!part.is_zero()).then_some(part);
+                    opening = Opening::new(there(dns), connect, there(tls));
+                }
                 "class" => {
                     let classes = &self.scenario.traffic[traffic].classes;
                     class = Some(classes.iter().position(|c| c.name == value)? as u16);
@@ -198,7 +215,7 @@ impl Case {
                 _ => return None,
             }
         }
-        Some(Some(Fate::Done { outcome, response, service, lag, class }))
+        Some(Some(Fate::Done { outcome, response, service, lag, class, first, opening }))
     }
 
     fn worker(&mut self, worker: u16, second: i64, rest: &str) -> Option<()> {

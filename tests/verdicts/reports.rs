@@ -7,6 +7,35 @@ use proofload::report;
 
 use super::case::Case;
 
+/// A broken promise about latency says what the latency was made of; one that is kept needs no explanation.
+#[test]
+fn a_latency_that_is_too_long_is_taken_apart() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/verdicts/bound-taken-apart.case");
+    let case = Case::read(&fs::read_to_string(path).expect("readable")).expect("a case");
+    let judgement = case.judge();
+    let files = report::files(&case.plan, &case.evidence(), &judgement);
+    let file = |name: &str| files.iter().find(|(n, _)| *n == name).map(|(_, text)| text.clone()).expect("a report");
+    let lines = [
+        "p99 of each part: lag 1.00 ms, wait for a connection 49.0 ms, first byte 3.00 ms, body 7.00 ms; \
+         10 % of shots opened a connection: dns 2.00 ms, connect 1.00 ms, tls 9.00 ms",
+        "max of each part: first byte 3.00 ms, body 7.00 ms; 10 % of shots opened a connection",
+        "mean of each part: lag 1.00 ms",
+        "p95 of each part: lag 1.00 ms, wait for a connection 49.0 ms",
+    ];
+    for text in [report::table(&judgement, "here", false), file("summary.md"), file("junit.xml")] {
+        for line in lines {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+        assert_eq!(text.matches(" of each part").count(), lines.len(), "{text}");
+    }
+    let verdict: serde_json::Value = serde_json::from_str(&file("verdict.json")).expect("JSON");
+    let anatomy = &verdict["findings"][0]["anatomy"];
+    assert_eq!((&anatomy["measure"], &anatomy["opened"]), (&"p99".into(), &0.1.into()), "{anatomy}");
+    assert!(anatomy["opening"]["tls"].as_f64().is_some_and(|s| (0.0089..0.0091).contains(&s)), "{anatomy}");
+    assert!(verdict["findings"][4]["anatomy"].is_null(), "a kept promise");
+    assert!(verdict["findings"][5]["anatomy"].is_null(), "a share");
+}
+
 /// Whoever reads a report of a closed loop is told that it is one, and what its figures are worth.
 #[test]
 fn every_report_says_what_a_closed_loop_is() {
