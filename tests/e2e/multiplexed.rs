@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::certificates::Authority;
 use crate::scene::{Scene, hold, outcome, scenario};
 use crate::server::{Server, quote};
-use crate::server2::{Answer, Server2, Terms};
+use crate::server2::{Answer, Server2, Terms, door};
 use crate::wire::{exemplar, on_clock, scene};
 
 const SLOW: Duration = Duration::from_millis(200);
@@ -173,6 +173,16 @@ fn a_server_that_takes_its_leave_between_requests_has_done_no_wrong() {
     let ran = scene.run(&[]);
     assert_eq!((ran.code, outcome(&scene.verdict(), "ok")), (Some(0), 200), "{ran:?} {}", scene.verdict());
     assert!(server.connections() > 5, "{}", server.connections());
+}
+
+#[test]
+fn requests_that_were_never_looked_at_are_sent_on_another_connection() {
+    let server = Server2::new(Terms::default(), |_, _| Answer::Quote(AT_ONCE));
+    let scene = scene(&format!("url: \"http://{}\", timeout: 2s, http: 2", door(server.place())), "100/s", "2s");
+    let ran = scene.run(&[]);
+    let verdict = scene.verdict();
+    assert_eq!((ran.code, outcome(&verdict, "ok"), server.requests()), (Some(0), 200, 200), "{ran:?} {verdict}");
+    assert_eq!(verdict["traffic"]["q"]["sent"], 200, "each counts once");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! at once, and ends when dropped.
 
 use std::future::poll_fn;
+use std::io::{Read, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -263,4 +264,45 @@ async fn long(mut stream: SendStream<Bytes>, bytes: usize, state: &State) -> Res
         left -= piece;
     }
     Ok(())
+}
+
+/// A door before a server: who comes in second is told to leave after three requests, none of which was looked at; all
+/// others are let through.
+pub fn door(behind: String) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let place = listener.local_addr().expect("an address").to_string();
+    thread::spawn(move || {
+        for (nth, client) in listener.incoming().flatten().enumerate() {
+            let behind = behind.clone();
+            thread::spawn(move || match nth {
+                1 => turn_away(client),
+                _ => pass(client, std::net::TcpStream::connect(behind)?),
+            });
+        }
+    });
+    place
+}
+
+/// Speaks as little HTTP/2 as it takes to send a client away: settings, and after three requests GOAWAY, having read none.
+fn turn_away(mut client: std::net::TcpStream) -> std::io::Result<()> {
+    client.read_exact(&mut [0; 24])?; // the preface
+    client.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0])?;
+    let mut requests = 0;
+    loop {
+        let mut head = [0; 9];
+        client.read_exact(&mut head)?;
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        std::io::copy(&mut client.try_clone()?.take(length.into()), &mut std::io::sink())?;
+        requests += usize::from(head[3] == 1); // HEADERS
+        if head[3] == 1 && requests == 3 {
+            client.write_all(&[0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])?;
+        }
+    }
+}
+
+fn pass(client: std::net::TcpStream, server: std::net::TcpStream) -> std::io::Result<()> {
+    let (mut from, mut to) = (server.try_clone()?, client.try_clone()?);
+    thread::spawn(move || std::io::copy(&mut from, &mut to));
+    std::io::copy(&mut &client, &mut &server)?;
+    server.shutdown(std::net::Shutdown::Both)
 }

@@ -2,6 +2,7 @@
 //! shots when TLS goes wrong.
 
 use std::fs;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use proofload::scenario::{self, Settings, System};
 use proofload::traffic::{self, Setup};
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
-use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::{ServerConfig, ServerConnection};
 
 use crate::certificates::Authority;
 use crate::scene::{Scene, hold, outcome, scenario as written};
@@ -151,6 +152,33 @@ fn whoever_cannot_be_trusted_is_unreachable_and_it_is_said_why() {
             assert!(exemplar(&scene).contains("speaks TLS: write https://"), "{}", exemplar(&scene));
         });
     });
+}
+
+/// Agrees on TLS once, and never again.
+fn agrees_once(config: Arc<ServerConfig>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    thread::spawn(move || {
+        let mut kept = Vec::new();
+        for (nth, mut stream) in listener.incoming().flatten().enumerate() {
+            let mut session = ServerConnection::new(config.clone()).expect("a session");
+            while nth == 0 && session.is_handshaking() && session.complete_io(&mut stream).is_ok() {}
+            kept.push(stream);
+        }
+    });
+    address
+}
+
+#[test]
+fn a_shot_whose_connection_does_not_come_about_hears_what_is_wrong_with_it() {
+    let authority = Authority::new("ours");
+    let address = agrees_once(authority.shows(&authority.server("127.0.0.1", None), false, &[]));
+    let scene = scene(&format!("url: https://{address}, timeout: 300ms, tls: {{ ca: ca.pem }}"), "80/s", "2s");
+    authority.put(&scene);
+    let ran = scene.run(&[]);
+    let verdict = scene.verdict();
+    assert_eq!((ran.code, outcome(&verdict, "unreachable_tls")), (Some(1), 160), "{ran:?} {verdict}");
+    assert!(exemplar(&scene).contains("agreeing on TLS took longer than 300ms"), "{}", exemplar(&scene));
 }
 
 #[test]

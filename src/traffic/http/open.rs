@@ -251,4 +251,17 @@ mod tests {
         let later = lookup.find().await.expect("this machine has a name");
         assert_ne!(later, one, "what has been answered is asked anew");
     }
+
+    #[tokio::test]
+    async fn a_resolver_that_does_not_answer_is_told_from_a_port_that_does_not() {
+        let lookup = Lookup::new("localhost", 80);
+        let (_silent, answer) = watch::channel(None);
+        lookup.under_way.replace(Some(answer));
+        let address = Address::http("localhost", 80);
+        let opener = Opener { address, to: To::Name(lookup), tls: None, http: Version::One };
+        let opened = opener.open(Clock::starting_in(Duration::ZERO), Duration::from_millis(20)).await;
+        let refusal = opened.err().expect("nobody answers");
+        assert_eq!(refusal.reach, Reach::Dns);
+        assert_eq!(refusal.why, "http://localhost:80: looking up the name took longer than 20ms");
+    }
 }
