@@ -13,6 +13,7 @@ pub mod manifest;
 pub mod reader;
 pub mod recorder;
 pub mod reply;
+pub mod reserve;
 mod rows;
 pub mod samples;
 pub mod tally;

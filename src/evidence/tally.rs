@@ -110,6 +110,14 @@ impl Tally {
         (self.total > 0).then(|| Duration::from_nanos((sum / u128::from(self.total)) as u64))
     }
 
+    /// The standard deviation of the law that they were drawn from, estimated from n − 1; `None` for fewer than two.
+    pub fn deviation(&self) -> Option<Duration> {
+        let mean = self.mean()?.as_nanos() as f64;
+        let square = |(nanos, count): (u64, u64)| (nanos as f64 - mean).powi(2) * count as f64;
+        let squares: f64 = self.cells().map(square).sum();
+        (self.total > 1).then(|| Duration::from_nanos((squares / (self.total - 1) as f64).sqrt() as u64))
+    }
+
     /// How many are longer than `bound`.
     pub fn above(&self, bound: Duration) -> u64 {
         let bound = bound.as_nanos() as u64;
@@ -227,6 +235,15 @@ mod tests {
         let raised = tally.at_least(ms(2_000));
         assert!(raised.quantile(0.0).is_some_and(|d| d >= ms(2_000)));
         assert_eq!(raised.max(), tally.max());
+    }
+
+    #[test]
+    fn the_deviation_is_that_of_the_sample() {
+        // (2, 4, 4, 4, 5, 5, 7, 9): mean 5, squares 32, of 7.
+        let tally: Tally = [(2_000, 1), (4_000, 3), (5_000, 2), (7_000, 1), (9_000, 1)].into_iter().collect();
+        assert_eq!(tally.deviation(), Some(Duration::from_nanos(2_138)));
+        assert_eq!([(5, 1)].into_iter().collect::<Tally>().deviation(), None);
+        assert_eq!([(5, 2)].into_iter().collect::<Tally>().deviation(), Some(Duration::ZERO));
     }
 
     #[test]

@@ -46,6 +46,8 @@ enum Spread {
     Ranked(Tally, f64),
     /// So many of all.
     Share(u64),
+    /// The mean, whose standard error this is, in seconds.
+    Mean(f64),
     /// Nothing.
     Unknown,
 }
@@ -61,6 +63,10 @@ impl Observed {
             }
             Spread::Share(k) if n > 0 => {
                 (Some(stat::share_from(*k, n, confidence)), Some(stat::share_to(*k, n, confidence)))
+            }
+            Spread::Mean(error) => {
+                let off = stat::errors_of_mean(n, confidence) * error;
+                (self.point.map(|mean| (mean - off).max(0.0)), self.point.map(|mean| mean + off))
             }
             Spread::Share(_) | Spread::Unknown => (None, None),
         }
@@ -204,7 +210,12 @@ fn observe(expectation: &Expectation, population: &Population, timeout: Duration
             let (point, spread) = match expectation.measure {
                 Measure::Quantile(q) => (tally.quantile(q.fraction()), Spread::Ranked(tally, q.fraction())),
                 Measure::Max => (tally.max(), Spread::Unknown),
-                _ => (tally.mean(), Spread::Unknown),
+                // Below the minimum the law of large numbers promises nothing.
+                _ if samples < expectation.minimum() => (tally.mean(), Spread::Unknown),
+                _ => {
+                    let error = |deviation| seconds(deviation) / (samples as f64).sqrt();
+                    (tally.mean(), tally.deviation().map_or(Spread::Unknown, |d| Spread::Mean(error(d))))
+                }
             };
             Observed { point: point.map(seconds), samples, spread, nothing }
         }

@@ -1,8 +1,9 @@
-//! What a number of shots can tell: binomial tails, Clopper–Pearson bounds for shares, order statistics for quantiles.
+//! What a number of shots can tell: binomial tails, Clopper–Pearson bounds for shares, order statistics for quantiles,
+//! Student's t for means.
 //!
 //! All bounds are one-sided, each at the stated confidence, as the minimums of the contract are: 59 good shots bound
-//! p95 from above at 95 %. Formulas: Clopper and Pearson, Biometrika 26 (1934); the incomplete beta function by its
-//! continued fraction, with the modified method of Lentz.
+//! p95 from above at 95 %. Formulas: Clopper and Pearson, Biometrika 26 (1934); Student, Biometrika 6 (1908), its tail by
+//! the incomplete beta function; that by its continued fraction, with the modified method of Lentz.
 
 /// P(X ≤ k) for X binomial with `n` trials of probability `p`.
 pub fn at_most(k: u64, n: u64, p: f64) -> f64 {
@@ -58,6 +59,15 @@ pub fn rank_to(n: u64, q: f64, confidence: f64) -> Option<u64> {
     // The r-th value is not below the quantile when fewer than r values are.
     let rank = first(1, n + 1, |r| at_most(r - 1, n, q) >= confidence);
     (rank <= n).then_some(rank)
+}
+
+/// How many standard errors a mean of `n` values, two at least, may be off to either side at the given confidence, 0.5 or
+/// more. Normal theory: it holds for lengths of time as their number grows, and is asked for from 30 on.
+pub fn errors_of_mean(n: u64, confidence: f64) -> f64 {
+    let freedom = n.saturating_sub(1).max(1) as f64;
+    // P(T > t) = I(f / (f + t²); f / 2, 1 / 2) / 2
+    let x = root(|x| incomplete_beta(x, freedom / 2.0, 0.5) >= 2.0 * (1.0 - confidence));
+    (freedom * (1.0 - x) / x).sqrt()
 }
 
 /// The first number from `low` to `high` for which `holds`, which once true stays true; `high` when none before.
@@ -203,6 +213,19 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Expected values: the tables of Student's law; the normal law's 1.6449 for many.
+    #[test]
+    fn means_are_bounded_as_student_does() {
+        for (n, confidence, t) in
+            [(2, 0.95, 6.3138), (6, 0.975, 2.5706), (30, 0.95, 1.6991), (30, 0.995, 2.7564), (101, 0.95, 1.6602)]
+        {
+            assert!((errors_of_mean(n, confidence) - t).abs() < 1e-4, "{n} {confidence}");
+        }
+        assert!((errors_of_mean(1_000_001, 0.95) - 1.6449).abs() < 1e-4);
+        assert!((errors_of_mean(100_000_000, 0.95) - 1.6449).abs() < 1e-3);
+        assert!(errors_of_mean(30, 0.5) < 1e-6);
     }
 
     #[test]

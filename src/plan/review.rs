@@ -112,9 +112,12 @@ pub fn review(scenario: &Scenario, plan: &Plan) -> Vec<Mistake> {
             });
         }
     }
-    for promise in &scenario.promises {
+    for (i, promise) in scenario.promises.iter().enumerate() {
         if let Claim::Client(expectation @ Expectation { measure: Measure::Recovery, .. }) = &promise.claim {
-            review_recovery(scenario, plan, promise, expectation, &mut mistakes);
+            let path = format!("slo.{i}.expect");
+            review_recovery(scenario, plan, promise, expectation, &mut |what, remedy| {
+                mistakes.push(Mistake { at: promise.place, path: path.clone(), what, remedy });
+            });
         }
     }
     mistakes
@@ -125,15 +128,12 @@ fn review_recovery(
     plan: &Plan,
     promise: &Promise,
     expectation: &Expectation,
-    mistakes: &mut Vec<Mistake>,
+    refuse: &mut dyn FnMut(String, String),
 ) {
     let Window::After(fault) = promise.window else { return };
     let span = plan.timeline.faults[fault];
     let needed = Duration::from_nanos(expectation.bound) + promise.stable;
     let until = span.end + needed;
-    let mut refuse = |what: String, remedy: String| {
-        mistakes.push(Mistake { at: promise.place, path: "slo".into(), what, remedy });
-    };
     if until > plan.timeline.measured(Some(expectation.traffic)).end {
         let what =
             format!("the load ends before this can be decided: {} after the fault are needed", units::duration(needed));

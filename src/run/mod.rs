@@ -24,6 +24,7 @@ use crate::evidence::event::Event;
 use crate::evidence::folder::Folder;
 use crate::evidence::manifest::{End, FORMAT, Host, How, Manifest};
 use crate::evidence::recorder::{self, Recorder};
+use crate::evidence::reserve::Reserve;
 use crate::fault::conduct::conduct;
 use crate::observe::{HostMeter, Observer, Watched};
 use crate::plan::Plan;
@@ -86,7 +87,10 @@ pub async fn run(launch: Launch) -> Result<Left, NotStarted> {
     let how = how.map_err(NotStarted)?;
     let at = prepared.clock.now();
     prepared.manifest.end = Some(End { how: how.clone(), at });
-    // On a full disk the manifest stays as it was when the load began: the run is judged as one that died.
+    if let Some(reserve) = prepared.reserve.take() {
+        reserve.release();
+    }
+    // Where even that room is gone the manifest stays as it was when the load began: the run is judged as one that died.
     let trouble = folder.write_manifest(&prepared.manifest).err().map(|why| {
         let place = folder.file("manifest.json");
         let unsaid = format!("{}: how the run ended could not be written: {why}", place.display());
@@ -112,6 +116,7 @@ struct Prepared<'l> {
     launch: &'l Launch,
     folder: Folder,
     manifest: Manifest,
+    reserve: Option<Reserve>,
     clock: Clock,
     tracer: Tracer,
     services: Vec<(String, Vec<Address>)>,
@@ -151,7 +156,9 @@ impl<'l> Prepared<'l> {
             end: None,
         };
         folder.write_manifest(&manifest).map_err(unwritable)?;
+        let reserve = Reserve::keep(folder).map_err(unwritable)?;
         Ok(Prepared {
+            reserve,
             tracer: Tracer::new(scenario.seed, &manifest.run),
             launch,
             folder: folder.clone(),

@@ -7,6 +7,7 @@ mod check;
 mod claim;
 mod fault;
 mod load;
+mod locate;
 mod mistake;
 mod promise;
 mod raw;
@@ -195,6 +196,7 @@ pub fn read(file: &str, text: &str, settings: &Settings<'_>) -> Result<Scenario,
         Some(scenario) if reader.mistakes.is_empty() => Ok(scenario),
         _ => {
             let mut all = reader.mistakes;
+            locate::complete(&root, &mut all);
             all.sort_by_key(|m| m.at);
             all.dedup();
             Err(fail(all))

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::scene::{Going, PROGRAM, Scene, Turn, children, ends, finding, hold, kill, outcome, scenario};
+use crate::scene::{Ended, Going, PROGRAM, Scene, Turn, children, ends, finding, hold, kill, outcome, scenario};
 use crate::server::{Server, quote, status};
 
 /// The practice target, with a quoter that hangs from the first second to the end.
@@ -166,29 +166,62 @@ fn bug_a_file_size_limit_killed_the_run_instead_of_cutting_it_short() {
     assert!(outcome(&verdict, "ok") > 0, "what was measured is kept: {verdict}");
 }
 
+/// Runs a scene on a disk of 300 KB that only this command sees, beside a command on it; what it holds in the end is
+/// copied out. `None` where this machine lets us mount nothing.
+fn on_a_small_disk(scene: &Scene, beside: &str) -> Option<Ended> {
+    let script = format!(
+        "mount -t tmpfs -o size=300k none \"$1\" || exit 99
+{beside}
+\"$2\" run \"$3\" --out \"$1\"; code=$?
+cp -r \"$1\" \"$4\"; exit $code"
+    );
+    let disk = scene.path("disk");
+    fs::create_dir(&disk).expect("made");
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--map-root-user", "sh", "-c", &script, "sh"]);
+    command.arg(&disk).arg(PROGRAM).arg(scene.file()).arg(scene.out());
+    let ran = Going::start(command, &scene.path("")).wait();
+    if matches!(ran.code, Some(99 | 1)) && scene.runs().is_empty() {
+        let _ = writeln!(std::io::stderr(), "skipped: this machine lets us mount nothing: {}", ran.err);
+        return None;
+    }
+    Some(ran)
+}
+
+/// Cut short for want of space: what was measured is kept, and it says how it ended.
+fn is_cut_short(scene: &Scene, ran: &Ended) {
+    assert_eq!(ran.code, Some(4), "a full disk is a cut-short run: {ran:?}");
+    let said = ran.out.clone() + &ran.err;
+    assert!(said.contains("could not be written") && said.contains("No space left"), "{ran:?}");
+    let manifest = fs::read(scene.evidence().join("manifest.json")).expect("readable");
+    let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
+    let how = manifest["end"]["how"]["cut_short"].as_str().unwrap_or_default();
+    assert!(how.contains("No space left"), "there was room to say how it ended: {manifest}");
+    assert!(fs::metadata(scene.evidence().join("latency.hlog")).expect("there").len() > 0, "what was measured is kept");
+    let judged = scene.ask(&["judge", scene.evidence().to_str().expect("text")]);
+    assert_eq!(judged.code, Some(4), "never PASS: {judged:?}");
+    let reasons = scene.verdict()["reasons"].to_string();
+    assert!(reasons.contains("cut short") && !reasons.contains("died"), "{reasons}");
+}
+
 #[test]
 fn bug_a_full_disk_at_the_end_was_a_run_that_could_not_start() {
     let _turn = Turn::take();
     let server = big_server();
     let scene = Scene::new(&talkative(&server));
-    // A disk of 300 KB that only this command sees; what it holds in the end is copied out.
-    let script = "mount -t tmpfs -o size=300k none \"$1\" || exit 99
-\"$2\" run \"$3\" --out \"$1\"; code=$?
-cp -r \"$1\" \"$4\"; exit $code";
-    let disk = scene.path("disk");
-    fs::create_dir(&disk).expect("made");
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "--map-root-user", "sh", "-c", script, "sh"]);
-    command.arg(&disk).arg(PROGRAM).arg(scene.file()).arg(scene.out());
-    let ran = Going::start(command, &scene.path("")).wait();
-    if matches!(ran.code, Some(99 | 1)) && scene.runs().is_empty() {
-        let _ = writeln!(std::io::stderr(), "skipped: this machine lets us mount nothing: {}", ran.err);
-        return;
+    if let Some(ran) = on_a_small_disk(&scene, "") {
+        is_cut_short(&scene, &ran);
     }
-    assert_eq!(ran.code, Some(4), "a full disk is a cut-short run: {ran:?}");
-    let said = ran.out.clone() + &ran.err;
-    assert!(said.contains("could not be written") && said.contains("No space left"), "{ran:?}");
-    assert!(fs::metadata(scene.evidence().join("latency.hlog")).expect("there").len() > 0, "what was measured is kept");
-    let judged = scene.ask(&["judge", scene.evidence().to_str().expect("text")]);
-    assert!(matches!(judged.code, Some(3 | 4)), "never PASS: {judged:?}");
+}
+
+#[test]
+fn bug_a_disk_that_others_filled_to_the_last_byte_was_a_run_that_died() {
+    let _turn = Turn::take();
+    let server = Server::new(|_| quote());
+    let scene = Scene::new(&scenario(&server.url(), &hold("100/s", "8s"), "  - expect: errors(q) < 5%\n"));
+    let filler = "(until cat \"$1\"/*/*/*/latency.hlog 2>/dev/null | grep -q Tag; do sleep 0.1; done
+cat /dev/zero > \"$1/filler\") 2>/dev/null &";
+    if let Some(ran) = on_a_small_disk(&scene, filler) {
+        is_cut_short(&scene, &ran);
+    }
 }

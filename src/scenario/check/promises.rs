@@ -206,11 +206,11 @@ impl Check<'_, '_> {
             self.reader.wrong(confidence.at, "a PromQL promise has no confidence interval", "leave it out");
         }
         if promise.confidence.is_some()
-            && matches!(&promise.claim, Claim::Client(e) if matches!(e.measure, Measure::Max | Measure::Mean | Measure::Rate))
+            && matches!(&promise.claim, Claim::Client(e) if matches!(e.measure, Measure::Max | Measure::Rate))
         {
             self.reader.wrong(
                 promise.place,
-                "only quantiles and shares have a confidence interval",
+                "only quantiles, means and shares have a confidence interval",
                 "leave out `confidence`",
             );
         }

@@ -47,17 +47,18 @@ impl Check<'_, '_> {
                 "a target is one of `sim`, `url` and `services`",
                 "write exactly one of the three",
             );
-            return None;
         }
         let resolve = self.within("resolve", |c| c.resolves(map.resolve.as_ref()));
-        let system = self.system(map, &resolve)?;
-        let wire = self.wire(map, &system, resolve);
+        let system = self.system(map, &resolve);
+        let wire = system.as_ref().map(|system| self.wire(map, system, resolve)).unwrap_or_default();
+        // Without a target to go by the rest is checked by itself.
+        let is_known = system.is_some();
         if let (Some(with), None) = (&map.with, &map.sim) {
             let at = with.0.first().map_or(map.place, |(k, _)| k.at);
             self.reader.wrong(at, "`with` sets up a practice target, and this is none", "leave it out");
         }
         let mut target = Target {
-            system,
+            system: system.unwrap_or_else(|| System::Services(Vec::new())),
             ready: None,
             connections: None,
             timeout: map.timeout.map_or(Duration::from_secs(2), |t| t.value),
@@ -73,13 +74,13 @@ impl Check<'_, '_> {
             target.connections = self.number(connections, "connections", MAX_CONNECTIONS);
         }
         target.ready = map.ready.as_ref().map(|ready| Ready {
-            service: self.service(ready.to.as_ref(), Some(&target), ready.place),
+            service: self.service(ready.to.as_ref(), is_known.then_some(&target), ready.place),
             path: self.path(&ready.get),
             within: ready.within.map_or(Duration::from_secs(60), |w| w.value),
         });
-        target.before = map.before.iter().flatten().map(|step| self.step(step, Some(&target))).collect();
-        target.after = map.after.iter().flatten().map(|step| self.step(step, Some(&target))).collect();
-        Some(target)
+        target.before = map.before.iter().flatten().map(|step| self.step(step, is_known.then_some(&target))).collect();
+        target.after = map.after.iter().flatten().map(|step| self.step(step, is_known.then_some(&target))).collect();
+        (is_known && given == 1).then_some(target)
     }
 
     /// `sim:NAME` or an address.
@@ -125,17 +126,27 @@ impl Check<'_, '_> {
         if all.is_empty() { vec![Address::http("localhost", 0)] } else { all }
     }
 
+    /// What is loaded. Where several are named each is checked, and the rest of the file goes by the one that says most.
     fn system(&mut self, map: &raw::TargetMap, resolve: &[Resolve]) -> Option<System> {
-        if let Some(sim) = &map.sim {
+        let sim = map.sim.as_ref().map(|sim| {
             self.known_system(&sim.value, sim.at);
             let with = map.with.iter().flat_map(|w| &w.0).map(|(k, v)| (k.value.clone(), v.clone())).collect();
-            return Some(System::Sim { name: sim.value.clone(), with });
-        }
-        if let Some(url) = &map.url {
+            System::Sim { name: sim.value.clone(), with }
+        });
+        let url = map.url.as_ref().map(|url| {
             let addresses = self.within("url", |c| c.addresses(url, resolve));
-            return Some(System::Services(vec![Service { name: "target".into(), addresses }]));
-        }
-        let services = map.services.as_ref()?;
+            System::Services(vec![Service { name: "target".into(), addresses }])
+        });
+        let services = map.services.as_ref().and_then(|services| self.services(map, services, resolve));
+        services.or(url).or(sim)
+    }
+
+    fn services(
+        &mut self,
+        map: &raw::TargetMap,
+        services: &Names<raw::Addresses>,
+        resolve: &[Resolve],
+    ) -> Option<System> {
         if services.0.is_empty() {
             self.reader.wrong(map.place, "no services", "write at least one: `services: { api: http://HOST:PORT }`");
         }
