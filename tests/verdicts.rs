@@ -27,7 +27,7 @@ mod reports;
 #[path = "verdicts/schema.rs"]
 mod schema;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -45,8 +45,6 @@ use proofload::evidence::reply::{Outcome, Reply};
 use proofload::evidence::tally::Tally;
 use proofload::evidence::touches::ShotTouch;
 use proofload::judge::{CauseSummary, Judgement, TrafficSummary, judge};
-use proofload::report;
-use serde_json::json;
 
 #[test]
 fn every_case_is_judged_as_it_says() {
@@ -71,60 +69,6 @@ fn the_same_evidence_gives_the_same_judgement_byte_for_byte() {
             assert!(once.contains(&format!("\n  \"{key}\": ")), "{}: no {key}", path.display());
         }
     }
-}
-
-#[test]
-fn every_verdict_is_what_its_schema_says() {
-    let schema = schema::Schema::shipped();
-    let (mut wrong, mut met) = (Vec::new(), BTreeSet::new());
-    for (name, judgement) in judgements() {
-        let document = serde_json::from_str(&report::verdict(judgement)).expect("JSON");
-        let (problems, there) = schema.check(&document);
-        wrong.extend(problems.into_iter().map(|why| format!("{name}: {why}")));
-        met.extend(there);
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    let unmet: Vec<String> = schema.described().difference(&met).cloned().collect();
-    assert!(unmet.is_empty(), "described, but in no verdict: {unmet:#?}");
-}
-
-#[test]
-fn a_verdict_that_is_not_what_its_schema_says_is_seen() {
-    let schema = schema::Schema::shipped();
-    let text = fs::read_to_string(cases().first().expect("a case")).expect("readable");
-    let good = serde_json::to_value(Case::read(&text).expect("a case").judge()).expect("serialises");
-    assert_eq!(schema.check(&good).0, Vec::<String>::new());
-    for (pointer, value) in [
-        ("/verdict", json!("GOOD")),
-        ("/exit_code", json!(2)),
-        ("/format", json!(2)),
-        ("/time_scale", json!(0)),
-        ("/findings/0/samples", json!(-1)),
-        ("/findings/0/bound/unit", json!(7)),
-        ("/findings/0/bound", json!(null)),
-        ("/findings/0/window/parts/0", json!([1])),
-        ("/findings/0/window/parts/0", json!([1, 2, 3])),
-        ("/fitness/cpu", json!("none")),
-        ("/fitness", json!({})),
-        ("/traffic", json!({ "q": {} })),
-        ("/stuck", json!([{ "fault": "f", "why": "w", "remedy": "r", "more": 1 }])),
-    ] {
-        let mut bad = good.clone();
-        *bad.pointer_mut(pointer).unwrap_or_else(|| panic!("nothing at {pointer}")) = value.clone();
-        assert!(!schema.check(&bad).0.is_empty(), "{pointer}: {value}");
-    }
-}
-
-#[test]
-fn junit_is_what_its_readers_expect() {
-    let mut wrong = Vec::new();
-    for (name, judgement) in judgements() {
-        // What users name things is theirs.
-        let scenario = "a <b> & \"c\" 'd' ]]> \u{1}\u{7f} é".into();
-        let judgement = Judgement { scenario, ..judgement.clone() };
-        wrong.extend(junit::wrong(&judgement).into_iter().map(|why| format!("{name}: {why}")));
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// The log in memory is the log that a run writes: the judgement does not depend on the order of its lines.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::bucket::{self, Within};
+use super::bucket;
 use super::evaluate;
 use super::measure::{self, Ruling};
 use super::trial::Trial;
@@ -14,7 +14,7 @@ use crate::base::text;
 use crate::base::time::{Offset, Span};
 use crate::base::units;
 use crate::evidence::event::{Event, Scrape};
-use crate::promql::{self, Element, Expr, Options, Storage, Value};
+use crate::promql::{self, Bracket, Element, Expr, Options, Storage, Value};
 use crate::scenario::{Compare, Promise};
 
 /// More of a window's scrapes missed by us, and it is not the run that was planned.
@@ -139,10 +139,10 @@ impl<'a> Server<'a> {
             return undecided(format!("no data{}", reasons()));
         }
         let (compare, bound) = (question.compare, question.bound);
-        let within = bucket::locate(expr.text(), &self.storage, at_ms, &options);
+        let within = promql::brackets(expr, &self.storage, at_ms, &options);
         let verdict = |element: &Element| match within.iter().find(|w| w.labels == element.labels) {
             _ if element.value.is_nan() => Verdict::Inconclusive,
-            Some(within) => within.verdict(compare, bound.value),
+            Some(within) => bucket::verdict(within, compare, bound.value),
             None if !compare.holds(element.value, bound.value) => Verdict::Fail,
             // Division by zero satisfies any floor; that proves nothing.
             None if element.value.is_infinite() => Verdict::Inconclusive,
@@ -255,15 +255,16 @@ fn reads_outside(expr: &Expr, span: Span) -> Option<String> {
 }
 
 /// What the bucket that a quantile lies in says of a bound.
-fn bucket_says(verdict: Verdict, within: &Within, observed: Quantity, compare: Compare, bound: &Quantity) -> String {
+fn bucket_says(verdict: Verdict, within: &Bracket, observed: Quantity, compare: Compare, bound: &Quantity) -> String {
     let side = match (verdict, compare.is_ceiling()) {
         (Verdict::Pass, true) => "within",
         (Verdict::Pass, false) => "above",
         (Verdict::Fail, true) => "over",
         (Verdict::Fail, false) => "under",
         (Verdict::Inconclusive | Verdict::Invalid, _) => {
-            return format!("lies somewhere in the bucket {within}: add a bucket at le=\"{}\"", bound.value);
+            let (bucket, missing) = (bucket::words(within), bucket::missing(within, bound.value));
+            return format!("lies somewhere in the bucket {bucket}: add a bucket at le=\"{missing}\"");
         }
     };
-    format!("{side} {bound}: about {observed}, in the bucket {within}")
+    format!("{side} {bound}: about {observed}, in the bucket {}", bucket::words(within))
 }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::ast::{Aggregation, Grouping, Limits, Matrix, QueryFact, Scalar, Vector};
 use super::error::Error;
+use super::histogram::Reading;
 use super::over_time::{RangeFunction, Window};
 use super::part::Part;
 use super::query::{Options, Semantics};
@@ -49,18 +50,31 @@ pub(super) struct Evaluator<'s, 'a> {
     /// What each selector found: the same at each step.
     found: RefCell<HashMap<usize, Rc<[&'a Series]>>>,
     steps: Cell<u64>,
+    reading: Reading,
 }
 
 type Points<'a> = Result<Vec<Point<'a>>, Error>;
 
 impl<'s, 'a> Evaluator<'s, 'a> {
     pub(super) fn new(storage: &'s Storage<'a>, options: &'s Options, query: Query) -> Self {
-        Evaluator { storage, options, query, found: RefCell::default(), steps: Cell::new(0) }
+        Evaluator {
+            storage,
+            options,
+            query,
+            found: RefCell::default(),
+            steps: Cell::new(0),
+            reading: Reading::default(),
+        }
     }
 
     /// An evaluator for one instant.
     pub(super) fn at(storage: &'s Storage<'a>, options: &'s Options, at: i64) -> Self {
         Evaluator::new(storage, options, Query { start: at, end: at, step: 0 })
+    }
+
+    /// The same, which says that of quantiles.
+    pub(super) fn reading(self, reading: Reading) -> Self {
+        Evaluator { reading, ..self }
     }
 
     /// The value of any part of an expression.
@@ -202,7 +216,7 @@ impl<'s, 'a> Evaluator<'s, 'a> {
 
     fn quantiles(&self, q: &Scalar, arg: &Vector, at: i64) -> Points<'a> {
         let q = self.scalar(q, at)?;
-        distinct_origins(histogram::quantiles(q, self.vector(arg, at)?, self.options.semantics))
+        distinct_origins(histogram::quantiles(q, self.vector(arg, at)?, self.options.semantics, self.reading))
     }
 
     fn fractions(&self, lower: &Scalar, upper: &Scalar, arg: &Vector, at: i64) -> Points<'a> {

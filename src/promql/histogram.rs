@@ -38,10 +38,22 @@ fn histograms<'a>(points: Vec<Point<'a>>) -> Vec<(Tags<'a>, Vec<Bucket>)> {
     histograms
 }
 
+/// What is said of a quantile, of which only its bucket is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Reading {
+    /// As Prometheus: where in the bucket it would lie if the observations were spread evenly.
+    #[default]
+    Between,
+    /// The lower edge of its bucket.
+    From,
+    /// The upper edge of its bucket.
+    To,
+}
+
 /// `histogram_quantile`
-pub(super) fn quantiles<'a>(q: f64, points: Vec<Point<'a>>, semantics: Semantics) -> Vec<Point<'a>> {
+pub(super) fn quantiles<'a>(q: f64, points: Vec<Point<'a>>, semantics: Semantics, reading: Reading) -> Vec<Point<'a>> {
     (histograms(points).into_iter())
-        .map(|(tags, buckets)| Point { tags: tags.without_name(), value: quantile(q, buckets, semantics) })
+        .map(|(tags, buckets)| Point { tags: tags.without_name(), value: quantile(q, buckets, semantics, reading) })
         .collect()
 }
 
@@ -109,9 +121,9 @@ fn almost_equal(a: f64, b: f64) -> bool {
     }
 }
 
-/// The value below which the share `q` of the observations lies, if they lie evenly within their bucket. In the
-/// highest bucket nothing is known but its lower edge; the lowest begins at zero if its bound is positive.
-fn quantile(q: f64, buckets: Vec<Bucket>, semantics: Semantics) -> f64 {
+/// The value below which the share `q` of the observations lies. In the highest bucket nothing is known but its lower
+/// edge; the lowest begins at zero if its bound is positive.
+fn quantile(q: f64, buckets: Vec<Bucket>, semantics: Semantics, reading: Reading) -> f64 {
     if q.is_nan() {
         return f64::NAN;
     }
@@ -130,13 +142,20 @@ fn quantile(q: f64, buckets: Vec<Bucket>, semantics: Semantics) -> f64 {
     }
     let rank = q * all.count;
     let place = finite.partition_point(|bucket| bucket.count < rank || bucket.count.is_nan());
-    let Some(bucket) = finite.get(place) else { return largest.bound };
+    let Some(bucket) = finite.get(place) else {
+        return if reading == Reading::To { f64::INFINITY } else { largest.bound };
+    };
     let (start, below) = match place.checked_sub(1) {
         Some(before) => (finite[before].bound, finite[before].count),
-        None if first.bound <= 0.0 => return first.bound,
+        None if first.bound <= 0.0 => (f64::NEG_INFINITY, 0.0),
         None => (0.0, 0.0),
     };
-    start + (bucket.bound - start) * ((rank - below) / (bucket.count - below))
+    match reading {
+        Reading::From => start,
+        Reading::To => bucket.bound,
+        Reading::Between if start.is_infinite() => bucket.bound,
+        Reading::Between => start + (bucket.bound - start) * ((rank - below) / (bucket.count - below)),
+    }
 }
 
 /// The share of the observations between two values, if they lie evenly within their bucket.
@@ -180,7 +199,7 @@ mod tests {
     }
 
     fn q(q: f64, pairs: &[(f64, f64)]) -> f64 {
-        quantile(q, buckets(pairs), Semantics::V3)
+        quantile(q, buckets(pairs), Semantics::V3, Reading::Between)
     }
 
     #[test]
@@ -205,6 +224,22 @@ mod tests {
     }
 
     #[test]
+    fn the_bucket_of_a_quantile_has_two_edges() {
+        let edges = |q, pairs: &[(f64, f64)]| {
+            let read = |reading| quantile(q, buckets(pairs), Semantics::V3, reading);
+            (read(Reading::From), read(Reading::To))
+        };
+        let latency = [(0.1, 50.0), (0.5, 90.0), (INF, 100.0)];
+        assert_eq!(edges(0.5, &latency), (0.0, 0.1));
+        assert_eq!(edges(0.51, &latency), (0.1, 0.5));
+        assert_eq!(edges(0.9, &latency), (0.1, 0.5));
+        assert_eq!(edges(0.95, &latency), (0.5, INF));
+        assert_eq!(edges(0.5, &[(-2.0, 10.0), (INF, 10.0)]), (-INF, -2.0));
+        assert!(edges(0.5, &[(0.1, 0.0), (INF, 0.0)]).0.is_nan());
+        assert!(edges(0.5, &[(0.1, 5.0)]).1.is_nan());
+    }
+
+    #[test]
     fn what_is_no_histogram_has_no_quantile() {
         assert!(q(0.5, &[(1.0, 10.0), (2.0, 20.0)]).is_nan(), "no +Inf");
         assert!(q(0.5, &[(INF, 20.0)]).is_nan(), "one bucket");
@@ -226,7 +261,7 @@ mod tests {
         // Without the tolerance the rank of q=1 would be found in the highest finite bucket.
         let rounded = [(1.0, 10.0), (2.0, 10.000_000_000_001), (4.0, 10.000_000_000_002), (INF, 10.000_000_000_002)];
         assert_eq!(q(1.0, &rounded), 1.0);
-        assert_eq!(quantile(1.0, buckets(&rounded), Semantics::V2), 4.0);
+        assert_eq!(quantile(1.0, buckets(&rounded), Semantics::V2, Reading::Between), 4.0);
     }
 
     #[test]

@@ -24,6 +24,7 @@
 mod aggregate;
 mod ast;
 mod binary;
+mod bracket;
 mod date;
 mod error;
 mod eval;
@@ -48,6 +49,7 @@ mod tests;
 mod value;
 mod vet;
 
+pub use bracket::{Bracket, brackets};
 pub use error::Error;
 pub use explain::{explain, explain_empty};
 pub use expr::{Expr, Kind, Reach};
