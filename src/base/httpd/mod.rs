@@ -1,0 +1,135 @@
+//! The small HTTP/1.1 server that stage, practice targets and listeners share. It answers what a handler says, and can
+//! do what ordinary servers refuse: never answer, hang up, reset.
+
+mod connection;
+mod percent;
+mod request;
+mod response;
+
+use std::future::Future;
+
+use tokio::sync::watch;
+
+pub use connection::serve;
+pub use percent::{decode, encode};
+pub use request::Request;
+pub use response::{Response, reason};
+
+/// What to do with a request.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// Send a reply.
+    Reply(Response),
+    /// Never answer; hold the connection until the client leaves.
+    Hang,
+    /// Never answer; hold the connection until the client leaves, or until the value turns true or its sender is gone:
+    /// then close. For a fault whose end must let go of what it holds.
+    HangUntil(watch::Receiver<bool>),
+    /// Close without an answer.
+    Close,
+    /// Reset the connection (RST).
+    Reset,
+}
+
+impl From<Response> for Answer {
+    fn from(response: Response) -> Answer {
+        Answer::Reply(response)
+    }
+}
+
+/// Answers requests. One handler serves all connections.
+pub trait Handler: Send + Sync + 'static {
+    /// Decides what to do with a request.
+    fn handle(&self, request: Request) -> impl Future<Output = Answer> + Send;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    struct Held(watch::Receiver<bool>);
+    impl Handler for Held {
+        async fn handle(&self, _: Request) -> Answer {
+            Answer::HangUntil(self.0.clone())
+        }
+    }
+
+    #[tokio::test]
+    async fn what_hangs_can_be_let_go() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let (over, held) = watch::channel(false);
+        tokio::spawn(serve(listener, Arc::new(Held(held))));
+        let mut stream = TcpStream::connect(address).await.expect("connects");
+        stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.expect("writes");
+        let mut reply = Vec::new();
+        let wait = std::time::Duration::from_millis(30);
+        assert!(tokio::time::timeout(wait, stream.read_to_end(&mut reply)).await.is_err(), "it hangs");
+        over.send_replace(true);
+        stream.read_to_end(&mut reply).await.expect("closed in order");
+        assert!(reply.is_empty());
+    }
+
+    struct Echo;
+    impl Handler for Echo {
+        async fn handle(&self, request: Request) -> Answer {
+            match request.path.as_str() {
+                "/hang" => Answer::Hang,
+                "/close" => Answer::Close,
+                "/reset" => Answer::Reset,
+                _ => Response::text(
+                    200,
+                    format!(
+                        "{} {} [{}]",
+                        request.method,
+                        request.param("q").unwrap_or_default(),
+                        String::from_utf8_lossy(&request.body)
+                    ),
+                )
+                .into(),
+            }
+        }
+    }
+
+    async fn server() -> std::net::SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        tokio::spawn(serve(listener, Arc::new(Echo)));
+        address
+    }
+
+    async fn talk(raw: &str) -> String {
+        let mut stream = TcpStream::connect(server().await).await.expect("connects");
+        stream.write_all(raw.as_bytes()).await.expect("writes");
+        let mut reply = Vec::new();
+        let _ = stream.read_to_end(&mut reply).await;
+        String::from_utf8_lossy(&reply).into_owned()
+    }
+
+    #[tokio::test]
+    async fn two_requests_share_a_connection() {
+        let reply =
+            talk("GET /a?q=x%20y HTTP/1.1\r\n\r\nPOST /b HTTP/1.1\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi")
+                .await;
+        assert_eq!(reply.matches("HTTP/1.1 200 OK").count(), 2, "{reply}");
+        assert!(reply.contains("GET x y []") && reply.contains("POST  [hi]"), "{reply}");
+    }
+
+    #[tokio::test]
+    async fn chunks_are_joined() {
+        let reply = talk("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n").await;
+        assert!(reply.ends_with("[abcde]"), "{reply}");
+    }
+
+    #[tokio::test]
+    async fn nonsense_is_refused_and_hanging_up_is_possible() {
+        assert!(talk("what is this\r\n\r\n").await.starts_with("HTTP/1.1 400"));
+        assert_eq!(talk("GET /close HTTP/1.1\r\n\r\n").await, "");
+        assert_eq!(talk("GET /reset HTTP/1.1\r\n\r\n").await, "");
+    }
+}

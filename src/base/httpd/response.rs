@@ -1,0 +1,73 @@
+//! Replies, and how their heads are written.
+
+use bytes::Bytes;
+
+/// A reply. `Content-Length` is added; the connection is kept alive if the client wishes so.
+#[derive(Debug, Clone)]
+pub struct Response {
+    /// 200, 429, …
+    pub status: u16,
+    /// Written as they are, in order.
+    pub headers: Vec<(String, String)>,
+    /// Written whole.
+    pub body: Bytes,
+}
+
+impl Response {
+    /// A reply with a body of the given media type.
+    pub fn new(status: u16, media: &str, body: impl Into<Bytes>) -> Response {
+        Response { status, headers: vec![("Content-Type".into(), media.into())], body: body.into() }
+    }
+
+    /// A JSON reply.
+    pub fn json(status: u16, body: &serde_json::Value) -> Response {
+        Response::new(status, "application/json", body.to_string())
+    }
+
+    /// A plain-text reply.
+    pub fn text(status: u16, body: impl Into<Bytes>) -> Response {
+        Response::new(status, "text/plain; charset=utf-8", body)
+    }
+
+    /// The same reply with one header more.
+    pub fn with(mut self, name: &str, value: impl Into<String>) -> Response {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+}
+
+/// Writes what stands before the body.
+pub(super) fn write_head(out: &mut Vec<u8>, response: &Response, keep_alive: bool) {
+    use std::io::Write;
+    let _ = write!(out, "HTTP/1.1 {} {}\r\n", response.status, reason(response.status));
+    for (name, value) in &response.headers {
+        let _ = write!(out, "{name}: {value}\r\n");
+    }
+    let _ = write!(out, "Content-Length: {}\r\n", response.body.len());
+    out.extend_from_slice(if keep_alive { b"\r\n" } else { b"Connection: close\r\n\r\n" });
+}
+
+/// The standard words for a status (RFC 9110).
+pub fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
+        204 => "No Content",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        413 => "Content Too Large",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        _ => "Status",
+    }
+}
