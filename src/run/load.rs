@@ -1,0 +1,206 @@
+//! The load: traffic, faults and scrapes go their ways until the plan is over or somebody ends it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use super::prepare::{LEAD, Prepared};
+use super::signals::Signals;
+use super::{record, resources, target};
+use crate::base::net::Address;
+use crate::base::time::{Clock, Offset};
+use crate::evidence::counters::Counters;
+use crate::evidence::event::Event;
+use crate::evidence::manifest::How;
+use crate::evidence::recorder::{self, Recorder};
+use crate::fault::conduct::conduct;
+use crate::observe::{HostMeter, Observer, Watched};
+use crate::plan::Plan;
+use crate::scenario::{Page, Scenario};
+use crate::stage::client::Stage;
+use crate::traffic::{self, Aside};
+
+impl Prepared<'_> {
+    /// The load, from the quiet scrape before it to the one after it. How it ended.
+    pub(super) async fn load(&mut self, signals: &mut Signals) -> Result<How, String> {
+        let scenario = Arc::new(self.launch.scenario.clone());
+        let plan = Arc::new(self.launch.plan.clone());
+        let counters = Arc::new(Counters::new(scenario.traffic.len()));
+        let (events, events_in) = mpsc::unbounded_channel();
+        let (reports, reports_in) = mpsc::unbounded_channel();
+        let (stop, stopping) = watch::channel(false);
+        let (quit_watching, watching) = watch::channel(false);
+
+        // The zero is moved to where it really begins: preparations took as long as they took.
+        let lead = LEAD + scenario.jobs.iter().map(|j| j.timeout).max().unwrap_or_default().min(Duration::from_secs(2));
+        self.clock = Clock::starting_in(lead);
+        self.manifest.wall_zero = self.clock.wall_nanos(Offset::ZERO);
+        self.manifest.monotonic_zero = self.clock.zero();
+        self.folder.write_manifest(&self.manifest).map_err(|e| e.to_string())?;
+
+        let watched = watched(&scenario, &self.services);
+        let samples = self.folder.file("samples.chunks");
+        let observer = Observer::create(&samples, watched, self.clock, counters.clone(), events.clone());
+        let observer = Arc::new(observer.map_err(|e| format!("{}: {e}", samples.display()))?);
+        let recorder = Recorder::create(&self.folder, self.recorder_plan(&plan)).map_err(|e| e.to_string())?;
+        let recording = tokio::spawn(record::record(record::Recording {
+            recorder,
+            scraped: observer.scraped(),
+            reports: reports_in,
+            events: events_in,
+            clock: self.clock,
+            end: plan.timeline.end,
+            board: self.launch.board.clone(),
+            stop: stop.clone(),
+        }));
+        observer.quiet().await;
+        let host = HostMeter::new(self.clock.now(), self.target.as_ref().and_then(target::Sim::pid));
+        let host = tokio::spawn(host.watch(self.clock, events.clone(), watching.clone()));
+
+        let sender = traffic::spawn(traffic::Setup {
+            scenario: scenario.clone(),
+            plan: plan.clone(),
+            services: self.services.clone(),
+            secrets: self.secrets.clone(),
+            tracer: self.tracer,
+            clock: self.clock,
+            connections: self.manifest.connections as usize,
+            workers: resources::workers(&scenario, &plan),
+            counters,
+            reports,
+            stop: stopping.clone(),
+        })
+        .map_err(|e| e.to_string())?;
+        let (quit_breaking, breaking) = watch::channel(false);
+        let faults = tokio::spawn(break_things(
+            self.stage.take(),
+            scenario.clone(),
+            plan.clone(),
+            self.clock,
+            events.clone(),
+            breaking,
+            stop.clone(),
+        ));
+        let phases = tokio::spawn(announce(scenario.clone(), plan.clone(), self.clock, events.clone()));
+        let scraping = tokio::spawn(observer.clone().watch(watching));
+
+        let mut sent = tokio::task::spawn_blocking(move || sender.join());
+        let (mut how, joined) = tokio::select! {
+            joined = &mut sent => (How::Complete, joined),
+            how = signals.next() => {
+                let _ = stop.send(true);
+                (how, sent.await)
+            }
+        };
+        match joined {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(why))) => how = How::CutShort(format!("the sender failed: {why}")),
+            _ => how = How::CutShort("the sender panicked".into()),
+        }
+        // The last shot may be over before the load is, and the last scrape must not be: promises about the target's
+        // own metrics are evaluated at the first scrape after their window.
+        if how == How::Complete {
+            tokio::select! {
+                () = tokio::time::sleep(self.clock.until(plan.timeline.end)) => {}
+                signal = signals.next() => how = signal,
+            }
+        }
+        phases.abort();
+        let _ = quit_breaking.send(true);
+        match faults.await {
+            Ok((stage, Ok(()))) => self.stage = stage,
+            Ok((_, Err(why))) => how = How::CutShort(why),
+            Err(_) => how = How::CutShort("the conduct of faults panicked".into()),
+        }
+        let _ = quit_watching.send(true);
+        let _ = tokio::join!(scraping, host);
+        observer.quiet().await;
+        self.after(&events).await;
+        drop((events, observer));
+        match recording.await {
+            Ok(Ok(())) => Ok(how),
+            Ok(Err(why)) => Ok(How::CutShort(why)),
+            Err(_) => Ok(How::CutShort("the recorder panicked".into())),
+        }
+    }
+
+    /// What comes after the drain. A failure is told, not judged.
+    async fn after(&self, events: &mpsc::UnboundedSender<Event>) {
+        let target = &self.launch.scenario.target;
+        let secret = |name: &str| self.secrets.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
+        let Ok(aside) = Aside::new(&self.services, target, &secret, self.clock) else { return };
+        for step in &target.after {
+            let answered = aside.step(step).await;
+            let request = format!("{} {}", step.method.word(), step.path);
+            let _ = events.send(Event::Aside {
+                at: self.clock.now(),
+                request,
+                status: answered.status,
+                why: answered.wrong,
+            });
+        }
+    }
+
+    fn recorder_plan<'p>(&self, plan: &'p Plan) -> recorder::Plan<'p> {
+        let scenario = &self.launch.scenario;
+        let classes = |t: &crate::scenario::Traffic| t.classes.iter().map(|c| c.name.clone()).collect();
+        recorder::Plan {
+            traffic: scenario.traffic.iter().map(|t| (t.name.clone(), classes(t))).collect(),
+            edges: plan.timeline.edges(),
+            faults: scenario.faults.iter().map(|f| f.name.clone()).zip(plan.timeline.faults.iter().copied()).collect(),
+            workers: resources::workers(scenario, plan),
+            lag_limit: scenario.fitness.lag,
+            wall_zero: self.manifest.wall_zero,
+            tracer: self.tracer,
+        }
+    }
+}
+
+/// Lets faults begin and end until told to quit; the stage comes back unless it died, which ends the load.
+async fn break_things(
+    stage: Option<Stage>,
+    scenario: Arc<Scenario>,
+    plan: Arc<Plan>,
+    clock: Clock,
+    events: mpsc::UnboundedSender<Event>,
+    quit: watch::Receiver<bool>,
+    stop: watch::Sender<bool>,
+) -> (Option<Stage>, Result<(), String>) {
+    let Some(mut stage) = stage else { return (None, Ok(())) };
+    stage.report_on(&clock);
+    match conduct(&mut stage, &scenario.faults, &plan.timeline.faults, clock, &events, quit).await {
+        Ok(()) => (Some(stage), Ok(())),
+        Err(why) => {
+            let _ = stop.send(true);
+            (None, Err(why.to_string()))
+        }
+    }
+}
+
+/// Tells when each phase begins.
+async fn announce(scenario: Arc<Scenario>, plan: Arc<Plan>, clock: Clock, events: mpsc::UnboundedSender<Event>) {
+    let mut phases = plan.timeline.phases.clone();
+    phases.sort_by_key(|p| p.span.start);
+    for phase in phases {
+        tokio::time::sleep(clock.until(phase.span.start)).await;
+        let traffic = scenario.traffic[phase.traffic].name.clone();
+        let (phase, connections) = (phase.word.into(), phase.saturate);
+        let _ = events.send(Event::Phase { at: clock.now(), traffic, phase, connections });
+    }
+}
+
+/// Where each job's page is.
+fn watched(scenario: &Scenario, services: &[(String, Vec<Address>)]) -> Vec<Watched> {
+    let place = |page: &Page| match page {
+        Page::Path { service, path } => {
+            let found = services.iter().find(|(name, _)| service.as_ref().is_none_or(|wanted| wanted == name));
+            found.and_then(|(_, addresses)| addresses.first()).map(|address| (address.clone(), path.clone()))
+        }
+        Page::Url { address, path } => Some((address.clone(), path.clone())),
+    };
+    let watched = |job: &crate::scenario::Job| {
+        place(&job.page).map(|(address, path)| Watched { job: job.clone(), address, path })
+    };
+    scenario.jobs.iter().filter_map(watched).collect()
+}

@@ -1,0 +1,167 @@
+//! What comes before the load: evidence begins, the stage and the practice target start, the target gets ready.
+
+use std::time::Duration;
+
+use super::{Launch, NotStarted, resources, target};
+use crate::base::net::Address;
+use crate::base::seed;
+use crate::base::time::{Clock, Offset};
+use crate::base::trace::Tracer;
+use crate::evidence::folder::Folder;
+use crate::evidence::manifest::{FORMAT, Host, Manifest};
+use crate::evidence::reserve::Reserve;
+use crate::scenario::{HeaderValue, Scenario};
+use crate::stage;
+use crate::stage::client::Stage;
+use crate::traffic::Aside;
+
+/// Between the last preparation and the plan's zero.
+pub(super) const LEAD: Duration = Duration::from_millis(300);
+
+/// A run with everything in place but the load.
+pub(super) struct Prepared<'l> {
+    pub(super) launch: &'l Launch,
+    pub(super) folder: Folder,
+    pub(super) manifest: Manifest,
+    pub(super) reserve: Option<Reserve>,
+    pub(super) clock: Clock,
+    pub(super) tracer: Tracer,
+    pub(super) services: Vec<(String, Vec<Address>)>,
+    pub(super) secrets: Vec<(String, String)>,
+    pub(super) stage: Option<Stage>,
+    pub(super) target: Option<target::Sim>,
+}
+
+impl<'l> Prepared<'l> {
+    /// Makes the evidence begin: what is run, and the manifest.
+    pub(super) async fn new(launch: &'l Launch, folder: &Folder) -> Result<Prepared<'l>, NotStarted> {
+        let scenario = &launch.scenario;
+        let unwritable = |e: std::io::Error| NotStarted(format!("{}: {e}", folder.path().display()));
+        folder.replace("scenario.yaml", scenario.source.as_bytes()).map_err(unwritable)?;
+        let inputs = scenario.inputs.iter().map(|i| (i.name.as_str(), i.bytes.as_slice()));
+        let inputs = folder.keep_inputs(inputs).map_err(unwritable)?;
+        let clock = Clock::starting_in(LEAD);
+        let connections = resources::connections(scenario, &launch.plan).map_err(NotStarted)?;
+        let manifest = Manifest {
+            format: FORMAT,
+            proofload: env!("CARGO_PKG_VERSION").into(),
+            run: folder.name(),
+            scenario: scenario.name.clone(),
+            file: launch.file.display().to_string(),
+            scenario_digest: seed::digest(scenario.source.as_bytes()),
+            plan_digest: launch.plan.digest(),
+            seed: scenario.seed.0,
+            time_scale: scenario.time_scale,
+            inputs,
+            wall_zero: clock.wall_nanos(Offset::ZERO),
+            monotonic_zero: clock.zero(),
+            stage_zero: clock.zero(),
+            host: host(),
+            services: Vec::new(),
+            connections,
+            timeout: scenario.target.timeout.as_nanos() as u64,
+            lag_limit: scenario.fitness.lag.as_nanos() as u64,
+            end: None,
+        };
+        folder.write_manifest(&manifest).map_err(unwritable)?;
+        let reserve = Reserve::keep(folder).map_err(unwritable)?;
+        Ok(Prepared {
+            reserve,
+            tracer: Tracer::new(scenario.seed, &manifest.run),
+            launch,
+            folder: folder.clone(),
+            manifest,
+            clock,
+            services: Vec::new(),
+            secrets: secrets(scenario)?,
+            stage: None,
+            target: None,
+        })
+    }
+
+    /// Starts the stage and the practice target, waits until the target is ready, sends what comes before the load.
+    pub(super) async fn make_ready(&mut self) -> Result<(), String> {
+        let scenario = &self.launch.scenario;
+        let upstreams = self.open_stage().await?;
+        self.services = match &scenario.target.system {
+            crate::scenario::System::Services(services) => {
+                services.iter().map(|s| (s.name.clone(), s.addresses.clone())).collect()
+            }
+            crate::scenario::System::Sim { name, with } => {
+                let sim = target::Sim::start(&self.launch.program, name, with, &upstreams).await?;
+                let services = sim.services().iter().map(|(name, address)| (name.clone(), vec![address.clone()]));
+                let services = services.collect();
+                self.target = Some(sim);
+                services
+            }
+        };
+        let places = self.services.iter().flat_map(|(name, all)| all.iter().map(|a| (name.clone(), a.to_string())));
+        self.manifest.services = places.collect();
+        let secret = |name: &str| self.secrets.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
+        let target = &scenario.target;
+        let aside = Aside::new(&self.services, target, &secret, self.clock)?;
+        match &target.ready {
+            Some(ready) => aside.ready(ready).await?,
+            None => aside.reachable().await?,
+        }
+        for step in &target.before {
+            let answered = aside.step(step).await;
+            if let Some(wrong) = answered.wrong {
+                return Err(format!("before the load, {} {}: {wrong}", step.method.word(), step.path));
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens the stage, where the scenario has one; where its upstreams answer.
+    async fn open_stage(&mut self) -> Result<Vec<(String, String)>, String> {
+        let scenario = &self.launch.scenario;
+        if scenario.upstreams.is_empty() && scenario.links.is_empty() {
+            return Ok(Vec::new());
+        }
+        let touches = self.folder.file("touches.stage.log");
+        let config = stage::config::Config::new(scenario, &self.clock, &self.manifest.run, Some(&touches));
+        let stage = match &self.launch.stage {
+            Some(address) => Stage::connect(address, &config).await,
+            None => Stage::spawn(&self.launch.program, &["stage", "--lease"].map(Into::into), &config).await,
+        };
+        let stage = self.stage.insert(stage.map_err(|e| e.to_string())?);
+        self.manifest.stage_zero = stage.zero();
+        Ok(stage.upstreams().to_vec())
+    }
+
+    /// Ends what was started.
+    pub(super) async fn stop(&mut self) {
+        if let Some(target) = self.target.take() {
+            target.stop().await;
+        }
+        if let Some(stage) = self.stage.take() {
+            // A stage that had to be killed has nothing left to undo: its faults lived in it.
+            let _ = stage.close().await;
+        }
+    }
+}
+
+/// Values of all secrets that the scenario names.
+fn secrets(scenario: &Scenario) -> Result<Vec<(String, String)>, NotStarted> {
+    let mut secrets = Vec::new();
+    for (_, value) in scenario.headers() {
+        let HeaderValue::Secret(name) = value else { continue };
+        match std::env::var(name) {
+            Ok(value) => secrets.push((name.clone(), value)),
+            Err(_) => {
+                return Err(NotStarted(format!("the secret {name} is not in the environment; set it and run again")));
+            }
+        }
+    }
+    Ok(secrets)
+}
+
+fn host() -> Host {
+    let name = rustix::system::uname();
+    let word = |w: &std::ffi::CStr| w.to_string_lossy().into_owned();
+    Host {
+        system: format!("{} {} {}", word(name.sysname()), word(name.release()), word(name.machine())),
+        cores: std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
+    }
+}
