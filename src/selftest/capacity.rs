@@ -14,9 +14,12 @@ pub struct Capacity {
 
 /// Sends as fast as it goes for some seconds.
 pub async fn measure(bench: &Bench) -> Result<Capacity, String> {
-    let yaml = "proofload: 1\ntarget: { sim: calibrator, connections: 64 }\ntraffic:\n  x:\n    flow: { steps: [ { get: / } ] }\n    \
-                load: [ { saturate: { connections: 64, for: 3s } } ]\nfitness: { workers: 1 }\n";
-    let trial = bench.trial("capacity", yaml).await?;
+    let yaml = format!(
+        "proofload: 1\ntarget: {{ sim: calibrator, with: {{ cpu: {} }}, connections: 64 }}\ntraffic:\n  x:\n    \
+         flow: {{ steps: [ {{ get: / }} ] }}\n    load: [ {{ saturate: {{ connections: 64, for: 3s }} }} ]\nfitness: {{ workers: 1 }}\n",
+        bench.target_cpu()
+    );
+    let trial = bench.trial("capacity", &yaml).await?;
     let rate = trial.tally(Timing::Response).count() as f64 / trial.measured().length().as_secs_f64();
     Ok(Capacity { rate, cost: trial.cpu().map(|cpu| cpu * 1e6 / rate.max(1.0)) })
 }

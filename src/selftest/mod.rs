@@ -7,6 +7,7 @@
 
 mod accuracy;
 mod capacity;
+mod cores;
 pub mod punctuality;
 pub mod stall;
 mod trial;

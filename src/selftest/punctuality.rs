@@ -36,9 +36,10 @@ pub struct Punctuality {
 pub async fn measure(bench: &Bench, rate: u32, precision: Precision) -> Result<Punctuality, String> {
     let word = precision.word();
     let yaml = format!(
-        "proofload: 1\ntarget: sim:calibrator\ntraffic:\n  x:\n    flow: {{ steps: [ {{ get: / }} ] }}\n    arrivals: even\n    \
+        "proofload: 1\ntarget: {{ sim: calibrator, with: {{ cpu: {} }} }}\ntraffic:\n  x:\n    flow: {{ steps: [ {{ get: / }} ] }}\n    arrivals: even\n    \
          load: [ {{ warm_up: {{ at: {rate}/s, for: 500ms }} }}, {{ hold: {{ for: 2s }} }} ]\n\
-         fitness: {{ precision: {word} }}\n"
+         fitness: {{ precision: {word} }}\n",
+        bench.target_cpu()
     );
     let trial = bench.trial(&format!("punctual-{rate}-{word}"), &yaml).await?;
     let taken = trial

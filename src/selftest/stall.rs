@@ -65,10 +65,11 @@ pub async fn measure(bench: &Bench, case: Case) -> Result<Stall, String> {
     let name = format!("stall-{rate}-{freeze}");
     let log = bench.file(&format!("{name}.log"));
     let yaml = format!(
-        "proofload: 1\ntarget:\n  sim: calibrator\n  with: {{ freeze: {freeze}ms, every: {every}ms, from: 500ms, log: '{}' }}\n  \
+        "proofload: 1\ntarget:\n  sim: calibrator\n  with: {{ freeze: {freeze}ms, every: {every}ms, from: 500ms, log: '{}', cpu: {} }}\n  \
          timeout: 20s\n  connections: 64\ntraffic:\n  x:\n    flow: {{ steps: [ {{ get: / }} ] }}\n    arrivals: even\n    \
          load: [ {{ hold: {{ at: {rate}/s, for: {load}s }} }} ]\n",
-        log.display()
+        log.display(),
+        bench.target_cpu()
     );
     let trial = bench.trial(&name, &yaml).await?;
     let served = calibrator::read_log(&log).map_err(|e| format!("{}: {e}", log.display()))?;

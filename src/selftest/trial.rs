@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use tokio::sync::watch;
 
+use super::cores::Cores;
 use crate::base::time::{self, Span};
 use crate::base::timing::Timing;
 use crate::evidence::event::Event;
@@ -17,6 +18,7 @@ use crate::scenario::{self, Scenario, Settings};
 pub struct Bench {
     program: PathBuf,
     folder: PathBuf,
+    cores: Option<Cores>,
 }
 
 /// A run that is over.
@@ -30,13 +32,19 @@ pub struct Trial {
 }
 
 impl Bench {
-    /// A bench in a folder for temporary files.
+    /// A bench in a folder for temporary files. Trials leave one processor to the target where there are several: made and
+    /// used on the thread that blocks on the runtime, from which the senders inherit that.
     pub fn new(program: PathBuf) -> Result<Bench, String> {
         let folder =
             std::env::temp_dir().join(format!("proofload-selftest-{}-{}", std::process::id(), time::monotonic()));
         std::fs::create_dir_all(&folder)
             .map_err(|e| format!("{}: {e}; set TMPDIR to a folder that can be written", folder.display()))?;
-        Ok(Bench { program, folder })
+        Ok(Bench { program, folder, cores: Cores::divide() })
+    }
+
+    /// The processor that is the target's: a number, or `any`.
+    pub fn target_cpu(&self) -> String {
+        self.cores.as_ref().map_or_else(|| "any".into(), |cores| cores.target().to_string())
     }
 
     /// A file of its own for a trial.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
+use rustix::thread::{CpuSet, sched_setaffinity};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
@@ -42,6 +43,8 @@ pub struct Options {
     pub from: Duration,
     /// Where the log goes.
     pub log: Option<PathBuf>,
+    /// The processor that it keeps to; any when not given.
+    pub cpu: Option<usize>,
 }
 
 /// What the server says of one request. Instants are nanoseconds on the kernel's monotonic clock.
@@ -64,6 +67,7 @@ impl Options {
             knob("every", "0s", "from one freeze to the next; once when 0s"),
             knob("from", "0s", "from the first request to the first freeze"),
             knob("log", "none", "a file for when each request came and was answered"),
+            knob("cpu", "any", "the number of the processor that it keeps to"),
         ]
     }
 
@@ -75,6 +79,11 @@ impl Options {
             "every" => self.every = length()?,
             "from" => self.from = length()?,
             "log" => self.log = Some(value.into()),
+            "cpu" if value == "any" => self.cpu = None,
+            "cpu" => {
+                let known = value.parse().ok().filter(|cpu| *cpu < CpuSet::MAX_CPU);
+                self.cpu = Some(known.ok_or_else(|| format!("`{value}` is no number of a processor: write 0, 1, …"))?);
+            }
             _ => return Err(format!("`{key}` is no setting of calibrator")),
         }
         Ok(())
@@ -86,6 +95,12 @@ pub async fn start(options: Options) -> io::Result<Running> {
     let (ready, answers) = oneshot::channel();
     let (stop, stopped) = oneshot::channel();
     let thread = std::thread::Builder::new().name("calibrator".into()).spawn(move || {
+        if let Some(cpu) = options.cpu {
+            let mut only = CpuSet::new();
+            only.set(cpu);
+            sched_setaffinity(None, &only)
+                .map_err(|e| io::Error::other(format!("cpu {cpu}: {e}: name one that is there")))?;
+        }
         let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
         runtime.block_on(serve(options, ready, stopped))
     })?;
