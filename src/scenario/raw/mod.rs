@@ -5,6 +5,7 @@ mod load;
 mod outside;
 mod request;
 mod slo;
+mod suite;
 mod target;
 mod traffic;
 
@@ -14,6 +15,7 @@ pub use load::Segment;
 pub use outside::{Fault, Inject, Law, LawKind, Link, RateLimit, StubReply, Upstream};
 pub use request::{Header, Step};
 pub use slo::{Promise, Severity};
+pub use suite::Suite;
 pub use target::{Addresses, Reuse, Target, TargetMap, Tls, Version};
 pub use traffic::{Amount, Arrivals, Class, Popularity, Quote, Traffic};
 
