@@ -62,8 +62,10 @@ pub fn shrink(args: &ShrinkArgs) -> Exit {
     let needed: Vec<usize> = broken.names(&scenario).into_iter().collect();
     let shrunk = shrink::shrink(scenario.faults.len(), &needed, args.runs - 1, |parts| tries.seen(parts));
     let over = tries.over;
+    // What was not run because the search was over proves nothing.
+    let shrunk = Shrunk { minimal: shrunk.minimal && over.is_none(), ..shrunk };
     let exit = conclude(&shrunk, &broken, &scenario, args, &into);
-    over.unwrap_or(exit)
+    Exit::of_suite([exit].into_iter().chain(over))
 }
 
 /// Runs of smaller schedules.

@@ -71,8 +71,17 @@ struct State {
     stream: Stream,
     cache: HashMap<(u32, u8), (f64, f64)>, // when filled, when it expires
     free: Vec<f64>,                        // by quoter: when its limiter lets the next call leave
+    closed: Vec<f64>,                      // by quoter: until then it wants to be left alone
     own: Vec<Option<Bucket>>,
     faults: Vec<(Option<Bucket>, Struck)>,
+}
+
+/// How one request to a quoter ends.
+enum End {
+    Offer,
+    Failed,
+    /// And when it may be asked again, in seconds from then.
+    Limited(f64),
 }
 
 struct Bucket {
@@ -94,6 +103,11 @@ impl Bucket {
         let granted = self.level >= 1.0;
         self.level -= if granted { 1.0 } else { 0.0 };
         granted
+    }
+
+    /// What `Retry-After` says: whole seconds until there is a token again.
+    fn retry_after(&self) -> f64 {
+        if self.rate > 0.0 { ((1.0 - self.level) / self.rate).ceil() } else { 3600.0 }
     }
 }
 
@@ -132,6 +146,7 @@ impl<'a> Model<'a> {
             stream: Seed(seed).stream("model"),
             cache: HashMap::new(),
             free: vec![f64::NEG_INFINITY; scenario.upstreams.len()],
+            closed: vec![f64::NEG_INFINITY; scenario.upstreams.len()],
             own: scenario.upstreams.iter().map(|u| u.rate_limit.as_ref().map(|l| Bucket::full(l, 0.0))).collect(),
             faults: scenario.faults.iter().map(fault).collect(),
         };
@@ -215,6 +230,9 @@ impl<'a> Model<'a> {
             "blxr" => (10.0, 0.110),
             _ => (20.0, 0.050),
         };
+        if at < state.closed[quoter] {
+            return None;
+        }
         let set = self.options.rates.iter().find(|(name, _)| *name == upstream.name);
         let rate = set.map_or(noted, |(_, rate)| rate.hertz());
         let wait = (state.free[quoter] - at).max(0.0);
@@ -223,18 +241,25 @@ impl<'a> Model<'a> {
         }
         state.free[quoter] = at + wait + if rate > 0.0 { 1.0 / rate } else { 0.0 };
         let mut now = at + wait;
+        // Of retries only the naive ones are modelled.
+        assert!(self.options.retries == 0 || self.options.backoff.is_none(), "polite retries");
         for _ in 0..=self.options.retries {
-            let (took, ok) = self.attempt(state, quoter, now);
+            let (took, end) = self.attempt(state, quoter, now);
             now += took;
-            if ok {
-                return Some((now - at, true));
+            match end {
+                End::Offer => return Some((now - at, true)),
+                End::Limited(retry_after) if self.options.retry_after => {
+                    state.closed[quoter] = state.closed[quoter].max(now + retry_after);
+                    break;
+                }
+                End::Limited(_) | End::Failed => {}
             }
         }
         Some((now - at, false))
     }
 
     /// One request to a stub.
-    fn attempt(&self, state: &mut State, quoter: usize, now: f64) -> (f64, bool) {
+    fn attempt(&self, state: &mut State, quoter: usize, now: f64) -> (f64, End) {
         const REFUSED: f64 = 0.001;
         let upstream = &self.scenario.upstreams[quoter];
         let patience = self.options.timeout.map_or(f64::INFINITY, |t| t.as_secs_f64());
@@ -254,14 +279,23 @@ impl<'a> Model<'a> {
             struck.injected += 1;
             let at = Offset::after_zero(Duration::from_secs_f64(now));
             struck.first = Some(struck.first.map_or(at, |first| first.min(at)));
-            return if bucket.is_some() { (REFUSED, false) } else { (patience.min(end - now), false) };
+            return match bucket {
+                Some(bucket) => (REFUSED, End::Limited(bucket.retry_after())),
+                None => (patience.min(end - now), End::Failed),
+            };
         }
-        if !limited && state.own[quoter].as_mut().is_some_and(|b| !b.take(now)) {
-            return (REFUSED, false);
+        if let Some(bucket) = state.own[quoter].as_mut().filter(|_| !limited)
+            && !bucket.take(now)
+        {
+            return (REFUSED, End::Limited(bucket.retry_after()));
         }
         let length = self.latency[quoter].draw(&mut state.stream);
         let ok = state.stream.unit() < upstream.success.fraction();
-        if length > patience { (patience, false) } else { (length, ok) }
+        match ok {
+            _ if length > patience => (patience, End::Failed),
+            true => (length, End::Offer),
+            false => (length, End::Failed),
+        }
     }
 }
 
