@@ -10,7 +10,7 @@ use crate::base::trace::Tracer;
 use crate::evidence::folder::Folder;
 use crate::evidence::manifest::{FORMAT, Host, Manifest};
 use crate::evidence::reserve::Reserve;
-use crate::scenario::{HeaderValue, Scenario};
+use crate::scenario::{HeaderValue, Link, Scenario};
 use crate::stage;
 use crate::stage::client::Stage;
 use crate::traffic::Aside;
@@ -127,7 +127,7 @@ impl<'l> Prepared<'l> {
         };
         let stage = self.stage.insert(stage.map_err(|e| e.to_string())?);
         self.manifest.stage_zero = stage.zero();
-        Ok(stage.upstreams().to_vec())
+        Ok(through(&scenario.links, stage.links(), stage.upstreams()))
     }
 
     /// Ends what was started.
@@ -140,6 +140,16 @@ impl<'l> Prepared<'l> {
             let _ = stage.close().await;
         }
     }
+}
+
+/// Where a practice target finds its upstreams: at the link that leads to one, where there is such a link.
+fn through(links: &[Link], open: &[(String, String)], upstreams: &[(String, String)]) -> Vec<(String, String)> {
+    let link = |upstream: &str| links.iter().find(|link| link.upstream() == Some(upstream));
+    let listens = |link: &Link| open.iter().find(|(name, _)| *name == link.name).map(|(_, at)| format!("http://{at}"));
+    let found = |(name, url): &(String, String)| {
+        (name.clone(), link(name).and_then(listens).unwrap_or_else(|| url.clone()))
+    };
+    upstreams.iter().map(found).collect()
 }
 
 /// Values of all secrets that the scenario names.

@@ -53,6 +53,13 @@ pub struct Link {
     pub name: String,
     /// HOST:PORT; a free loopback port when not given.
     pub listen: Option<String>,
-    /// HOST:PORT.
+    /// HOST:PORT, or `upstream/NAME` for a stub quoter.
     pub to: String,
+}
+
+impl Link {
+    /// The stub quoter that it leads to, if it leads to one.
+    pub fn upstream(&self) -> Option<&str> {
+        self.to.strip_prefix("upstream/")
+    }
 }

@@ -61,7 +61,7 @@ impl World {
         for link in &config.links {
             let listener = listen("link", &link.name, link.listen.as_deref()).await?;
             links.push((link.name.clone(), reachable(&listener)?));
-            serving.spawn(link::serve(listener, link.to.clone()));
+            serving.spawn(link::serve(listener, destination(&link.to, &upstreams)));
         }
         let scene = Arc::new(Mutex::new(Scene::new(config, &upstreams, reports)?));
         for (slot, listener) in listeners.into_iter().enumerate() {
@@ -86,6 +86,13 @@ impl World {
     pub fn scene(&self) -> MutexGuard<'_, Scene> {
         lock(&self.scene)
     }
+}
+
+/// Where a link leads: the address as it is written, or that of the upstream that is named.
+fn destination(to: &str, upstreams: &[(String, String)]) -> String {
+    let named = to.strip_prefix("upstream/").and_then(|name| upstreams.iter().find(|(known, _)| known == name));
+    let address = named.and_then(|(_, url)| url.strip_prefix("http://"));
+    address.unwrap_or(to).to_owned()
 }
 
 impl Scene {

@@ -81,7 +81,7 @@ impl Check<'_, '_> {
             .map(|(name, link)| {
                 self.name(name);
                 self.listen(name, link.listen.as_ref(), practice);
-                self.host_port(&link.to);
+                self.leads_to(&link.to, raw);
                 Link {
                     name: name.value.clone(),
                     listen: link.listen.as_ref().map(|l| l.value.clone()),
@@ -89,6 +89,16 @@ impl Check<'_, '_> {
                 }
             })
             .collect()
+    }
+
+    /// Where a link leads: an address, or a stub quoter.
+    fn leads_to(&mut self, to: &At<String>, raw: &raw::Root) {
+        let Some(upstream) = to.value.strip_prefix("upstream/") else { return self.host_port(to) };
+        let names: Vec<&str> = raw.upstreams.iter().flat_map(|u| &u.0).map(|(name, _)| name.value.as_str()).collect();
+        if !names.contains(&upstream) {
+            let what = format!("`{upstream}` is no upstream of this scenario");
+            self.reader.wrong(to.at, what, text::suggest(upstream, names.iter().copied()));
+        }
     }
 
     /// A real service must know where the stub is before the run: the address cannot be left to chance.

@@ -59,7 +59,7 @@ record! {
     pub struct Link {
         /// Where it listens: HOST:PORT.
         listen: Option<At<String>>,
-        /// What it forwards to: HOST:PORT.
+        /// What it forwards to: HOST:PORT, or upstream/NAME.
         to: At<String>,
     }
 }
