@@ -92,7 +92,7 @@ mod tests {
             let ceiling = Duration::from_millis(ceiling);
             assert!(longest <= ceiling && longest > ceiling.mul_f64(0.999), "{attempt}: {longest:?}");
         }
-        assert_eq!(pause(first, 2, u64::MAX / 2).as_millis(), 49);
+        assert!((49..=51).contains(&pause(first, 2, u64::MAX / 2).as_millis()), "half of the ceiling");
     }
 
     #[test]

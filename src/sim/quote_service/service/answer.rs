@@ -258,7 +258,8 @@ impl Service {
                 },
             }
         };
-        let late = |call: &Call| matches!(call.outcome, Outcome::TimedOut | Outcome::Late);
+        // Whoever was only not waited for because another failed has not failed.
+        let late = |call: &Call| call.outcome == Outcome::TimedOut || (call.outcome == Outcome::Late && !failed_fast);
         let of_pool = local.map(|(offer, slot)| {
             (scaled(ask.amount, offer.ratio), Maker::Pool(offer.protocol), slot, Duration::ZERO)
         });
