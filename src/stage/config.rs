@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::law::Law;
 use crate::base::time::Clock;
 use crate::base::units::{Rate, Share};
-use crate::scenario::{Fault, Inject, Link, On, RateLimit, Scenario, StubReply, Upstream};
+use crate::scenario::{Fault, Inject, Link, On, RateLimit, Scenario, Stream, StubReply, Toxic, Upstream};
 
 /// How long stubs and links go on cleanly after the run died, unless it says otherwise.
 pub const LINGER: Duration = Duration::from_secs(60);
@@ -29,6 +29,12 @@ pub struct Config {
     pub links: Vec<LinkConfig>,
     /// What can be broken, in the order of the scenario; orders name a fault by its position.
     pub faults: Vec<FaultConfig>,
+    /// What can be broken in links.
+    #[serde(default)]
+    pub link_faults: Vec<LinkFaultConfig>,
+    /// Hosts beside this machine that links may lead to and listen on.
+    #[serde(default)]
+    pub allow_hosts: Vec<String>,
     /// Where to write decisions; `None` writes none.
     pub touches: Option<PathBuf>,
     /// How long to go on cleanly after the run died.
@@ -84,8 +90,50 @@ pub struct LinkConfig {
     pub name: String,
     /// HOST:PORT; a free loopback port when not given.
     pub listen: Option<String>,
+    /// Where it leads.
+    pub to: LeadConfig,
+    /// Where its toxics live, when not in this stage.
+    pub toxiproxy: Option<ToxiproxyConfig>,
+}
+
+/// Where a link leads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeadConfig {
     /// HOST:PORT.
-    pub to: String,
+    Address(String),
+    /// The upstream of this name.
+    Upstream(String),
+    /// Nowhere yet: an order will say.
+    Later,
+}
+
+/// A proxy of a toxiproxy server that somebody else runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToxiproxyConfig {
+    /// HOST:PORT of its API.
+    pub server: String,
+    /// The name of the proxy there.
+    pub proxy: String,
+}
+
+/// What can be broken in a link.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LinkFaultConfig {
+    /// Its position in the scenario.
+    pub fault: usize,
+    /// What windows call it; part of every decision's hash.
+    pub name: String,
+    /// The link, by name.
+    pub link: String,
+    /// What it does.
+    pub toxic: Toxic,
+    /// In which direction.
+    pub stream: Stream,
+    /// Billionths of the connections that it strikes.
+    pub share: u32,
+    /// The stage clears it by itself after this long.
+    pub ttl: Duration,
 }
 
 /// What can be broken.
@@ -157,8 +205,28 @@ impl Config {
             upstreams: scenario.upstreams.iter().map(UpstreamConfig::from).collect(),
             links: scenario.links.iter().map(LinkConfig::from).collect(),
             faults: scenario.faults.iter().map(|f| FaultConfig::new(f, &scenario.upstreams)).collect(),
+            link_faults: Vec::new(),
+            allow_hosts: Vec::new(),
             // The stage may have another working directory.
             touches: touches.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned())),
+            linger: LINGER,
+        }
+    }
+}
+
+impl Config {
+    /// Of a stage that begins without anything.
+    pub fn empty(clock: &Clock) -> Config {
+        Config {
+            zero: clock.zero(),
+            seed: 1,
+            run: "by-hand".into(),
+            upstreams: Vec::new(),
+            links: Vec::new(),
+            faults: Vec::new(),
+            link_faults: Vec::new(),
+            allow_hosts: Vec::new(),
+            touches: None,
             linger: LINGER,
         }
     }
@@ -203,7 +271,7 @@ impl From<&StubReply> for ReplyConfig {
 
 impl From<&Link> for LinkConfig {
     fn from(link: &Link) -> LinkConfig {
-        LinkConfig { name: link.name.clone(), listen: link.listen.clone(), to: link.to.clone() }
+        LinkConfig { name: link.name.clone(), listen: link.listen.clone(), to: LeadConfig::Address(link.to.clone()), toxiproxy: None }
     }
 }
 
@@ -223,6 +291,13 @@ impl FaultConfig {
     }
 
     /// The share of requests that it strikes.
+    pub fn share(&self) -> Share {
+        Share(self.share)
+    }
+}
+
+impl LinkFaultConfig {
+    /// The share of connections that it strikes.
     pub fn share(&self) -> Share {
         Share(self.share)
     }
@@ -261,7 +336,22 @@ mod tests {
                 law(Law::Pareto { min: ms(1), alpha: 1.5 }),
                 law(Law::Quantiles(vec![(0.5, ms(120)), (0.95, ms(280))])),
             ],
-            links: vec![LinkConfig { name: "db".into(), listen: None, to: "127.0.0.1:1".into() }],
+            links: vec![LinkConfig {
+                name: "db".into(),
+                listen: None,
+                to: LeadConfig::Upstream("jupiter".into()),
+                toxiproxy: Some(ToxiproxyConfig { server: "127.0.0.1:8474".into(), proxy: "db".into() }),
+            }],
+            link_faults: vec![LinkFaultConfig {
+                fault: 1,
+                name: "g".into(),
+                link: "db".into(),
+                toxic: Toxic::Latency { law: Law::Pareto { min: ms(1), alpha: 1.5 } },
+                stream: Stream::Upstream,
+                share: 1,
+                ttl: ms(1),
+            }],
+            allow_hosts: vec!["db.internal".into()],
             faults: vec![FaultConfig {
                 name: "f".into(),
                 upstream: "jupiter".into(),

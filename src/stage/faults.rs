@@ -2,6 +2,7 @@
 //!
 //! Kinds of fault live here and not in `fault`, because they act in this process; `fault` decides when.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -22,6 +23,8 @@ pub struct Faults {
     seed: Seed,
     touches: Option<Writer>,
     reports: mpsc::UnboundedSender<Report>,
+    /// Those on links that have touched something.
+    touched: BTreeSet<usize>,
 }
 
 /// A fault that can be applied.
@@ -70,7 +73,7 @@ impl Faults {
         reports: mpsc::UnboundedSender<Report>,
     ) -> Faults {
         let armed = |config: &FaultConfig| Armed { config: config.clone(), effective: None, cleared: None };
-        Faults { all: configs.iter().map(armed).collect(), seed, touches, reports }
+        Faults { all: configs.iter().map(armed).collect(), seed, touches, reports, touched: BTreeSet::new() }
     }
 
     /// Lets a fault begin.
@@ -173,6 +176,20 @@ impl Faults {
     /// Says nothing more: nobody is listening.
     pub fn silence(&mut self) {
         self.reports = mpsc::unbounded_channel().0;
+    }
+
+    /// Takes note of what a fault did elsewhere, on a link. News when it is the first that it touched.
+    pub fn touched(&mut self, decision: &Decision) {
+        let fault = usize::from(decision.fault);
+        self.record(decision);
+        if decision.effect == Effect::Injected && self.touched.insert(fault) {
+            self.report(Report::Touched { fault, at: decision.at });
+        }
+    }
+
+    /// A fault on a link begins again: its next touch is its first.
+    pub fn untouched(&mut self, fault: usize) {
+        self.touched.remove(&fault);
     }
 
     fn record(&mut self, decision: &Decision) {

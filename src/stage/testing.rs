@@ -20,6 +20,8 @@ pub(crate) fn config() -> Config {
         run: "run".into(),
         upstreams: vec![upstream("jupiter")],
         links: Vec::new(),
+        link_faults: Vec::new(),
+        allow_hosts: Vec::new(),
         faults: vec![FaultConfig {
             name: "hang".into(),
             upstream: "jupiter".into(),
