@@ -35,7 +35,7 @@ impl ByHand {
             None => None,
         };
         // Nothing is broken before a run asks for it, and it brings a scenario of its own.
-        let config = Config { faults: Vec::new(), link_faults: Vec::new(), ..config.clone() };
+        let config = Config { faults: Vec::new(), ..config.clone() };
         let world = World::open(&config, mpsc::unbounded_channel().0).await?;
         Ok(ByHand { world, control: listener, address, api })
     }

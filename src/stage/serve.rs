@@ -346,8 +346,11 @@ mod tests {
     async fn links_pass_traffic_on() {
         let target = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let to = target.local_addr().expect("bound").to_string();
-        let (stage, _life) =
-            stage(&Config { links: vec![LinkConfig { name: "db".into(), listen: None, to: LeadConfig::Address(to), toxiproxy: None }], ..config() }).await;
+        let (stage, _life) = stage(&Config {
+            links: vec![LinkConfig { name: "db".into(), listen: None, to: LeadConfig::Address(to), toxiproxy: None }],
+            ..config()
+        })
+        .await;
         let (name, address) = &stage.links()[0];
         assert_eq!(name, "db");
         let mut client = tokio::net::TcpStream::connect(address).await.expect("connects");

@@ -129,7 +129,7 @@ impl Scene {
             let name = &slots[unused].0;
             return Err(format!("the stage has an upstream `{name}` that this scenario does not know"));
         }
-        let touches = match config.touches.as_ref().filter(|_| !config.faults.is_empty() || !config.link_faults.is_empty()) {
+        let touches = match config.touches.as_ref().filter(|_| !config.faults.is_empty()) {
             None => None,
             Some(path) => Some(Writer::create(path).map_err(|e| format!("{}: {e}", path.display()))?),
         };
@@ -149,7 +149,8 @@ impl Scene {
     /// A fault on a link met a connection.
     fn touched(&mut self, fault: usize, connection: u64, effect: Effect) {
         let at = self.clock.now();
-        let decision = Decision { trace: TraceId([0; 16]), at, fault: fault as u16, attempt: connection as u32, effect };
+        let decision =
+            Decision { trace: TraceId([0; 16]), at, fault: fault as u16, attempt: connection as u32, effect };
         self.faults.touched(&decision);
     }
 
@@ -220,7 +221,7 @@ fn link_faults(config: &Config, links: &Arc<Links>, scene: &Arc<Mutex<Scene>>) -
             lock(&scene).touched(fault, connection, effect);
         }
     });
-    LinkFaults::new(&config.link_faults, &config.links, links.clone(), tell)
+    LinkFaults::new(config, links.clone(), tell)
 }
 
 async fn listen(kind: &str, name: &str, address: Option<&str>) -> Result<TcpListener, String> {
@@ -274,7 +275,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("touches.stage.log");
         let mut config = Config { touches: Some(path.clone()), ..config() };
-        config.faults[0].share = 300_000_000;
+        config.faults[0].share = crate::base::units::Share(300_000_000);
         let (reports, _hear) = mpsc::unbounded_channel();
         let slots = [("jupiter".to_owned(), String::new())];
         let mut scene = Scene::new(&config, &slots, reports).expect("opens");

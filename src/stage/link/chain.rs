@@ -33,15 +33,7 @@ struct Known {
 impl Chain {
     /// A direction without toxics.
     pub fn new(stream: Stream, place: Place) -> Chain {
-        Chain {
-            stream,
-            place,
-            known: Vec::new(),
-            hops: Vec::new(),
-            out: VecDeque::new(),
-            waiting: 0,
-            broken: false,
-        }
+        Chain { stream, place, known: Vec::new(), hops: Vec::new(), out: VecDeque::new(), waiting: 0, broken: false }
     }
 
     /// These are the toxics of the link from now on. Those that are there already go on where they are, with their new

@@ -11,8 +11,8 @@ use super::remote::Remote;
 use super::toxic::{Kind, Stream, Toxic, Watch};
 use crate::base::time::Offset;
 use crate::evidence::touches::Effect;
-use crate::scenario;
-use crate::stage::config::{LinkConfig, LinkFaultConfig};
+use crate::scenario::{self, Inject};
+use crate::stage::config::{Config, FaultConfig, Subject};
 use crate::stage::protocol::Report;
 
 /// Hears what faults touch: which fault, the number of the connection, and what was done to it.
@@ -27,7 +27,12 @@ pub struct LinkFaults {
 
 /// A fault that can be applied.
 struct Armed {
-    config: LinkFaultConfig,
+    /// Its position in the scenario.
+    fault: usize,
+    config: FaultConfig,
+    link: String,
+    toxic: scenario::Toxic,
+    stream: Stream,
     /// The server that has the proxy, where it is not ours.
     remote: Option<Remote>,
     effective: Option<Effective>,
@@ -67,34 +72,39 @@ impl Watch for Tally {
 }
 
 impl LinkFaults {
-    /// None of them is effective.
-    pub fn new(faults: &[LinkFaultConfig], configs: &[LinkConfig], links: Arc<Links>, tell: Tell) -> LinkFaults {
-        let armed = |config: &LinkFaultConfig| {
-            let link = configs.iter().find(|l| l.name == config.link);
-            let remote = link.and_then(|l| l.toxiproxy.as_ref()).map(|t| Remote::new(&t.server, &t.proxy));
-            Armed { config: config.clone(), remote, effective: None, cleared: None }
+    /// Those of a run; none of them is effective.
+    pub fn new(config: &Config, links: Arc<Links>, tell: Tell) -> LinkFaults {
+        let armed = |(fault, of): (usize, &FaultConfig)| {
+            let (Subject::Link(link), Inject::Link(toxic, stream)) = (&of.on, &of.inject) else { return None };
+            let elsewhere = config.links.iter().find(|l| l.name == *link).and_then(|l| l.toxiproxy.as_ref());
+            Some(Armed {
+                fault,
+                config: of.clone(),
+                link: link.clone(),
+                toxic: toxic.clone(),
+                stream: Stream::of(*stream),
+                remote: elsewhere.map(|t| Remote::new(&t.server, &t.proxy)),
+                effective: None,
+                cleared: None,
+            })
         };
-        LinkFaults { all: faults.iter().map(armed).collect(), links, tell }
+        LinkFaults { all: config.faults.iter().enumerate().filter_map(armed).collect(), links, tell }
     }
 
     /// Whether the fault at this position of the scenario is one on a link.
     pub fn has(&self, fault: usize) -> bool {
-        self.all.iter().any(|armed| armed.config.fault == fault)
+        self.all.iter().any(|armed| armed.fault == fault)
     }
 
     /// Lets a fault begin. Applying twice is applying once.
     pub async fn apply(&mut self, fault: usize, at: Offset) -> Report {
         let LinkFaults { all, links, tell } = self;
-        let Some(armed) = all.iter_mut().find(|armed| armed.config.fault == fault) else { return stranger(fault) };
+        let Some(armed) = all.iter_mut().find(|armed| armed.fault == fault) else { return stranger(fault) };
         if let Some(effective) = &armed.effective {
             return Report::Applied { fault, at: effective.since };
         }
-        let tally = Arc::new(Tally {
-            fault,
-            tell: tell.clone(),
-            eligible: AtomicU64::new(0),
-            injected: AtomicU64::new(0),
-        });
+        let tally =
+            Arc::new(Tally { fault, tell: tell.clone(), eligible: AtomicU64::new(0), injected: AtomicU64::new(0) });
         match armed.begin(links, &tally).await {
             Ok(bytes) => {
                 armed.effective = Some(Effective { since: at, until: at + armed.config.ttl, tally, bytes });
@@ -108,11 +118,11 @@ impl LinkFaults {
     pub async fn clear(&mut self, fault: usize, at: Offset) -> Report {
         let LinkFaults { all, links, .. } = self;
         let downs = |link: &str, all: &[Armed]| {
-            let is_down = |a: &&Armed| a.effective.is_some() && a.config.link == link && a.config.is_down();
+            let is_down = |a: &&Armed| a.effective.is_some() && a.link == link && a.is_down();
             all.iter().filter(is_down).count()
         };
-        let Some(slot) = all.iter().position(|armed| armed.config.fault == fault) else { return stranger(fault) };
-        let last_down = downs(&all[slot].config.link, all) == 1;
+        let Some(slot) = all.iter().position(|armed| armed.fault == fault) else { return stranger(fault) };
+        let last_down = downs(&all[slot].link, all) == 1;
         let armed = &mut all[slot];
         if let Some(effective) = &armed.effective {
             if let Err(why) = armed.end(links, last_down, effective).await {
@@ -133,13 +143,13 @@ impl LinkFaults {
     /// Lets every fault end whose time to live is over by now; all of them when `at` is `None`. What became of them.
     pub async fn expire(&mut self, now: Offset, at: Option<Offset>) -> Vec<Report> {
         let over = |armed: &Armed| armed.effective.as_ref().is_some_and(|e| at.is_none_or(|at| e.until <= at));
-        let due: Vec<usize> = self.all.iter().filter(|a| over(a)).map(|a| a.config.fault).collect();
+        let due: Vec<usize> = self.all.iter().filter(|a| over(a)).map(|a| a.fault).collect();
         let mut reports = Vec::new();
         for fault in due {
             let report = self.clear(fault, now).await;
             if let Report::Failed { .. } = report
                 && let Some(effective) =
-                    self.all.iter_mut().find(|a| a.config.fault == fault).and_then(|a| a.effective.as_mut())
+                    self.all.iter_mut().find(|a| a.fault == fault).and_then(|a| a.effective.as_mut())
             {
                 // Once a second is often enough to try again.
                 effective.until = now + std::time::Duration::from_secs(1);
@@ -157,36 +167,39 @@ impl LinkFaults {
 
 impl Armed {
     /// What its toxic is called.
-    fn toxic(&self) -> String {
+    fn name(&self) -> String {
         format!("proofload-{}", self.config.name)
     }
 
+    fn is_down(&self) -> bool {
+        matches!(self.toxic, scenario::Toxic::Down)
+    }
+
+    /// Bytes that the other server has counted so far, where there is one.
     async fn begin(&self, links: &Links, tally: &Arc<Tally>) -> Result<Option<u64>, String> {
-        let config = &self.config;
         let watched = |kind, toxicity| Toxic {
             id: 0,
-            name: self.toxic(),
+            name: self.name(),
             kind,
-            stream: config.stream(),
+            stream: self.stream,
             toxicity,
             watcher: Some(tally.clone()),
         };
+        let toxicity = self.config.share.fraction();
         if let Some(remote) = &self.remote {
             let bytes = remote.bytes().await;
-            match Kind::of(&config.toxic) {
+            match Kind::of(&self.toxic) {
                 None => remote.enable(false).await?,
-                Some(kind) => {
-                    remote.add(&Toxic { watcher: None, ..watched(kind, config.share().fraction()) }).await?
-                }
+                Some(kind) => remote.add(&watched(kind, toxicity)).await?,
             }
             // What passes through our own link before it is what the other server touches.
-            if let Ok(front) = links.get(&config.link) {
+            if let Ok(front) = links.get(&self.link) {
                 links.add(&front, watched(Kind::Noop, 1.0)).map_err(|e| e.to_string())?;
             }
             return Ok(bytes);
         }
-        let link = links.get(&config.link).map_err(|e| format!("link `{}`: {e}", config.link))?;
-        match Kind::of(&config.toxic) {
+        let link = links.get(&self.link).map_err(|e| format!("link `{}`: {e}", self.link))?;
+        match Kind::of(&self.toxic) {
             None => {
                 for connection in link.disable().await {
                     tally.met(connection, true);
@@ -194,20 +207,18 @@ impl Armed {
                 }
             }
             Some(kind) => {
-                links.add(&link, watched(kind, config.share().fraction())).map_err(|e| e.to_string())?;
+                links.add(&link, watched(kind, toxicity)).map_err(|e| e.to_string())?;
             }
         }
         Ok(None)
     }
 
     async fn end(&self, links: &Links, last_down: bool, effective: &Effective) -> Result<(), String> {
-        let config = &self.config;
-        let down = config.is_down();
         if let Some(remote) = &self.remote {
-            match down {
+            match self.is_down() {
                 true if last_down => remote.enable(true).await?,
                 true => {}
-                false => remote.remove(&self.toxic()).await?,
+                false => remote.remove(&self.name()).await?,
             }
             let tally = &effective.tally;
             if tally.eligible.load(Ordering::Relaxed) == 0
@@ -218,12 +229,12 @@ impl Armed {
                 tally.met(0, true);
                 tally.struck(0);
             }
-        } else if down && last_down {
-            let link = links.get(&config.link).map_err(|e| e.to_string())?;
-            links.enable(&link).await.map_err(|e| format!("link `{}` cannot be opened again: {e}", config.link))?;
+        } else if self.is_down() && last_down {
+            let link = links.get(&self.link).map_err(|e| e.to_string())?;
+            links.enable(&link).await.map_err(|e| format!("link `{}` cannot be opened again: {e}", self.link))?;
         }
-        if let Ok(link) = links.get(&config.link) {
-            link.change(|toxics| toxics.retain(|toxic| toxic.name != self.toxic()));
+        if let Ok(link) = links.get(&self.link) {
+            link.change(|toxics| toxics.retain(|toxic| toxic.name != self.name()));
         }
         Ok(())
     }
@@ -231,17 +242,4 @@ impl Armed {
 
 fn stranger(fault: usize) -> Report {
     Report::Failed { fault: Some(fault), why: "no fault on a link has this number".into() }
-}
-
-impl LinkFaultConfig {
-    fn stream(&self) -> Stream {
-        match self.stream {
-            scenario::Stream::Upstream => Stream::Upstream,
-            scenario::Stream::Downstream => Stream::Downstream,
-        }
-    }
-
-    fn is_down(&self) -> bool {
-        matches!(self.toxic, scenario::Toxic::Down)
-    }
 }

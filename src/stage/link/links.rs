@@ -184,11 +184,8 @@ impl Links {
 
     /// Where the bytes of a link are counted.
     fn count(&self, link: &Link, face: &Face) -> Counts {
-        let counted = Counted {
-            proxy: link.name.to_string(),
-            listener: face.listen.clone(),
-            upstream: face.upstream.clone(),
-        };
+        let counted =
+            Counted { proxy: link.name.to_string(), listener: face.listen.clone(), upstream: face.upstream.clone() };
         lock(&self.counts).entry(counted).or_default().clone()
     }
 

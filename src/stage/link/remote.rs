@@ -77,7 +77,8 @@ impl Remote {
         let (status, body) = self.ask("GET", "/metrics", None).await.ok()?;
         let page = String::from_utf8(body.into()).ok().filter(|_| status == 200)?;
         let ours = format!("proxy=\"{}\"", self.proxy);
-        let counts = page.lines().filter(|l| l.starts_with("toxiproxy_proxy_received_bytes_total{") && l.contains(&ours));
+        let counts =
+            page.lines().filter(|l| l.starts_with("toxiproxy_proxy_received_bytes_total{") && l.contains(&ours));
         let values = counts.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
         Some(values.sum::<f64>() as u64)
     }

@@ -72,6 +72,6 @@ mod tests {
         assert_eq!(spoil(&[1; 1000], 3, 100), whole);
         assert_eq!(spoil(&[99, 2, 400, 1, 498], 3, 100), whole);
         assert_eq!(flipped(&spoil(&[7, 3], 99, 1)), 80, "no more than there are");
-        assert_eq!(spoil(&[0, 0], 1, 1), []);
+        assert!(spoil(&[0, 0], 1, 1).is_empty());
     }
 }

@@ -140,6 +140,14 @@ impl fmt::Debug for Toxic {
 }
 
 impl Stream {
+    /// The direction of a fault.
+    pub fn of(stream: scenario::Stream) -> Stream {
+        match stream {
+            scenario::Stream::Upstream => Stream::Upstream,
+            scenario::Stream::Downstream => Stream::Downstream,
+        }
+    }
+
     /// As it is written.
     pub fn word(self) -> &'static str {
         match self {
@@ -158,11 +166,9 @@ impl Kind {
             scenario::Toxic::SlowClose { delay } => Kind::SlowClose { delay: *delay },
             scenario::Toxic::Timeout { timeout } => Kind::Timeout { timeout: *timeout },
             scenario::Toxic::ResetPeer { timeout } => Kind::ResetPeer { timeout: *timeout },
-            scenario::Toxic::Slicer { average_size, size_variation, delay } => Kind::Slicer {
-                average_size: average_size.0,
-                size_variation: size_variation.0,
-                delay: *delay,
-            },
+            scenario::Toxic::Slicer { average_size, size_variation, delay } => {
+                Kind::Slicer { average_size: average_size.0, size_variation: size_variation.0, delay: *delay }
+            }
             scenario::Toxic::LimitData { bytes } => Kind::LimitData { bytes: bytes.0 },
             scenario::Toxic::Corrupt { bits, every } => Kind::Corrupt { bits: *bits, every: every.0 },
             scenario::Toxic::DropHalf => Kind::DropHalf,
@@ -192,7 +198,9 @@ impl Delay {
     fn of(law: &Law) -> Delay {
         match law {
             Law::Fixed(latency) => Delay::Jitter { latency: *latency, jitter: Duration::ZERO },
-            Law::Uniform(low, high) => Delay::Jitter { latency: (*low + *high) / 2, jitter: high.saturating_sub(*low) / 2 },
+            Law::Uniform(low, high) => {
+                Delay::Jitter { latency: (*low + *high) / 2, jitter: high.saturating_sub(*low) / 2 }
+            }
             other => Delay::Law(other.clone()),
         }
     }

@@ -112,13 +112,13 @@ impl Api {
             ("POST", ["proxies", name, "toxics"]) => {
                 let link = links.get(name)?;
                 let toxic = links.add(&link, wire::toxic(&wire::object(body)?)?)?;
-                Ok(Response::json(200, &wire::show(&toxic)))
+                Ok(Response::json(200, &show(&toxic)))
             }
             ("GET", ["proxies", name, "toxics", toxic]) => {
                 let link = links.get(name)?;
                 let toxics = link.toxics();
                 let toxic = toxics.iter().find(|known| known.name == *toxic).ok_or(Refusal::ToxicNotFound)?;
-                Ok(Response::json(200, &wire::show(toxic)))
+                Ok(Response::json(200, &show(toxic)))
             }
             ("POST" | "PATCH", ["proxies", name, "toxics", toxic]) => {
                 let link = links.get(name)?;
@@ -128,7 +128,7 @@ impl Api {
                     toxics[known] = changed.clone();
                     Ok::<_, Failure>(changed)
                 })?;
-                Ok(Response::json(200, &wire::show(&changed)))
+                Ok(Response::json(200, &show(&changed)))
             }
             ("DELETE", ["proxies", name, "toxics", toxic]) => {
                 let link = links.get(name)?;
@@ -182,7 +182,7 @@ fn shown(link: &Link) -> Value {
 fn toxics(link: &Link) -> Value {
     let mut all = link.toxics().to_vec();
     all.sort_by_key(|toxic| toxic.stream.word() != "upstream");
-    all.iter().map(|toxic| wire::show(toxic)).collect()
+    all.iter().map(|toxic| show(toxic)).collect()
 }
 
 /// The place of a toxic that may be changed.

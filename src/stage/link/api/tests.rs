@@ -106,7 +106,8 @@ async fn toxics_come_change_and_go() {
         assert_eq!(add(&format!(r#"{{"name": "x", "type": "latency", "attributes": {wrong}}}"#)).await.0, 400);
     }
     assert_eq!(add(r#"{"type": "slicer", "attributes": {"average_size": 5, "size_variation": 5}}"#).await.0, 400);
-    let up = r#"{"name": "slow", "type": "bandwidth", "stream": "upstream", "toxicity": 0.5, "attributes": {"rate": 256}}"#;
+    let up =
+        r#"{"name": "slow", "type": "bandwidth", "stream": "upstream", "toxicity": 0.5, "attributes": {"rate": 256}}"#;
     let (_, slow) = add(up).await;
     assert_eq!((&slow["toxicity"], &slow["attributes"]), (&json!(0.5), &json!({ "rate": 256 })));
 

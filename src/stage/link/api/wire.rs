@@ -115,11 +115,8 @@ pub fn changed(now: &Toxic, raw: &Map<String, Value>) -> Result<Toxic, Wrong> {
         all.retain(|known, _| !known.eq_ignore_ascii_case(&name));
         all.insert(name, value);
     }
-    let kind = if matches!(now.kind, Kind::Latency(Delay::Law(_))) {
-        now.kind.clone()
-    } else {
-        kind(now.kind.word(), &all)?
-    };
+    let kind =
+        if matches!(now.kind, Kind::Latency(Delay::Law(_))) { now.kind.clone() } else { kind(now.kind.word(), &all)? };
     Ok(Toxic { kind, toxicity: toxicity(raw)?.unwrap_or(now.toxicity), ..now.clone() })
 }
 
