@@ -243,3 +243,6 @@ impl Armed {
 fn stranger(fault: usize) -> Report {
     Report::Failed { fault: Some(fault), why: "no fault on a link has this number".into() }
 }
+
+#[cfg(test)]
+mod tests;
