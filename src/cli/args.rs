@@ -46,7 +46,7 @@ pub enum Command {
     Query(QueryArgs),
     /// Run a practice target
     Sim(SimArgs),
-    /// Run the stub quoters and links of a scenario
+    /// Run the stub quoters and links of a scenario, and toxiproxy's API
     Stage(StageArgs),
     /// Find out what this host can be trusted with, in less than a minute
     Selftest,
@@ -292,15 +292,24 @@ pub struct SimArgs {
 /// `proofload stage`
 #[derive(Debug, Args)]
 pub struct StageArgs {
-    /// A scenario file; with --lease, none: orders come on standard input
-    #[arg(required_unless_present = "lease")]
+    /// A scenario file; without one, a plain toxiproxy server
+    #[arg(conflicts_with = "lease")]
     pub file: Option<PathBuf>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a comment here would become the text of --help")]
     pub reading: Reading,
     /// Where `run --stage` finds it
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8474")]
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8473")]
     pub control: String,
+    /// Where toxiproxy's clients find it
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8474")]
+    pub api: String,
+    /// No API for toxiproxy's clients
+    #[arg(long, conflicts_with_all = ["api", "config"])]
+    pub no_api: bool,
+    /// Proxies to begin with: a toxiproxy configuration, a JSON list of name, listen, upstream, enabled
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Take orders on standard input
     #[arg(long, hide = true)]
     pub lease: bool,

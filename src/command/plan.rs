@@ -11,7 +11,7 @@ use crate::cli::args::PlanArgs;
 use crate::cli::print;
 use crate::exit::Exit;
 use crate::plan::{Foreseen, Phase, Plan, TrafficPlan, expected_touches, minimum_shots};
-use crate::scenario::{Claim, Fault, Match, On, Scenario, System, When};
+use crate::scenario::{Claim, Fault, Lead, Link, Match, On, Scenario, System, When};
 
 /// Width of the drawn curve, in characters.
 const WIDTH: usize = 72;
@@ -185,6 +185,7 @@ fn struck(scenario: &Scenario, plan: &Plan, fault: &Fault, spans: &[Span]) -> St
         None if plan.traffic.iter().any(|t| spans.iter().any(|span| t.is_closed_within(*span))) => {
             "touches depend on how fast the target answers in the closed loop".into()
         }
+        None if matches!(fault.on, On::Link(_)) => "touches depend on who opens connections through the link".into(),
         None if fault.matching != Match::default() => "touches depend on how many requests match".into(),
         None => "touches depend on the service (state `calls:` of the upstream to have them foreseen)".into(),
     };
@@ -251,26 +252,44 @@ fn wiring(scenario: &Scenario, out: &mut String) {
                     let _ = writeln!(out, "target {} at {address}", service.name);
                 }
             }
-            for upstream in &scenario.upstreams {
-                let _ = writeln!(
-                    out,
-                    "point the target's {} at http://{}",
-                    upstream.name,
-                    upstream.listen.as_deref().unwrap_or("?")
-                );
-            }
-            for link in &scenario.links {
-                let _ = writeln!(
-                    out,
-                    "point the target at {} instead of {}",
-                    link.listen.as_deref().unwrap_or("?"),
-                    link.to
-                );
+            for (i, upstream) in scenario.upstreams.iter().enumerate() {
+                if scenario.links.iter().all(|link| link.to != Lead::Upstream(i)) {
+                    let place = upstream.listen.as_deref().unwrap_or("?");
+                    let _ = writeln!(out, "point the target's {} at http://{place}", upstream.name);
+                }
             }
         }
     }
+    for link in &scenario.links {
+        let _ = writeln!(out, "{}", way(scenario, link));
+    }
     for job in &scenario.jobs {
         let _ = writeln!(out, "scrapes {} every {}", job.name, units::duration(job.every));
+    }
+}
+
+/// Who comes by a link, and who has to see to it.
+fn way(scenario: &Scenario, link: &Link) -> String {
+    let practice = matches!(scenario.target.system, System::Sim { .. });
+    let (name, place) = (&link.name, link.listen.as_deref().unwrap_or("a free port"));
+    match &link.to {
+        Lead::Upstream(upstream) if practice => {
+            format!("the target reaches {} by the link {name}", scenario.upstreams[*upstream].name)
+        }
+        Lead::Upstream(upstream) => {
+            format!("point the target's {} at http://{place}, the link {name}", scenario.upstreams[*upstream].name)
+        }
+        Lead::Service(service) => {
+            format!("traffic reaches {} by the link {name}", service.as_deref().unwrap_or("the target"))
+        }
+        Lead::Address(to) if practice => {
+            format!("the link {name} leads from {place} to {to}; no practice target uses it")
+        }
+        Lead::Address(to) => format!("point the target at {place} instead of {to}, the link {name}"),
+        Lead::Toxiproxy(toxiproxy) => format!(
+            "the link {name} is the proxy {} of the toxiproxy server at {}; {place} leads there too",
+            toxiproxy.proxy, toxiproxy.server
+        ),
     }
 }
 

@@ -130,7 +130,7 @@ impl Conductor<'_> {
             }
             Report::Failed { fault: Some(fault), why } => self.say(fault, self.clock.now(), FaultStep::Failed { why }),
             Report::Failed { fault: None, why } => self.tell(Event::Note { at: self.clock.now(), text: why }),
-            Report::Ready { .. } | Report::Applied { .. } => {}
+            Report::Ready { .. } | Report::Led { .. } | Report::Applied { .. } => {}
         }
     }
 

@@ -5,9 +5,10 @@ use std::time::Duration;
 use super::Plan;
 use crate::base::text;
 use crate::base::time::{Offset, Span};
-use crate::base::units;
+use crate::base::units::{self, Share};
 use crate::scenario::{
-    Claim, Expectation, Fault, HttpFault, Inject, Match, Measure, Mistake, On, Per, Promise, Scenario, Window,
+    Claim, Expectation, Fault, HttpFault, Inject, Lead, Match, Measure, Mistake, On, Per, Promise, Scenario, Toxic,
+    Window,
 };
 
 /// A fault must be this likely to touch something.
@@ -18,6 +19,9 @@ const CERTAIN: f64 = 0.999;
 /// it depends on the service (no `calls:`, a `match`, a bucket for each client), on how fast it is (a closed loop in the
 /// window), or when the fault does not strike requests.
 pub fn expected_touches(scenario: &Scenario, plan: &Plan, fault: &Fault) -> Option<f64> {
+    if let On::Link(link) = fault.on {
+        return expected_bytes(scenario, plan, fault, &scenario.links[link].to);
+    }
     let (On::Upstream(upstream), Inject::Http(inject)) = (&fault.on, &fault.inject) else { return None };
     let calls = scenario.upstreams[*upstream].calls?;
     let spans = fault.occurrences();
@@ -29,7 +33,9 @@ pub fn expected_touches(scenario: &Scenario, plan: &Plan, fault: &Fault) -> Opti
         let arriving = shots_due(plan, None, *span) * calls;
         match fault.ramp {
             // Whom `when` admits is spread over the span as the load is.
-            Some(_) => fault.when.admitted(arriving) / arriving.max(f64::MIN_POSITIVE) * ramped(plan, fault, *span) * calls,
+            Some(_) => {
+                fault.when.admitted(arriving) / arriving.max(f64::MIN_POSITIVE) * ramped(plan, fault, *span) * calls
+            }
             None => fault.when.admitted(arriving) * fault.share.fraction(),
         }
     };
@@ -42,6 +48,24 @@ pub fn expected_touches(scenario: &Scenario, plan: &Plan, fault: &Fault) -> Opti
         HttpFault::RateLimit { .. } => None,
         _ => Some(spans.iter().map(struck).sum()),
     }
+}
+
+/// How often something is expected to pass a link while a fault on it is effective: requests where they come by it and
+/// all its connections are struck; else how many connections there will be depends on who opens them.
+fn expected_bytes(scenario: &Scenario, plan: &Plan, fault: &Fault, lead: &Lead) -> Option<f64> {
+    let spans = fault.occurrences();
+    let closed = |span: &Span| plan.traffic.iter().any(|t| t.is_closed_within(*span));
+    let counted =
+        !matches!(fault.inject, Inject::Link(Toxic::Down | Toxic::SlowClose { .. } | Toxic::LimitData { .. }, _));
+    if fault.share != Share::ALL || !counted || spans.iter().any(closed) {
+        return None;
+    }
+    let each = match lead {
+        Lead::Service(None) => 1.0,
+        Lead::Upstream(upstream) => scenario.upstreams[*upstream].calls?,
+        Lead::Service(Some(_)) | Lead::Address(_) | Lead::Toxiproxy(_) => return None,
+    };
+    Some(spans.iter().map(|span| shots_due(plan, None, *span) * each).sum())
 }
 
 /// Shots due in a span, each weighed by the share at its time.

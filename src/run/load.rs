@@ -61,7 +61,7 @@ impl Prepared<'_> {
         let sender = traffic::spawn(traffic::Setup {
             scenario: scenario.clone(),
             plan: plan.clone(),
-            services: self.services.clone(),
+            services: self.ways.clone(),
             secrets: self.secrets.clone(),
             tracer: self.tracer,
             clock: self.clock,

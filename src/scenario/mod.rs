@@ -36,7 +36,7 @@ pub use inject::{
 pub use load::{Arrivals, Segment, closed_connections};
 pub use mistake::{Mistake, Mistakes, Place};
 pub use schema::schema;
-pub use stub::{Link, RateLimit, StubReply, Upstream};
+pub use stub::{Lead, Link, RateLimit, StubReply, Toxiproxy, Upstream};
 pub use suite::{Suite, SuiteSettings, is_suite, read_suite, suite_schema};
 pub use target::{HeaderValue, Ready, Service, System, Target};
 pub use traffic::{Amount, Class, ClassPlace, Flow, Kind, Method, Pair, Popularity, Quote, Step, Traffic};

@@ -58,13 +58,28 @@ pub struct Link {
     pub name: String,
     /// HOST:PORT; a free loopback port when not given.
     pub listen: Option<String>,
-    /// HOST:PORT, or `upstream/NAME` for a stub quoter.
-    pub to: String,
+    /// Where it leads.
+    pub to: Lead,
 }
 
-impl Link {
-    /// The stub quoter that it leads to, if it leads to one.
-    pub fn upstream(&self) -> Option<&str> {
-        self.to.strip_prefix("upstream/")
-    }
+/// Where a link leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lead {
+    /// HOST:PORT.
+    Address(String),
+    /// The upstream at this position of the scenario: who calls it comes this way.
+    Upstream(usize),
+    /// A service of the target, the only one when not named: traffic comes this way.
+    Service(Option<String>),
+    /// A proxy of a toxiproxy server that somebody else runs: its toxics are there.
+    Toxiproxy(Toxiproxy),
+}
+
+/// A proxy of a toxiproxy server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Toxiproxy {
+    /// HOST:PORT of its API.
+    pub server: String,
+    /// What it is called there.
+    pub proxy: String,
 }

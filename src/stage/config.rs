@@ -7,9 +7,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::base::law::Law;
+use crate::base::net;
 use crate::base::time::Clock;
 use crate::base::units::{Rate, Share};
-use crate::scenario::{Fault, Inject, Link, Match, On, Ramp, RateLimit, Scenario, StubReply, Upstream, When};
+use crate::scenario::{
+    Fault, Inject, Lead, Link, Match, On, Ramp, RateLimit, Scenario, StubReply, Toxiproxy, Upstream, When,
+};
 
 /// How long stubs and links go on cleanly after the run died, unless it says otherwise.
 pub const LINGER: Duration = Duration::from_secs(60);
@@ -29,6 +32,9 @@ pub struct Config {
     pub links: Vec<LinkConfig>,
     /// What can be broken, in the order of the scenario; orders name a fault by its position.
     pub faults: Vec<FaultConfig>,
+    /// Hosts beside this machine that links may lead to and listen on.
+    #[serde(default)]
+    pub allow_hosts: Vec<String>,
     /// Where to write decisions; `None` writes none.
     pub touches: Option<PathBuf>,
     /// How long to go on cleanly after the run died.
@@ -83,8 +89,31 @@ pub struct LinkConfig {
     pub name: String,
     /// HOST:PORT; a free loopback port when not given.
     pub listen: Option<String>,
+    /// Where it leads.
+    pub to: LeadConfig,
+    /// Where its toxics live, when not in this stage.
+    pub toxiproxy: Option<ToxiproxyConfig>,
+}
+
+/// Where a link leads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeadConfig {
     /// HOST:PORT.
-    pub to: String,
+    Address(String),
+    /// The upstream of this name.
+    Upstream(String),
+    /// Nowhere yet: an order will say.
+    Later,
+}
+
+/// A proxy of a toxiproxy server that somebody else runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToxiproxyConfig {
+    /// HOST:PORT of its API.
+    pub server: String,
+    /// The name of the proxy there.
+    pub proxy: String,
 }
 
 /// What can be broken.
@@ -129,13 +158,37 @@ impl Config {
             seed: scenario.seed.0,
             run: run.to_owned(),
             upstreams: scenario.upstreams.iter().map(UpstreamConfig::from).collect(),
-            links: scenario.links.iter().map(LinkConfig::from).collect(),
+            links: scenario.links.iter().map(|l| LinkConfig::new(l, scenario)).collect(),
             faults: scenario.faults.iter().map(|f| FaultConfig::new(f, scenario)).collect(),
+            allow_hosts: scenario.links.iter().flat_map(hosts).collect(),
             // The stage may have another working directory.
             touches: touches.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned())),
             linger: LINGER,
         }
     }
+}
+
+impl Config {
+    /// Of a stage that begins without anything.
+    pub fn empty(clock: &Clock) -> Config {
+        Config {
+            zero: clock.zero(),
+            seed: 1,
+            run: "by-hand".into(),
+            upstreams: Vec::new(),
+            links: Vec::new(),
+            faults: Vec::new(),
+            allow_hosts: Vec::new(),
+            touches: None,
+            linger: LINGER,
+        }
+    }
+}
+
+/// The hosts of a link of a scenario, which were allowed when it was checked.
+fn hosts(link: &Link) -> impl Iterator<Item = String> {
+    let to = if let Lead::Address(to) = &link.to { Some(to) } else { None };
+    to.into_iter().chain(&link.listen).filter_map(|address| net::split_host(address, 0)).map(|(host, _)| host)
 }
 
 impl From<&Upstream> for UpstreamConfig {
@@ -175,9 +228,20 @@ impl From<&StubReply> for ReplyConfig {
     }
 }
 
-impl From<&Link> for LinkConfig {
-    fn from(link: &Link) -> LinkConfig {
-        LinkConfig { name: link.name.clone(), listen: link.listen.clone(), to: link.to.clone() }
+impl LinkConfig {
+    fn new(link: &Link, scenario: &Scenario) -> LinkConfig {
+        let to = match &link.to {
+            Lead::Address(address) => LeadConfig::Address(address.clone()),
+            Lead::Upstream(upstream) => LeadConfig::Upstream(scenario.upstreams[*upstream].name.clone()),
+            Lead::Service(_) | Lead::Toxiproxy(_) => LeadConfig::Later,
+        };
+        let toxiproxy = match &link.to {
+            Lead::Toxiproxy(Toxiproxy { server, proxy }) => {
+                Some(ToxiproxyConfig { server: server.clone(), proxy: proxy.clone() })
+            }
+            _ => None,
+        };
+        LinkConfig { name: link.name.clone(), listen: link.listen.clone(), to, toxiproxy }
     }
 }
 
@@ -239,7 +303,13 @@ mod tests {
                 law(Law::Pareto { min: ms(1), alpha: 1.5 }),
                 law(Law::Quantiles(vec![(0.5, ms(120)), (0.95, ms(280))])),
             ],
-            links: vec![LinkConfig { name: "db".into(), listen: None, to: "127.0.0.1:1".into() }],
+            links: vec![LinkConfig {
+                name: "db".into(),
+                listen: None,
+                to: LeadConfig::Upstream("jupiter".into()),
+                toxiproxy: Some(ToxiproxyConfig { server: "127.0.0.1:8474".into(), proxy: "db".into() }),
+            }],
+            allow_hosts: vec!["db.internal".into()],
             faults: vec![FaultConfig {
                 name: "f".into(),
                 on: Subject::Upstream("jupiter".into()),

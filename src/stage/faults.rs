@@ -2,6 +2,7 @@
 //!
 //! Kinds of fault live here and not in `fault`, because they act in this process; `fault` decides when.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -23,6 +24,8 @@ pub struct Faults {
     seed: Seed,
     touches: Option<Writer>,
     reports: mpsc::UnboundedSender<Report>,
+    /// Those on links that have touched something.
+    touched: BTreeSet<usize>,
 }
 
 /// A fault that can be applied.
@@ -71,7 +74,7 @@ impl Faults {
         reports: mpsc::UnboundedSender<Report>,
     ) -> Faults {
         let armed = |config: &FaultConfig| Armed { config: config.clone(), effective: None, cleared: None };
-        Faults { all: configs.iter().map(armed).collect(), seed, touches, reports }
+        Faults { all: configs.iter().map(armed).collect(), seed, touches, reports, touched: BTreeSet::new() }
     }
 
     /// Lets a fault begin.
@@ -176,6 +179,20 @@ impl Faults {
         self.reports = mpsc::unbounded_channel().0;
     }
 
+    /// Takes note of what a fault did elsewhere, on a link. News when it is the first that it touched.
+    pub fn touched(&mut self, decision: &Decision) {
+        let fault = usize::from(decision.fault);
+        self.record(decision);
+        if decision.effect == Effect::Injected && self.touched.insert(fault) {
+            self.report(Report::Touched { fault, at: decision.at });
+        }
+    }
+
+    /// A fault on a link begins again: its next touch is its first.
+    pub fn untouched(&mut self, fault: usize) {
+        self.touched.remove(&fault);
+    }
+
     fn record(&mut self, decision: &Decision) {
         if let Some(Err(e)) = self.touches.as_mut().map(|w| w.write(decision)) {
             self.lost(&e);
@@ -220,8 +237,8 @@ pub fn until(instant: Option<Offset>, now: Offset) -> Duration {
 mod tests {
     use super::*;
     use crate::base::trace::{Shot, Tracer};
-    use crate::evidence::touches;
     use crate::base::units::{Rate, Share};
+    use crate::evidence::touches;
     use crate::scenario::{Per, RateLimit, RetryAfter};
     use crate::stage::testing;
 

@@ -22,6 +22,7 @@ pub(crate) fn config() -> Config {
         run: "run".into(),
         upstreams: vec![upstream("jupiter")],
         links: Vec::new(),
+        allow_hosts: Vec::new(),
         faults: vec![fault("hang", HttpFault::Timeout)],
         touches: None,
         linger: Duration::from_secs(60),

@@ -3,6 +3,7 @@
 
 mod fault;
 mod inject;
+mod link;
 mod outside;
 mod planned;
 mod promises;
@@ -38,7 +39,7 @@ pub fn check(raw: &raw::Root, source: String, settings: &Settings<'_>, reader: &
     }
     let target = check.within("target", |c| c.target(&raw.target));
     let upstreams = check.within("upstreams", |c| c.upstreams(raw));
-    let links = check.within("links", |c| c.links(raw));
+    let links = check.within("links", |c| c.links(raw, &upstreams, target.as_ref()));
     let traffic = check.within("traffic", |c| c.all_traffic(raw, target.as_ref()));
     let jobs = check.within("observe", |c| c.jobs(raw, target.as_ref()));
     let processes = check.within("processes", |c| c.programs(raw));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::raw;
 use super::super::shape::At;
-use super::super::stub::{Link, StubReply, Upstream};
+use super::super::stub::{StubReply, Upstream};
 use super::Check;
 use crate::base::law::Law;
 use crate::base::text;
@@ -87,35 +87,8 @@ impl Check<'_, '_> {
         }
     }
 
-    pub(super) fn links(&mut self, raw: &raw::Root) -> Vec<Link> {
-        let practice = practice(raw);
-        let named = raw.links.iter().flat_map(|l| &l.0);
-        named
-            .map(|(name, link)| {
-                self.name(name);
-                self.listen(name, link.listen.as_ref(), practice);
-                self.leads_to(&link.to, raw);
-                Link {
-                    name: name.value.clone(),
-                    listen: link.listen.as_ref().map(|l| l.value.clone()),
-                    to: link.to.value.clone(),
-                }
-            })
-            .collect()
-    }
-
-    /// Where a link leads: an address, or a stub quoter.
-    fn leads_to(&mut self, to: &At<String>, raw: &raw::Root) {
-        let Some(upstream) = to.value.strip_prefix("upstream/") else { return self.host_port(to) };
-        let names: Vec<&str> = raw.upstreams.iter().flat_map(|u| &u.0).map(|(name, _)| name.value.as_str()).collect();
-        if !names.contains(&upstream) {
-            let what = format!("`{upstream}` is no upstream of this scenario");
-            self.reader.wrong(to.at, what, text::suggest(upstream, names.iter().copied()));
-        }
-    }
-
     /// A real service must know where the stub is before the run: the address cannot be left to chance.
-    fn listen(&mut self, name: &At<String>, listen: Option<&At<String>>, practice: bool) {
+    pub(super) fn listen(&mut self, name: &At<String>, listen: Option<&At<String>>, practice: bool) {
         match listen {
             Some(listen) => self.host_port(listen),
             None if !practice => {
@@ -175,7 +148,7 @@ impl Check<'_, '_> {
 }
 
 /// Whether the target is one of our own, which we tell where the stubs are.
-fn practice(raw: &raw::Root) -> bool {
+pub(super) fn practice(raw: &raw::Root) -> bool {
     match &raw.target {
         raw::Target::Word(word) => word.value.starts_with("sim:"),
         raw::Target::Map(map) => map.sim.is_some(),

@@ -60,8 +60,12 @@ record! {
     pub struct Link {
         /// Where it listens: HOST:PORT.
         listen: Option<At<String>>,
-        /// What it forwards to: HOST:PORT, or upstream/NAME.
-        to: At<String>,
+        /// What it leads to: HOST:PORT, upstream/NAME, or target (target/SERVICE where there are several).
+        to: Option<At<String>>,
+        /// The API of a toxiproxy server that has this link: http://HOST:PORT, instead of `to`.
+        toxiproxy: Option<At<String>>,
+        /// What it is called there; the link's name when left out.
+        proxy: Option<At<String>>,
     }
 }
 
