@@ -30,6 +30,8 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod selftest;
+pub mod shrink;
 pub mod sim;
 pub mod stage;
+pub mod suite;
 pub mod traffic;

@@ -48,3 +48,9 @@ mod server2;
 
 #[path = "e2e/multiplexed.rs"]
 mod multiplexed;
+
+#[path = "e2e/suites.rs"]
+mod suites;
+
+#[path = "e2e/shrink.rs"]
+mod shrink;

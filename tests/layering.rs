@@ -26,6 +26,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("sim", &["base"]),
     ("run", COMPOSED),
     ("suite", COMPOSED),
+    ("shrink", &["base", "scenario", "judge"]),
     ("capacity", COMPOSED),
     ("selftest", COMPOSED),
     ("exit", &["judge"]),
@@ -43,7 +44,7 @@ const COMPOSED: &[&str] = &[
 
 const EVERYTHING: &[&str] = &[
     "base", "scenario", "evidence", "promql", "plan", "stage", "traffic", "observe", "fault", "judge", "lint",
-    "report", "sim", "exit", "run", "suite", "capacity", "selftest", "cli",
+    "report", "sim", "exit", "run", "suite", "shrink", "capacity", "selftest", "cli",
 ];
 
 /// What belongs in one place only: the end of a path, what it is, and where it may stand.

@@ -305,6 +305,36 @@ fn the_schema_for_editors_is_the_one_that_ships() {
 }
 
 #[test]
+fn the_schema_of_suites_is_the_one_that_ships() {
+    let schema = serde_json::to_string_pretty(&scenario::suite_schema()).expect("plain JSON") + "\n";
+    golden(&root().join("scenarios/suite.schema.json"), &schema)
+        .expect("run `proofload schema suite > scenarios/suite.schema.json`");
+}
+
+#[test]
+fn shipped_suites_name_their_schema_and_scenarios_that_are_there() {
+    let folder = root().join("scenarios");
+    let mut seen = 0;
+    for file in yaml_files(&folder) {
+        let text = fs::read_to_string(&file).expect("readable");
+        if !scenario::is_suite(&text) {
+            continue;
+        }
+        seen += 1;
+        let depth = file.strip_prefix(&folder).expect("inside").components().count() - 1;
+        let modeline = format!("# yaml-language-server: $schema={}suite.schema.json", "../".repeat(depth));
+        assert_eq!(text.lines().next(), Some(modeline.as_str()), "{}", file.display());
+        assert_eq!(validate(&scenario::suite_schema(), &json(&text), ""), Ok(()), "{}", file.display());
+        let beside = file.parent().expect("a folder");
+        let trouble = |name: &str| (!beside.join(name).is_file()).then(|| "not there".to_owned());
+        let settings = scenario::SuiteSettings { env: &|_| None, trouble: &trouble, default_name: "suite" };
+        let suite = scenario::read_suite(&file.display().to_string(), &text, &settings);
+        assert!(suite.is_ok_and(|suite| !suite.run.is_empty()), "{}", file.display());
+    }
+    assert!(seen > 0, "no suites in {}", folder.display());
+}
+
+#[test]
 fn shipped_scenarios_name_the_schema_and_keep_to_it() {
     let folder = root().join("scenarios");
     let schema = scenario::schema();
@@ -367,8 +397,17 @@ fn every_example_of_the_reference_is_right() {
     for file in ["docs/scenario.md", "docs/measuring.md", "README.md"] {
         let Ok(text) = fs::read_to_string(root().join(file)) else { continue };
         for block in text.split("```yaml\n").skip(1) {
-            let whole = completed(block.split("```").next().unwrap_or_default());
+            let block = block.split("```").next().unwrap_or_default();
             seen += 1;
+            if scenario::is_suite(block) {
+                let settings =
+                    scenario::SuiteSettings { env: &|_| None, trouble: &|_| None, default_name: "an example" };
+                let suite = scenario::read_suite(file, block, &settings);
+                assert!(suite.is_ok(), "{file}:\n{}", suite.unwrap_err());
+                assert_eq!(validate(&scenario::suite_schema(), &json(block), ""), Ok(()), "{file}:\n{block}");
+                continue;
+            }
+            let whole = completed(block);
             let scenario = read(&whole).map_err(|mistakes| format!("{file}:\n{mistakes}")).expect("right");
             let all = plan::review(&scenario, &Plan::new(&scenario));
             assert!(all.is_empty(), "{file}:\n{whole}\n{all:?}");

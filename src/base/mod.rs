@@ -6,6 +6,7 @@ pub mod net;
 pub mod procfs;
 pub mod seed;
 pub mod series;
+pub mod sleep;
 pub mod text;
 pub mod time;
 pub mod timing;

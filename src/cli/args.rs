@@ -27,9 +27,12 @@ pub enum Command {
     Run(RunArgs),
     /// Report every mistake of scenario files
     Check(CheckArgs),
+    /// Work with schedules of faults
+    #[command(subcommand)]
+    Chaos(ChaosCommand),
     /// Show what a scenario would do, without doing it
     Plan(PlanArgs),
-    /// Print the JSON Schema of scenario files, or of verdict.json
+    /// Print the JSON Schema of scenario files, of suites, or of verdict.json
     Schema(SchemaArgs),
     /// Judge the evidence of a run again
     Judge(JudgeArgs),
@@ -43,7 +46,7 @@ pub enum Command {
     Query(QueryArgs),
     /// Run a practice target
     Sim(SimArgs),
-    /// Run the stub quoters and links of a scenario
+    /// Run the stub quoters and links of a scenario, and toxiproxy's API
     Stage(StageArgs),
     /// Find out what this host can be trusted with, in less than a minute
     Selftest,
@@ -66,7 +69,7 @@ pub struct Reading {
 /// `proofload run`
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// Scenario files, or folders whose scenario files are run in order
+    /// Scenario files, suites that name them, or folders whose scenario files are run in order
     #[arg(required = true, value_name = "FILE|FOLDER")]
     pub files: Vec<PathBuf>,
     /// Where reports go
@@ -86,10 +89,45 @@ pub struct RunArgs {
     pub no_color: bool,
 }
 
+/// `proofload chaos`
+#[derive(Debug, Subcommand)]
+pub enum ChaosCommand {
+    /// Find the smallest set of faults that still breaks the same promise, by running smaller ones
+    Shrink(ShrinkArgs),
+}
+
+/// `proofload chaos shrink`
+#[derive(Debug, Args)]
+pub struct ShrinkArgs {
+    /// A scenario whose faults together break a promise
+    pub file: PathBuf,
+    /// The most runs, the first one included
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(2..=1000))]
+    pub runs: u32,
+    /// Which broken promise, as it is written; the first when left out
+    #[arg(long, value_name = "PROMISE")]
+    pub promise: Option<String>,
+    /// Where the shrunk scenario is written; beside the scenario, as NAME.shrunk.yaml, when left out
+    #[arg(long, value_name = "FILE")]
+    pub write: Option<PathBuf>,
+    /// Where reports go
+    #[arg(long, value_name = "DIR", default_value = "reports")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a comment here would become the text of --help")]
+    pub reading: Reading,
+    /// Use a stage that was started by hand instead of starting one
+    #[arg(long, value_name = "HOST:PORT")]
+    pub stage: Option<String>,
+    /// Print no progress of runs
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
 /// `proofload check`
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Scenario files
+    /// Scenario files, suites, or folders of scenario files
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     #[command(flatten)]
@@ -120,6 +158,8 @@ pub struct SchemaArgs {
 pub enum Described {
     /// Scenario files
     Scenario,
+    /// Suite files
+    Suite,
     /// verdict.json
     Verdict,
 }
@@ -252,15 +292,24 @@ pub struct SimArgs {
 /// `proofload stage`
 #[derive(Debug, Args)]
 pub struct StageArgs {
-    /// A scenario file; with --lease, none: orders come on standard input
-    #[arg(required_unless_present = "lease")]
+    /// A scenario file; without one, a plain toxiproxy server
+    #[arg(conflicts_with = "lease")]
     pub file: Option<PathBuf>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a comment here would become the text of --help")]
     pub reading: Reading,
     /// Where `run --stage` finds it
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8474")]
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8473")]
     pub control: String,
+    /// Where toxiproxy's clients find it
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8474")]
+    pub api: String,
+    /// No API for toxiproxy's clients
+    #[arg(long, conflicts_with_all = ["api", "config"])]
+    pub no_api: bool,
+    /// Proxies to begin with: a toxiproxy configuration, a JSON list of name, listen, upstream, enabled
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Take orders on standard input
     #[arg(long, hide = true)]
     pub lease: bool,

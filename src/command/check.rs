@@ -1,6 +1,7 @@
 //! `proofload check`: every mistake, nothing sent.
 
-use super::load::{expand, load};
+use super::listed::{Item, list, with};
+use super::load::load;
 use crate::base::text;
 use crate::cli::args::CheckArgs;
 use crate::cli::print;
@@ -8,16 +9,10 @@ use crate::exit::Exit;
 
 /// Checks every file; exit 2 when one has a mistake.
 pub fn check(args: &CheckArgs) -> Exit {
-    let files = match expand(&args.files) {
-        Ok(files) => files,
-        Err(why) => {
-            print::err(&why.to_string());
-            return Exit::Usage;
-        }
-    };
+    let Some(listed) = list(&args.files) else { return Exit::Usage };
     let mut exit = Exit::PASS;
-    for file in files {
-        match load(&file, &args.reading) {
+    for Item { file, set } in listed.items {
+        match load(&file, &with(&args.reading, set)) {
             Ok((scenario, _)) => print::line(&format!(
                 "{}: ok, {}, {}, {}",
                 file.display(),

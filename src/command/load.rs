@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::cli::args::Reading;
 use crate::plan::{self, Plan};
@@ -19,13 +19,28 @@ pub fn load_unsent(file: &Path, time_scale: u32) -> Result<(Scenario, Plan), Mis
     read(file, &Reading { time_scale, ..Reading::default() }, None)
 }
 
+/// As [`load`], for a text that would stand in `file`.
+pub fn load_text(file: &Path, text: &str, reading: &Reading) -> Result<(Scenario, Plan), Mistakes> {
+    understand(file, text.to_owned(), reading, Some(&reading.allow_host))
+}
+
 fn read(file: &Path, reading: &Reading, allow_hosts: Option<&[String]>) -> Result<(Scenario, Plan), Mistakes> {
     let name = file.display().to_string();
     let text = read_text(file).map_err(|what| {
         let remedy = "name a scenario file, such as scenarios/quote-service/smoke.yaml".into();
         let all = vec![Mistake { at: Place::default(), path: String::new(), what, remedy }];
-        Mistakes { file: name.clone(), text: String::new(), all }
+        Mistakes { file: name, text: String::new(), all }
     })?;
+    understand(file, text, reading, allow_hosts)
+}
+
+fn understand(
+    file: &Path,
+    text: String,
+    reading: &Reading,
+    allow_hosts: Option<&[String]>,
+) -> Result<(Scenario, Plan), Mistakes> {
+    let name = file.display().to_string();
     let folder = file.parent().map(Path::to_owned).unwrap_or_default();
     let files = |input: &str| read_capped(&folder.join(input), 64 << 20);
     let stem = file.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
@@ -56,35 +71,8 @@ fn expressions(scenario: &Scenario) -> Vec<Mistake> {
     scenario.promises.iter().enumerate().filter_map(mistake).collect()
 }
 
-/// Scenario files: those named, and those directly in a folder that is named, in order of their names.
-pub fn expand(files: &[PathBuf]) -> io::Result<Vec<PathBuf>> {
-    let mut all = Vec::new();
-    for file in files {
-        if !file.is_dir() {
-            all.push(file.clone());
-            continue;
-        }
-        let mut inside: Vec<PathBuf> = Vec::new();
-        for entry in fs::read_dir(file)? {
-            let path = entry?.path();
-            let is_yaml = path.extension().is_some_and(|e| e == "yaml" || e == "yml");
-            if is_yaml && path.is_file() {
-                inside.push(path);
-            }
-        }
-        if inside.is_empty() {
-            return Err(io::Error::new(
-                io::ErrorKind::NotFound,
-                format!("{}: no scenario files in this folder", file.display()),
-            ));
-        }
-        inside.sort();
-        all.extend(inside);
-    }
-    Ok(all)
-}
-
-fn read_text(file: &Path) -> Result<String, String> {
+/// The text of a scenario or suite file.
+pub(super) fn read_text(file: &Path) -> Result<String, String> {
     let bytes = read_capped(file, MAX_BYTES).map_err(|e| e.to_string())?;
     String::from_utf8(bytes).map_err(|e| format!("not text: byte {} is no UTF-8", e.utf8_error().valid_up_to()))
 }

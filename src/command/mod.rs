@@ -1,9 +1,11 @@
 //! One file per verb: composes rooms, prints, and says how it ended.
 
+mod chaos;
 mod check;
 mod export;
 mod histogram;
 mod judge;
+mod listed;
 mod live;
 mod load;
 mod plan;
@@ -14,7 +16,7 @@ mod selftest;
 mod sim;
 mod stage;
 
-use crate::cli::args::{Cli, Command};
+use crate::cli::args::{ChaosCommand, Cli, Command};
 use crate::exit::Exit;
 
 /// Does what the command line asks for.
@@ -22,6 +24,7 @@ pub fn run(cli: Cli) -> Exit {
     match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
+        Command::Chaos(ChaosCommand::Shrink(args)) => chaos::shrink(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Schema(args) => schema::schema(&args),
         Command::Export(args) => export::export(&args),

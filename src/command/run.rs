@@ -1,115 +1,147 @@
 //! `proofload run`: one scenario or several in turn, each judged.
 
+use std::path::{Path, PathBuf};
+
 use tokio::sync::watch;
 
 use super::judge::Judged;
+use super::listed::{Loaded, list, load_all};
 use super::live;
-use super::load::{expand, load};
 use crate::cli::args::RunArgs;
 use crate::cli::print;
 use crate::evidence::folder::Folder;
 use crate::exit::Exit;
+use crate::judge::{self, Ended};
+use crate::plan::Plan;
 use crate::report;
-use crate::run::{self, Board, Launch, Left};
+use crate::run::{self, Board, Launch, Left, Told};
+use crate::scenario::Scenario;
 use crate::selftest::Trust;
+use crate::suite::{self, Waiting};
 
 /// Runs every scenario. Nothing is sent unless all of them are right.
 pub fn run(args: &RunArgs) -> Exit {
-    let files = match expand(&args.files) {
-        Ok(files) => files,
-        Err(why) => {
-            print::err(&why.to_string());
-            return Exit::Usage;
-        }
-    };
-    let mut loaded = Vec::new();
-    let mut wrong = false;
-    for file in files {
-        match load(&file, &args.reading) {
-            Ok((scenario, plan)) => loaded.push((file, scenario, plan)),
-            Err(mistakes) => {
-                print::err(&mistakes.to_string());
-                wrong = true;
-            }
-        }
-    }
-    if wrong {
+    let Some(listed) = list(&args.files) else {
         print::err("nothing was sent");
         return Exit::Usage;
-    }
+    };
+    let name = listed.suite;
+    let Some(loaded) = load_all(listed.items, &args.reading) else {
+        print::err("nothing was sent");
+        return Exit::Usage;
+    };
     let trust = Trust::kept();
-    for (file, _, plan) in &loaded {
+    for Loaded { file, plan, .. } in &loaded {
         if let Some(doubt) = trust.and_then(|trust| trust.doubt(plan)) {
             print::err(&format!("{}: {doubt}", file.display()));
         }
     }
-    let program = match std::env::current_exe() {
-        Ok(program) => program,
-        Err(why) => {
-            print::err(&format!("cannot find our own program: {why}"));
+    let (starter, told) = match (Starter::new(&args.out, args.stage.as_deref(), args.quiet), Told::listen()) {
+        (Ok(starter), Ok(told)) => (starter, told),
+        (Err(why), _) => {
+            print::err(&why);
+            return Exit::NOT_STARTED;
+        }
+        (_, Err(why)) => {
+            print::err(&format!("signals cannot be listened to: {why}"));
             return Exit::NOT_STARTED;
         }
     };
-    let mut exits = Vec::new();
-    for (file, scenario, plan) in loaded {
+    let one = loaded.len() == 1 && name.is_none();
+    let waiting = loaded.into_iter().map(|loaded| Waiting {
+        scenario: loaded.scenario.name.clone(),
+        file: loaded.file.display().to_string(),
+        launch: loaded,
+    });
+    let colour = print::colour(args.no_color);
+    let turn = |Loaded { file, scenario, plan }| shown(starter.start(file, scenario, plan), colour);
+    let (turns, exit) = suite::in_turn(waiting.collect(), turn, || told.so_far());
+    if !one {
+        let name = name.unwrap_or_else(|| "several scenarios".into());
+        print::out(&report::suite(&name, &turns, exit.code(), colour));
+    }
+    exit
+}
+
+/// What every run of a command has in common.
+pub(super) struct Starter {
+    out: PathBuf,
+    program: PathBuf,
+    stage: Option<String>,
+    quiet: bool,
+}
+
+/// A run that left evidence.
+pub(super) struct Ran {
+    /// What was run.
+    pub scenario: Scenario,
+    /// Where its evidence is.
+    pub folder: Folder,
+    /// What was made of it, or why nothing could be.
+    pub judged: Result<Judged, String>,
+}
+
+impl Starter {
+    /// Reports go to `out`. The error says that this program cannot find itself.
+    pub(super) fn new(out: &Path, stage: Option<&str>, quiet: bool) -> Result<Starter, String> {
+        let program = std::env::current_exe().map_err(|why| format!("cannot find our own program: {why}"))?;
+        Ok(Starter { out: out.to_owned(), program, stage: stage.map(str::to_owned), quiet })
+    }
+
+    /// Runs a scenario, judges what it left and writes the reports. The error is why there was no run.
+    pub(super) fn start(&self, file: PathBuf, scenario: Scenario, plan: Plan) -> Result<Ran, String> {
         let (board, shown) = watch::channel(Board::default());
         let launch = Launch {
-            scenario,
+            scenario: scenario.clone(),
             plan,
             file,
-            out: args.out.clone(),
-            program: program.clone(),
-            stage: args.stage.clone(),
+            out: self.out.clone(),
+            program: self.program.clone(),
+            stage: self.stage.clone(),
             board,
         };
-        exits.push(one(launch, shown, args));
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = runtime.map_err(|why| format!("no runtime: {why}"))?;
+        let left = runtime.block_on(async {
+            let showing = tokio::spawn(live::show(shown, self.quiet));
+            let left = run::run(launch).await;
+            let _ = showing.await;
+            left
+        });
+        runtime.shutdown_background();
+        let Left { folder, trouble } = left.map_err(|why| why.to_string())?;
+        if let Some(why) = trouble {
+            print::err(&why);
+        }
+        let judged = Judged::read(&folder, None);
+        if let Ok(judged) = &judged
+            && let Err(why) = judged.write(&folder)
+        {
+            print::err(&format!("{}: reports could not be written: {why}", folder.path().display()));
+        }
+        Ok(Ran { scenario, folder, judged })
     }
-    Exit::of_suite(exits)
 }
 
-fn one(launch: Launch, shown: watch::Receiver<Board>, args: &RunArgs) -> Exit {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
-        Ok(runtime) => runtime,
+/// Prints the table of a run, and says how it ended.
+fn shown(ran: Result<Ran, String>, colour: bool) -> (Exit, Ended) {
+    let Ran { scenario, folder, judged } = match ran {
+        Ok(ran) => ran,
         Err(why) => {
-            print::err(&format!("no runtime: {why}"));
-            return Exit::NOT_STARTED;
+            print::err(&why);
+            return (Exit::NOT_STARTED, Ended::NotStarted(why));
         }
     };
-    let left = runtime.block_on(async {
-        let showing = tokio::spawn(live::show(shown, args.quiet));
-        let left = run::run(launch).await;
-        let _ = showing.await;
-        left
-    });
-    runtime.shutdown_background();
-    match left {
-        Ok(Left { folder, trouble }) => {
-            if let Some(why) = trouble {
-                print::err(&why);
-            }
-            verdict(&folder, args)
-        }
-        Err(why) => {
-            print::err(&why.to_string());
-            Exit::NOT_STARTED
-        }
-    }
-}
-
-/// Judges what a run left, writes the reports and prints the table.
-fn verdict(folder: &Folder, args: &RunArgs) -> Exit {
-    match Judged::read(folder, None) {
-        Ok(judged) => {
-            if let Err(why) = judged.write(folder) {
-                print::err(&format!("{}: reports could not be written: {why}", folder.path().display()));
-            }
-            let place = folder.path().display().to_string();
-            print::out(&report::table(&judged.judgement, &place, print::colour(args.no_color)));
-            Exit::Judged(judged.judgement.exit)
+    let place = folder.path().display().to_string();
+    match judged {
+        Ok(Judged { judgement, .. }) => {
+            print::out(&report::table(&judgement, &place, colour));
+            let faults = judge::stood(&scenario, &judgement);
+            (Exit::Judged(judgement.exit), Ended::Judged { judgement: Box::new(judgement), place, faults })
         }
         Err(why) => {
             print::err(&format!("what was measured could not be judged: {why}"));
-            Exit::INCONCLUSIVE
+            (Exit::INCONCLUSIVE, Ended::Unjudged { why, place })
         }
     }
 }

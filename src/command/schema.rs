@@ -11,6 +11,7 @@ const VERDICT: &str = include_str!("../../docs/verdict.schema.json");
 pub fn schema(args: &SchemaArgs) -> Exit {
     let text = match args.of {
         Described::Scenario => serde_json::to_string_pretty(&crate::scenario::schema()),
+        Described::Suite => serde_json::to_string_pretty(&crate::scenario::suite_schema()),
         Described::Verdict => Ok(VERDICT.trim_end().to_owned()),
     };
     match text {

@@ -14,6 +14,7 @@ mod recovery;
 mod server;
 mod shots;
 mod stat;
+mod suite;
 mod summary;
 mod trial;
 mod verdict;
@@ -25,6 +26,7 @@ pub use cause::{Cause, CauseSummary};
 pub use distribution::{Distribution, Wanted};
 pub use fitness::{FitnessSummary, Unfit};
 pub use health::HealthSummary;
+pub use suite::{Ended, Recovery, Stood, Turn, stood};
 pub use summary::{Claimed, FaultSummary, LoopSummary, Percentiles, RecoverySummary, ScrapeSummary, TrafficSummary};
 pub use verdict::{Exit, FORMAT, Finding, Judgement, Kind, Place, Quantity, Reason, Slices, Stuck, Verdict};
 

@@ -4,6 +4,7 @@ mod hgrm;
 mod junit;
 mod markdown;
 mod percentiles;
+mod suite;
 mod table;
 mod timeline;
 mod words;
@@ -12,6 +13,7 @@ pub use hgrm::hgrm;
 pub use junit::junit;
 pub use markdown::markdown;
 pub use percentiles::percentiles;
+pub use suite::suite;
 pub use table::table;
 pub use timeline::timeline;
 

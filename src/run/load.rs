@@ -61,7 +61,7 @@ impl Prepared<'_> {
         let sender = traffic::spawn(traffic::Setup {
             scenario: scenario.clone(),
             plan: plan.clone(),
-            services: self.services.clone(),
+            services: self.ways.clone(),
             secrets: self.secrets.clone(),
             tracer: self.tracer,
             clock: self.clock,
@@ -148,7 +148,7 @@ impl Prepared<'_> {
         recorder::Plan {
             traffic: scenario.traffic.iter().map(|t| (t.name.clone(), classes(t))).collect(),
             edges: plan.timeline.edges(),
-            faults: scenario.faults.iter().map(|f| f.name.clone()).zip(plan.timeline.faults.iter().copied()).collect(),
+            faults: scenario.faults.iter().map(|f| f.name.clone()).zip(plan.timeline.faults.iter().cloned()).collect(),
             workers: resources::workers(scenario, plan),
             lag_limit: scenario.fitness.lag,
             wall_zero: self.manifest.wall_zero,

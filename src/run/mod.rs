@@ -16,6 +16,7 @@ use tokio::sync::watch;
 pub use board::Board;
 use prepare::Prepared;
 use signals::Signals;
+pub use signals::Told;
 
 use crate::base::time::{self, Offset};
 use crate::evidence::folder::Folder;

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::{Launch, NotStarted, resources, target};
-use crate::base::net::Address;
+use crate::base::net::{self, Address, Place};
 use crate::base::seed;
 use crate::base::time::{Clock, Offset};
 use crate::base::trace::Tracer;
 use crate::evidence::folder::Folder;
 use crate::evidence::manifest::{FORMAT, Host, Manifest};
 use crate::evidence::reserve::Reserve;
-use crate::scenario::{HeaderValue, Scenario};
+use crate::scenario::{HeaderValue, Lead, Scenario};
 use crate::stage;
 use crate::stage::client::Stage;
 use crate::traffic::Aside;
@@ -26,7 +26,10 @@ pub(super) struct Prepared<'l> {
     pub(super) reserve: Option<Reserve>,
     pub(super) clock: Clock,
     pub(super) tracer: Tracer,
+    /// Where the target's services are.
     pub(super) services: Vec<(String, Vec<Address>)>,
+    /// Where traffic is sent: the same, or links that lead there.
+    pub(super) ways: Vec<(String, Vec<Address>)>,
     pub(super) secrets: Vec<(String, String)>,
     pub(super) stage: Option<Stage>,
     pub(super) target: Option<target::Sim>,
@@ -73,6 +76,7 @@ impl<'l> Prepared<'l> {
             manifest,
             clock,
             services: Vec::new(),
+            ways: Vec::new(),
             secrets: secrets(scenario)?,
             stage: None,
             target: None,
@@ -97,6 +101,7 @@ impl<'l> Prepared<'l> {
         };
         let places = self.services.iter().flat_map(|(name, all)| all.iter().map(|a| (name.clone(), a.to_string())));
         self.manifest.services = places.collect();
+        self.lead_links().await?;
         let secret = |name: &str| self.secrets.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
         let target = &scenario.target;
         let aside = Aside::new(&self.services, target, &secret, self.clock)?;
@@ -127,7 +132,35 @@ impl<'l> Prepared<'l> {
         };
         let stage = self.stage.insert(stage.map_err(|e| e.to_string())?);
         self.manifest.stage_zero = stage.zero();
-        Ok(stage.upstreams().to_vec())
+        let mut upstreams = stage.upstreams().to_vec();
+        for (link, (_, address)) in scenario.links.iter().zip(stage.links()) {
+            if let Lead::Upstream(upstream) = link.to {
+                upstreams[upstream].1 = format!("http://{address}");
+            }
+        }
+        Ok(upstreams)
+    }
+
+    /// Lets the links to the target lead there, now that it is known where it answers, and sends traffic their way.
+    async fn lead_links(&mut self) -> Result<(), String> {
+        self.ways = self.services.clone();
+        let Some(stage) = &mut self.stage else { return Ok(()) };
+        let places: Vec<String> = stage.links().iter().map(|(_, address)| address.clone()).collect();
+        for (link, place) in self.launch.scenario.links.iter().zip(places) {
+            let Lead::Service(service) = &link.to else { continue };
+            let found = self.ways.iter_mut().find(|(name, _)| service.as_ref().is_none_or(|wanted| wanted == name));
+            let Some((name, addresses)) = found else {
+                let service = service.as_deref().unwrap_or("target");
+                return Err(format!("link `{}` leads to `{service}`, which the target does not have", link.name));
+            };
+            let [address] = addresses.as_mut_slice() else {
+                return Err(format!("link `{}` leads to one place, `{name}` has several", link.name));
+            };
+            let Some((host, port)) = net::split_host(&place, 0) else { continue };
+            stage.lead(&link.name, &address.authority()).await.map_err(|e| e.to_string())?;
+            address.place = Place::Tcp { host, port };
+        }
+        Ok(())
     }
 
     /// Ends what was started.

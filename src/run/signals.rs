@@ -1,5 +1,9 @@
 //! The signals that end a run.
 
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::evidence::manifest::How;
@@ -12,7 +16,7 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    pub(super) fn listen() -> std::io::Result<Signals> {
+    pub(super) fn listen() -> io::Result<Signals> {
         // With a handler a file that may not grow any more is an error of the write, not the end of us.
         let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
         Ok(Signals {
@@ -30,5 +34,32 @@ impl Signals {
             // The terminal is gone: what was started must end in order all the same.
             _ = self.hangup.recv() => How::Terminated,
         }
+    }
+}
+
+/// Whether somebody has told this program to end. It listens on a thread of its own, because between two runs nobody
+/// else does.
+pub struct Told(Arc<AtomicBool>);
+
+impl Told {
+    /// Listens from now on. Fails when signals cannot be listened to or no thread can be started.
+    pub fn listen() -> io::Result<Told> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let mut signals = {
+            let _inside = runtime.enter();
+            Signals::listen()?
+        };
+        let told = Arc::new(AtomicBool::new(false));
+        let heard = told.clone();
+        std::thread::Builder::new().name("signals".into()).spawn(move || {
+            runtime.block_on(signals.next());
+            heard.store(true, Relaxed);
+        })?;
+        Ok(Told(told))
+    }
+
+    /// Whether it has been told by now.
+    pub fn so_far(&self) -> bool {
+        self.0.load(Relaxed)
     }
 }

@@ -1,9 +1,12 @@
 //! The outside world that the service under test calls.
 
+use serde::{Deserialize, Serialize};
+
 use crate::base::law::Law;
+use crate::base::net::Address;
 use crate::base::units::{Rate, Share};
 
-/// A stub quoter.
+/// An HTTP upstream: a stub quoter, or one that requests are passed on to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Upstream {
     /// What faults and practice targets call it.
@@ -22,10 +25,12 @@ pub struct Upstream {
     pub replies: Vec<StubReply>,
     /// How many times a shot calls it on average, if stated.
     pub calls: Option<f64>,
+    /// Where requests are passed on to, instead of being answered here.
+    pub forward: Option<Address>,
 }
 
 /// A token bucket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RateLimit {
     /// Tokens over time.
     pub rate: Rate,
@@ -53,6 +58,28 @@ pub struct Link {
     pub name: String,
     /// HOST:PORT; a free loopback port when not given.
     pub listen: Option<String>,
+    /// Where it leads.
+    pub to: Lead,
+}
+
+/// Where a link leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lead {
     /// HOST:PORT.
-    pub to: String,
+    Address(String),
+    /// The upstream at this position of the scenario: who calls it comes this way.
+    Upstream(usize),
+    /// A service of the target, the only one when not named: traffic comes this way.
+    Service(Option<String>),
+    /// A proxy of a toxiproxy server that somebody else runs: its toxics are there.
+    Toxiproxy(Toxiproxy),
+}
+
+/// A proxy of a toxiproxy server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Toxiproxy {
+    /// HOST:PORT of its API.
+    pub server: String,
+    /// What it is called there.
+    pub proxy: String,
 }

@@ -3,7 +3,6 @@
 pub mod calibrator;
 pub mod metrics;
 pub mod quote_service;
-mod sleep;
 
 use std::future::Future;
 use std::io;

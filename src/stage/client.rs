@@ -200,7 +200,7 @@ impl Stage {
             Report::Cleared { fault, at, eligible, injected } => {
                 Report::Cleared { fault, at: self.shifted(at), eligible, injected }
             }
-            report @ (Report::Ready { .. } | Report::Failed { .. }) => report,
+            report @ (Report::Ready { .. } | Report::Led { .. } | Report::Failed { .. }) => report,
         }
     }
 
@@ -222,6 +222,13 @@ impl Stage {
     /// How long it may take to obey an order from now on; 2 s at first.
     pub fn be_patient_for(&mut self, patience: Duration) {
         self.patience = patience;
+    }
+
+    /// Lets a link lead to HOST:PORT, which was not known when it was opened.
+    pub async fn lead(&mut self, link: &str, to: &str) -> Result<(), StageError> {
+        let order = Order::Lead { link: link.into(), to: to.into() };
+        let led = |r: &Report| matches!(r, Report::Led { link: l } if l == link);
+        self.ask(&order, self.patience, None, led).await.map(drop)
     }
 
     /// Lets a fault (its position in the scenario) begin. Returns from when on requests can be struck.

@@ -7,9 +7,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::base::law::Law;
+use crate::base::net;
 use crate::base::time::Clock;
 use crate::base::units::{Rate, Share};
-use crate::scenario::{Fault, Inject, Link, On, RateLimit, Scenario, StubReply, Upstream};
+use crate::scenario::{
+    Fault, Inject, Lead, Link, Match, On, Ramp, RateLimit, Scenario, StubReply, Toxiproxy, Upstream, When,
+};
 
 /// How long stubs and links go on cleanly after the run died, unless it says otherwise.
 pub const LINGER: Duration = Duration::from_secs(60);
@@ -29,6 +32,9 @@ pub struct Config {
     pub links: Vec<LinkConfig>,
     /// What can be broken, in the order of the scenario; orders name a fault by its position.
     pub faults: Vec<FaultConfig>,
+    /// Hosts beside this machine that links may lead to and listen on.
+    #[serde(default)]
+    pub allow_hosts: Vec<String>,
     /// Where to write decisions; `None` writes none.
     pub touches: Option<PathBuf>,
     /// How long to go on cleanly after the run died.
@@ -45,7 +51,6 @@ pub struct UpstreamConfig {
     /// HOST:PORT; a free loopback port when not given.
     pub listen: Option<String>,
     /// How long a reply takes.
-    #[serde(with = "LawShape")]
     pub latency: Law,
     /// Billionths of the requests that succeed.
     pub success: u32,
@@ -84,66 +89,64 @@ pub struct LinkConfig {
     pub name: String,
     /// HOST:PORT; a free loopback port when not given.
     pub listen: Option<String>,
+    /// Where it leads.
+    pub to: LeadConfig,
+    /// Where its toxics live, when not in this stage.
+    pub toxiproxy: Option<ToxiproxyConfig>,
+}
+
+/// Where a link leads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeadConfig {
     /// HOST:PORT.
-    pub to: String,
+    Address(String),
+    /// The upstream of this name.
+    Upstream(String),
+    /// Nowhere yet: an order will say.
+    Later,
+}
+
+/// A proxy of a toxiproxy server that somebody else runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToxiproxyConfig {
+    /// HOST:PORT of its API.
+    pub server: String,
+    /// The name of the proxy there.
+    pub proxy: String,
 }
 
 /// What can be broken.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FaultConfig {
     /// What windows call it; part of every decision's hash.
     pub name: String,
-    /// The upstream that it strikes, by name.
-    pub upstream: String,
+    /// What it acts on.
+    pub on: Subject,
     /// What it does.
-    pub inject: InjectConfig,
-    /// Billionths of the requests that it strikes.
-    pub share: u32,
+    pub inject: Inject,
+    /// The share of the requests that it strikes.
+    pub share: Share,
+    /// How the share changes, if it does.
+    pub ramp: Option<Ramp>,
+    /// Which requests come its way.
+    pub matching: Match,
+    /// Which of those may be struck.
+    pub when: When,
     /// The stage clears it by itself after this long.
     pub ttl: Duration,
 }
 
-/// What a fault does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What a fault acts on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum InjectConfig {
-    /// Accepts the request and never answers.
-    Timeout,
-    /// Answers 429 beyond a tighter limit.
-    RateLimit(LimitConfig),
-}
-
-/// The shape of a [`Law`] in a pipe.
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "Law", rename_all = "snake_case")]
-pub enum LawShape {
-    /// As in [`Law`].
-    Fixed(Duration),
-    /// As in [`Law`].
-    Uniform(Duration, Duration),
-    /// As in [`Law`].
-    Normal {
-        /// The mean.
-        mean: Duration,
-        /// The standard deviation.
-        sd: Duration,
-    },
-    /// As in [`Law`].
-    Lognormal {
-        /// The median.
-        median: Duration,
-        /// The standard deviation of the logarithm.
-        sigma: f64,
-    },
-    /// As in [`Law`].
-    Pareto {
-        /// The least.
-        min: Duration,
-        /// The smaller, the heavier the tail.
-        alpha: f64,
-    },
-    /// As in [`Law`].
-    Quantiles(Vec<(f64, Duration)>),
+pub enum Subject {
+    /// An upstream, by name.
+    Upstream(String),
+    /// A link, by name.
+    Link(String),
+    /// Something that is not the stage's.
+    Elsewhere,
 }
 
 impl Config {
@@ -155,13 +158,37 @@ impl Config {
             seed: scenario.seed.0,
             run: run.to_owned(),
             upstreams: scenario.upstreams.iter().map(UpstreamConfig::from).collect(),
-            links: scenario.links.iter().map(LinkConfig::from).collect(),
-            faults: scenario.faults.iter().map(|f| FaultConfig::new(f, &scenario.upstreams)).collect(),
+            links: scenario.links.iter().map(|l| LinkConfig::new(l, scenario)).collect(),
+            faults: scenario.faults.iter().map(|f| FaultConfig::new(f, scenario)).collect(),
+            allow_hosts: scenario.links.iter().flat_map(hosts).collect(),
             // The stage may have another working directory.
             touches: touches.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned())),
             linger: LINGER,
         }
     }
+}
+
+impl Config {
+    /// Of a stage that begins without anything.
+    pub fn empty(clock: &Clock) -> Config {
+        Config {
+            zero: clock.zero(),
+            seed: 1,
+            run: "by-hand".into(),
+            upstreams: Vec::new(),
+            links: Vec::new(),
+            faults: Vec::new(),
+            allow_hosts: Vec::new(),
+            touches: None,
+            linger: LINGER,
+        }
+    }
+}
+
+/// The hosts of a link of a scenario, which were allowed when it was checked.
+fn hosts(link: &Link) -> impl Iterator<Item = String> {
+    let to = if let Lead::Address(to) = &link.to { Some(to) } else { None };
+    to.into_iter().chain(&link.listen).filter_map(|address| net::split_host(address, 0)).map(|(host, _)| host)
 }
 
 impl From<&Upstream> for UpstreamConfig {
@@ -201,36 +228,51 @@ impl From<&StubReply> for ReplyConfig {
     }
 }
 
-impl From<&Link> for LinkConfig {
-    fn from(link: &Link) -> LinkConfig {
-        LinkConfig { name: link.name.clone(), listen: link.listen.clone(), to: link.to.clone() }
+impl LinkConfig {
+    fn new(link: &Link, scenario: &Scenario) -> LinkConfig {
+        let to = match &link.to {
+            Lead::Address(address) => LeadConfig::Address(address.clone()),
+            Lead::Upstream(upstream) => LeadConfig::Upstream(scenario.upstreams[*upstream].name.clone()),
+            Lead::Service(_) | Lead::Toxiproxy(_) => LeadConfig::Later,
+        };
+        let toxiproxy = match &link.to {
+            Lead::Toxiproxy(Toxiproxy { server, proxy }) => {
+                Some(ToxiproxyConfig { server: server.clone(), proxy: proxy.clone() })
+            }
+            _ => None,
+        };
+        LinkConfig { name: link.name.clone(), listen: link.listen.clone(), to, toxiproxy }
     }
 }
 
 impl FaultConfig {
-    fn new(fault: &Fault, upstreams: &[Upstream]) -> FaultConfig {
-        let On::Upstream(upstream) = fault.on;
+    fn new(fault: &Fault, scenario: &Scenario) -> FaultConfig {
         FaultConfig {
             name: fault.name.clone(),
-            upstream: upstreams.get(upstream).map(|u| u.name.clone()).unwrap_or_default(),
-            inject: match fault.inject {
-                Inject::Timeout => InjectConfig::Timeout,
-                Inject::RateLimit(limit) => InjectConfig::RateLimit(limit.into()),
+            on: match fault.on {
+                On::Upstream(upstream) => Subject::Upstream(scenario.upstreams[upstream].name.clone()),
+                On::Link(link) => Subject::Link(scenario.links[link].name.clone()),
+                On::Process(_) | On::Hook(_) => Subject::Elsewhere,
             },
-            share: fault.share.0,
+            inject: fault.inject.clone(),
+            share: fault.share,
+            ramp: fault.ramp,
+            matching: fault.matching.clone(),
+            when: fault.when,
             ttl: fault.ttl,
         }
     }
 
-    /// The share of requests that it strikes.
-    pub fn share(&self) -> Share {
-        Share(self.share)
+    /// The share that it strikes this long after it began.
+    pub fn share_at(&self, since: Duration) -> Share {
+        self.ramp.map_or(self.share, |ramp| ramp.at(since))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::HttpFault;
 
     #[test]
     fn a_config_travels() {
@@ -261,12 +303,21 @@ mod tests {
                 law(Law::Pareto { min: ms(1), alpha: 1.5 }),
                 law(Law::Quantiles(vec![(0.5, ms(120)), (0.95, ms(280))])),
             ],
-            links: vec![LinkConfig { name: "db".into(), listen: None, to: "127.0.0.1:1".into() }],
+            links: vec![LinkConfig {
+                name: "db".into(),
+                listen: None,
+                to: LeadConfig::Upstream("jupiter".into()),
+                toxiproxy: Some(ToxiproxyConfig { server: "127.0.0.1:8474".into(), proxy: "db".into() }),
+            }],
+            allow_hosts: vec!["db.internal".into()],
             faults: vec![FaultConfig {
                 name: "f".into(),
-                upstream: "jupiter".into(),
-                inject: InjectConfig::RateLimit(LimitConfig { rate: 1, burst: 1 }),
-                share: 1,
+                on: Subject::Upstream("jupiter".into()),
+                inject: Inject::Http(HttpFault::Latency { law: Law::Fixed(ms(1)), replace: true }),
+                share: Share(1),
+                ramp: Some(Ramp { from: Share(0), to: Share(1), over: ms(1) }),
+                matching: Match { path: Some("/x*".into()), ..Match::default() },
+                when: When::First(3),
                 ttl: ms(1),
             }],
             touches: Some("/tmp/x".into()),

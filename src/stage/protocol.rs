@@ -30,6 +30,13 @@ pub enum Order {
         /// Which.
         fault: usize,
     },
+    /// Let a link lead to a place that was not known when it was opened; answered by [`Report::Led`].
+    Lead {
+        /// Its name.
+        link: String,
+        /// HOST:PORT.
+        to: String,
+    },
     /// Clear everything and go: the end of an orderly run.
     Close,
 }
@@ -46,6 +53,11 @@ pub enum Report {
         links: Vec<(String, String)>,
         /// The stage's process, for whoever has to stop it by hand.
         pid: u32,
+    },
+    /// A link leads where it should.
+    Led {
+        /// Its name.
+        link: String,
     },
     /// From this instant on requests can be struck.
     Applied {

@@ -12,11 +12,15 @@ use super::config::Config;
 use super::faults;
 use super::protocol::{self, Lines, Order, Report};
 use super::world::World;
+use crate::base::time::Offset;
 
 /// How often the record of decisions is handed to the system.
 const FLUSH: Duration = Duration::from_secs(1);
 /// How long the last reports may take.
 const PARTING: Duration = Duration::from_secs(1);
+
+/// How often it is tried to undo what another server holds.
+const UNDOING: usize = 50;
 
 /// How a lease ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,13 +65,28 @@ where
         () = &mut writing => End::Broken,
     };
     if let Some(world) = world {
-        let mut scene = world.scene();
-        let now = scene.now();
-        scene.faults.clear_all(now);
-        scene.faults.silence();
+        {
+            let mut scene = world.scene();
+            let now = scene.now();
+            scene.faults.clear_all(now);
+            scene.faults.silence();
+        }
+        let now = world.scene().now();
+        undo(world, now).await;
     }
     let _ = timeout(PARTING, writing).await;
     end
+}
+
+/// Ends the faults on links; what another server holds is asked for again for a while.
+async fn undo(world: &mut World, now: Offset) {
+    for _ in 0..UNDOING {
+        let reports = world.link_faults.expire(now, None).await;
+        if !reports.iter().any(|report| matches!(report, Report::Failed { .. })) {
+            break;
+        }
+        sleep(Duration::from_millis(200)).await;
+    }
 }
 
 /// Does what the run says, until it says no more.
@@ -82,7 +101,8 @@ async fn obey<R: AsyncRead + Unpin>(orders: R, news: mpsc::UnboundedSender<Repor
     loop {
         let expiry = world.as_ref().map_or(Duration::MAX, |world| {
             let scene = world.scene();
-            faults::until(scene.faults.next_expiry(), scene.now())
+            let next = scene.faults.next_expiry().into_iter().chain(world.link_faults.next_expiry()).min();
+            faults::until(next, scene.now())
         });
         let order = tokio::select! {
             line = lines.next::<Order>() => match line {
@@ -101,9 +121,11 @@ async fn obey<R: AsyncRead + Unpin>(orders: R, news: mpsc::UnboundedSender<Repor
             }
             () = sleep(expiry) => {
                 if let Some(world) = world {
-                    let mut scene = world.scene();
-                    let now = scene.now();
-                    scene.faults.expire(now);
+                    let now = world.scene().now();
+                    world.scene().faults.expire(now);
+                    for report in world.link_faults.expire(now, Some(now)).await {
+                        let _ = news.send(report);
+                    }
                 }
                 continue;
             }
@@ -121,6 +143,23 @@ async fn obey<R: AsyncRead + Unpin>(orders: R, news: mpsc::UnboundedSender<Repor
             (Order::Apply { fault } | Order::Clear { fault }, None) => fail(Some(fault), "nothing is open".into()),
             (Order::Apply { fault } | Order::Clear { fault }, _) if !opened => {
                 fail(Some(fault), "this run has opened nothing".into());
+            }
+            (Order::Lead { .. }, None) => fail(None, "nothing is open".into()),
+            (Order::Lead { link, to }, Some(world)) => match world.lead(&link, &to).await {
+                Ok(()) => _ = news.send(Report::Led { link }),
+                Err(why) => fail(None, why),
+            },
+            (Order::Apply { fault }, Some(world)) if world.link_faults.has(fault) => {
+                let now = world.scene().now();
+                world.scene().faults.untouched(fault);
+                let _ = news.send(world.link_faults.apply(fault, now).await);
+            }
+            (Order::Clear { fault }, Some(world)) if world.link_faults.has(fault) => {
+                let now = world.scene().now();
+                let report = world.link_faults.clear(fault, now).await;
+                // The record must be there before anybody reads that the fault is over.
+                world.scene().faults.flush();
+                let _ = news.send(report);
             }
             (Order::Apply { fault }, Some(world)) => {
                 let mut scene = world.scene();
@@ -144,7 +183,7 @@ async fn open(
 ) -> Result<Report, String> {
     let world = match world {
         Some(world) => {
-            world.adopt(config, news.clone())?;
+            world.adopt(config, news.clone()).await?;
             world
         }
         None => world.insert(World::open(config, news.clone()).await?),
@@ -164,7 +203,7 @@ async fn open(
 mod tests {
     use super::*;
     use crate::stage::client::Stage;
-    use crate::stage::config::LinkConfig;
+    use crate::stage::config::{LeadConfig, LinkConfig};
     use crate::stage::testing::{Line, QUOTE, config, lease};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
@@ -307,8 +346,11 @@ mod tests {
     async fn links_pass_traffic_on() {
         let target = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let to = target.local_addr().expect("bound").to_string();
-        let (stage, _life) =
-            stage(&Config { links: vec![LinkConfig { name: "db".into(), listen: None, to }], ..config() }).await;
+        let (stage, _life) = stage(&Config {
+            links: vec![LinkConfig { name: "db".into(), listen: None, to: LeadConfig::Address(to), toxiproxy: None }],
+            ..config()
+        })
+        .await;
         let (name, address) = &stage.links()[0];
         assert_eq!(name, "db");
         let mut client = tokio::net::TcpStream::connect(address).await.expect("connects");

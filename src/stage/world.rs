@@ -8,16 +8,19 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::config::Config;
+use super::config::{Config, LeadConfig, LinkConfig};
 use super::faults::{Arrival, Faults};
-use super::link;
+use super::link::faults::{LinkFaults, Tell};
+use super::link::link::Link;
+use super::link::links::{Links, Refusal};
+use super::link::remote::Remote;
 use super::protocol::Report;
 use super::stub::Stub;
 use crate::base::httpd::{self, Answer, Handler, Request};
 use crate::base::seed::Seed;
 use crate::base::time::{Clock, Offset};
 use crate::base::trace::{TraceId, Tracer};
-use crate::evidence::touches::Writer;
+use crate::evidence::touches::{Decision, Effect, Writer};
 
 /// How late the runtime's timer is on average: it rounds up to a millisecond, and so does the wait beneath it.
 /// Without this every law would be a millisecond slower than stated.
@@ -30,9 +33,13 @@ pub struct World {
     pub upstreams: Vec<(String, String)>,
     /// Where each link listens: name and HOST:PORT.
     pub links: Vec<(String, String)>,
+    /// All links, those of toxiproxy's API too.
+    pub proxies: Arc<Links>,
+    /// The faults on links.
+    pub link_faults: LinkFaults,
     /// How long to go on cleanly after the run died.
     pub linger: Duration,
-    leads: Vec<(String, String)>,
+    leads: Vec<LinkConfig>,
     _serving: JoinSet<()>,
 }
 
@@ -57,29 +64,42 @@ impl World {
             upstreams.push((upstream.name.clone(), format!("http://{}", reachable(&listener)?)));
             listeners.push(listener);
         }
+        let proxies = Links::new(Seed(config.seed), &config.allow_hosts).map_err(|e| format!("no timer: {e}"))?;
+        let proxies = Arc::new(proxies);
         let mut links = Vec::new();
         for link in &config.links {
-            let listener = listen("link", &link.name, link.listen.as_deref()).await?;
-            links.push((link.name.clone(), reachable(&listener)?));
-            serving.spawn(link::serve(listener, link.to.clone()));
+            links.push((link.name.clone(), open_link(&proxies, link, &upstreams).await?.face().listen));
         }
         let scene = Arc::new(Mutex::new(Scene::new(config, &upstreams, reports)?));
         for (slot, listener) in listeners.into_iter().enumerate() {
             serving.spawn(httpd::serve(listener, Arc::new(Front { scene: scene.clone(), slot })));
         }
-        let leads = config.links.iter().map(|l| (l.name.clone(), l.to.clone())).collect();
-        Ok(World { scene, upstreams, links, linger: config.linger, leads, _serving: serving })
+        let link_faults = link_faults(config, &proxies, &scene);
+        let (leads, linger) = (config.links.clone(), config.linger);
+        Ok(World { scene, upstreams, links, proxies, link_faults, linger, leads, _serving: serving })
     }
 
     /// Lets a run use stubs and links that stand already: they stay where they are and behave as the run's scenario
     /// says. `Err` when something that it needs is not there.
-    pub fn adopt(&self, config: &Config, reports: mpsc::UnboundedSender<Report>) -> Result<(), String> {
-        if let Some(link) = config.links.iter().find(|l| !self.leads.contains(&(l.name.clone(), l.to.clone()))) {
-            let (name, to) = (&link.name, &link.to);
-            return Err(format!("the stage has no link `{name}` to {to}: start it again with this scenario"));
+    pub async fn adopt(&mut self, config: &Config, reports: mpsc::UnboundedSender<Report>) -> Result<(), String> {
+        let same = |a: &&LinkConfig, b: &LinkConfig| a.name == b.name && a.to == b.to && a.toxiproxy == b.toxiproxy;
+        if let Some(link) = config.links.iter().find(|l| !self.leads.iter().any(|known| same(l, known))) {
+            return Err(format!("the stage has no such link `{}`: start it again with this scenario", link.name));
+        }
+        for link in config.links.iter().filter_map(|l| l.toxiproxy.as_ref()) {
+            Remote::new(&link.server, &link.proxy).prepare().await?;
         }
         *self.scene() = Scene::new(config, &self.upstreams, reports)?;
+        self.link_faults = link_faults(config, &self.proxies, &self.scene);
         Ok(())
+    }
+
+    /// Lets a link lead to HOST:PORT, which was not known before.
+    pub async fn lead(&self, link: &str, to: &str) -> Result<(), String> {
+        let link = self.proxies.get(link).map_err(|_| format!("there is no link `{link}`"))?;
+        let face = link.face();
+        link.redirect(&face.listen, to).await;
+        self.proxies.enable(&link).await.map_err(|e| e.to_string())
     }
 
     /// The shared state.
@@ -126,6 +146,14 @@ impl Scene {
         self.clock.now()
     }
 
+    /// A fault on a link met a connection.
+    fn touched(&mut self, fault: usize, connection: u64, effect: Effect) {
+        let at = self.clock.now();
+        let decision =
+            Decision { trace: TraceId([0; 16]), at, fault: fault as u16, attempt: connection as u32, effect };
+        self.faults.touched(&decision);
+    }
+
     /// What becomes of a request at the stub of a slot, and after how long.
     fn receive(&mut self, slot: usize, request: &Request) -> (Duration, Answer) {
         let at = self.clock.now();
@@ -164,18 +192,52 @@ fn lock(scene: &Mutex<Scene>) -> MutexGuard<'_, Scene> {
     scene.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Opens a link of a scenario.
+async fn open_link(links: &Links, link: &LinkConfig, upstreams: &[(String, String)]) -> Result<Arc<Link>, String> {
+    let LinkConfig { name, listen, to, toxiproxy } = link;
+    let address = listen.as_deref().unwrap_or("127.0.0.1:0");
+    let to = match (to, toxiproxy) {
+        (_, Some(toxiproxy)) => Remote::new(&toxiproxy.server, &toxiproxy.proxy).prepare().await?,
+        (LeadConfig::Address(to), None) => to.clone(),
+        (LeadConfig::Upstream(upstream), None) => {
+            let found = upstreams.iter().find(|(known, _)| known == upstream);
+            let found = found.ok_or_else(|| format!("link `{name}` leads to no upstream of the stage"))?;
+            found.1.trim_start_matches("http://").to_owned()
+        }
+        // Until then it is a dead end: the discard port, where nobody listens.
+        (LeadConfig::Later, None) => "127.0.0.1:9".into(),
+    };
+    links.create(name, address, &to, true).await.map_err(|refusal| match refusal {
+        Refusal::Listen(_, e) => cannot_listen("link", name, address, &e),
+        other => format!("link `{name}`: {other}"),
+    })
+}
+
+/// The faults on links, whose touches are told to the scene.
+fn link_faults(config: &Config, links: &Arc<Links>, scene: &Arc<Mutex<Scene>>) -> LinkFaults {
+    let scene = Arc::downgrade(scene);
+    let tell: Tell = Arc::new(move |fault, connection, effect| {
+        if let Some(scene) = scene.upgrade() {
+            lock(&scene).touched(fault, connection, effect);
+        }
+    });
+    LinkFaults::new(config, links.clone(), tell)
+}
+
 async fn listen(kind: &str, name: &str, address: Option<&str>) -> Result<TcpListener, String> {
     let address = address.unwrap_or("127.0.0.1:0");
-    TcpListener::bind(address).await.map_err(|e| {
-        let remedy = match e.kind() {
-            io::ErrorKind::AddrInUse => {
-                ": stop what uses it (the stage of a run that died lets go after a minute), or change `listen`"
-            }
-            io::ErrorKind::PermissionDenied => ": take a port above 1023, or change `listen`",
-            _ => ": change `listen`",
-        };
-        format!("{kind} `{name}` cannot listen on {address}: {e}{remedy}")
-    })
+    TcpListener::bind(address).await.map_err(|e| cannot_listen(kind, name, address, &e))
+}
+
+fn cannot_listen(kind: &str, name: &str, address: &str, e: &io::Error) -> String {
+    let remedy = match e.kind() {
+        io::ErrorKind::AddrInUse => {
+            ": stop what uses it (the stage of a run that died lets go after a minute), or change `listen`"
+        }
+        io::ErrorKind::PermissionDenied => ": take a port above 1023, or change `listen`",
+        _ => ": change `listen`",
+    };
+    format!("{kind} `{name}` cannot listen on {address}: {e}{remedy}")
 }
 
 /// Where clients of this machine find it: all interfaces include the loopback one.
@@ -213,7 +275,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("touches.stage.log");
         let mut config = Config { touches: Some(path.clone()), ..config() };
-        config.faults[0].share = 300_000_000;
+        config.faults[0].share = crate::base::units::Share(300_000_000);
         let (reports, _hear) = mpsc::unbounded_channel();
         let slots = [("jupiter".to_owned(), String::new())];
         let mut scene = Scene::new(&config, &slots, reports).expect("opens");

@@ -21,7 +21,7 @@ use proofload::evidence::reply::{Opening, Outcome, Reply, Stage};
 use proofload::evidence::tally::cell;
 use proofload::evidence::touches::ShotTouch;
 use proofload::plan::{Plan, QuoteRequest};
-use proofload::scenario::{Fault, Inject, Kind, On, RateLimit, Scenario, System};
+use proofload::scenario::{Corruption, Fault, HttpFault, Inject, Kind, On, RateLimit, Scenario, System};
 use proofload::sim::quote_service::Options;
 
 /// What a run would have come to.
@@ -63,16 +63,35 @@ pub struct Model<'a> {
     hit: Table,
     congestion: Table,
     latency: Vec<Table>,
+    slower: Vec<Table>, // by fault: what it adds, if it adds something
     max_age: f64,
+}
+
+/// A new price.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Price {
+    /// As good as its maker can tell, and so many seconds old.
+    Aged(f64),
+    /// Of a quoter that could not be read, and was believed.
+    Nothing,
 }
 
 /// What changes in a run.
 struct State {
     stream: Stream,
-    cache: HashMap<(u32, u8), (f64, f64)>, // when filled, when it expires
+    cache: HashMap<(u32, u8), (f64, f64, Price)>, // when filled, when it expires
     free: Vec<f64>,                        // by quoter: when its limiter lets the next call leave
+    closed: Vec<f64>,                      // by quoter: until then it wants to be left alone
     own: Vec<Option<Bucket>>,
     faults: Vec<(Option<Bucket>, Struck)>,
+}
+
+/// How one request to a quoter ends.
+enum End {
+    Offer(Price),
+    Failed,
+    /// And when it may be asked again, in seconds from then.
+    Limited(f64),
 }
 
 struct Bucket {
@@ -95,6 +114,11 @@ impl Bucket {
         self.level -= if granted { 1.0 } else { 0.0 };
         granted
     }
+
+    /// What `Retry-After` says: whole seconds until there is a token again.
+    fn retry_after(&self) -> f64 {
+        if self.rate > 0.0 { ((1.0 - self.level) / self.rate).ceil() } else { 3600.0 }
+    }
 }
 
 impl<'a> Model<'a> {
@@ -116,6 +140,7 @@ impl<'a> Model<'a> {
             hit: Table::new(&quantiles([8.0, 15.0, 25.0])),
             congestion: Table::new(&quantiles([1000.0, 2460.0, 4770.0])),
             latency: scenario.upstreams.iter().map(|u| Table::new(&u.latency)).collect(),
+            slower: scenario.faults.iter().map(|fault| Table::new(added(fault))).collect(),
             max_age: quote.max_age.map_or(f64::INFINITY, |age| age.as_secs_f64()),
             options,
         }
@@ -125,13 +150,16 @@ impl<'a> Model<'a> {
     pub fn play(&self, plan: &Plan, seed: u64) -> Played {
         let scenario = self.scenario;
         let fault = |f: &Fault| match &f.inject {
-            Inject::RateLimit(limit) => (Some(Bucket::full(limit, f.at.as_secs_f64())), Struck::default()),
-            Inject::Timeout => (None, Struck::default()),
+            Inject::Http(HttpFault::RateLimit { limit, .. }) => {
+                (Some(Bucket::full(limit, f.at.as_secs_f64())), Struck::default())
+            }
+            _ => (None, Struck::default()),
         };
         let mut state = State {
             stream: Seed(seed).stream("model"),
             cache: HashMap::new(),
             free: vec![f64::NEG_INFINITY; scenario.upstreams.len()],
+            closed: vec![f64::NEG_INFINITY; scenario.upstreams.len()],
             own: scenario.upstreams.iter().map(|u| u.rate_limit.as_ref().map(|l| Bucket::full(l, 0.0))).collect(),
             faults: scenario.faults.iter().map(fault).collect(),
         };
@@ -167,47 +195,67 @@ impl<'a> Model<'a> {
         let band = ((ask.amount as f64).log10() * f64::from(self.options.bands)) as u8;
         let oldest = if ask.hybrid { self.options.fresh.as_secs_f64() } else { f64::INFINITY };
         let found = state.cache.get(&(ask.pair, band)).copied();
-        let alive = found.filter(|(filled, expires)| *filled <= due && due < *expires && due - filled <= oldest);
+        let alive = found.filter(|(filled, expires, _)| *filled <= due && due < *expires && due - filled <= oldest);
         let (took, outcome, class) = match alive {
-            Some((filled, _)) if due + serve - filled > self.max_age => (serve, Outcome::Invalid, Some("hit")),
-            Some(_) => (serve, Outcome::Ok, Some("hit")),
+            Some((filled, _, price)) => (serve, self.worth(price, due + serve - filled), Some("hit")),
             None => match self.make(state, ask.hybrid, due) {
-                (length, true) => {
+                (length, Some(price)) => {
                     let life = self.options.ttl.as_secs_f64()
                         * (1.0 - self.options.ttl_spread.fraction() * state.stream.unit());
-                    state.cache.insert((ask.pair, band), (due + length, due + length + life));
-                    (serve + length, Outcome::Ok, Some("miss"))
+                    state.cache.insert((ask.pair, band), (due + length, due + length + life, price));
+                    (serve + length, self.worth(price, serve), Some("miss"))
                 }
-                (length, false) => (length, Outcome::Rejected, None),
+                (length, None) => (length, Outcome::Rejected, None),
             },
         };
         let timeout = self.scenario.target.timeout.as_secs_f64();
         if took > timeout { (timeout, Outcome::TimedOut(Stage::Head), None) } else { (took, outcome, class) }
     }
 
-    /// How long a new price takes, and whether there is one.
-    fn make(&self, state: &mut State, hybrid: bool, at: f64) -> (f64, bool) {
-        let (mut external, mut offer) = (0.0_f64, false);
+    /// What a client makes of a price so long after it was made here.
+    fn worth(&self, price: Price, since: f64) -> Outcome {
+        match price {
+            Price::Aged(age) if age + since <= self.max_age => Outcome::Ok,
+            _ => Outcome::Invalid,
+        }
+    }
+
+    /// How long a new price takes, and the price, if there is one.
+    fn make(&self, state: &mut State, hybrid: bool, at: f64) -> (f64, Option<Price>) {
+        let mut external = 0.0_f64;
+        let mut failed: Option<f64> = None; // the first to fail
+        let mut offer = None;
         for quoter in 0..self.latency.len() {
-            if let Some((length, ok)) = self.call(state, quoter, at) {
-                external = external.max(length);
-                offer |= ok;
+            let Some((length, price)) = self.call(state, quoter, at) else { continue };
+            external = external.max(length);
+            match price {
+                None => failed = Some(failed.map_or(length, |first| first.min(length))),
+                // Any offer is more than one of nothing.
+                Some(Price::Nothing) => offer = offer.or(price),
+                Some(Price::Aged(_)) => offer = price,
             }
         }
+        if let Some(first) = failed.filter(|_| self.options.fail_fast) {
+            return (first, None);
+        }
         if !self.options.fallback {
+            assert!(self.options.stale_if_error.is_none(), "prices past their life");
             return (external, offer);
         }
         // The note's trace: pools one after the other, choosing the best, and computing the output.
         let local = (0.113 * self.congestion.draw(&mut state.stream) + 0.021) * self.options.delays;
         match (hybrid, offer) {
-            (false, _) => (external.max(local), true),
-            (true, true) => (external, true),
-            (true, false) => (external + local, true),
+            (false, _) => {
+                assert!(!matches!(offer, Some(Price::Aged(age)) if age > 0.0), "whether an old offer beats a pool's");
+                (external.max(local), Some(Price::Aged(0.0)))
+            }
+            (true, Some(_)) => (external, offer),
+            (true, None) => (external + local, Some(Price::Aged(0.0))),
         }
     }
 
     /// One quoter's part: nothing when its limiter keeps the call back for too long.
-    fn call(&self, state: &mut State, quoter: usize, at: f64) -> Option<(f64, bool)> {
+    fn call(&self, state: &mut State, quoter: usize, at: f64) -> Option<(f64, Option<Price>)> {
         let upstream = &self.scenario.upstreams[quoter];
         let (noted, patience) = match upstream.name.as_str() {
             "dflow" => (10.0, 0.120),
@@ -215,6 +263,9 @@ impl<'a> Model<'a> {
             "blxr" => (10.0, 0.110),
             _ => (20.0, 0.050),
         };
+        if at < state.closed[quoter] {
+            return None;
+        }
         let set = self.options.rates.iter().find(|(name, _)| *name == upstream.name);
         let rate = set.map_or(noted, |(_, rate)| rate.hertz());
         let wait = (state.free[quoter] - at).max(0.0);
@@ -223,45 +274,85 @@ impl<'a> Model<'a> {
         }
         state.free[quoter] = at + wait + if rate > 0.0 { 1.0 / rate } else { 0.0 };
         let mut now = at + wait;
+        // Of retries only the naive ones are modelled.
+        assert!(self.options.retries == 0 || self.options.backoff.is_none(), "polite retries");
         for _ in 0..=self.options.retries {
-            let (took, ok) = self.attempt(state, quoter, now);
+            let (took, end) = self.attempt(state, quoter, now);
             now += took;
-            if ok {
-                return Some((now - at, true));
+            match end {
+                End::Offer(price) => return Some((now - at, Some(price))),
+                End::Limited(retry_after) if self.options.retry_after => {
+                    state.closed[quoter] = state.closed[quoter].max(now + retry_after);
+                    break;
+                }
+                End::Limited(_) | End::Failed => {}
             }
         }
-        Some((now - at, false))
+        Some((now - at, None))
     }
 
     /// One request to a stub.
-    fn attempt(&self, state: &mut State, quoter: usize, now: f64) -> (f64, bool) {
+    fn attempt(&self, state: &mut State, quoter: usize, now: f64) -> (f64, End) {
         const REFUSED: f64 = 0.001;
         let upstream = &self.scenario.upstreams[quoter];
         let patience = self.options.timeout.map_or(f64::INFINITY, |t| t.as_secs_f64());
-        let mut limited = false;
-        for (fault, (bucket, struck)) in self.scenario.faults.iter().zip(&mut state.faults) {
+        let (mut limited, mut more, mut age, mut garbled) = (false, 0.0, 0.0, false);
+        for (i, (fault, (bucket, struck))) in self.scenario.faults.iter().zip(&mut state.faults).enumerate() {
             let (start, end) = (fault.at.as_secs_f64(), (fault.at + fault.length).as_secs_f64());
-            let On::Upstream(on) = fault.on;
-            if on != quoter || now < start || now >= end {
+            if fault.on != On::Upstream(quoter) || now < start || now >= end {
                 continue;
             }
             struck.eligible += 1;
             limited |= bucket.is_some();
             let granted = bucket.as_mut().is_some_and(|b| b.take(now));
-            if granted || state.stream.unit() >= fault.share.fraction() {
+            let share = fault.share_at(Duration::from_secs_f64(now - start)).fraction();
+            if granted || state.stream.unit() >= share {
                 continue;
             }
             struck.injected += 1;
             let at = Offset::after_zero(Duration::from_secs_f64(now));
             struck.first = Some(struck.first.map_or(at, |first| first.min(at)));
-            return if bucket.is_some() { (REFUSED, false) } else { (patience.min(end - now), false) };
+            let Inject::Http(inject) = &fault.inject else { panic!("only faults on upstreams are modelled") };
+            match inject {
+                HttpFault::RateLimit { .. } => {
+                    return (REFUSED, End::Limited(bucket.as_ref().map_or(0.0, Bucket::retry_after)));
+                }
+                HttpFault::Timeout => return (patience.min(end - now), End::Failed),
+                HttpFault::Status { headers, .. } => {
+                    let seconds = headers.iter().find(|(name, _)| name == "Retry-After").and_then(|h| h.1.parse().ok());
+                    return (REFUSED, seconds.map_or(End::Failed, End::Limited));
+                }
+                HttpFault::Latency { replace: false, .. } => more += self.slower[i].draw(&mut state.stream),
+                HttpFault::Stale { by, .. } => age = by.as_secs_f64(),
+                HttpFault::Corrupt(Corruption::Json) => garbled = true,
+                other => panic!("{other:?} is not modelled"),
+            }
         }
-        if !limited && state.own[quoter].as_mut().is_some_and(|b| !b.take(now)) {
-            return (REFUSED, false);
+        if let Some(bucket) = state.own[quoter].as_mut().filter(|_| !limited)
+            && !bucket.take(now)
+        {
+            return (REFUSED, End::Limited(bucket.retry_after()));
         }
-        let length = self.latency[quoter].draw(&mut state.stream);
+        let length = self.latency[quoter].draw(&mut state.stream) + more;
         let ok = state.stream.unit() < upstream.success.fraction();
-        if length > patience { (patience, false) } else { (length, ok) }
+        let oldest = self.options.max_quote_age.map_or(f64::INFINITY, |age| age.as_secs_f64());
+        let end = match ok {
+            _ if length > patience => return (patience, End::Failed),
+            true if garbled && !self.options.validate => End::Offer(Price::Nothing),
+            true if garbled || age > oldest => End::Failed,
+            true => End::Offer(Price::Aged(age)),
+            false => End::Failed,
+        };
+        (length, end)
+    }
+}
+
+/// What a fault adds to the latency of an upstream.
+fn added(fault: &Fault) -> &Law {
+    const NOTHING: &Law = &Law::Fixed(Duration::ZERO);
+    match &fault.inject {
+        Inject::Http(HttpFault::Latency { law, .. }) => law,
+        _ => NOTHING,
     }
 }
 
@@ -293,7 +384,8 @@ pub fn manifest(scenario: &Scenario, plan: &Plan) -> Manifest {
 /// What faults did, as events.
 pub fn events(scenario: &Scenario, plan: &Plan, played: &Played) -> Vec<Event> {
     let mut events = Vec::new();
-    for ((fault, span), struck) in scenario.faults.iter().zip(&plan.timeline.faults).zip(&played.struck) {
+    for ((i, fault), struck) in scenario.faults.iter().enumerate().zip(&played.struck) {
+        let span = plan.timeline.whole(i);
         let mut step = |at, step| events.push(Event::Fault { at, fault: fault.name.clone(), step });
         step(span.start, FaultStep::Applied);
         if let Some(first) = struck.first {
@@ -320,7 +412,7 @@ pub fn evidence(scenario: &Scenario, plan: &Plan, played: &Played) -> Evidence {
             let row = rows.entry(second).or_insert(TickRow { second, ..TickRow::default() });
             (row.due, row.sent, row.finished) = (row.due + 1, row.sent + 1, row.finished + 1);
             lengths.entry((reply.class, reply.outcome)).or_default().push(cell(reply.response().as_nanos() as u64));
-            if plan.timeline.faults.iter().any(|f| reply.done >= f.start && reply.due <= f.end) {
+            if plan.timeline.faults.iter().flatten().any(|f| reply.done >= f.start && reply.due <= f.end) {
                 shots.push(ShotTouch::new(reply, tracer.id(Shot { traffic: 0, seq: reply.seq })));
             }
         }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-/// A reply. `Content-Length` is added; the connection is kept alive if the client wishes so.
+/// A reply. `Content-Length` is added, unless it says that there is no content (204); the connection is kept alive if the client wishes so.
 #[derive(Debug, Clone)]
 pub struct Response {
     /// 200, 429, …
@@ -43,7 +43,9 @@ pub(super) fn write_head(out: &mut Vec<u8>, response: &Response, keep_alive: boo
     for (name, value) in &response.headers {
         let _ = write!(out, "{name}: {value}\r\n");
     }
-    let _ = write!(out, "Content-Length: {}\r\n", response.body.len());
+    if response.status != 204 {
+        let _ = write!(out, "Content-Length: {}\r\n", response.body.len());
+    }
     out.extend_from_slice(if keep_alive { b"\r\n" } else { b"Connection: close\r\n\r\n" });
 }
 

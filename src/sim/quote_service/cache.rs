@@ -94,6 +94,13 @@ impl<V: Clone> Cache<V> {
         Found::Fresh(entry.value.clone(), age)
     }
 
+    /// What is known under `key`, and its age, if it lives or its life ended less than `grace` ago.
+    pub fn expired(&self, key: Key, now: Offset, grace: Duration) -> Option<(V, Duration)> {
+        let shelf = self.shelf();
+        let entry = shelf.entries.get(&key).filter(|e| now < e.expires + grace)?;
+        Some((entry.value.clone(), now.since(entry.filled)))
+    }
+
     /// Keeps `value` from `now` on; the value that was used the longest ago leaves when there is no room.
     pub fn put(&self, key: Key, value: V, now: Offset) {
         if self.capacity == 0 {
@@ -182,6 +189,15 @@ mod tests {
         assert_eq!(cache.get(key(1), at(29.0), secs(10.0)), Found::Stale, "older than asked for");
         assert_eq!(cache.get(key(1), at(30.0), FOREVER), Found::Stale);
         assert_eq!(cache.get(Key { pair: 1, band: 1 }, at(1.0), FOREVER), Found::Nothing);
+    }
+
+    #[test]
+    fn an_expired_entry_is_at_hand_for_its_grace() {
+        let cache = cache(30.0, 10);
+        assert_eq!(cache.expired(key(1), at(0.0), secs(10.0)), None);
+        cache.put(key(1), 7, at(0.0));
+        assert_eq!(cache.expired(key(1), at(39.5), secs(10.0)), Some((7, secs(39.5))));
+        assert_eq!(cache.expired(key(1), at(40.0), secs(10.0)), None);
     }
 
     #[test]

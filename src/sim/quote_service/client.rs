@@ -26,6 +26,19 @@ pub enum Broken {
     Exchange,
 }
 
+/// A reply, read whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// 200, 429, …
+    pub status: u16,
+    /// `Content-Type`, where there is one.
+    pub media: Option<String>,
+    /// `Retry-After`, where there is one.
+    pub retry_after: Option<String>,
+    /// The body.
+    pub body: Bytes,
+}
+
 /// The client of one upstream.
 pub struct Client {
     address: Address,
@@ -51,7 +64,7 @@ impl Client {
     }
 
     /// Asks for a path and reads the reply whole. There is no timeout in here: drop the future to give up.
-    pub async fn get(&self, path: &str, traceparent: Option<&str>) -> Result<(u16, Bytes), Broken> {
+    pub async fn get(&self, path: &str, traceparent: Option<&str>) -> Result<Reply, Broken> {
         // A kept connection may have been closed by the other side just now. Then the request never left, and
         // another connection may take it; one that may have left is not sent again.
         while let Some(mut connection) = self.checkout() {
@@ -73,14 +86,16 @@ impl Client {
         &self,
         connection: Connection,
         response: hyper::Response<hyper::body::Incoming>,
-    ) -> Result<(u16, Bytes), Broken> {
+    ) -> Result<Reply, Broken> {
         let status = response.status().as_u16();
+        let header = |name| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let (media, retry_after) = (header("content-type"), header("retry-after"));
         let body = Limited::new(response.into_body(), MAX_BODY).collect().await.map_err(|_| Broken::Exchange)?;
         let mut idle = self.idle();
         if idle.len() < MAX_IDLE {
             idle.push(connection);
         }
-        Ok((status, body.to_bytes()))
+        Ok(Reply { status, media, retry_after, body: body.to_bytes() })
     }
 
     async fn connect(&self) -> io::Result<Connection> {
@@ -136,7 +151,7 @@ mod tests {
         String::from_utf8(head).expect("text")
     }
 
-    const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+    const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/x\r\nRetry-After: 7\r\nContent-Length: 2\r\n\r\nhi";
 
     #[tokio::test]
     async fn a_connection_is_used_again_until_the_other_side_closes_it() {
@@ -154,7 +169,8 @@ mod tests {
         });
         for _ in 0..2 {
             let reply = client.get("/quote?a=1", Some("00-ab-cd-01")).await;
-            assert_eq!(reply, Ok((200, Bytes::from_static(b"hi"))));
+            let (media, retry_after) = (Some("text/x".into()), Some("7".into()));
+            assert_eq!(reply, Ok(Reply { status: 200, media, retry_after, body: Bytes::from_static(b"hi") }));
         }
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         assert!(client.get("/quote", None).await.is_ok(), "a third on a new connection");

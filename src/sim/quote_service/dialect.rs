@@ -38,6 +38,15 @@ pub struct Question<'a> {
     pub slippage_bps: u16,
 }
 
+/// What a reply offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// In base units of the output.
+    pub out_amount: u64,
+    /// The slot whose prices it has, where it says so.
+    pub slot: Option<u64>,
+}
+
 impl Dialect {
     /// The dialect of a quoter by its name, in any case.
     pub fn of(name: &str) -> Dialect {
@@ -88,21 +97,49 @@ impl Dialect {
         }
     }
 
-    /// The output amount that a reply offers, in base units; `None` when it offers none above zero, or speaks of
-    /// other mints. Looks where any of the four puts it.
-    pub fn amount(self, body: &[u8], q: &Question<'_>) -> Option<u64> {
+    /// What a reply offers, if it holds together: it is JSON and says so, speaks of the mints and the amount that were
+    /// asked about, offers more than nothing, and its least output is what the slippage leaves of the offer. Looks
+    /// where any of the four puts it.
+    pub fn read(self, media: Option<&str>, body: &[u8], q: &Question<'_>) -> Option<Reading> {
+        if media.is_some_and(|media| !media.contains("json")) {
+            return None;
+        }
         let reply: Value = serde_json::from_slice(body).ok()?;
         let other = |field: &str, mint: &str| reply.get(field).and_then(Value::as_str).is_some_and(|m| m != mint);
         if other("inputMint", q.input) || other("outputMint", q.output) {
             return None;
         }
+        let out_amount = self.amount(&reply, q).filter(|n| *n > 0)?;
+        let whole = |field: &str| reply.get(field).map(|n| self.base_units(n, q.output_token.decimals));
+        if self != Dialect::Blxr {
+            if whole("inAmount").is_some_and(|amount| amount != Some(q.amount)) {
+                return None;
+            }
+            let kept = u128::from(out_amount) * u128::from(10_000 - q.slippage_bps.min(10_000)) / 10_000;
+            let least = |n: Option<u64>| n.is_some_and(|n| u128::from(n).abs_diff(kept) <= 1);
+            if whole("otherAmountThreshold").is_some_and(|threshold| !least(threshold)) {
+                return None;
+            }
+        }
+        Some(Reading { out_amount, slot: slot(&reply) })
+    }
+
+    /// What a reply offers to those who check nothing: whatever stands where the amount should, and nothing (0) where
+    /// it cannot be read, as a program has it that ignores the error of its parser.
+    pub fn believe(self, body: &[u8], q: &Question<'_>) -> Reading {
+        let reply: Value = serde_json::from_slice(body).unwrap_or_default();
+        Reading { out_amount: self.amount(&reply, q).unwrap_or_default(), slot: slot(&reply) }
+    }
+
+    /// The best output amount of a reply, in base units.
+    fn amount(self, reply: &Value, q: &Question<'_>) -> Option<u64> {
         let routes = ["routes", "quotes", "data"].iter().filter_map(|name| reply.get(*name));
         let offers = routes.flat_map(|found| match found {
             Value::Array(list) => list.iter().collect(),
             one => vec![one],
         });
-        let amounts = std::iter::once(&reply).chain(offers).filter_map(|offer| offer.get("outAmount"));
-        amounts.filter_map(|amount| self.base_units(amount, q.output_token.decimals)).max().filter(|n| *n > 0)
+        let amounts = std::iter::once(reply).chain(offers).filter_map(|offer| offer.get("outAmount"));
+        amounts.filter_map(|amount| self.base_units(amount, q.output_token.decimals)).max()
     }
 
     fn base_units(self, amount: &Value, decimals: u8) -> Option<u64> {
@@ -119,6 +156,10 @@ impl Dialect {
             _ => text.parse().ok(),
         }
     }
+}
+
+fn slot(reply: &Value) -> Option<u64> {
+    reply.get("contextSlot").and_then(Value::as_u64)
 }
 
 /// `amount` base units as a decimal number of tokens, exactly.
@@ -147,6 +188,12 @@ mod tests {
         }
     }
 
+    const JSON: Option<&str> = Some("application/json");
+
+    fn offer(dialect: Dialect, body: &[u8]) -> Option<u64> {
+        dialect.read(JSON, body, &question()).map(|r| r.out_amount)
+    }
+
     #[test]
     fn each_is_asked_as_it_documents() {
         let path = |name| Dialect::of(name).path(&question());
@@ -159,23 +206,21 @@ mod tests {
 
     #[test]
     fn the_offer_is_found_in_each_kind_of_reply() {
-        let q = question();
         let jupiter = br#"{"inputMint":"SoL","inAmount":"1500000000","outputMint":"UsD","outAmount":"210000000",
             "otherAmountThreshold":"208950000","swapMode":"ExactIn","slippageBps":50,"priceImpactPct":"0","routePlan":[]}"#;
         for dialect in [Dialect::Jupiter, Dialect::DFlow, Dialect::QuickNode] {
-            assert_eq!(dialect.amount(jupiter, &q), Some(210_000_000));
+            assert_eq!(offer(dialect, jupiter), Some(210_000_000));
         }
         let blxr = br#"{"routes":[{"inAmount":1.5,"outAmount":209.5,"outAmountMin":208.4,"priceImpact":{},"steps":[]},
             {"inAmount":1.5,"outAmount":210.000001}]}"#;
-        assert_eq!(Dialect::Blxr.amount(blxr, &q), Some(210_000_001), "the better of two routes");
-        assert_eq!(Dialect::Blxr.amount(br#"{"outAmount":"0.5"}"#, &q), Some(500_000));
-        assert_eq!(Dialect::Jupiter.amount(br#"{"outAmount": 7}"#, &q), Some(7));
-        assert_eq!(Dialect::Jupiter.amount(br#"{"data":{"outAmount":"7"}}"#, &q), Some(7));
+        assert_eq!(offer(Dialect::Blxr, blxr), Some(210_000_001), "the better of two routes");
+        assert_eq!(offer(Dialect::Blxr, br#"{"outAmount":"0.5"}"#), Some(500_000));
+        assert_eq!(offer(Dialect::Jupiter, br#"{"outAmount": 7}"#), Some(7));
+        assert_eq!(offer(Dialect::Jupiter, br#"{"data":{"outAmount":"7"}}"#), Some(7));
     }
 
     #[test]
     fn what_offers_nothing_is_nothing() {
-        let q = question();
         let bodies: [&[u8]; 9] = [
             b"",
             b"<html>",
@@ -188,8 +233,37 @@ mod tests {
             br#"{"inputMint":"Other","outputMint":"UsD","outAmount":"5"}"#,
         ];
         for body in bodies {
-            assert_eq!(Dialect::Jupiter.amount(body, &q), None, "{}", String::from_utf8_lossy(body));
-            assert_eq!(Dialect::Blxr.amount(body, &q), None, "{}", String::from_utf8_lossy(body));
+            assert_eq!(offer(Dialect::Jupiter, body), None, "{}", String::from_utf8_lossy(body));
+            assert_eq!(offer(Dialect::Blxr, body), None, "{}", String::from_utf8_lossy(body));
+        }
+    }
+
+    #[test]
+    fn what_does_not_hold_together_is_nothing() {
+        let good = r#"{"inputMint":"SoL","inAmount":"1500000000","outputMint":"UsD","outAmount":"210000000",
+            "otherAmountThreshold":"208950000","contextSlot":7}"#;
+        let read = |media, body: &str| Dialect::Jupiter.read(media, body.as_bytes(), &question());
+        assert_eq!(read(JSON, good), Some(Reading { out_amount: 210_000_000, slot: Some(7) }));
+        assert_eq!(read(Some("text/html"), good), None);
+        for (right, garbled) in [
+            ("\"210000000\"", "\"910000000\""), // a digit of the offer
+            ("\"208950000\"", "\"208150000\""), // of its least
+            ("\"208950000\"", "\"2089x0000\""),
+            ("\"1500000000\"", "\"1500000001\""), // of what was asked
+            ("UsD", "UsE"),
+            ("{", "["),
+            ("}", ""),
+        ] {
+            assert_eq!(read(JSON, &good.replacen(right, garbled, 1)), None, "{garbled}");
+        }
+    }
+
+    #[test]
+    fn who_checks_nothing_believes_everything() {
+        let believe = |body: &str| Dialect::Jupiter.believe(body.as_bytes(), &question()).out_amount;
+        assert_eq!(believe(r#"{"inputMint":"Other","outAmount":"9","otherAmountThreshold":"100"}"#), 9);
+        for body in ["", "<html>", "{}", r#"{"outAmount":"many"}"#, r#"{"outAmount":"5""#] {
+            assert_eq!(believe(body), 0, "{body}");
         }
     }
 

@@ -152,7 +152,7 @@ impl Instruments {
             quote_cache_age: r.histograms("quote_cache_age_seconds", "Age of quotes served from the cache", MINTS, AGE),
             quote_request_duration: r.histograms(
                 "quote_request_total_duration_seconds",
-                "Duration of quote requests from arrival to answer; failed ones count as calculated",
+                "Duration of quote requests from arrival to answer, by where the price came from; failed ones count as calculated",
                 ["source", "input_mint", "output_mint"],
                 REQUEST,
             ),
@@ -189,7 +189,7 @@ impl Instruments {
             ),
             external_rate_limit_errors: r.counters(
                 "external_api_rate_limit_errors_total",
-                "Quoters left out because our own rate limiter would have waited too long, and answers 429",
+                "Quoters left out because our own rate limiter or their Retry-After asked for too long a wait, and answers 429",
                 ["quoter"],
             ),
             external_duration: r.histograms(

@@ -71,15 +71,58 @@ const KNOBS: &[Row] = &[
     ),
     (
         "retries",
-        "how often a failed request to a quoter is sent again, at once and past the rate limiter",
+        "how often a failed request to a quoter is sent again",
         |o, v| put(&mut o.retries, whole(v, 1000)),
         |o| o.retries.to_string(),
+    ),
+    (
+        "backoff",
+        "longest pause before the first retry, doubled with each and jittered, or off: at once and past the rate \
+         limiter, a real weakness",
+        |o, v| put(&mut o.backoff, or("off", v, length)),
+        |o| o.backoff.map_or("off".into(), units::duration),
+    ),
+    (
+        "retry_budget",
+        "share of calls to a quoter that may be retries, or off for any number: a real weakness",
+        |o, v| put(&mut o.retry_budget, or("off", v, units::parse_share)),
+        |o| o.retry_budget.map_or("off".into(), |share| share.to_string()),
+    ),
+    (
+        "retry_after",
+        "whether a quoter that says Retry-After is left alone for so long; off is a real weakness",
+        |o, v| put(&mut o.retry_after, switch(v)),
+        |o| on_off(o.retry_after),
+    ),
+    (
+        "validate",
+        "whether replies are checked before they are believed; off is a real weakness",
+        |o, v| put(&mut o.validate, switch(v)),
+        |o| on_off(o.validate),
+    ),
+    (
+        "max_quote_age",
+        "age from which a quoter's price is refused, or off: a real weakness",
+        |o, v| put(&mut o.max_quote_age, or("off", v, length)),
+        |o| o.max_quote_age.map_or("off".into(), units::duration),
+    ),
+    (
+        "fail_fast",
+        "whether one quoter's failure fails the request; on is a real weakness",
+        |o, v| put(&mut o.fail_fast, switch(v)),
+        |o| on_off(o.fail_fast),
     ),
     (
         "fallback",
         "whether the local calculation stands in for quoters",
         |o, v| put(&mut o.fallback, switch(v)),
         |o| on_off(o.fallback),
+    ),
+    (
+        "stale_if_error",
+        "how long after its life a cached price still serves when nothing new can be made, or off",
+        |o, v| put(&mut o.stale_if_error, or("off", v, length)),
+        |o| o.stale_if_error.map_or("off".into(), units::duration),
     ),
     (
         "rate.NAME",
@@ -284,6 +327,14 @@ mod tests {
             "quorum=1",
             "external=hybrid",
             "fallback=off",
+            "retries=5",
+            "backoff=off",
+            "retry_budget=off",
+            "retry_after=off",
+            "validate=off",
+            "max_quote_age=off",
+            "fail_fast=on",
+            "stale_if_error=off",
             "no_delay=on",
             "rate.Jupiter=40/s",
             "rate.jupiter=none",
@@ -294,6 +345,9 @@ mod tests {
         assert_eq!(options.add_upstream("jupiter=http://127.0.0.1:9"), Ok(()));
         assert_eq!((options.ttl, options.refresh), (Duration::from_secs(5), Some(Duration::from_secs(10))));
         assert_eq!((options.timeout, options.quorum), (None, Some(1)));
+        assert_eq!((options.retries, options.backoff, options.retry_budget), (5, None, None));
+        assert!(!options.retry_after && !options.validate && options.fail_fast);
+        assert_eq!((options.max_quote_age, options.stale_if_error), (None, None));
         assert_eq!((options.external, options.fallback, options.scale()), (External::Hybrid, false, 0.0));
         let quoters = options.quoters();
         assert_eq!((quoters[0].rate, quoters[0].patience), (Rate(0), Duration::from_secs(1)));

@@ -7,6 +7,7 @@
 mod cache;
 mod client;
 mod dialect;
+mod freshness;
 mod instruments;
 mod knobs;
 mod limiter;
@@ -16,6 +17,7 @@ mod pairs;
 mod pools;
 mod prices;
 mod quoters;
+mod retry;
 mod service;
 mod truth;
 mod work;

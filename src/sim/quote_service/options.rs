@@ -51,8 +51,23 @@ pub struct Options {
     pub deadline: Option<Duration>,
     /// How many quoters' answers are enough; `None` waits for all that were asked.
     pub quorum: Option<usize>,
-    /// How often a failed request to a quoter is sent again, at once.
+    /// How often a failed request to a quoter is sent again.
     pub retries: u32,
+    /// The ceiling of the pause before the first retry; it doubles with each. `None` retries at once and past the rate
+    /// limiter.
+    pub backoff: Option<Duration>,
+    /// The share of calls to a quoter that may be retries; `None` for any number.
+    pub retry_budget: Option<Share>,
+    /// Whether a quoter that says `Retry-After` is left alone for so long.
+    pub retry_after: bool,
+    /// Whether replies are checked before they are believed.
+    pub validate: bool,
+    /// A quoter's price older than this is refused; `None` takes any.
+    pub max_quote_age: Option<Duration>,
+    /// Whether one quoter's failure fails the request, whatever the others say.
+    pub fail_fast: bool,
+    /// How long after its life a cached price still serves when nothing new can be made; `None` never.
+    pub stale_if_error: Option<Duration>,
     /// Whether the local calculation stands in for quoters: on `/quote` it runs beside them, on `/quote/hybrid`
     /// after all of them failed.
     pub fallback: bool,
@@ -94,6 +109,13 @@ impl Default for Options {
             deadline: None,
             quorum: None,
             retries: 0,
+            backoff: Some(Duration::from_millis(50)),
+            retry_budget: Some(Share(100_000_000)),
+            retry_after: true,
+            validate: true,
+            max_quote_age: Some(Duration::from_secs(5)),
+            fail_fast: false,
+            stale_if_error: Some(Duration::from_secs(10)),
             fallback: true,
             rates: Vec::new(),
             max_wait: None,
@@ -119,7 +141,18 @@ impl Options {
     }
 
     pub(super) fn policy(&self) -> Policy {
-        Policy { timeout: self.timeout, deadline: self.deadline, quorum: self.quorum, retries: self.retries }
+        Policy {
+            timeout: self.timeout,
+            deadline: self.deadline,
+            quorum: self.quorum,
+            retries: self.retries,
+            backoff: self.backoff,
+            retry_budget: self.retry_budget,
+            retry_after: self.retry_after,
+            validate: self.validate,
+            max_age: self.max_quote_age,
+            fail_fast: self.fail_fast,
+        }
     }
 
     pub(super) fn quoters(&self) -> Vec<Upstream> {

@@ -123,6 +123,12 @@ impl Pair {
         })
     }
 
+    /// `quote_request_total_duration_seconds{source="stale"}`, which most pairs never need.
+    pub fn stale(&self, all: &Instruments) -> Histogram {
+        let [input, output] = self.labels(all);
+        all.quote_request_duration.with(["stale", input, output])
+    }
+
     /// Counts a quote that a pool's price was served for.
     pub fn count_pool(&self, all: &Instruments, protocol: Protocol) {
         let pool = || match self.meters(all).labels[0].as_str() {

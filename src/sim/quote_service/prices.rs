@@ -70,8 +70,12 @@ pub fn walk(seed: Seed, pair: u64, slot: u64) -> f64 {
     libm::exp(log)
 }
 
-/// `amount` at `ratio`, in whole base units; at least one, for a quote of nothing is no quote.
+/// `amount` at `ratio`, in whole base units; at least one, for a quote of nothing is no quote. A ratio of nothing, which
+/// only a service that checks nothing keeps, stays nothing.
 pub fn scaled(amount: u64, ratio: f64) -> u64 {
+    if ratio == 0.0 {
+        return 0;
+    }
     libm::round(amount as f64 * ratio).max(1.0) as u64 // the cast saturates
 }
 
@@ -86,6 +90,7 @@ mod tests {
         assert_eq!(scaled(1_000_000_000, base_ratio(sol, usdc)), 140_000_000);
         assert_eq!(scaled(140_000_000, base_ratio(usdc, sol)), 1_000_000_000);
         assert_eq!(scaled(1, 1e-9), 1);
+        assert_eq!(scaled(1, 0.0), 0);
         assert_eq!(scaled(u64::MAX, 1e9), u64::MAX);
     }
 

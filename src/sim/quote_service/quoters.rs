@@ -1,24 +1,25 @@
 //! The external quoters, asked side by side: each with its own rate limiter, timeout and retries, and a common
-//! deadline and quorum after which nobody is waited for any longer.
+//! deadline and quorum after which nobody is waited for any longer. A quoter that says `Retry-After` is left alone.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 
 use crate::base::net::Address;
 use crate::base::seed::Seed;
-use crate::base::time::Clock;
+use crate::base::time::{Clock, Offset};
 use crate::base::trace::TraceId;
-use crate::base::units::Rate;
+use crate::base::units::{Rate, Share};
 use crate::sim::metrics::{Counter, Histogram};
 
-use super::client::{Broken, Client};
+use super::client::{Broken, Client, Reply};
 use super::dialect::{Dialect, Question};
+use super::freshness::Freshness;
 use super::instruments::Instruments;
 use super::limiter::Limiter;
 use super::pairs::Pair;
+use super::retry::{self, Patience};
 use super::work::Work;
 
 /// How quoters are asked.
@@ -30,8 +31,21 @@ pub struct Policy {
     pub deadline: Option<Duration>,
     /// How many answers are enough; `None` waits for everybody.
     pub quorum: Option<usize>,
-    /// How often a failed request is sent again, at once and past the limiter: the naive way, which makes storms.
+    /// How often a failed request is sent again.
     pub retries: u32,
+    /// The ceiling of the pause before the first retry. `None` retries at once and past the limiter: the naive way,
+    /// which makes storms.
+    pub backoff: Option<Duration>,
+    /// The share of calls that may be retries; `None` for any number.
+    pub retry_budget: Option<Share>,
+    /// Whether `Retry-After` is heeded.
+    pub retry_after: bool,
+    /// Whether replies are checked before they are believed.
+    pub validate: bool,
+    /// Older prices are refused; `None` takes any.
+    pub max_age: Option<Duration>,
+    /// Whether the first failure ends the asking.
+    pub fail_fast: bool,
 }
 
 /// What became of asking one quoter.
@@ -42,12 +56,16 @@ pub enum Outcome {
     Answered,
     /// Not asked: our own limiter would have made it wait too long.
     Skipped,
+    /// Not asked: it said `Retry-After`, and that is not over.
+    Paused,
     /// 429.
     RateLimited,
     /// Another status than 200.
     Refused,
-    /// 200 without an offer.
+    /// 200 without an offer that holds together.
     Garbage,
+    /// An offer at a price that is too old.
+    Stale,
     /// No connection.
     Connect,
     /// The connection broke.
@@ -76,6 +94,18 @@ pub struct Offer {
     pub quoter: usize,
     /// Base units of output for the amount asked.
     pub out_amount: u64,
+    /// How old its price is, as far as can be told.
+    pub age: Duration,
+}
+
+/// What came of asking.
+pub struct Asked {
+    /// The best offer.
+    pub best: Option<Offer>,
+    /// Each quoter's part.
+    pub calls: Vec<Call>,
+    /// Whether a failure ended it.
+    pub failed_fast: bool,
 }
 
 /// All of them.
@@ -90,6 +120,8 @@ struct Quoter {
     dialect: Dialect,
     client: Client,
     limiter: Limiter,
+    patience: Patience,
+    freshness: Freshness,
     served: Counter,
     limit_errors: Counter,
     limit_wait: Histogram,
@@ -140,6 +172,8 @@ impl Quoters {
                 dialect: Dialect::of(&upstream.name),
                 client: Client::new(upstream.address.clone()),
                 limiter: Limiter::new(upstream.rate, upstream.patience),
+                patience: Patience::default(),
+                freshness: Freshness::default(),
                 served: all.quotes_by_protocol.with([&label]),
                 limit_errors: all.external_rate_limit_errors.with([&label]),
                 limit_wait: all.external_rate_limit_wait.with([&label]),
@@ -164,16 +198,16 @@ impl Quoters {
         self.list[quoter].served.inc();
     }
 
-    /// Asks everybody whose limiter lets it, and comes back with the best offer as soon as enough have answered,
-    /// all have, or the deadline has come. Who is late finishes alone and is still counted.
-    pub async fn ask(&self, errand: &Errand, means: &Arc<Means>) -> (Option<Offer>, Vec<Call>) {
+    /// Asks everybody who may be asked, and comes back with the best offer as soon as enough have answered, all have, or
+    /// the deadline has come. Who is late finishes alone and is still counted.
+    pub async fn ask(&self, errand: &Errand, means: &Arc<Means>) -> Asked {
         let mut calls = Vec::with_capacity(self.list.len());
         let (sender, mut answers) = mpsc::unbounded_channel();
         for (place, quoter) in self.list.iter().enumerate() {
-            let wait = quoter.limiter.reserve(means.clock.now());
-            let outcome = if wait.is_some() { Outcome::Late } else { Outcome::Skipped };
+            let admitted = quoter.admit(means.clock.now());
+            let outcome = admitted.err().unwrap_or(Outcome::Late);
             calls.push(Call { quoter: quoter.label.clone(), outcome, attempts: 0 });
-            let Some(wait) = wait else {
+            let Ok(wait) = admitted else {
                 quoter.limit_errors.inc();
                 continue;
             };
@@ -186,8 +220,8 @@ impl Quoters {
                     quoter.call(&errand, &means, policy).await
                 };
                 tokio::select! {
-                    (outcome, attempts, out_amount) = called => {
-                        let _ = sender.send((place, outcome, attempts, out_amount)); // nobody may wait any more
+                    (outcome, attempts, offer) = called => {
+                        let _ = sender.send((place, outcome, attempts, offer)); // nobody may wait any more
                     }
                     _ = open.changed() => {}
                 }
@@ -195,29 +229,47 @@ impl Quoters {
         }
         drop(sender);
         let enough = self.policy.quorum.unwrap_or(usize::MAX);
-        let mut best: Option<Offer> = None;
+        let (mut best, mut failed_fast): (Option<Offer>, bool) = (None, false);
         let collect = async {
             let mut offers = 0;
             while offers < enough {
                 let Some((quoter, outcome, attempts, offer)) = answers.recv().await else { break };
                 calls[quoter].outcome = outcome;
                 calls[quoter].attempts = attempts;
-                if let Some(out_amount) = offer {
-                    offers += 1;
-                    if best.as_ref().is_none_or(|b| out_amount > b.out_amount) {
-                        best = Some(Offer { quoter, out_amount });
+                match offer {
+                    Some((out_amount, age)) => {
+                        offers += 1;
+                        if best.as_ref().is_none_or(|b| out_amount > b.out_amount) {
+                            best = Some(Offer { quoter, out_amount, age });
+                        }
                     }
+                    None if self.policy.fail_fast => {
+                        failed_fast = true;
+                        break;
+                    }
+                    None => {}
                 }
             }
         };
         within(self.policy.deadline, collect).await;
-        (best, calls)
+        Asked { best, calls, failed_fast }
     }
 }
 
+/// An output amount and the age of its price.
+type Priced = (u64, Duration);
+
 impl Quoter {
+    /// How long to wait before asking; the error is why it is not asked.
+    fn admit(&self, now: Offset) -> Result<Duration, Outcome> {
+        if self.patience.is_closed(now) {
+            return Err(Outcome::Paused);
+        }
+        self.limiter.reserve(now).ok_or(Outcome::Skipped)
+    }
+
     /// Asks until there is an offer or no retry is left: the last outcome, the requests sent, the offer.
-    async fn call(&self, errand: &Errand, means: &Means, policy: Policy) -> (Outcome, u32, Option<u64>) {
+    async fn call(&self, errand: &Errand, means: &Means, policy: Policy) -> (Outcome, u32, Option<Priced>) {
         let pair = &errand.pair;
         let question = Question {
             input: &pair.input,
@@ -232,14 +284,19 @@ impl Quoter {
         let [input, output] = pair.labels(all);
         let labels = [self.label.as_str(), input, output];
         let (success, errors) = (all.external_success.with(labels), all.external_errors.with(labels));
+        self.patience.call();
         for attempt in 1.. {
             all.external_requests.with(labels).inc();
             let sent = means.clock.now();
             let parent = errand.trace.map(|trace| child(pair.seed, trace, &self.label, attempt));
             let reply = within(policy.timeout, self.client.get(&path, parent.as_deref())).await;
-            all.external_duration.with(labels).observe_duration(means.clock.now().since(sent));
-            let (outcome, offer) = self.read(reply, &question);
-            if let Some(out_amount) = offer {
+            let now = means.clock.now();
+            all.external_duration.with(labels).observe_duration(now.since(sent));
+            if let (true, Some(length)) = (policy.retry_after, asks_to_wait(&reply, means.clock.wall_nanos(now))) {
+                self.patience.close(now, length);
+            }
+            let (outcome, offer) = self.read(reply, &question, policy, now);
+            if let Some((out_amount, _)) = offer {
                 success.inc();
                 all.external_output_amount.with(labels).observe(out_amount as f64);
                 return (outcome, attempt, offer);
@@ -248,26 +305,65 @@ impl Quoter {
             if outcome == Outcome::RateLimited {
                 self.limit_errors.inc();
             }
-            if attempt > policy.retries {
+            let draw = || {
+                let trace = errand.trace.map_or([0; 16], |t| t.0);
+                let amount = errand.amount.to_le_bytes();
+                pair.seed.decide(&[b"backoff", &trace, self.label.as_bytes(), &amount, &attempt.to_le_bytes()])
+            };
+            let Some(wait) = self.again(attempt, policy, now, draw) else {
                 return (outcome, attempt, None);
-            }
+            };
+            tokio::time::sleep(wait).await;
         }
         (Outcome::TimedOut, u32::MAX, None) // four thousand million attempts later
     }
 
-    fn read(&self, reply: Option<Result<(u16, Bytes), Broken>>, question: &Question<'_>) -> (Outcome, Option<u64>) {
-        match reply {
-            None => (Outcome::TimedOut, None),
-            Some(Err(Broken::Connect)) => (Outcome::Connect, None),
-            Some(Err(Broken::Exchange)) => (Outcome::Broken, None),
-            Some(Ok((429, _))) => (Outcome::RateLimited, None),
-            Some(Ok((200, body))) => match self.dialect.amount(&body, question) {
-                Some(out_amount) => (Outcome::Answered, Some(out_amount)),
-                None => (Outcome::Garbage, None),
-            },
-            Some(Ok(_)) => (Outcome::Refused, None),
+    /// How long to wait before sending again what failed at `attempt`; `None` when it is not sent again.
+    fn again(&self, attempt: u32, policy: Policy, now: Offset, draw: impl FnOnce() -> u64) -> Option<Duration> {
+        if attempt > policy.retries || self.patience.is_closed(now) {
+            return None;
+        }
+        if policy.retry_budget.is_some_and(|share| !self.patience.spend(share)) {
+            return None;
+        }
+        let Some(first) = policy.backoff else { return Some(Duration::ZERO) };
+        let turn = self.limiter.reserve(now)?;
+        Some(turn.max(retry::pause(first, attempt, draw())))
+    }
+
+    fn read(
+        &self,
+        reply: Option<Result<Reply, Broken>>,
+        question: &Question<'_>,
+        policy: Policy,
+        now: Offset,
+    ) -> (Outcome, Option<Priced>) {
+        let reply = match reply {
+            None => return (Outcome::TimedOut, None),
+            Some(Err(Broken::Connect)) => return (Outcome::Connect, None),
+            Some(Err(Broken::Exchange)) => return (Outcome::Broken, None),
+            Some(Ok(reply)) => reply,
+        };
+        let read = match reply.status {
+            429 => return (Outcome::RateLimited, None),
+            200 if policy.validate => self.dialect.read(reply.media.as_deref(), &reply.body, question),
+            200 => Some(self.dialect.believe(&reply.body, question)),
+            _ => return (Outcome::Refused, None),
+        };
+        let Some(read) = read else { return (Outcome::Garbage, None) };
+        let age = read.slot.map_or(Duration::ZERO, |slot| self.freshness.age(slot, now));
+        match policy.max_age {
+            Some(oldest) if age > oldest => (Outcome::Stale, None),
+            _ => (Outcome::Answered, Some((read.out_amount, age))),
         }
     }
+}
+
+/// How long a reply asks to be left alone, if it does.
+fn asks_to_wait(reply: &Option<Result<Reply, Broken>>, wall: i64) -> Option<Duration> {
+    let Some(Ok(reply)) = reply else { return None };
+    let value = reply.retry_after.as_deref().filter(|_| matches!(reply.status, 429 | 503))?;
+    retry::after(value, wall)
 }
 
 /// The `traceparent` of a request to a quoter: the same trace, a span of its own.

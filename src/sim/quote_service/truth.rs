@@ -43,6 +43,8 @@ pub enum Source {
     Cache,
     /// Pools or quoters.
     Calculated,
+    /// The cache, past the price's life: nothing new could be made.
+    Stale,
 }
 
 impl Source {
@@ -51,6 +53,7 @@ impl Source {
         match self {
             Source::Cache => "cache",
             Source::Calculated => "calculated",
+            Source::Stale => "stale",
         }
     }
 }

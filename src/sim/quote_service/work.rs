@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::base::law::Law;
 use crate::base::seed::{Seed, unit};
-use crate::sim::sleep::Sleeper;
+use crate::base::sleep::Sleeper;
 
 /// A part of answering a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use crate::sim::quote_service::options::External;
 use crate::sim::quote_service::pages::{self, Quote};
 use crate::sim::quote_service::pairs::Pair;
 use crate::sim::quote_service::pools;
-use crate::sim::quote_service::prices::scaled;
+use crate::sim::quote_service::prices::{SLOT_MS, scaled};
 use crate::sim::quote_service::quoters::{Call, Errand, Outcome};
 use crate::sim::quote_service::truth::{Record, Source};
 use crate::sim::quote_service::work::Part;
@@ -111,6 +111,7 @@ impl Service {
                 match served.source {
                     Source::Cache => meters.cached.observe_duration(took),
                     Source::Calculated => meters.calculated.observe_duration(took),
+                    Source::Stale => pair.stale(all).observe_duration(took),
                 }
                 if path == Path::Hybrid && served.source == Source::Cache {
                     match served.price.maker {
@@ -156,11 +157,13 @@ impl Service {
             Some((price, age)) => {
                 Served { out_amount: scaled(ask.amount, price.ratio), price, source: Source::Cache, age: Some(age) }
             }
-            None => {
-                let (price, out_amount) = self.make(pair, ask, trace, path, calls).await?;
-                self.cache.put(key, price.clone(), self.clock.now());
-                Served { price, source: Source::Calculated, out_amount, age: None }
-            }
+            None => match self.make(pair, ask, trace, path, calls).await {
+                Ok((price, out_amount)) => {
+                    self.cache.put(key, price.clone(), self.clock.now());
+                    Served { price, source: Source::Calculated, out_amount, age: None }
+                }
+                Err(error) => self.stand_in(pair, ask, key).ok_or(error)?,
+            },
         };
         self.work.spend(Part::Serve, pair.id, ordinal).await;
         Ok(served)
@@ -218,6 +221,15 @@ impl Service {
         }
     }
 
+    /// A price a little past its life, where nothing new could be made.
+    fn stand_in(&self, pair: &Pair, ask: &Ask, key: Key) -> Option<Served> {
+        let grace = self.options.stale_if_error.filter(|_| !self.options.fail_fast)?;
+        let (price, age) = self.cache.expired(key, self.clock.now(), grace)?;
+        pair.meters(&self.instruments).age.observe_duration(age);
+        let out_amount = scaled(ask.amount, price.ratio);
+        Some(Served { price, source: Source::Stale, out_amount, age: Some(age) })
+    }
+
     /// A new price, from whoever this path asks, and what it makes of the amount. The best answer wins.
     async fn make(
         &self,
@@ -228,13 +240,14 @@ impl Service {
         calls: &mut Vec<Call>,
     ) -> Result<(Price, u64), QuoteError> {
         let asked = self.asks_quoters(path);
+        let mut failed_fast = false;
         let (offer, local) = {
             let local = self.calculate(pair, ask.amount);
             let external = async {
                 let errand = Errand { pair: pair.clone(), amount: ask.amount, slippage_bps: ask.slippage_bps, trace };
-                let (offer, asked) = self.quoters.ask(&errand, &self.means).await;
-                *calls = asked;
-                offer
+                let asked = self.quoters.ask(&errand, &self.means).await;
+                (*calls, failed_fast) = (asked.calls, asked.failed_fast);
+                asked.best
             };
             match (asked, path) {
                 (false, _) => (None, local.await),
@@ -245,11 +258,17 @@ impl Service {
                 },
             }
         };
-        let late = |call: &Call| matches!(call.outcome, Outcome::TimedOut | Outcome::Late);
-        let of_pool = local.map(|(offer, slot)| (scaled(ask.amount, offer.ratio), Maker::Pool(offer.protocol), slot));
-        let of_quoter = offer.map(|offer| (offer.out_amount, Maker::Quoter(offer.quoter), self.slot()));
-        let best = of_pool.into_iter().chain(of_quoter).max_by_key(|(out_amount, ..)| *out_amount);
-        let Some((out_amount, maker, slot)) = best else {
+        // Whoever was only not waited for because another failed has not failed.
+        let late = |call: &Call| call.outcome == Outcome::TimedOut || (call.outcome == Outcome::Late && !failed_fast);
+        let of_pool = local.map(|(offer, slot)| {
+            (scaled(ask.amount, offer.ratio), Maker::Pool(offer.protocol), slot, Duration::ZERO)
+        });
+        let of_quoter = offer.map(|offer| {
+            let behind = offer.age.as_millis() as u64 / SLOT_MS;
+            (offer.out_amount, Maker::Quoter(offer.quoter), self.slot().saturating_sub(behind), offer.age)
+        });
+        let offers = of_pool.into_iter().chain(of_quoter).filter(|_| !failed_fast);
+        let Some((out_amount, maker, slot, age)) = offers.max_by_key(|(out_amount, ..)| *out_amount) else {
             return Err(match asked {
                 true if calls.iter().any(late) => QuoteError::QuotersTimeout,
                 true => QuoteError::Quoters,
@@ -257,7 +276,9 @@ impl Service {
             });
         };
         let ratio = out_amount as f64 / ask.amount as f64;
-        Ok((self.price(pair, ask.amount, ratio, maker, slot), out_amount))
+        let mut price = self.price(pair, ask.amount, ratio, maker, slot);
+        price.made_ms = price.made_ms.saturating_sub(age.as_millis() as u64); // not newer than its maker says
+        Ok((price, out_amount))
     }
 
     fn asks_quoters(&self, path: Path) -> bool {

@@ -2,6 +2,7 @@
 
 mod quoters;
 mod stub;
+mod weaknesses;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -41,8 +42,8 @@ impl Subject {
     }
 
     async fn get(&self, path: &str) -> (u16, Value) {
-        let (status, body) = self.client.get(path, Some(&format!("00-{TRACE}-00f067aa0ba902b7-01"))).await.expect(path);
-        (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+        let reply = self.client.get(path, Some(&format!("00-{TRACE}-00f067aa0ba902b7-01"))).await.expect(path);
+        (reply.status, serde_json::from_slice(&reply.body).unwrap_or(Value::Null))
     }
 
     async fn quote(&self) -> (u16, Value) {
@@ -51,8 +52,8 @@ impl Subject {
 
     /// The values on the metrics page by series, labels sorted as written.
     async fn page(&self) -> BTreeMap<String, f64> {
-        let (_, body) = self.client.get("/metrics", None).await.expect("a page");
-        let text = String::from_utf8(body.to_vec()).expect("text");
+        let reply = self.client.get("/metrics", None).await.expect("a page");
+        let text = String::from_utf8(reply.body.to_vec()).expect("text");
         let lines = text.lines().filter(|line| !line.starts_with('#'));
         lines
             .map(|line| {
@@ -231,8 +232,8 @@ async fn every_metric_of_the_catalogue_is_there_with_its_type_and_labels() {
     for (kind, amount) in [("/quote", 1_000_000_000), ("/quote/hybrid", 5), ("/quote/hybrid", 5)] {
         assert_eq!(subject.get(&path(kind, SOL, USDC, amount)).await.0, 200);
     }
-    let (_, body) = subject.client.get("/metrics", None).await.expect("a page");
-    let text = String::from_utf8(body.to_vec()).expect("text");
+    let reply = subject.client.get("/metrics", None).await.expect("a page");
+    let text = String::from_utf8(reply.body.to_vec()).expect("text");
     let mut types = BTreeMap::new();
     let mut labels: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for line in text.lines() {

@@ -149,7 +149,7 @@ async fn rate_limits_are_counted_on_both_sides() {
 #[tokio::test]
 async fn retries_are_sent_at_once_each_as_a_span_of_its_own() {
     let stub = Stub::start(|n, request| if n < 2 { limiting(n, request) } else { generous(n, request) }).await;
-    let subject = Subject::start(&[("jupiter", &stub)], &["retries=5"]).await;
+    let subject = Subject::start(&[("jupiter", &stub)], &["retries=5", "backoff=off"]).await;
     assert_eq!(subject.quote().await.1["provider"], "Jupiter");
     let parents: BTreeSet<_> = stub.seen().iter().filter_map(|r| r.header("traceparent").map(str::to_owned)).collect();
     assert_eq!(parents.len(), 3);

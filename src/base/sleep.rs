@@ -1,5 +1,5 @@
 //! Sleeping to a tenth of a millisecond. The runtime's own timer counts whole milliseconds and rounds up, which would
-//! turn a cache lookup of 0.3 ms into one of 1.3 ms and shift every short latency; a thread's wait does not.
+//! turn a delay of 0.3 ms into one of 1.3 ms and shift every short latency; a thread's wait does not.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::base::time::monotonic;
+use super::time::monotonic;
 
 /// Wakes tasks at exact instants, from a thread of its own. Dropping it ends the thread; whoever still sleeps is
 /// woken at once.
@@ -49,17 +49,21 @@ impl Sleeper {
             return;
         }
         let at = monotonic().saturating_add(u64::try_from(length.as_nanos()).unwrap_or(u64::MAX));
+        let _ = self.book(at).await; // an error means that the thread is gone: whoever sleeps is stopping
+    }
+
+    /// Something to await that is done at an instant, in nanoseconds on the kernel's monotonic clock. It holds its
+    /// place until then even if nobody waits any more, so whoever waits in turns keeps it.
+    pub fn book(&self, at: u64) -> oneshot::Receiver<()> {
         let (wake, woken) = oneshot::channel();
-        {
-            let mut queue = self.0.queue();
-            queue.order += 1;
-            let order = queue.order;
-            queue.sleepers.push(Reverse(Entry { at, order, wake }));
-            if queue.next() == Some((at, order)) {
-                self.0.earlier.notify_one();
-            }
+        let mut queue = self.0.queue();
+        queue.order += 1;
+        let order = queue.order;
+        queue.sleepers.push(Reverse(Entry { at, order, wake }));
+        if queue.next() == Some((at, order)) {
+            self.0.earlier.notify_one();
         }
-        let _ = woken.await; // an error means that the thread is gone: the target is stopping
+        woken
     }
 }
 

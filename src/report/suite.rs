@@ -1,0 +1,132 @@
+//! The table at the end of a suite: what became of each scenario, and how the platform stood each fault.
+
+use std::fmt::Write as _;
+
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+
+use super::words;
+use crate::base::{text, units};
+use crate::judge::{Ended, Recovery, Stood, Turn, Verdict};
+
+/// How wide a table may be, in characters.
+const WIDTH: u16 = 110;
+
+/// Renders the turns of a suite; `code` is its exit code.
+pub fn suite(name: &str, turns: &[Turn], code: u8, colour: bool) -> String {
+    let mut out = format!("\n{}\n\n", text::shorten(name, 90));
+    let mut scenarios = plain(["", "scenario", "what it came to", "evidence"]);
+    for turn in turns {
+        let (word, why, place) = ended(&turn.ended);
+        let place = Some(place).filter(|p| !p.is_empty()).unwrap_or(&turn.file);
+        scenarios.add_row([word, &text::shorten(&turn.scenario, 60), &text::shorten(&why, 60), place]);
+    }
+    write(&mut out, &scenarios, colour);
+    let mut resilience = plain(["", "fault", "kind", "injected", "absorbed", "surfaced", "recovery"]);
+    let mut any = false;
+    for turn in turns {
+        let Ended::Judged { faults, .. } = &turn.ended else { continue };
+        for stood in faults {
+            any = true;
+            resilience.add_row(row(stood));
+        }
+    }
+    if any {
+        write(&mut out, &resilience, colour);
+    }
+    let count = |wanted: &str| turns.iter().filter(|t| ended(&t.ended).0 == wanted).count() as u64;
+    let words = ["PASS", "FAIL", "INVALID", "INCONCLUSIVE", "not started", "not run"];
+    let counts = words.into_iter().map(|word| (word, count(word))).filter(|(_, n)| *n > 0);
+    let counts: Vec<String> = counts.map(|(word, n)| format!("{} {word}", text::thousands(n))).collect();
+    let _ = writeln!(out, "{}: {} (exit {code})", text::count(turns.len() as u64, "scenario"), counts.join(", "));
+    out
+}
+
+fn plain<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
+    table.set_header(header);
+    table
+}
+
+fn write(out: &mut String, table: &Table, colour: bool) {
+    for line in table.lines() {
+        let _ = writeln!(out, "{}", super::table::shade(line.trim_end(), colour));
+    }
+    out.push('\n');
+}
+
+/// The word for how a scenario ended, what it came to, and where its evidence is.
+fn ended(ended: &Ended) -> (&str, String, &str) {
+    match ended {
+        Ended::Judged { judgement, place, .. } => {
+            let broken = judgement.critical().find(|f| f.verdict == judgement.verdict && f.verdict != Verdict::Pass);
+            let why = match (broken, judgement.reasons.first()) {
+                (Some(finding), _) => format!("{}, {}", words::promise(finding), finding.window.name),
+                (None, Some(reason)) => reason.why.clone(),
+                (None, None) => words::headline(judgement),
+            };
+            (judgement.verdict.word(), why, place)
+        }
+        Ended::Unjudged { why, place } => ("INCONCLUSIVE", why.clone(), place),
+        Ended::NotStarted(why) => ("not started", why.clone(), ""),
+        Ended::NotRun => ("not run", String::new(), ""),
+    }
+}
+
+fn row(stood: &Stood) -> Vec<Cell> {
+    let number = |n: Option<u64>| n.map_or_else(|| "–".to_owned(), text::thousands);
+    let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
+    vec![
+        Cell::new(stood.verdict.map_or("–", Verdict::word)),
+        Cell::new(&stood.fault),
+        Cell::new(&stood.kind),
+        right(number(Some(stood.injected))),
+        right(number(stood.absorbed)),
+        right(number(stood.surfaced)),
+        right(recovery(stood.recovery)),
+    ]
+}
+
+fn recovery(recovery: Recovery) -> String {
+    match recovery {
+        Recovery::Nothing => "at once".into(),
+        Recovery::Within(after, by) => format!("{}–{}", units::duration(after), units::duration(by)),
+        Recovery::Undecided => "undecided".into(),
+        Recovery::Never => "never".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn scenarios_that_did_not_run_are_shown() {
+        let turn = |scenario: &str, ended| Turn { scenario: scenario.into(), file: format!("{scenario}.yaml"), ended };
+        let turns = [turn("one", Ended::NotStarted("no target".into())), turn("two", Ended::NotRun)];
+        let shown = suite("a suite", &turns, 5, false);
+        let lines: Vec<&str> = shown.lines().map(str::trim).collect();
+        assert!(lines.iter().any(|l| l.contains("not started") && l.contains("no target")), "{shown}");
+        assert!(lines.iter().any(|l| l.contains("not run") && l.contains("two.yaml")), "{shown}");
+        assert_eq!(lines.last(), Some(&"2 scenarios: 1 not started, 1 not run (exit 5)"));
+        assert!(!shown.contains("absorbed"), "no faults, no table of them");
+    }
+
+    #[test]
+    fn what_is_not_told_is_a_dash() {
+        let ms = Duration::from_millis;
+        let stood = Stood {
+            fault: "hangs".into(),
+            kind: "timeout".into(),
+            injected: 12_345,
+            absorbed: None,
+            surfaced: Some(0),
+            recovery: Recovery::Within(ms(300), ms(400)),
+            verdict: None,
+        };
+        let cells: Vec<String> = row(&stood).iter().map(|cell| cell.content().to_owned()).collect();
+        assert_eq!(cells, ["–", "hangs", "timeout", &text::thousands(12_345), "–", "0", "300ms–400ms"]);
+    }
+}

@@ -1,0 +1,82 @@
+//! A scenario with less chaos in it: the same text with fewer faults, and some values set.
+
+use super::reader::Reader;
+use super::yaml::{self, Key, Kind, Node};
+use super::{Mistake, vars};
+
+/// The keys of a promise that name a fault.
+const NAMES_A_FAULT: [&str; 4] = ["before", "during", "recovery", "after"];
+
+/// What is left of a scenario's text without the faults named in `without`, and without the promises that are about
+/// them; then `set` is applied as by `--set`. `Err` is why the text cannot be read, or what could not be set.
+pub fn variant(source: &str, without: &[&str], set: &[(String, String)]) -> Result<String, Vec<Mistake>> {
+    let mut root = yaml::parse(source).map_err(|m| vec![m])?;
+    if let Kind::Map(entries) = &mut root.kind {
+        for (key, value) in entries.iter_mut() {
+            match (key.text.as_str(), &mut value.kind) {
+                ("faults", Kind::Map(faults)) => faults.retain(|(name, _)| !without.contains(&name.text.as_str())),
+                ("slo", Kind::List(promises)) => promises.retain(|promise| !is_about(promise, without)),
+                _ => {}
+            }
+        }
+        entries.retain(|(key, value)| !is_emptied(key, value));
+    }
+    let mut reader = Reader::default();
+    vars::apply(&mut root, set, &mut reader);
+    if reader.mistakes.is_empty() { Ok(yaml::print(&root)) } else { Err(reader.mistakes) }
+}
+
+fn is_about(promise: &Node, faults: &[&str]) -> bool {
+    let Kind::Map(entries) = &promise.kind else { return false };
+    let names = |(key, value): &(Key, Node)| {
+        let Kind::Scalar { text, .. } = &value.kind else { return false };
+        NAMES_A_FAULT.contains(&key.text.as_str()) && faults.contains(&text.as_str())
+    };
+    entries.iter().any(names)
+}
+
+fn is_emptied(key: &Key, value: &Node) -> bool {
+    match &value.kind {
+        Kind::Map(entries) => key.text == "faults" && entries.is_empty(),
+        Kind::List(items) => key.text == "slo" && items.is_empty(),
+        Kind::Scalar { .. } => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "proofload: 1
+faults:
+  a: { at: 1s, for: 4s }
+  b: { at: 9s, for: 4s }
+slo:
+  - expect: errors(q) < 1%
+  - { expect: p95(q) < 1s, during: a }
+  - { expect: recovery(q) < 1s, after: b }
+";
+
+    #[test]
+    fn a_fault_leaves_with_the_promises_about_it() {
+        let left = variant(TEXT, &["a"], &[]).expect("reads");
+        assert!(!left.contains("  a:") && left.contains("  b:"), "{left}");
+        assert!(left.contains("errors(q)") && !left.contains("p95") && left.contains("recovery"), "{left}");
+        let none = variant(TEXT, &["a", "b"], &[]).expect("reads");
+        assert!(!none.contains("faults") && none.contains("errors(q)"), "{none}");
+    }
+
+    #[test]
+    fn values_are_set_in_what_is_left() {
+        let set = |path: &str, value: &str| [(path.to_owned(), value.to_owned())];
+        let left = variant(TEXT, &["a"], &set("faults.b.for", "2s")).expect("reads");
+        assert!(left.contains("for: 2s"), "{left}");
+        assert!(variant(TEXT, &["a"], &set("faults.a.for", "2s")).is_err(), "it is gone");
+    }
+
+    #[test]
+    fn what_is_left_reads_back_as_itself() {
+        let once = variant(TEXT, &[], &[]).expect("reads");
+        assert_eq!(variant(&once, &[], &[]), Ok(once));
+    }
+}

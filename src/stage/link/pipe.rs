@@ -1,0 +1,198 @@
+//! One direction of a connection: reads what one side sends, lets the chain of toxics work on it, and writes what comes
+//! out to the other side.
+
+use std::cell::RefCell;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use tokio::io::AsyncWriteExt;
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::sync::{oneshot, watch};
+
+use super::chain::Chain;
+use super::hop::{Item, Place};
+use super::toxic::{Stream, Toxic};
+use crate::base::sleep::Sleeper;
+use crate::base::time::monotonic;
+
+/// The most that is read at once, in bytes.
+const READ: usize = 64 * 1024;
+
+thread_local! {
+    /// What reads go through, so that a connection that is quiet holds no memory for them.
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ]);
+}
+
+/// The toxics of a link, as they are now.
+pub type Toxics = Arc<[Arc<Toxic>]>;
+
+/// How many bytes went one way.
+#[derive(Debug, Default)]
+pub struct Count {
+    /// Read from the sender.
+    pub received: AtomicU64,
+    /// Written to the receiver.
+    pub sent: AtomicU64,
+}
+
+/// How a direction ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The sender was done, and the receiver knows.
+    Done,
+    /// A toxic closes the connection.
+    Close,
+    /// Something broke, or a toxic resets the connection.
+    Reset,
+}
+
+/// What became of writing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Written {
+    /// There was nothing to write.
+    Nothing,
+    /// All that had come out.
+    Some,
+    /// The receiver must read first.
+    Full,
+    /// The sender is done, and so are we.
+    End,
+    /// A toxic closes the connection.
+    Close,
+    /// The receiver is gone.
+    Broken,
+}
+
+/// One direction of a connection.
+pub struct Pipe {
+    chain: Chain,
+    toxics: watch::Receiver<Toxics>,
+    alarm: Alarm,
+    count: Arc<Count>,
+    at_end: bool, // the sender is done
+}
+
+impl Pipe {
+    /// A direction of a connection on a link with these toxics.
+    pub fn new(
+        stream: Stream,
+        place: Place,
+        toxics: watch::Receiver<Toxics>,
+        sleeper: Arc<Sleeper>,
+        count: Arc<Count>,
+    ) -> Pipe {
+        let mut toxics = toxics;
+        toxics.mark_changed();
+        Pipe { chain: Chain::new(stream, place), toxics, alarm: Alarm { sleeper, booked: None }, count, at_end: false }
+    }
+
+    /// Passes on until this direction ends. With `alone` the other one has ended, and so has this one once its sender
+    /// is done and a toxic keeps it secret. Dropping the future loses nothing.
+    pub async fn run(&mut self, from: &mut ReadHalf<'_>, to: &mut WriteHalf<'_>, alone: bool) -> End {
+        loop {
+            self.look();
+            let next = self.chain.advance(monotonic());
+            if self.chain.is_broken() {
+                return End::Reset;
+            }
+            let written = match self.write(to) {
+                Written::Some => continue, // there is room again: more may come out of the hops
+                Written::End => {
+                    // Who has gone already needs not be told.
+                    let _ = to.shutdown().await;
+                    return End::Done;
+                }
+                Written::Close => return End::Close,
+                Written::Broken => return End::Reset,
+                written => written,
+            };
+            if alone && self.chain.has_swallowed_the_end() {
+                return End::Done;
+            }
+            tokio::select! {
+                biased;
+                changed = self.toxics.changed(), if self.toxics.has_changed().is_ok() => {
+                    // Looked at above; an error says that the link is gone, and that will end us soon.
+                    if changed.is_ok() {
+                        self.toxics.mark_changed();
+                    }
+                }
+                writable = to.writable(), if written == Written::Full => {
+                    if writable.is_err() {
+                        return End::Reset;
+                    }
+                }
+                readable = from.readable(), if !self.at_end && self.chain.has_room() => {
+                    let read = if readable.is_ok() { read(from) } else { Err(io::ErrorKind::BrokenPipe.into()) };
+                    match read {
+                        Ok(bytes) => {
+                            self.count.received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                            self.at_end = bytes.is_empty();
+                            let item = if self.at_end { Item::End } else { Item::Data(bytes) };
+                            self.look();
+                            self.chain.push(item, monotonic());
+                        }
+                        Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                        Err(_) => return End::Reset,
+                    }
+                }
+                () = self.alarm.ring(next), if next.is_some() => {}
+            }
+        }
+    }
+
+    /// Writes what has come out, as far as it goes.
+    fn write(&mut self, to: &WriteHalf<'_>) -> Written {
+        let mut written = Written::Nothing;
+        while let Some(item) = self.chain.front() {
+            let bytes = match item {
+                Item::Data(bytes) => bytes,
+                Item::End => return Written::End,
+                Item::Close => return Written::Close,
+            };
+            match to.try_write(bytes) {
+                Ok(n) => {
+                    self.count.sent.fetch_add(n as u64, Ordering::Relaxed);
+                    self.chain.taken(n);
+                    written = Written::Some;
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Written::Full,
+                Err(_) => return Written::Broken,
+            }
+        }
+        written
+    }
+
+    /// Takes note of toxics that came just now: what is read after they were there must meet them.
+    fn look(&mut self) {
+        if self.toxics.has_changed().unwrap_or(false) {
+            let toxics = self.toxics.borrow_and_update().clone();
+            self.chain.set(&toxics, monotonic());
+        }
+    }
+}
+
+/// What the sender has for us; nothing when it is done.
+fn read(from: &ReadHalf<'_>) -> io::Result<Bytes> {
+    SCRATCH.with_borrow_mut(|scratch| from.try_read(scratch).map(|n| Bytes::copy_from_slice(&scratch[..n])))
+}
+
+/// Rings at an instant. Being asked again for the same instant costs nothing.
+struct Alarm {
+    sleeper: Arc<Sleeper>,
+    booked: Option<(u64, oneshot::Receiver<()>)>,
+}
+
+impl Alarm {
+    async fn ring(&mut self, at: Option<u64>) {
+        let Some(at) = at else { return };
+        let booked = match &mut self.booked {
+            Some((known, booked)) if *known == at => booked,
+            _ => &mut self.booked.insert((at, self.sleeper.book(at))).1,
+        };
+        let _ = booked.await;
+        self.booked = None;
+    }
+}
