@@ -3,6 +3,7 @@
 
 #[macro_use]
 mod shape;
+mod absorbed;
 mod check;
 mod claim;
 mod fault;
@@ -24,6 +25,7 @@ use std::io;
 use std::time::Duration;
 
 pub use crate::base::timing::Timing;
+pub use absorbed::Absorbed;
 pub use claim::{Claim, Compare, Expectation, Filter, Measure, Promise, Quantile, Severity, Window};
 pub use fault::{Fault, Inject, On};
 pub use load::{Arrivals, Segment, closed_connections};

@@ -11,7 +11,7 @@ use proofload::base::law::Law;
 use proofload::base::seed::{Seed, Stream};
 use proofload::base::time::{Offset, Span};
 use proofload::base::timing::Timing;
-use proofload::base::trace::{Shot, Tracer};
+use proofload::base::trace::{Shot, TraceId, Tracer};
 use proofload::evidence::event::{Event, FaultStep, Tick, TickRow};
 use proofload::evidence::latency::{Interval, LatencyLog, Tag, grid};
 use proofload::evidence::manifest::{End, FORMAT, Host, How, Manifest};
@@ -19,7 +19,7 @@ use proofload::evidence::reader::Evidence;
 use proofload::evidence::recorder::second_of;
 use proofload::evidence::reply::{Opening, Outcome, Reply, Stage};
 use proofload::evidence::tally::cell;
-use proofload::evidence::touches::ShotTouch;
+use proofload::evidence::touches::{Decision, Effect, ShotTouch};
 use proofload::plan::{Plan, QuoteRequest};
 use proofload::scenario::{Fault, Inject, Kind, On, RateLimit, Scenario, System};
 use proofload::sim::quote_service::Options;
@@ -30,6 +30,8 @@ pub struct Played {
     pub replies: Vec<Reply>,
     /// Each fault, in the order of the scenario.
     pub struck: Vec<Struck>,
+    /// What was decided about each call that met a fault, by time.
+    pub decisions: Vec<Decision>,
 }
 
 /// What a fault did.
@@ -73,6 +75,8 @@ struct State {
     free: Vec<f64>,                        // by quoter: when its limiter lets the next call leave
     own: Vec<Option<Bucket>>,
     faults: Vec<(Option<Bucket>, Struck)>,
+    trace: TraceId, // of the shot that is answered
+    decisions: Vec<Decision>,
 }
 
 struct Bucket {
@@ -134,9 +138,13 @@ impl<'a> Model<'a> {
             free: vec![f64::NEG_INFINITY; scenario.upstreams.len()],
             own: scenario.upstreams.iter().map(|u| u.rate_limit.as_ref().map(|l| Bucket::full(l, 0.0))).collect(),
             faults: scenario.faults.iter().map(fault).collect(),
+            trace: TraceId::NONE,
+            decisions: Vec::new(),
         };
+        let tracer = Tracer::new(scenario.seed, "synthetic");
         let replies = plan.traffic[0].shots().map(|shot| {
             let ask = shot.quote.expect("a quote");
+            state.trace = tracer.id(Shot { traffic: 0, seq: shot.seq });
             let (took, outcome, class) = self.answer(&mut state, ask, shot.due.secs());
             let done = shot.due + Duration::from_secs_f64(took);
             let status = (!matches!(outcome, Outcome::TimedOut(_))).then_some(200);
@@ -158,7 +166,9 @@ impl<'a> Model<'a> {
             }
         });
         let replies = replies.collect();
-        Played { replies, struck: state.faults.into_iter().map(|(_, struck)| struck).collect() }
+        state.decisions.sort_by_key(|d| d.at);
+        let struck = state.faults.into_iter().map(|(_, struck)| struck).collect();
+        Played { replies, struck, decisions: state.decisions }
     }
 
     /// How long a request takes, what becomes of it, and its class.
@@ -223,8 +233,8 @@ impl<'a> Model<'a> {
         }
         state.free[quoter] = at + wait + if rate > 0.0 { 1.0 / rate } else { 0.0 };
         let mut now = at + wait;
-        for _ in 0..=self.options.retries {
-            let (took, ok) = self.attempt(state, quoter, now);
+        for nth in 0..=self.options.retries {
+            let (took, ok) = self.attempt(state, quoter, now, nth);
             now += took;
             if ok {
                 return Some((now - at, true));
@@ -233,13 +243,13 @@ impl<'a> Model<'a> {
         Some((now - at, false))
     }
 
-    /// One request to a stub.
-    fn attempt(&self, state: &mut State, quoter: usize, now: f64) -> (f64, bool) {
+    /// One request to a stub, the so-manieth for its shot.
+    fn attempt(&self, state: &mut State, quoter: usize, now: f64, nth: u32) -> (f64, bool) {
         const REFUSED: f64 = 0.001;
         let upstream = &self.scenario.upstreams[quoter];
         let patience = self.options.timeout.map_or(f64::INFINITY, |t| t.as_secs_f64());
         let mut limited = false;
-        for (fault, (bucket, struck)) in self.scenario.faults.iter().zip(&mut state.faults) {
+        for (position, (fault, (bucket, struck))) in self.scenario.faults.iter().zip(&mut state.faults).enumerate() {
             let (start, end) = (fault.at.as_secs_f64(), (fault.at + fault.length).as_secs_f64());
             let On::Upstream(on) = fault.on;
             if on != quoter || now < start || now >= end {
@@ -248,11 +258,18 @@ impl<'a> Model<'a> {
             struck.eligible += 1;
             limited |= bucket.is_some();
             let granted = bucket.as_mut().is_some_and(|b| b.take(now));
-            if granted || state.stream.unit() >= fault.share.fraction() {
+            let effect = match granted {
+                true => Effect::Allowed,
+                false if state.stream.unit() >= fault.share.fraction() => Effect::Spared,
+                false => Effect::Injected,
+            };
+            let at = Offset::after_zero(Duration::from_secs_f64(now));
+            let (trace, fault) = (state.trace, position as u16);
+            state.decisions.push(Decision { trace, at, fault, attempt: nth, effect, retry_after: 0 });
+            if effect != Effect::Injected {
                 continue;
             }
             struck.injected += 1;
-            let at = Offset::after_zero(Duration::from_secs_f64(now));
             struck.first = Some(struck.first.map_or(at, |first| first.min(at)));
             return if bucket.is_some() { (REFUSED, false) } else { (patience.min(end - now), false) };
         }
@@ -338,7 +355,8 @@ pub fn evidence(scenario: &Scenario, plan: &Plan, played: &Played) -> Evidence {
         traffic: vec![rows.into_values().collect()],
         ..Tick::default()
     }));
-    Evidence { manifest: manifest(scenario, plan), events, latency, shots, decisions: Vec::new(), gaps: Vec::new() }
+    let (shots, decisions) = (shots.into(), played.decisions.clone().into());
+    Evidence { manifest: manifest(scenario, plan), events, latency, shots, decisions, gaps: Vec::new() }
 }
 
 /// The position of a tag, which is added when it is new.
