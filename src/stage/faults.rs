@@ -156,7 +156,8 @@ impl Faults {
             effective.injected += u64::from(answer.is_some());
             let first = answer.is_some() && effective.injected == 1;
             let (trace, attempt) = (arrival.trace, arrival.key.attempt());
-            self.record(&Decision { trace, at: arrival.at, fault: fault as u16, attempt, effect });
+            let retry_after = answer.as_ref().map_or(0, retry_after);
+            self.record(&Decision { trace, at: arrival.at, fault: fault as u16, attempt, effect, retry_after });
             if first {
                 self.report(Report::Touched { fault, at: arrival.at });
             }
@@ -226,6 +227,14 @@ impl Kind {
             }
         }
     }
+}
+
+/// The `Retry-After` of an answer in whole seconds; 0 when it has none.
+fn retry_after(answer: &Answer) -> u16 {
+    let Answer::Reply(response) = answer else { return 0 };
+    let header = response.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
+    let seconds = header.and_then(|(_, value)| value.parse::<u64>().ok());
+    seconds.map_or(0, |seconds| u16::try_from(seconds).unwrap_or(u16::MAX))
 }
 
 /// How long from `now` until an instant, for a timer; an hour when there is none.

@@ -149,8 +149,8 @@ impl Scene {
     /// A fault on a link met a connection.
     fn touched(&mut self, fault: usize, connection: u64, effect: Effect) {
         let at = self.clock.now();
-        let decision =
-            Decision { trace: TraceId([0; 16]), at, fault: fault as u16, attempt: connection as u32, effect };
+        let (fault, attempt) = (fault as u16, connection as u32);
+        let decision = Decision { trace: TraceId::NONE, at, fault, attempt, effect, retry_after: 0 };
         self.faults.touched(&decision);
     }
 

@@ -11,7 +11,7 @@ use proofload::base::law::Law;
 use proofload::base::seed::{Seed, Stream};
 use proofload::base::time::{Offset, Span};
 use proofload::base::timing::Timing;
-use proofload::base::trace::{Shot, Tracer};
+use proofload::base::trace::{Shot, TraceId, Tracer};
 use proofload::evidence::event::{Event, FaultStep, Tick, TickRow};
 use proofload::evidence::latency::{Interval, LatencyLog, Tag, grid};
 use proofload::evidence::manifest::{End, FORMAT, Host, How, Manifest};
@@ -19,7 +19,7 @@ use proofload::evidence::reader::Evidence;
 use proofload::evidence::recorder::second_of;
 use proofload::evidence::reply::{Opening, Outcome, Reply, Stage};
 use proofload::evidence::tally::cell;
-use proofload::evidence::touches::ShotTouch;
+use proofload::evidence::touches::{Decision, Effect, ShotTouch};
 use proofload::plan::{Plan, QuoteRequest};
 use proofload::scenario::{Corruption, Fault, HttpFault, Inject, Kind, On, RateLimit, Scenario, System};
 use proofload::sim::quote_service::Options;
@@ -30,6 +30,8 @@ pub struct Played {
     pub replies: Vec<Reply>,
     /// Each fault, in the order of the scenario.
     pub struck: Vec<Struck>,
+    /// What was decided about each call that met a fault, by time.
+    pub decisions: Vec<Decision>,
 }
 
 /// What a fault did.
@@ -80,10 +82,12 @@ enum Price {
 struct State {
     stream: Stream,
     cache: HashMap<(u32, u8), (f64, f64, Price)>, // when filled, when it expires
-    free: Vec<f64>,                        // by quoter: when its limiter lets the next call leave
-    closed: Vec<f64>,                      // by quoter: until then it wants to be left alone
+    free: Vec<f64>,                               // by quoter: when its limiter lets the next call leave
+    closed: Vec<f64>,                             // by quoter: until then it wants to be left alone
     own: Vec<Option<Bucket>>,
     faults: Vec<(Option<Bucket>, Struck)>,
+    trace: TraceId, // of the shot that is answered
+    decisions: Vec<Decision>,
 }
 
 /// How one request to a quoter ends.
@@ -162,9 +166,13 @@ impl<'a> Model<'a> {
             closed: vec![f64::NEG_INFINITY; scenario.upstreams.len()],
             own: scenario.upstreams.iter().map(|u| u.rate_limit.as_ref().map(|l| Bucket::full(l, 0.0))).collect(),
             faults: scenario.faults.iter().map(fault).collect(),
+            trace: TraceId::NONE,
+            decisions: Vec::new(),
         };
+        let tracer = Tracer::new(scenario.seed, "synthetic");
         let replies = plan.traffic[0].shots().map(|shot| {
             let ask = shot.quote.expect("a quote");
+            state.trace = tracer.id(Shot { traffic: 0, seq: shot.seq });
             let (took, outcome, class) = self.answer(&mut state, ask, shot.due.secs());
             let done = shot.due + Duration::from_secs_f64(took);
             let status = (!matches!(outcome, Outcome::TimedOut(_))).then_some(200);
@@ -186,7 +194,9 @@ impl<'a> Model<'a> {
             }
         });
         let replies = replies.collect();
-        Played { replies, struck: state.faults.into_iter().map(|(_, struck)| struck).collect() }
+        state.decisions.sort_by_key(|d| d.at);
+        let struck = state.faults.into_iter().map(|(_, struck)| struck).collect();
+        Played { replies, struck, decisions: state.decisions }
     }
 
     /// How long a request takes, what becomes of it, and its class.
@@ -276,8 +286,8 @@ impl<'a> Model<'a> {
         let mut now = at + wait;
         // Of retries only the naive ones are modelled.
         assert!(self.options.retries == 0 || self.options.backoff.is_none(), "polite retries");
-        for _ in 0..=self.options.retries {
-            let (took, end) = self.attempt(state, quoter, now);
+        for nth in 0..=self.options.retries {
+            let (took, end) = self.attempt(state, quoter, now, nth);
             now += took;
             match end {
                 End::Offer(price) => return Some((now - at, Some(price))),
@@ -291,13 +301,13 @@ impl<'a> Model<'a> {
         Some((now - at, None))
     }
 
-    /// One request to a stub.
-    fn attempt(&self, state: &mut State, quoter: usize, now: f64) -> (f64, End) {
+    /// One request to a stub, the so-manieth for its shot.
+    fn attempt(&self, state: &mut State, quoter: usize, now: f64, nth: u32) -> (f64, End) {
         const REFUSED: f64 = 0.001;
         let upstream = &self.scenario.upstreams[quoter];
         let patience = self.options.timeout.map_or(f64::INFINITY, |t| t.as_secs_f64());
         let (mut limited, mut more, mut age, mut garbled) = (false, 0.0, 0.0, false);
-        for (i, (fault, (bucket, struck))) in self.scenario.faults.iter().zip(&mut state.faults).enumerate() {
+        for (position, (fault, (bucket, struck))) in self.scenario.faults.iter().zip(&mut state.faults).enumerate() {
             let (start, end) = (fault.at.as_secs_f64(), (fault.at + fault.length).as_secs_f64());
             if fault.on != On::Upstream(quoter) || now < start || now >= end {
                 continue;
@@ -306,11 +316,19 @@ impl<'a> Model<'a> {
             limited |= bucket.is_some();
             let granted = bucket.as_mut().is_some_and(|b| b.take(now));
             let share = fault.share_at(Duration::from_secs_f64(now - start)).fraction();
-            if granted || state.stream.unit() >= share {
+            let effect = match granted {
+                true => Effect::Allowed,
+                false if state.stream.unit() >= share => Effect::Spared,
+                false => Effect::Injected,
+            };
+            let at = Offset::after_zero(Duration::from_secs_f64(now));
+            let trace = state.trace;
+            let decision = Decision { trace, at, fault: position as u16, attempt: nth, effect, retry_after: 0 };
+            state.decisions.push(decision);
+            if effect != Effect::Injected {
                 continue;
             }
             struck.injected += 1;
-            let at = Offset::after_zero(Duration::from_secs_f64(now));
             struck.first = Some(struck.first.map_or(at, |first| first.min(at)));
             let Inject::Http(inject) = &fault.inject else { panic!("only faults on upstreams are modelled") };
             match inject {
@@ -322,7 +340,7 @@ impl<'a> Model<'a> {
                     let seconds = headers.iter().find(|(name, _)| name == "Retry-After").and_then(|h| h.1.parse().ok());
                     return (REFUSED, seconds.map_or(End::Failed, End::Limited));
                 }
-                HttpFault::Latency { replace: false, .. } => more += self.slower[i].draw(&mut state.stream),
+                HttpFault::Latency { replace: false, .. } => more += self.slower[position].draw(&mut state.stream),
                 HttpFault::Stale { by, .. } => age = by.as_secs_f64(),
                 HttpFault::Corrupt(Corruption::Json) => garbled = true,
                 other => panic!("{other:?} is not modelled"),
@@ -430,7 +448,8 @@ pub fn evidence(scenario: &Scenario, plan: &Plan, played: &Played) -> Evidence {
         traffic: vec![rows.into_values().collect()],
         ..Tick::default()
     }));
-    Evidence { manifest: manifest(scenario, plan), events, latency, shots, decisions: Vec::new(), gaps: Vec::new() }
+    let (shots, decisions) = (shots.into(), played.decisions.clone().into());
+    Evidence { manifest: manifest(scenario, plan), events, latency, shots, decisions, gaps: Vec::new() }
 }
 
 /// The position of a tag, which is added when it is new.
