@@ -390,8 +390,9 @@ impl Case {
             });
             cleared.max().unwrap_or(Offset::MAX)
         };
-        let faults = self.scenario.faults.iter().zip(&self.plan.timeline.faults);
-        faults.into_iter().any(|(fault, span)| reply.done >= span.start && reply.due <= undone(&fault.name))
+        let timeline = &self.plan.timeline;
+        let began = |fault| reply.done >= timeline.whole(fault).start;
+        self.scenario.faults.iter().enumerate().any(|(i, fault)| began(i) && reply.due <= undone(&fault.name))
     }
 
     fn manifest(&self, at: Offset) -> Manifest {

@@ -19,14 +19,14 @@ enum Turn {
     Begin,
 }
 
-/// Lets each fault begin and end at its planned time, and says in `events` what became of it.
+/// Lets each fault begin and end at its planned times, and says in `events` what became of it.
 ///
 /// Returns when `stop` turns true (or its sender is gone) with every fault over; until then it listens, so that a stage
 /// that dies is known. `Err` says that it died: then the experiment is not what the scenario describes.
 pub async fn conduct(
     stage: &mut Stage,
     faults: &[Fault],
-    planned: &[Span],
+    planned: &[Vec<Span>],
     clock: Clock,
     events: &mpsc::UnboundedSender<Event>,
     stop: watch::Receiver<bool>,
@@ -56,10 +56,11 @@ async fn told(stop: &mut watch::Receiver<bool>) {
 
 impl Conductor<'_> {
     /// Takes turn after turn, until told to stop.
-    async fn walk(&mut self, planned: &[Span], mut stop: watch::Receiver<bool>) -> Result<(), StageError> {
+    async fn walk(&mut self, planned: &[Vec<Span>], mut stop: watch::Receiver<bool>) -> Result<(), StageError> {
         let mut turns: Vec<(Offset, Turn, usize)> = planned
             .iter()
             .enumerate()
+            .flat_map(|(fault, spans)| spans.iter().map(move |span| (fault, span)))
             .flat_map(|(fault, span)| [(span.start, Turn::Begin, fault), (span.end, Turn::End, fault)])
             .collect();
         turns.sort_unstable();
@@ -151,7 +152,7 @@ mod tests {
 
     use super::*;
     use crate::base::units::Share;
-    use crate::scenario::{Inject, On, Place};
+    use crate::scenario::{HttpFault, Inject, Match, On, Place, When};
     use crate::stage::config::{Config, FaultConfig};
     use crate::stage::serve::serve;
     use crate::stage::testing::{Line, QUOTE, config, lease};
@@ -161,10 +162,14 @@ mod tests {
         Fault {
             name: name.into(),
             on: On::Upstream(0),
-            inject: Inject::Timeout,
+            inject: Inject::Http(HttpFault::Timeout),
             share: Share::ALL,
+            ramp: None,
+            matching: Match::default(),
+            when: When::Always,
             at: second,
             length: second,
+            repeat: None,
             ttl: second,
             place: Place::default(),
         }
@@ -205,7 +210,7 @@ mod tests {
         let url = stage.upstreams()[0].1.clone();
         let (tell, mut hear) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(false);
-        let planned = [span(60, 200), span(200, 260)];
+        let planned = [vec![span(60, 200)], vec![span(200, 260)]];
         let faults = [fault("a"), fault("b")];
         let calls = async {
             sleep(clock.until(Offset::from_millis(130))).await;
@@ -222,7 +227,7 @@ mod tests {
         assert_eq!(steps[2].2, FaultStep::Cleared { eligible: 1, injected: 1 });
         assert_eq!(steps[4].2, FaultStep::Cleared { eligible: 0, injected: 0 });
         assert!(steps.windows(2).all(|w| w[0].1 <= w[1].1), "on one axis, in order: {steps:?}");
-        assert!(steps[0].1 >= planned[0].start && steps[2].1 >= planned[0].end);
+        assert!(steps[0].1 >= planned[0][0].start && steps[2].1 >= planned[0][0].end);
         stage.close().await.expect("closes");
     }
 
@@ -232,7 +237,7 @@ mod tests {
         let url = stage.upstreams()[0].1.clone();
         let (tell, mut hear) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(false);
-        let planned = [span(0, 3_600_000), span(3_000_000, 3_600_000)];
+        let planned = [vec![span(0, 3_600_000)], vec![span(3_000_000, 3_600_000)]];
         let faults = [fault("a"), fault("later")];
         let calls = async {
             let mut line = Line::open(&url).await;
@@ -263,7 +268,7 @@ mod tests {
             sleep(Duration::from_millis(300)).await;
             stop.send_replace(true);
         };
-        let (planned, faults) = ([span(0, 150)], [fault("a")]);
+        let (planned, faults) = ([vec![span(0, 150)]], [fault("a")]);
         let (conducted, ()) = tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, stopped), until);
         conducted.expect("the stage lives");
         assert_eq!(words(&steps(&mut hear)), ["a Applied", "a Cleared"], "cleared once");
@@ -278,7 +283,7 @@ mod tests {
             sleep(Duration::from_millis(80)).await;
             life.abort();
         };
-        let (planned, faults) = ([span(0, 3_600_000)], [fault("a")]);
+        let (planned, faults) = ([vec![span(0, 3_600_000)]], [fault("a")]);
         let (conducted, ()) = tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, stopped), kill);
         assert!(matches!(conducted, Err(StageError::Died(_))));
         assert_eq!(words(&steps(&mut hear)), ["a Applied", "a Failed"]);
@@ -299,7 +304,7 @@ mod tests {
             sleep(Duration::from_millis(100)).await;
             stop.send_replace(true);
         };
-        let (planned, faults) = ([span(0, 3_600_000)], [fault("a")]);
+        let (planned, faults) = ([vec![span(0, 3_600_000)]], [fault("a")]);
         let (conducted, ()) = tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, stopped), until);
         conducted.expect("it did not die");
         let steps = steps(&mut hear);

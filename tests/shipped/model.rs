@@ -21,7 +21,7 @@ use proofload::evidence::reply::{Opening, Outcome, Reply, Stage};
 use proofload::evidence::tally::cell;
 use proofload::evidence::touches::{Decision, Effect, ShotTouch};
 use proofload::plan::{Plan, QuoteRequest};
-use proofload::scenario::{Fault, Inject, Kind, On, RateLimit, Scenario, System};
+use proofload::scenario::{Fault, HttpFault, Inject, Kind, On, RateLimit, Scenario, System};
 use proofload::sim::quote_service::Options;
 
 /// What a run would have come to.
@@ -129,8 +129,11 @@ impl<'a> Model<'a> {
     pub fn play(&self, plan: &Plan, seed: u64) -> Played {
         let scenario = self.scenario;
         let fault = |f: &Fault| match &f.inject {
-            Inject::RateLimit(limit) => (Some(Bucket::full(limit, f.at.as_secs_f64())), Struck::default()),
-            Inject::Timeout => (None, Struck::default()),
+            Inject::Http(HttpFault::RateLimit { limit, .. }) => {
+                (Some(Bucket::full(limit, f.at.as_secs_f64())), Struck::default())
+            }
+            Inject::Http(HttpFault::Timeout) => (None, Struck::default()),
+            other => unreachable!("shipped scenarios do not inject {}", other.word()),
         };
         let mut state = State {
             stream: Seed(seed).stream("model"),
@@ -251,7 +254,7 @@ impl<'a> Model<'a> {
         let mut limited = false;
         for (position, (fault, (bucket, struck))) in self.scenario.faults.iter().zip(&mut state.faults).enumerate() {
             let (start, end) = (fault.at.as_secs_f64(), (fault.at + fault.length).as_secs_f64());
-            let On::Upstream(on) = fault.on;
+            let On::Upstream(on) = fault.on else { continue };
             if on != quoter || now < start || now >= end {
                 continue;
             }
@@ -310,7 +313,8 @@ pub fn manifest(scenario: &Scenario, plan: &Plan) -> Manifest {
 /// What faults did, as events.
 pub fn events(scenario: &Scenario, plan: &Plan, played: &Played) -> Vec<Event> {
     let mut events = Vec::new();
-    for ((fault, span), struck) in scenario.faults.iter().zip(&plan.timeline.faults).zip(&played.struck) {
+    let spans = (0..scenario.faults.len()).map(|fault| plan.timeline.whole(fault));
+    for ((fault, span), struck) in scenario.faults.iter().zip(spans).zip(&played.struck) {
         let mut step = |at, step| events.push(Event::Fault { at, fault: fault.name.clone(), step });
         step(span.start, FaultStep::Applied);
         if let Some(first) = struck.first {
@@ -337,7 +341,7 @@ pub fn evidence(scenario: &Scenario, plan: &Plan, played: &Played) -> Evidence {
             let row = rows.entry(second).or_insert(TickRow { second, ..TickRow::default() });
             (row.due, row.sent, row.finished) = (row.due + 1, row.sent + 1, row.finished + 1);
             lengths.entry((reply.class, reply.outcome)).or_default().push(cell(reply.response().as_nanos() as u64));
-            if plan.timeline.faults.iter().any(|f| reply.done >= f.start && reply.due <= f.end) {
+            if plan.timeline.faults.iter().flatten().any(|f| reply.done >= f.start && reply.due <= f.end) {
                 shots.push(ShotTouch::new(reply, tracer.id(Shot { traffic: 0, seq: reply.seq })));
             }
         }
