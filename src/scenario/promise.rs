@@ -136,6 +136,10 @@ fn parse_measure(name: &str) -> Result<Measure, Refusal> {
         "rejected" => Measure::Rejected,
         "rate" => Measure::Rate,
         "recovery" => Measure::Recovery,
+        "absorbed" => {
+            let what = "`absorbed` is known only when the run is over".to_owned();
+            return Err((what, "promise it under `slo:`".into()));
+        }
         planned if PLANNED.contains(&planned) => {
             return Err((format!("`{planned}` is planned, not built"), "leave it out for now".into()));
         }

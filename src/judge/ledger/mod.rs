@@ -24,8 +24,10 @@ pub use summary::{
 
 use super::shots::second;
 use super::trial::Trial;
+use super::window::FaultTimes;
 use crate::base::seed::Seed;
 use crate::base::text;
+use crate::base::time::Offset;
 use crate::base::trace::Tracer;
 use crate::evidence::reply::{Outcome, Why};
 use crate::evidence::touches::{self, Effect, Joined, ShotTouch};
@@ -160,7 +162,8 @@ impl Ledger {
             if let Some(upstream) = upstream(scenario, fault) {
                 traced[upstream] |= is_ours;
             }
-            book.shares.count(&scenario.faults[fault], trial.windows.faults[fault].applied, &decision);
+            let since = decision.at.since(began(&trial.windows.faults[fault]));
+            book.shares.count(scenario.faults[fault].share_at(since), decision.effect);
             book.obedience.arrival(&decision);
             if decision.effect == Effect::Injected && !is_ours {
                 unsigned[fault] += 1;
@@ -259,6 +262,11 @@ pub fn upstream(scenario: &Scenario, fault: usize) -> Option<usize> {
     }
 }
 
+/// When a fault began.
+fn began(times: &FaultTimes) -> Offset {
+    times.applied.unwrap_or(times.planned.start)
+}
+
 /// What became of a request, by what became of its shot.
 fn account(shot: Option<&ShotTouch>, bounds: Option<&Bounds>) -> Account {
     let Some(shot) = shot else { return Account::Unexplained };
@@ -309,7 +317,7 @@ slo:
     fn shot(outcome: Outcome, ms: u64) -> ShotTouch {
         ShotTouch {
             trace: TraceId([1; 16]),
-            due: crate::base::time::Offset::ZERO,
+            due: Offset::ZERO,
             response: ms * 1_000_000,
             service: Some(ms * 500_000),
             traffic: 0,

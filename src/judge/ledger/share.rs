@@ -3,10 +3,8 @@
 
 use super::super::stat;
 use crate::base::text;
-use crate::base::time::Offset;
-use crate::base::units;
-use crate::evidence::touches::{Decision, Effect};
-use crate::scenario::Fault;
+use crate::base::units::{self, Share};
+use crate::evidence::touches::Effect;
 
 /// The count must lie where it would with this probability.
 const CONFIDENCE: f64 = 0.999;
@@ -24,13 +22,12 @@ pub struct Shares {
 }
 
 impl Shares {
-    /// Counts a decision of a fault that was applied at that time.
-    pub fn count(&mut self, fault: &Fault, applied: Option<Offset>, decision: &Decision) {
-        let _ = applied;
+    /// Counts a decision that was taken with this share.
+    pub fn count(&mut self, share: Share, effect: Effect) {
         self.eligible += 1;
-        self.chosen += u64::from(decision.effect != Effect::Spared);
-        self.injected += u64::from(decision.effect == Effect::Injected);
-        self.wanted += u128::from(fault.share.0);
+        self.chosen += u64::from(effect != Effect::Spared);
+        self.injected += u64::from(effect == Effect::Injected);
+        self.wanted += u128::from(share.0);
     }
 
     /// The share that should have been chosen, on average over the requests; nothing where there was none.

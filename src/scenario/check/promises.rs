@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use super::super::Timing;
-use super::super::absorbed;
 use super::super::claim::{Claim, Compare, Expectation, Filter, Measure, Promise, Severity, Unit, Window};
-use super::super::fault::{Fault, On};
+use super::super::fault::Fault;
 use super::super::promise;
 use super::super::raw;
 use super::super::shape::At;
@@ -37,7 +36,10 @@ impl Check<'_, '_> {
     }
 
     fn promise(&mut self, raw: &raw::Promise, traffic: &[Traffic], faults: &[Fault]) -> Option<Promise> {
-        let claim = self.claim(&raw.expect, raw.promql.as_ref(), traffic, faults);
+        let claim = match self.absorbed(raw, traffic, faults) {
+            Some(read) => read,
+            None => self.claim(&raw.expect, raw.promql.as_ref(), traffic),
+        };
         let window = self.window(raw, faults);
         let each = raw.each.map(|each| self.slice(&each));
         let steady = raw.steady.is_some_and(|s| s.value);
@@ -90,16 +92,15 @@ impl Check<'_, '_> {
         Some(promise)
     }
 
-    /// What is expected: of the client's shots, of what faults struck, or of a PromQL expression.
+    /// What is expected: of the client's shots, or of a PromQL expression.
     pub(super) fn claim(
         &mut self,
         expect: &At<String>,
         promql: Option<&At<String>>,
         traffic: &[Traffic],
-        faults: &[Fault],
     ) -> Option<Claim> {
-        if let Some(expr) = promql {
-            return match promise::parse_server(&expect.value) {
+        match promql {
+            Some(expr) => match promise::parse_server(&expect.value) {
                 Ok((compare, bound)) => {
                     Some(Claim::Server { expr: expr.value.clone(), compare, bound, place: expr.at })
                 }
@@ -107,47 +108,29 @@ impl Check<'_, '_> {
                     self.reader.wrong(expect.at, what, remedy);
                     None
                 }
-            };
-        }
-        let known: Vec<(&str, Vec<&str>)> =
-            traffic.iter().map(|t| (t.name.as_str(), t.classes.iter().map(|c| c.name.as_str()).collect())).collect();
-        let names: Vec<&str> = faults.iter().map(|f| f.name.as_str()).collect();
-        let read = match absorbed::parse(&expect.value, &known, &names) {
-            Some(read) => read.map(Claim::Absorbed),
-            None => promise::parse_client(&expect.value, &known).map(Claim::Client),
-        };
-        match read {
-            Ok(claim) => Some(claim),
-            // What could not be read has had its mistakes told already.
-            Err(_) if self.reader.is_broken_here() => None,
-            Err((what, _)) if self.is_told(&what) => None,
-            Err((what, remedy)) => {
-                self.reader.wrong(expect.at, what, remedy);
-                None
+            },
+            None => {
+                let known: Vec<(&str, Vec<&str>)> = traffic
+                    .iter()
+                    .map(|t| (t.name.as_str(), t.classes.iter().map(|c| c.name.as_str()).collect()))
+                    .collect();
+                match promise::parse_client(&expect.value, &known) {
+                    Ok(expectation) => Some(Claim::Client(expectation)),
+                    // What could not be read has had its mistakes told already.
+                    Err(_) if self.reader.is_broken_here() => None,
+                    Err((what, _))
+                        if what.strip_suffix(promise::NO_TRAFFIC).is_some_and(|subject| {
+                            self.reader.is_broken(&format!("traffic.{}", subject.trim_matches('`')))
+                        }) =>
+                    {
+                        None
+                    }
+                    Err((what, remedy)) => {
+                        self.reader.wrong(expect.at, what, remedy);
+                        None
+                    }
+                }
             }
-        }
-    }
-
-    /// Whether a subject is unknown only because what defines it could not be read.
-    fn is_told(&self, what: &str) -> bool {
-        [promise::NO_TRAFFIC, absorbed::NO_SUBJECT].iter().any(|end| {
-            what.strip_suffix(end).is_some_and(|subject| {
-                let subject = subject.trim_matches('`');
-                let is_broken = |key: &str| self.reader.is_broken(&format!("{key}.{subject}"));
-                is_broken("traffic") || *end == absorbed::NO_SUBJECT && is_broken("faults")
-            })
-        })
-    }
-
-    /// Refuses a promise about requests that nothing will strike, and what makes no sense of it.
-    fn is_accounted_for(&mut self, raw: &raw::Promise, fault: Option<usize>, faults: &[Fault]) {
-        let mut on = faults.iter().enumerate().filter(|(f, _)| fault.is_none_or(|fault| fault == *f));
-        if !on.any(|(_, fault)| matches!(fault.on, On::Upstream(_))) && !self.reader.is_broken("faults") {
-            let what = "no fault on an upstream is meant: only their requests are accounted for one by one";
-            self.reader.wrong(raw.expect.at, what, "name a fault on `upstream/NAME`, or leave the promise out");
-        }
-        if let Some(each) = &raw.each {
-            self.reader.wrong(each.at, "what faults struck is accounted for as a whole", "leave out `each`");
         }
     }
 

@@ -113,7 +113,7 @@ impl Check<'_, '_> {
     }
 
     fn abort(&mut self, raw: &raw::Abort, traffic: &[Traffic]) -> Option<Abort> {
-        let claim = self.claim(&raw.expect, raw.promql.as_ref(), traffic, &[]);
+        let claim = self.claim(&raw.expect, raw.promql.as_ref(), traffic);
         if matches!(&claim, Some(Claim::Client(e)) if e.measure == Measure::Recovery) {
             self.reader.wrong(raw.expect.at, "a recovery is known when all is over", "name another measure");
         }
