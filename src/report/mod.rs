@@ -8,7 +8,7 @@ mod percentiles;
 mod suite;
 mod table;
 mod timeline;
-mod words;
+pub mod words;
 
 pub use hgrm::hgrm;
 pub use junit::junit;

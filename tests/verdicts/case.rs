@@ -19,7 +19,8 @@
 //! forgotten TRAFFIC [FROM..TO] [every N | first N | last N]    shots without a record of their own
 //!     Where a fault was cleared and nothing is said of its decisions, they are made up: as many as were counted,
 //!     from shots that were under way.
-//! ended: complete | died T | interrupted T | terminated T | cut_short T | not_started
+//! ended: complete | died T | interrupted T | terminated T | cut_short T | aborted T | unsteady T | not_started
+//! canary upstream/NAME: clean SAW | left_over SAW
 //! scraped JOB FROM..TO [failed | missed]     scrapes at the job's own pace
 //! sample NAME{label="value"} FROM..TO: VALUE [+RATE/s]     at each good scrape of its job
 //! gap: WHY
@@ -153,6 +154,7 @@ impl Case {
             ["connections"] => self.connections = rest.parse().ok()?,
             ["cores"] => self.cores = rest.parse().ok()?,
             ["fault", name] => self.fault(name, rest)?,
+            ["canary", on] => self.canary(on, rest)?,
             ["decided", fault, at] => self.decided(fault, at_of(at)?, rest)?,
             ["struck", fault, traffic, select @ ..] => self.struck(fault, traffic, select, rest)?,
             ["background", fault, span, "every", every] => {
@@ -339,6 +341,20 @@ impl Case {
         Some(())
     }
 
+    fn canary(&mut self, on: &str, rest: &str) -> Option<()> {
+        let (word, saw) = rest.split_once(' ')?;
+        let clean = match word {
+            "clean" => true,
+            "left_over" => false,
+            _ => return None,
+        };
+        let (on, saw) = (on.to_owned(), saw.to_owned());
+        let remedy = (!clean).then(|| "kill -9 4242".to_owned());
+        let fault = self.scenario.faults.first().map(|f| f.name.clone());
+        self.events.push(Event::Canary { at: Offset::ZERO, on, fault, clean, saw, remedy });
+        Some(())
+    }
+
     fn decided(&mut self, name: &str, at: Offset, effect: &str) -> Option<()> {
         let (effect, _) = effect_of(effect)?;
         self.decide(name, TraceId::NONE, at, 0, effect, 0)
@@ -352,6 +368,8 @@ impl Case {
             "interrupted" => Some(How::Interrupted),
             "terminated" => Some(How::Terminated),
             "cut_short" => Some(How::CutShort("disk full".into())),
+            "aborted" => Some(How::Aborted("errors(quotes) > 50%: errors 84 % for 10s".into())),
+            "unsteady" => Some(How::Unsteady("not steady".into())),
             "not_started" => Some(How::NotStarted("not ready".into())),
             _ => return None,
         };

@@ -24,10 +24,8 @@ pub use summary::{
 
 use super::shots::second;
 use super::trial::Trial;
-use super::window::FaultTimes;
 use crate::base::seed::Seed;
 use crate::base::text;
-use crate::base::time::Offset;
 use crate::base::trace::Tracer;
 use crate::evidence::reply::{Outcome, Why};
 use crate::evidence::touches::{self, Effect, Joined, ShotTouch};
@@ -162,7 +160,7 @@ impl Ledger {
             if let Some(upstream) = upstream(scenario, fault) {
                 traced[upstream] |= is_ours;
             }
-            let since = decision.at.since(began(&trial.windows.faults[fault]));
+            let since = decision.at.since(trial.windows.faults[fault].began(decision.at));
             book.shares.count(scenario.faults[fault].share_at(since), decision.effect);
             book.obedience.arrival(&decision);
             if decision.effect == Effect::Injected && !is_ours {
@@ -186,7 +184,7 @@ impl Ledger {
         touches::join(&evidence.decisions, &evidence.shots, |joined| self.post(scenario, &tracer, &joined))?;
         for (book, times) in self.books.iter_mut().zip(&trial.windows.faults) {
             if let Some(book) = book {
-                book.obedience.close(times.effective.as_slice());
+                book.obedience.close(&times.strikes().collect::<Vec<_>>());
             }
         }
         Ok(())
@@ -260,11 +258,6 @@ pub fn upstream(scenario: &Scenario, fault: usize) -> Option<usize> {
         On::Upstream(upstream) => Some(upstream),
         On::Link(_) | On::Process(_) | On::Hook(_) => None,
     }
-}
-
-/// When a fault began.
-fn began(times: &FaultTimes) -> Offset {
-    times.applied.unwrap_or(times.planned.start)
 }
 
 /// What became of a request, by what became of its shot.

@@ -23,13 +23,13 @@ const FAULTS: &[&str] = &[
 ];
 
 /// Keys of a fault.
-const KEYS: &[&str] = &["match", "when", "ramp", "repeat"];
+const KEYS: &[&str] = &["match", "when", "ramp"];
 
 /// Keys of an upstream.
 const UPSTREAM: &[&str] = &["forward"];
 
 /// Keys at the top.
-const TOP: &[&str] = &["processes", "hooks", "abort_when"];
+const TOP: &[&str] = &["processes", "hooks"];
 
 impl Check<'_, '_> {
     /// Refuses every word of the file that is planned and not built. What else is wrong with it has been told.
@@ -37,7 +37,6 @@ impl Check<'_, '_> {
         let mut top = vec![];
         top.extend(raw.processes.as_ref().map(|p| ("processes", p.at)));
         top.extend(raw.hooks.as_ref().map(|h| ("hooks", h.at)));
-        top.extend(raw.abort_when.as_ref().map(|a| ("abort_when", a.at)));
         for (key, at) in top.into_iter().filter(|(key, _)| TOP.contains(key)) {
             self.within(key, |c| c.reader.wrong(at, format!("`{key}` is planned, not built"), "leave it out for now"));
         }
