@@ -90,12 +90,14 @@ impl Taken {
             RetryAfter::Seconds => refused.with("Retry-After", seconds(self.retry)),
             RetryAfter::HttpDate => {
                 let again = wall.saturating_add(self.retry.as_nanos() as i64);
-                refused.with("Retry-After", http_date(again.div_euclid(1_000_000_000) + i64::from(again % 1_000_000_000 > 0)))
+                refused.with(
+                    "Retry-After",
+                    http_date(again.div_euclid(1_000_000_000) + i64::from(again % 1_000_000_000 > 0)),
+                )
             }
             RetryAfter::None => refused,
         }
     }
-
 }
 
 /// A second since the Unix epoch as HTTP writes dates (RFC 9110, 5.6.7).

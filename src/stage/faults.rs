@@ -326,10 +326,11 @@ pub fn until(instant: Option<Offset>, now: Offset) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::law::Law;
     use crate::base::trace::{Shot, Tracer};
-    use crate::evidence::touches;
     use crate::base::units::{Rate, Share};
-    use crate::scenario::{Per, RateLimit, RetryAfter};
+    use crate::evidence::touches;
+    use crate::scenario::{Match, Per, Ramp, RateLimit, RetryAfter, When};
     use crate::stage::testing;
 
     fn fault(name: &str, inject: HttpFault, share: Share) -> FaultConfig {
@@ -495,5 +496,77 @@ mod tests {
         faults.apply(5, Offset::ZERO);
         faults.clear(5, Offset::ZERO);
         assert!(all(&mut reports).iter().all(|r| matches!(r, Report::Failed { fault: Some(5), .. })));
+    }
+
+    #[test]
+    fn the_declared_share_is_the_observed_one_over_a_hundred_seeds() {
+        let mut total = 0;
+        for seed in 0..100 {
+            let third = fault("third", HttpFault::Timeout, THIRD);
+            let mut faults = Faults::new(&[third], Seed(seed), None, mpsc::unbounded_channel().0);
+            faults.apply(0, Offset::ZERO);
+            let n = struck(&mut faults, 1).len();
+            // 300 at a third: outside of this one seed in 10 000, and of a hundred one set in a hundred.
+            assert!((69..=132).contains(&n), "seed {seed}: {n} of 300");
+            total += n;
+        }
+        // The 99.9 % interval of 30 000 at a third.
+        assert!((9_732..=10_268).contains(&total), "{total}");
+    }
+
+    #[test]
+    fn a_ramp_strikes_whom_a_smaller_share_strikes_and_more() {
+        let ramp = Ramp { from: Share(100_000_000), to: Share(600_000_000), over: Duration::from_secs(5) };
+        let (mut faults, _reports) = faults(&[FaultConfig { ramp: Some(ramp), ..fault("f", HttpFault::Timeout, ALL) }]);
+        faults.apply(0, Offset::from_millis(1_000));
+        let (start, middle, end) = (struck(&mut faults, 1_000), struck(&mut faults, 3_500), struck(&mut faults, 8_000));
+        assert!(start.iter().all(|seq| middle.contains(seq)) && middle.iter().all(|seq| end.contains(seq)));
+        // 99.9 % intervals of 300 at 10, 35 and 60 %.
+        assert!((14..=48).contains(&start.len()), "{}", start.len());
+        assert!((79..=132).contains(&middle.len()), "{}", middle.len());
+        assert!((152..=208).contains(&end.len()), "{}", end.len());
+    }
+
+    #[test]
+    fn who_does_not_come_its_way_is_no_trial_of_its_share() {
+        let matching = Match { path: Some("/quote*".into()), ..Match::default() };
+        let config = FaultConfig { matching, when: When::First(3), ..fault("f", HttpFault::Timeout, ALL) };
+        let (mut faults, mut reports) = faults(&[config]);
+        let paths = ["/other", "/quote", "/quotes", "/quote/x", "/quote"];
+        let mut round = |faults: &mut Faults| {
+            paths.map(|path| {
+                let request = Request { path: path.into(), ..Request::default() };
+                ask(faults, "jupiter", 1, 1, &request).end.is_some()
+            })
+        };
+        faults.apply(0, Offset::ZERO);
+        assert_eq!(round(&mut faults), [false, true, true, true, false]);
+        faults.clear_all(Offset::from_millis(2));
+        faults.apply(0, Offset::from_millis(3));
+        assert_eq!(round(&mut faults), [false, true, true, true, false], "counted anew");
+        faults.clear_all(Offset::from_millis(4));
+        let cleared =
+            all(&mut reports).into_iter().filter(|r| matches!(r, Report::Cleared { eligible: 3, injected: 3, .. }));
+        assert_eq!(cleared.count(), 2);
+    }
+
+    #[test]
+    fn delays_add_up_and_what_ends_a_request_keeps_it_from_those_behind() {
+        let late = |ms| HttpFault::Latency { law: Law::Fixed(Duration::from_millis(ms)), replace: false };
+        let bad = HttpFault::Status { code: 500, headers: Vec::new(), body: None };
+        let configs =
+            [fault("a", late(1), ALL), fault("b", late(2), ALL), fault("c", bad, ALL), fault("d", late(4), ALL)];
+        let (mut faults, mut reports) = faults(&configs);
+        (0..4).for_each(|f| faults.apply(f, Offset::ZERO));
+        let effects = ask(&mut faults, "jupiter", 1, 1, &Request::default());
+        let added: Duration = effects.added.iter().map(|held| held.length).sum();
+        assert_eq!(added, Duration::from_millis(3));
+        assert!(matches!(effects.end, Some(End::Reply(reply)) if reply.status == 500));
+        faults.clear_all(Offset::from_millis(2));
+        let eligible: Vec<u64> = all(&mut reports)
+            .into_iter()
+            .filter_map(|r| if let Report::Cleared { eligible, .. } = r { Some(eligible) } else { None })
+            .collect();
+        assert_eq!(eligible, [1, 1, 1, 0]);
     }
 }

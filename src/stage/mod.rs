@@ -31,4 +31,6 @@ mod template;
 #[cfg(test)]
 pub(crate) mod testing;
 mod throttle;
+#[cfg(test)]
+mod wire;
 mod world;

@@ -247,7 +247,8 @@ mod tests {
         let told = |prices, timestamps| {
             let age = Age { prices: Duration::from_secs(prices), timestamps: Duration::from_secs(timestamps) };
             let at = Offset::from_millis(60_850);
-            let quote = Quote::new(&request, "jupiter", Seed(1), at, 1_700_000_060_123_000_000, Duration::ZERO).aged(age);
+            let quote =
+                Quote::new(&request, "jupiter", Seed(1), at, 1_700_000_060_123_000_000, Duration::ZERO).aged(age);
             ["out_amount", "now_ms", "slot"].map(|name| quote.value(name).expect("a value"))
         };
         let [fresh, old, undated, dated] = [told(0, 0), told(30, 30), told(30, 0), told(0, 30)];

@@ -56,14 +56,7 @@ impl Stub {
     /// What it answers from `age` ago, and after how long. `wall` is `at` in nanoseconds since the Unix epoch.
     ///
     /// A request beyond the rate limit is refused at once, as real gateways do; failures take as long as successes.
-    pub fn answer(
-        &mut self,
-        key: Key,
-        request: &Request,
-        at: Offset,
-        wall: i64,
-        age: Age,
-    ) -> (Duration, Response) {
+    pub fn answer(&mut self, key: Key, request: &Request, at: Offset, wall: i64, age: Age) -> (Duration, Response) {
         let taken = self.bucket.as_mut().map(|bucket| bucket.take(at));
         if let Some(refused) = taken.filter(|t| !t.granted) {
             return (Duration::ZERO, refused.refusal(RetryAfter::Seconds, wall));
@@ -130,7 +123,9 @@ mod tests {
     }
 
     fn ask(config: &UpstreamConfig, target: &str) -> Response {
-        Stub::new(config, Seed(1), Offset::ZERO).answer(key(0), &get(target), Offset::from_millis(5), 5_000_000, Age::default()).1
+        Stub::new(config, Seed(1), Offset::ZERO)
+            .answer(key(0), &get(target), Offset::from_millis(5), 5_000_000, Age::default())
+            .1
     }
 
     fn body(response: &Response) -> Value {

@@ -133,7 +133,7 @@ mod tests {
         }
     }
 
-    async fn server() -> std::net::SocketAddr {
+    async fn server() -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         tokio::spawn(serve(listener, Arc::new(Echo)));

@@ -81,7 +81,8 @@ async fn read_head<S: AsyncRead + Unpin>(
         let mut parsed = httparse::Response::new(&mut headers);
         match parsed.parse(buffer) {
             Ok(httparse::Status::Complete(head)) => {
-                let pair = |h: &httparse::Header<'_>| (h.name.to_owned(), String::from_utf8_lossy(h.value).into_owned());
+                let pair =
+                    |h: &httparse::Header<'_>| (h.name.to_owned(), String::from_utf8_lossy(h.value).into_owned());
                 let headers = parsed.headers.iter().map(pair).collect();
                 let status = parsed.code.ok_or(Unreadable::Nonsense)?;
                 let minor = parsed.version.ok_or(Unreadable::Nonsense)?;
