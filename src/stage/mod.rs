@@ -24,7 +24,7 @@ mod link;
 mod price;
 pub mod protocol;
 mod quote;
-mod quoter;
+pub mod quoter;
 pub mod serve;
 mod stub;
 mod template;
