@@ -34,6 +34,12 @@ mod fitness;
 #[path = "e2e/faults.rs"]
 mod faults;
 
+#[path = "links/stand.rs"]
+mod stand;
+
+#[path = "e2e/links.rs"]
+mod links;
+
 #[path = "e2e/histogram.rs"]
 mod histogram;
 

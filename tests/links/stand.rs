@@ -72,8 +72,9 @@ fn ask(place: &str, method: &str, path: &str, body: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(place).expect("connects");
     stream.set_read_timeout(Some(Duration::from_secs(30))).expect("set");
     let length = body.len();
-    let request =
-        format!("{method} {path} HTTP/1.1\r\nHost: {place}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}");
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {place}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
     stream.write_all(request.as_bytes()).expect("writes");
     let mut reply = String::new();
     stream.read_to_string(&mut reply).expect("reads");
