@@ -34,6 +34,7 @@ mod fitness;
 #[path = "e2e/faults.rs"]
 mod faults;
 
+#[allow(dead_code, reason = "tests/links.rs uses all of it")]
 #[path = "links/stand.rs"]
 mod stand;
 
