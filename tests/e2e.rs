@@ -36,6 +36,12 @@ mod faults;
 
 #[path = "e2e/ledger.rs"]
 mod ledger;
+#[allow(dead_code, reason = "tests/links.rs uses all of it")]
+#[path = "links/stand.rs"]
+mod stand;
+
+#[path = "e2e/links.rs"]
+mod links;
 
 #[path = "e2e/histogram.rs"]
 mod histogram;
