@@ -54,3 +54,6 @@ mod suites;
 
 #[path = "e2e/shrink.rs"]
 mod shrink;
+
+#[path = "e2e/forward.rs"]
+mod forward;

@@ -6,14 +6,6 @@ use super::Check;
 
 /// Kinds of fault, as `on/kind`.
 const FAULTS: &[&str] = &[
-    "upstream/latency",
-    "upstream/status",
-    "upstream/reset",
-    "upstream/truncate",
-    "upstream/corrupt",
-    "upstream/stale",
-    "upstream/slow_body",
-    "upstream/refuse",
     "process/pause",
     "process/kill",
     "process/cpu",
@@ -23,10 +15,10 @@ const FAULTS: &[&str] = &[
 ];
 
 /// Keys of a fault.
-const KEYS: &[&str] = &["match", "when", "ramp", "repeat"];
+const KEYS: &[&str] = &["repeat"];
 
 /// Keys of an upstream.
-const UPSTREAM: &[&str] = &["forward"];
+const UPSTREAM: &[&str] = &[];
 
 /// Keys at the top.
 const TOP: &[&str] = &["processes", "hooks", "abort_when"];
