@@ -34,6 +34,15 @@ mod fitness;
 #[path = "e2e/faults.rs"]
 mod faults;
 
+#[path = "e2e/things.rs"]
+mod things;
+
+#[path = "e2e/processes.rs"]
+mod processes;
+
+#[path = "e2e/undo.rs"]
+mod undo;
+
 #[path = "e2e/histogram.rs"]
 mod histogram;
 

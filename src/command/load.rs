@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use crate::cli::args::Reading;
 use crate::plan::{self, Plan};
 use crate::promql;
-use crate::scenario::{self, Claim, MAX_BYTES, Mistake, Mistakes, Place, Promise, Scenario, Settings};
+use crate::scenario::{self, Claim, Leave, MAX_BYTES, Mistake, Mistakes, Place, Promise, Scenario, Settings};
 
 /// Reads a scenario file; nothing has been sent, opened or started.
 pub fn load(file: &Path, reading: &Reading) -> Result<(Scenario, Plan), Mistakes> {
-    read(file, reading, Some(&reading.allow_host))
+    read(file, reading, Some(Leave { hosts: &reading.allow_host, exec: reading.allow_exec, pids: &reading.allow_pid }))
 }
 
 /// As [`load`], for a file from which nothing will be sent: it is only judged by.
@@ -19,7 +19,7 @@ pub fn load_unsent(file: &Path, time_scale: u32) -> Result<(Scenario, Plan), Mis
     read(file, &Reading { time_scale, ..Reading::default() }, None)
 }
 
-fn read(file: &Path, reading: &Reading, allow_hosts: Option<&[String]>) -> Result<(Scenario, Plan), Mistakes> {
+fn read(file: &Path, reading: &Reading, leave: Option<Leave<'_>>) -> Result<(Scenario, Plan), Mistakes> {
     let name = file.display().to_string();
     let text = read_text(file).map_err(|what| {
         let remedy = "name a scenario file, such as scenarios/quote-service/smoke.yaml".into();
@@ -32,7 +32,7 @@ fn read(file: &Path, reading: &Reading, allow_hosts: Option<&[String]>) -> Resul
     let settings = Settings {
         overrides: &reading.set,
         time_scale: reading.time_scale,
-        allow_hosts,
+        leave,
         env: &|name| std::env::var(name).ok(),
         files: &files,
         default_name: &stem,

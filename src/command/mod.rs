@@ -2,6 +2,7 @@
 
 mod check;
 mod export;
+mod heal;
 mod histogram;
 mod judge;
 mod live;
@@ -30,6 +31,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Stage(args) => stage::stage(&args),
         Command::Judge(args) => judge::judge(&args),
         Command::Report(args) => judge::report(&args),
+        Command::Heal(args) => heal::heal(&args),
         Command::Sim(args) => sim::sim(&args),
         Command::Selftest => selftest::selftest(),
     }

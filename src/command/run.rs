@@ -10,7 +10,7 @@ use crate::cli::print;
 use crate::evidence::folder::Folder;
 use crate::exit::Exit;
 use crate::report;
-use crate::run::{self, Board, Launch, Left};
+use crate::run::{self, Board, Launch, Left, Stuck};
 use crate::selftest::Trust;
 
 /// Runs every scenario. Nothing is sent unless all of them are right.
@@ -35,6 +35,11 @@ pub fn run(args: &RunArgs) -> Exit {
     }
     if wrong {
         print::err("nothing was sent");
+        return Exit::Usage;
+    }
+    if let (Some(_), Some((file, ..))) = (&args.stage, loaded.iter().find(|(_, scenario, _)| scenario.needs_warden())) {
+        let why = "processes, faults on them and hooks need a stage of the run's own: it must not obey anybody else";
+        print::err(&format!("{}: {why}: leave --stage out\nnothing was sent", file.display()));
         return Exit::Usage;
     }
     let trust = Trust::kept();
@@ -83,17 +88,26 @@ fn one(launch: Launch, shown: watch::Receiver<Board>, args: &RunArgs) -> Exit {
     });
     runtime.shutdown_background();
     match left {
-        Ok(Left { folder, trouble }) => {
+        Ok(Left { folder, trouble, stuck }) => {
             if let Some(why) = trouble {
                 print::err(&why);
             }
-            verdict(&folder, args)
+            let exit = verdict(&folder, args);
+            told(&stuck).unwrap_or(exit)
         }
-        Err(why) => {
-            print::err(&why.to_string());
-            Exit::NOT_STARTED
+        Err(not_started) => {
+            print::err(&not_started.to_string());
+            told(&not_started.stuck).unwrap_or(Exit::NOT_STARTED)
         }
     }
+}
+
+/// Says what could not be undone; how the program ends then.
+fn told(stuck: &[Stuck]) -> Option<Exit> {
+    for Stuck { of, why, remedy } in stuck {
+        print::err(&format!("{of} could not be undone: {why}\n  type: {remedy}"));
+    }
+    (!stuck.is_empty()).then_some(Exit::STUCK)
 }
 
 /// Judges what a run left, writes the reports and prints the table.

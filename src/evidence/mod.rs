@@ -18,4 +18,5 @@ mod rows;
 pub mod samples;
 pub mod tally;
 pub mod touches;
+pub mod undo;
 mod varint;

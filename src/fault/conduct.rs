@@ -1,4 +1,5 @@
-//! Walks the planned times of the faults and speaks to the stage.
+//! Walks the planned times of the faults. Two kinds of actors let them begin and end: the stage strikes requests and
+//! links as they come, and the run itself acts on processes and calls hooks, see [`local`](super::local).
 //!
 //! Every way out ends every fault: by order when [`conduct`] returns, by the broken lease when it is dropped or its
 //! process dies, by the fault's own time to live when both fail.
@@ -6,6 +7,7 @@
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
+use super::local::{Fate, Locals, Standing};
 use crate::base::time::{Clock, Offset, Span};
 use crate::evidence::event::{Event, FaultStep};
 use crate::scenario::Fault;
@@ -19,33 +21,45 @@ enum Turn {
     Begin,
 }
 
-/// Lets each fault begin and end at its planned time, and says in `events` what became of it.
+/// Who lets faults begin and end.
+pub struct Actors<'a> {
+    /// Strikes requests and links, and undoes what is left when the run is gone.
+    pub stage: &'a mut Stage,
+    /// The faults that the run applies itself.
+    pub locals: &'a Locals,
+}
+
+/// Lets each fault begin and end at its planned times, and says in `events` what became of it.
 ///
 /// Returns when `stop` turns true (or its sender is gone) with every fault over; until then it listens, so that a stage
 /// that dies is known. `Err` says that it died: then the experiment is not what the scenario describes.
 pub async fn conduct(
-    stage: &mut Stage,
+    actors: Actors<'_>,
     faults: &[Fault],
-    planned: &[Span],
+    planned: &[Vec<Span>],
     clock: Clock,
     events: &mpsc::UnboundedSender<Event>,
     stop: watch::Receiver<bool>,
 ) -> Result<(), StageError> {
-    let effective = vec![false; faults.len()];
-    let mut conductor = Conductor { stage, faults, clock, events, effective };
+    let Actors { stage, locals } = actors;
+    let (effective, standing) = (vec![false; faults.len()], locals.begin(clock, events));
+    let mut conductor = Conductor { stage, locals, standing, faults, clock, events, effective };
     let walked = conductor.walk(planned, stop).await;
     for fault in 0..faults.len() {
         conductor.end(fault).await;
     }
+    conductor.standing.clear_all().await;
     walked
 }
 
 struct Conductor<'a> {
     stage: &'a mut Stage,
+    locals: &'a Locals,
+    standing: Standing<'a>,
     faults: &'a [Fault],
     clock: Clock,
     events: &'a mpsc::UnboundedSender<Event>,
-    /// Which faults may be effective: also those whose beginning was ordered but never confirmed.
+    /// Which faults of the stage may be effective: also those whose beginning was ordered but never confirmed.
     effective: Vec<bool>,
 }
 
@@ -56,12 +70,12 @@ async fn told(stop: &mut watch::Receiver<bool>) {
 
 impl Conductor<'_> {
     /// Takes turn after turn, until told to stop.
-    async fn walk(&mut self, planned: &[Span], mut stop: watch::Receiver<bool>) -> Result<(), StageError> {
-        let mut turns: Vec<(Offset, Turn, usize)> = planned
-            .iter()
-            .enumerate()
-            .flat_map(|(fault, span)| [(span.start, Turn::Begin, fault), (span.end, Turn::End, fault)])
-            .collect();
+    async fn walk(&mut self, planned: &[Vec<Span>], mut stop: watch::Receiver<bool>) -> Result<(), StageError> {
+        let of_fault = |(fault, spans): (usize, &Vec<Span>)| {
+            let turns = spans.iter().flat_map(|s| [(s.start, Turn::Begin), (s.end, Turn::End)]);
+            turns.map(|(at, turn)| (at, turn, fault)).collect::<Vec<_>>()
+        };
+        let mut turns: Vec<(Offset, Turn, usize)> = planned.iter().enumerate().flat_map(of_fault).collect();
         turns.sort_unstable();
         let mut turns = turns.into_iter().peekable();
         loop {
@@ -73,6 +87,9 @@ impl Conductor<'_> {
                     Some(report) => self.hear(report),
                     None => return Err(self.stage.died().await),
                 },
+                fate = self.standing.next() => if fate == Fate::Lost {
+                    return Err(self.stage.died().await);
+                },
                 () = sleep(self.clock.until(next)) => match turns.next() {
                     Some((_, Turn::Begin, fault)) => self.begin(fault).await,
                     Some((_, Turn::End, fault)) => self.end(fault).await,
@@ -83,6 +100,9 @@ impl Conductor<'_> {
     }
 
     async fn begin(&mut self, fault: usize) {
+        if self.locals.has(fault) {
+            return self.standing.apply(fault);
+        }
         self.effective[fault] = true;
         match self.stage.apply(fault).await {
             Ok(at) => self.say(fault, at, FaultStep::Applied),
@@ -94,6 +114,9 @@ impl Conductor<'_> {
     }
 
     async fn end(&mut self, fault: usize) {
+        if self.locals.has(fault) {
+            return self.standing.clear(fault);
+        }
         if !std::mem::take(&mut self.effective[fault]) {
             return;
         }
@@ -129,7 +152,7 @@ impl Conductor<'_> {
             }
             Report::Failed { fault: Some(fault), why } => self.say(fault, self.clock.now(), FaultStep::Failed { why }),
             Report::Failed { fault: None, why } => self.tell(Event::Note { at: self.clock.now(), text: why }),
-            Report::Ready { .. } | Report::Applied { .. } => {}
+            _ => {} // answers to what is no longer waited for
         }
     }
 

@@ -31,6 +31,8 @@ pub struct Config {
     pub faults: Vec<FaultConfig>,
     /// Where to write decisions; `None` writes none.
     pub touches: Option<PathBuf>,
+    /// Where it is written what was undone; `None` where nothing but the stage itself is broken.
+    pub undo: Option<PathBuf>,
     /// How long to go on cleanly after the run died.
     pub linger: Duration,
 }
@@ -159,6 +161,7 @@ impl Config {
             faults: scenario.faults.iter().map(|f| FaultConfig::new(f, &scenario.upstreams)).collect(),
             // The stage may have another working directory.
             touches: touches.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned())),
+            undo: None,
             linger: LINGER,
         }
     }
@@ -270,6 +273,7 @@ mod tests {
                 ttl: ms(1),
             }],
             touches: Some("/tmp/x".into()),
+            undo: Some("/tmp/y".into()),
             linger: LINGER,
         };
         let line = serde_json::to_string(&config).expect("serialises");

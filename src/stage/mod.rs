@@ -7,6 +7,8 @@
 //! - [`config`]: what a run tells its stage · [`client`]: the run's side of the lease
 //! - [`child`]: the process · [`by_hand`]: without a run · [`serve`]: its life · `world`: what is open · `link`: TCP proxies
 //! - `stub`, `quoter`, `quote`, `template`, `price`, `bucket`: how a stub answers
+//! - `warden`: undoes what is broken outside the stage when the run no longer can · [`keeper`]: the run's side of that ·
+//!   [`mend`]: how it is done
 //! - `faults`, [`decide`]: whom a fault strikes, and the record of it
 
 mod bucket;
@@ -16,7 +18,9 @@ pub mod client;
 pub mod config;
 pub mod decide;
 mod faults;
+pub mod keeper;
 mod link;
+pub mod mend;
 mod price;
 pub mod protocol;
 mod quote;
@@ -26,4 +30,5 @@ mod stub;
 mod template;
 #[cfg(test)]
 pub(crate) mod testing;
+mod warden;
 mod world;

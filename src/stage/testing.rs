@@ -28,6 +28,7 @@ pub(crate) fn config() -> Config {
             ttl: Duration::from_secs(60),
         }],
         touches: None,
+        undo: None,
         linger: Duration::from_secs(60),
     }
 }

@@ -13,7 +13,7 @@ use super::raw;
 use super::reader::Reader;
 use super::shape::At;
 use super::{Claim, Timing};
-use super::{Fitness, Input, Job, Page, Precision, Promise, Resolve, Scenario, Settings};
+use super::{Fitness, Input, Job, Leave, Page, Precision, Promise, Resolve, Scenario, Settings};
 use crate::base::net::{self, Address};
 use crate::base::seed::Seed;
 use crate::base::units::Share;
@@ -91,8 +91,8 @@ impl Check<'_, '_> {
 
     /// Notes a host that is neither loopback nor allowed.
     fn allowed(&mut self, host: &str, at: super::Place) {
-        let allowed = self.settings.allow_hosts;
-        if !net::is_loopback(host) && allowed.is_some_and(|hosts| !hosts.iter().any(|h| h == host)) {
+        let refused = |leave: Leave<'_>| !leave.hosts.iter().any(|h| h == host);
+        if !net::is_loopback(host) && self.settings.leave.is_some_and(refused) {
             let remedy = format!("if this host may be loaded and broken, run with --allow-host {host}");
             self.reader.wrong(at, format!("`{host}` is not this machine"), remedy);
         }
