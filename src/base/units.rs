@@ -4,8 +4,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// Shots per second, held in millionths of a shot per second.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Rate(pub u64);
 
 impl Rate {
@@ -21,7 +23,7 @@ impl Rate {
 }
 
 /// A share of a whole, held in billionths: 0 to 1 000 000 000.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Share(pub u32);
 
 impl Share {
@@ -37,8 +39,12 @@ impl Share {
 }
 
 /// A number of bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Size(pub u64);
+
+/// Bytes per second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+pub struct ByteRate(pub u64);
 
 const DURATIONS: &[(&str, u128)] = &[
     ("ns", 1),
@@ -127,6 +133,16 @@ pub fn parse_size(text: &str) -> Result<Size, String> {
     let (number, unit) = split_number(text.trim()).ok_or_else(want)?;
     let (_, factor) = SIZES.iter().find(|(name, _)| *name == unit.trim()).ok_or_else(want)?;
     number.times(*factor).and_then(|bytes| u64::try_from(bytes).ok()).map(Size).ok_or_else(want)
+}
+
+/// Reads a rate of bytes such as `256KB/s` or `1MiB/s`.
+pub fn parse_byte_rate(text: &str) -> Result<ByteRate, String> {
+    let want = || format!("`{text}` is not a rate of bytes: write a size per second, such as 256KB/s or 1MiB/s");
+    let (size, unit) = text.split_once('/').ok_or_else(want)?;
+    match (parse_size(size), unit.trim()) {
+        (Ok(size), "s" | "sec") => Ok(ByteRate(size.0)),
+        _ => Err(want()),
+    }
 }
 
 /// A decimal number: `digits / 10^scale`.
@@ -222,6 +238,12 @@ impl fmt::Display for Rate {
     }
 }
 
+impl fmt::Display for ByteRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/s", Size(self.0))
+    }
+}
+
 impl fmt::Display for Share {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}%", decimal(u128::from(self.0), 10_000_000))
@@ -278,6 +300,9 @@ mod tests {
         for bad in ["", "5", "5kb", "MB"] {
             assert!(parse_size(bad).is_err(), "{bad}");
         }
+        for bad in ["", "256KB", "256/s", "256KB/min", "KB/s", "-1B/s", "1B/s/s"] {
+            assert!(parse_byte_rate(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]
@@ -301,11 +326,12 @@ mod tests {
             prop_assert_eq!(parse_rate(&Rate(rate).to_string()), Ok(Rate(rate)));
             prop_assert_eq!(parse_share(&Share(share).to_string()), Ok(Share(share)));
             prop_assert_eq!(parse_size(&Size(size / 2).to_string()), Ok(Size(size / 2)));
+            prop_assert_eq!(parse_byte_rate(&ByteRate(size / 2).to_string()), Ok(ByteRate(size / 2)));
         }
 
         #[test]
         fn never_panics(text in ".{0,40}") {
-            let _ = (parse_duration(&text), parse_rate(&text), parse_share(&text), parse_size(&text));
+            let _ = (parse_duration(&text), parse_rate(&text), parse_share(&text), parse_size(&text), parse_byte_rate(&text));
         }
     }
 }

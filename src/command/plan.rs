@@ -11,7 +11,7 @@ use crate::cli::args::PlanArgs;
 use crate::cli::print;
 use crate::exit::Exit;
 use crate::plan::{Foreseen, Phase, Plan, TrafficPlan, expected_touches, minimum_shots};
-use crate::scenario::{Claim, Scenario, System};
+use crate::scenario::{Claim, Fault, Match, On, Scenario, System, When};
 
 /// Width of the drawn curve, in characters.
 const WIDTH: usize = 72;
@@ -131,8 +131,9 @@ fn curve(scenario: &Scenario, plan: &Plan, out: &mut String) {
     if closed.contains(&true) {
         let _ = writeln!(out, "{:>10} ░ closed loop: as fast as the target answers", "");
     }
-    for (fault, span) in scenario.faults.iter().zip(&plan.timeline.faults) {
-        let line: String = (0..WIDTH).map(|i| if column(i).overlap(*span).is_some() { '▒' } else { ' ' }).collect();
+    for (fault, spans) in scenario.faults.iter().zip(&plan.timeline.faults) {
+        let meets = |i: usize| spans.iter().any(|span| column(i).overlap(*span).is_some());
+        let line: String = (0..WIDTH).map(|i| if meets(i) { '▒' } else { ' ' }).collect();
         let _ = writeln!(out, "{:>10} {}  {}", "", line.trim_end(), fault.name);
     }
     out.push('\n');
@@ -143,27 +144,51 @@ fn faults(scenario: &Scenario, plan: &Plan, out: &mut String) {
         return;
     }
     out.push_str("faults\n");
-    for (fault, span) in scenario.faults.iter().zip(&plan.timeline.faults) {
-        let crate::scenario::On::Upstream(upstream) = fault.on;
-        let touches = match expected_touches(scenario, plan, fault) {
-            Some(n) => format!("about {n:.0} touches expected"),
-            None if plan.traffic.iter().any(|t| t.is_closed_within(*span)) => {
-                "touches depend on how fast the target answers in the closed loop".into()
-            }
-            None => "touches depend on the service (state `calls:` of the upstream to have them foreseen)".into(),
-        };
+    for (fault, spans) in scenario.faults.iter().zip(&plan.timeline.faults) {
+        let again = fault.repeat.map_or_else(String::new, |repeat| {
+            format!(", {} times, every {}", repeat.times, units::duration(repeat.every))
+        });
         let _ = writeln!(
             out,
-            "  {:>8}  {} for {}: {} on upstream/{}, {} of requests; {touches}",
-            clock(span.start),
+            "  {:>8}  {} for {}{again}: {} on {}{}",
+            clock(Offset::after_zero(fault.at)),
             fault.name,
             units::duration(fault.length),
             fault.inject.word(),
-            scenario.upstreams[upstream].name,
-            fault.share
+            scenario.subject(&fault.on),
+            struck(scenario, plan, fault, spans)
         );
     }
     out.push('\n');
+}
+
+/// Whom a fault strikes, and how many that will be.
+fn struck(scenario: &Scenario, plan: &Plan, fault: &Fault, spans: &[Span]) -> String {
+    let share = match fault.ramp {
+        Some(ramp) => format!("{} to {} over {}", ramp.from, ramp.to, units::duration(ramp.over)),
+        None => fault.share.to_string(),
+    };
+    let unit = match fault.on {
+        On::Upstream(_) => "requests",
+        On::Link(_) => return format!(", {share} of connections"),
+        On::Process(_) | On::Hook(_) => return String::new(),
+    };
+    let which = if fault.matching == Match::default() { "" } else { " that match" };
+    let when = match fault.when {
+        When::Always => String::new(),
+        When::First(n) => format!(", of the first {n}"),
+        When::Every(n) => format!(", of every {n}th"),
+        When::Nth(n) => format!(", of the {n}th"),
+    };
+    let touches = match expected_touches(scenario, plan, fault) {
+        Some(n) => format!("about {n:.0} touches expected"),
+        None if plan.traffic.iter().any(|t| spans.iter().any(|span| t.is_closed_within(*span))) => {
+            "touches depend on how fast the target answers in the closed loop".into()
+        }
+        None if fault.matching != Match::default() => "touches depend on how many requests match".into(),
+        None => "touches depend on the service (state `calls:` of the upstream to have them foreseen)".into(),
+    };
+    format!(", {share} of {unit}{which}{when}; {touches}")
 }
 
 fn promises(scenario: &Scenario, plan: &Plan, out: &mut String) {

@@ -48,7 +48,7 @@ pub struct Plan<'a> {
     /// Planned edges, in order.
     pub edges: &'a [Offset],
     /// Faults by name with their planned times, in the order of the scenario.
-    pub faults: Vec<(String, Span)>,
+    pub faults: Vec<(String, Vec<Span>)>,
     /// How many workers will report; at least one.
     pub workers: usize,
     /// The lag above which a shot was late by our doing.
@@ -80,7 +80,7 @@ pub struct Recorder {
 /// When shots must be noted for a fault's sake.
 struct FaultWatch {
     name: String,
-    planned: Span,
+    planned: Span, // one of its occurrences
     undone: Option<Offset>,
     void: bool,
 }
@@ -106,7 +106,8 @@ impl Recorder {
     /// Creates the files in a run's folder.
     pub fn create(folder: &Folder, plan: Plan<'_>) -> io::Result<Recorder> {
         let names: Vec<String> = plan.traffic.iter().map(|(name, _)| name.clone()).collect();
-        let watch = |(name, planned)| FaultWatch { name, planned, undone: None, void: false };
+        let watch = |name: &str, planned| FaultWatch { name: name.to_owned(), planned, undone: None, void: false };
+        let watched = plan.faults.iter().flat_map(|(name, spans)| spans.iter().map(|span| watch(name, *span)));
         Ok(Recorder {
             latency: latency::Writer::create(
                 &folder.file("latency.hlog"),
@@ -120,7 +121,7 @@ impl Recorder {
             rows: names.iter().map(|_| Rows::default()).collect(),
             names,
             lag_limit: plan.lag_limit,
-            faults: plan.faults.into_iter().map(watch).collect(),
+            faults: watched.collect(),
             cpu: Vec::new(),
             health: Vec::new(),
             through: vec![Offset::ZERO; plan.workers.max(1)],
@@ -193,7 +194,11 @@ impl Recorder {
         match event {
             Event::Fault { at, fault, step } => {
                 self.exemplars.clear();
-                if let Some(watch) = self.faults.iter_mut().find(|f| f.name == *fault) {
+                // Of the occurrence that has begun; nothing happens to one before its time.
+                let begun = |f: &FaultWatch| f.name == *fault && f.planned.start <= *at;
+                let of_fault = self.faults.iter().rposition(begun);
+                let first = || self.faults.iter().position(|f| f.name == *fault);
+                if let Some(watch) = of_fault.or_else(first).map(|i| &mut self.faults[i]) {
                     match step {
                         FaultStep::Cleared { .. } => watch.undone = Some(*at),
                         FaultStep::Failed { .. } | FaultStep::Withheld { .. } => watch.void = true,
@@ -301,7 +306,7 @@ mod tests {
         let plan = Plan {
             traffic: vec![("quotes".into(), Vec::new())],
             edges: &[Offset::ZERO],
-            faults: vec![("hang".into(), Span { start: ms(1_000), end: ms(2_000) })],
+            faults: vec![("hang".into(), vec![Span { start: ms(1_000), end: ms(2_000) }])],
             workers: 2,
             lag_limit: Duration::from_micros(500),
             wall_zero: 0,

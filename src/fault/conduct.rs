@@ -71,11 +71,12 @@ async fn told(stop: &mut watch::Receiver<bool>) {
 impl Conductor<'_> {
     /// Takes turn after turn, until told to stop.
     async fn walk(&mut self, planned: &[Vec<Span>], mut stop: watch::Receiver<bool>) -> Result<(), StageError> {
-        let of_fault = |(fault, spans): (usize, &Vec<Span>)| {
-            let turns = spans.iter().flat_map(|s| [(s.start, Turn::Begin), (s.end, Turn::End)]);
-            turns.map(|(at, turn)| (at, turn, fault)).collect::<Vec<_>>()
-        };
-        let mut turns: Vec<(Offset, Turn, usize)> = planned.iter().enumerate().flat_map(of_fault).collect();
+        let mut turns: Vec<(Offset, Turn, usize)> = planned
+            .iter()
+            .enumerate()
+            .flat_map(|(fault, spans)| spans.iter().map(move |span| (fault, span)))
+            .flat_map(|(fault, span)| [(span.start, Turn::Begin, fault), (span.end, Turn::End, fault)])
+            .collect();
         turns.sort_unstable();
         let mut turns = turns.into_iter().peekable();
         loop {
@@ -174,7 +175,7 @@ mod tests {
 
     use super::*;
     use crate::base::units::Share;
-    use crate::scenario::{Inject, On, Place};
+    use crate::scenario::{HttpFault, Inject, Match, On, Place, When};
     use crate::stage::config::{Config, FaultConfig};
     use crate::stage::serve::serve;
     use crate::stage::testing::{Line, QUOTE, config, lease};
@@ -184,10 +185,14 @@ mod tests {
         Fault {
             name: name.into(),
             on: On::Upstream(0),
-            inject: Inject::Timeout,
+            inject: Inject::Http(HttpFault::Timeout),
             share: Share::ALL,
+            ramp: None,
+            matching: Match::default(),
+            when: When::Always,
             at: second,
             length: second,
+            repeat: None,
             ttl: second,
             place: Place::default(),
         }
@@ -228,7 +233,7 @@ mod tests {
         let url = stage.upstreams()[0].1.clone();
         let (tell, mut hear) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(false);
-        let planned = [span(60, 200), span(200, 260)];
+        let planned = [vec![span(60, 200)], vec![span(200, 260)]];
         let faults = [fault("a"), fault("b")];
         let calls = async {
             sleep(clock.until(Offset::from_millis(130))).await;
@@ -245,7 +250,7 @@ mod tests {
         assert_eq!(steps[2].2, FaultStep::Cleared { eligible: 1, injected: 1 });
         assert_eq!(steps[4].2, FaultStep::Cleared { eligible: 0, injected: 0 });
         assert!(steps.windows(2).all(|w| w[0].1 <= w[1].1), "on one axis, in order: {steps:?}");
-        assert!(steps[0].1 >= planned[0].start && steps[2].1 >= planned[0].end);
+        assert!(steps[0].1 >= planned[0][0].start && steps[2].1 >= planned[0][0].end);
         stage.close().await.expect("closes");
     }
 
@@ -255,7 +260,7 @@ mod tests {
         let url = stage.upstreams()[0].1.clone();
         let (tell, mut hear) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(false);
-        let planned = [span(0, 3_600_000), span(3_000_000, 3_600_000)];
+        let planned = [vec![span(0, 3_600_000)], vec![span(3_000_000, 3_600_000)]];
         let faults = [fault("a"), fault("later")];
         let calls = async {
             let mut line = Line::open(&url).await;
@@ -286,7 +291,7 @@ mod tests {
             sleep(Duration::from_millis(300)).await;
             stop.send_replace(true);
         };
-        let (planned, faults) = ([span(0, 150)], [fault("a")]);
+        let (planned, faults) = ([vec![span(0, 150)]], [fault("a")]);
         let (conducted, ()) = tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, stopped), until);
         conducted.expect("the stage lives");
         assert_eq!(words(&steps(&mut hear)), ["a Applied", "a Cleared"], "cleared once");
@@ -301,7 +306,7 @@ mod tests {
             sleep(Duration::from_millis(80)).await;
             life.abort();
         };
-        let (planned, faults) = ([span(0, 3_600_000)], [fault("a")]);
+        let (planned, faults) = ([vec![span(0, 3_600_000)]], [fault("a")]);
         let (conducted, ()) = tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, stopped), kill);
         assert!(matches!(conducted, Err(StageError::Died(_))));
         assert_eq!(words(&steps(&mut hear)), ["a Applied", "a Failed"]);
@@ -322,7 +327,7 @@ mod tests {
             sleep(Duration::from_millis(100)).await;
             stop.send_replace(true);
         };
-        let (planned, faults) = ([span(0, 3_600_000)], [fault("a")]);
+        let (planned, faults) = ([vec![span(0, 3_600_000)]], [fault("a")]);
         let (conducted, ()) = tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, stopped), until);
         conducted.expect("it did not die");
         let steps = steps(&mut hear);

@@ -62,7 +62,7 @@ impl FaultTimes {
     /// The times of a fault, by its position in the scenario.
     pub fn read(fault: usize, scenario: &Scenario, timeline: &Timeline, evidence: &Evidence, seen: Offset) -> Self {
         let mut times = FaultTimes {
-            planned: timeline.faults[fault],
+            planned: timeline.whole(fault),
             applied: None,
             touched: None,
             cleared: None,

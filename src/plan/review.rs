@@ -6,28 +6,57 @@ use super::Plan;
 use crate::base::text;
 use crate::base::time::{Offset, Span};
 use crate::base::units;
-use crate::scenario::{Claim, Expectation, Fault, Inject, Measure, Mistake, On, Promise, Scenario, Window};
+use crate::scenario::{
+    Claim, Expectation, Fault, HttpFault, Inject, Match, Measure, Mistake, On, Per, Promise, Scenario, Window,
+};
 
 /// A fault must be this likely to touch something.
 const CERTAIN: f64 = 0.999;
 
-/// How many requests a fault is expected to touch: shots due in its window, times the stated calls per shot, times its
-/// share. `None` when it depends on the service (no `calls:`), or on how fast it is (a closed loop in the window).
+/// How many requests a fault is expected to touch, over all its occurrences: shots due in each, times the stated calls
+/// per shot, as many of them as `when` admits, times the share, which a ramp changes as the load goes on. `None` when
+/// it depends on the service (no `calls:`, a `match`, a bucket for each client), on how fast it is (a closed loop in the
+/// window), or when the fault strikes connections. Of processes and hooks: every shot due.
 pub fn expected_touches(scenario: &Scenario, plan: &Plan, fault: &Fault) -> Option<f64> {
-    let On::Upstream(upstream) = fault.on;
-    let calls = scenario.upstreams[upstream].calls?;
-    let span = Span { start: Offset::after_zero(fault.at), end: Offset::after_zero(fault.at + fault.length) };
-    if plan.traffic.iter().any(|t| t.is_closed_within(span)) {
+    let spans = fault.occurrences();
+    let closed = |span: &Span| plan.traffic.iter().any(|t| t.is_closed_within(*span));
+    if matches!(fault.on, On::Process(_) | On::Hook(_)) {
+        // It strikes as a whole: every shot that is due.
+        return (!spans.iter().any(closed)).then(|| spans.iter().map(|span| shots_due(plan, None, *span)).sum());
+    }
+    let (On::Upstream(upstream), Inject::Http(inject)) = (&fault.on, &fault.inject) else { return None };
+    let calls = scenario.upstreams[*upstream].calls?;
+    if fault.matching != Match::default() || spans.iter().any(closed) {
         return None;
     }
-    let arriving = shots_due(plan, None, span) * calls;
-    match &fault.inject {
-        Inject::Timeout => Some(arriving * fault.share.fraction()),
-        Inject::RateLimit(limit) => {
-            let allowed = limit.rate.hertz() * fault.length.as_secs_f64() + f64::from(limit.burst);
-            Some((arriving * fault.share.fraction() - allowed).max(0.0))
+    let struck = |span: &Span| {
+        let arriving = shots_due(plan, None, *span) * calls;
+        match fault.ramp {
+            // Whom `when` admits is spread over the span as the load is.
+            Some(_) => fault.when.admitted(arriving) / arriving.max(f64::MIN_POSITIVE) * ramped(plan, fault, *span) * calls,
+            None => fault.when.admitted(arriving) * fault.share.fraction(),
         }
+    };
+    match inject {
+        HttpFault::Refuse => None, // strikes connections
+        HttpFault::RateLimit { limit, per: Per::One, .. } => {
+            let allowed = limit.rate.hertz() * fault.length.as_secs_f64() + f64::from(limit.burst);
+            Some(spans.iter().map(|span| (struck(span) - allowed).max(0.0)).sum())
+        }
+        HttpFault::RateLimit { .. } => None,
+        _ => Some(spans.iter().map(struck).sum()),
     }
+}
+
+/// Shots due in a span, each weighed by the share at its time.
+fn ramped(plan: &Plan, fault: &Fault, span: Span) -> f64 {
+    const STEPS: u32 = 200;
+    let step = fault.length / STEPS;
+    let weigh = |n: u32| {
+        let slice = Span { start: span.start + step * n, end: span.start + step * (n + 1) };
+        shots_due(plan, None, slice) * fault.share_at(step * n + step / 2).fraction()
+    };
+    (0..STEPS).map(weigh).sum()
 }
 
 /// The shots that a promise will be judged by, as far as the plan knows.
@@ -57,18 +86,19 @@ pub fn minimum_shots(plan: &Plan, promise: &Promise) -> Option<Foreseen> {
     match promise.window {
         Window::Measured => {}
         Window::Outside => {
-            for fault in &timeline.faults {
+            for fault in timeline.faults.iter().flatten() {
                 spans = spans.into_iter().flat_map(|s| s.without(*fault)).collect();
             }
         }
         Window::Before(f) => {
-            spans = measured.overlap(Span { start: Offset::ZERO, end: timeline.faults[f].start }).into_iter().collect()
+            spans = measured.overlap(Span { start: Offset::ZERO, end: timeline.whole(f).start }).into_iter().collect()
         }
-        Window::During(f) => spans = vec![timeline.faults[f]],
+        Window::During(f) => spans = timeline.faults[f].clone(),
         Window::Recovery(_) => return None,
         Window::After(f) => {
-            let end = timeline.faults.iter().map(|o| o.start).filter(|s| *s >= timeline.faults[f].end).min();
-            let after = Span { start: timeline.faults[f].end, end: end.unwrap_or(measured.end) };
+            let start = timeline.whole(f).end;
+            let end = timeline.faults.iter().flatten().map(|o| o.start).filter(|s| *s >= start).min();
+            let after = Span { start, end: end.unwrap_or(measured.end) };
             spans = measured.overlap(after).into_iter().collect();
         }
     }
@@ -131,7 +161,7 @@ fn review_recovery(
     refuse: &mut dyn FnMut(String, String),
 ) {
     let Window::After(fault) = promise.window else { return };
-    let span = plan.timeline.faults[fault];
+    let span = plan.timeline.whole(fault);
     let needed = Duration::from_nanos(expectation.bound) + promise.stable;
     let until = span.end + needed;
     if until > plan.timeline.measured(Some(expectation.traffic)).end {
@@ -139,7 +169,8 @@ fn review_recovery(
             format!("the load ends before this can be decided: {} after the fault are needed", units::duration(needed));
         refuse(what, "lengthen the load, or begin the fault earlier".into());
     }
-    let other = plan.timeline.faults.iter().zip(&scenario.faults).find(|(s, _)| s.start >= span.end && s.start < until);
+    let meets = |spans: &[Span]| spans.iter().any(|s| s.start >= span.end && s.start < until);
+    let other = plan.timeline.faults.iter().zip(&scenario.faults).find(|(spans, _)| meets(spans));
     if let Some((_, other)) = other {
         let what =
             format!("`{}` begins before this can be decided: {} are needed", other.name, units::duration(needed));

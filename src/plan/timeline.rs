@@ -28,8 +28,8 @@ pub struct Phase {
 pub struct Timeline {
     /// Load segments, traffic by traffic.
     pub phases: Vec<Phase>,
-    /// Planned times of the faults, in the order of the scenario.
-    pub faults: Vec<Span>,
+    /// Planned times of the faults, in the order of the scenario: of each at least one, in order, apart from each other.
+    pub faults: Vec<Vec<Span>>,
     /// Where the last load ends.
     pub end: Offset,
     measured: Vec<Span>, // per traffic
@@ -62,11 +62,7 @@ impl Timeline {
             }
             measured.push(Span { start: warm, end: start });
         }
-        let faults = scenario
-            .faults
-            .iter()
-            .map(|f| Span { start: Offset::after_zero(f.at), end: Offset::after_zero(f.at + f.length) })
-            .collect();
+        let faults = scenario.faults.iter().map(crate::scenario::Fault::occurrences).collect();
         let end = measured.iter().map(|m| m.end).max().unwrap_or(Offset::ZERO);
         let mut timeline = Timeline { phases, faults, end, measured, edges: Vec::new() };
         timeline.edges = timeline.find_edges(scenario);
@@ -79,6 +75,12 @@ impl Timeline {
             Some(span) => *span,
             None => Span { start: self.measured.iter().map(|m| m.start).max().unwrap_or(Offset::ZERO), end: self.end },
         }
+    }
+
+    /// From a fault's first beginning to its last end.
+    pub fn whole(&self, fault: usize) -> Span {
+        let start = self.faults[fault].first().map_or(Offset::ZERO, |s| s.start);
+        Span { start, end: self.faults[fault].last().map_or(start, |s| s.end) }
     }
 
     /// When the closed loops of a traffic are, and their connections.
@@ -96,7 +98,7 @@ impl Timeline {
     fn find_edges(&self, scenario: &Scenario) -> Vec<Offset> {
         let mut edges: Vec<Offset> = vec![Offset::ZERO];
         edges.extend(self.phases.iter().flat_map(|p| [p.span.start, p.span.end]));
-        edges.extend(self.faults.iter().flat_map(|f| [f.start, f.end]));
+        edges.extend(self.faults.iter().flatten().flat_map(|f| [f.start, f.end]));
         let sliced = scenario
             .promises
             .iter()

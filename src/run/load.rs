@@ -152,7 +152,7 @@ impl Prepared<'_> {
         recorder::Plan {
             traffic: scenario.traffic.iter().map(|t| (t.name.clone(), classes(t))).collect(),
             edges: plan.timeline.edges(),
-            faults: scenario.faults.iter().map(|f| f.name.clone()).zip(plan.timeline.faults.iter().copied()).collect(),
+            faults: scenario.faults.iter().map(|f| f.name.clone()).zip(plan.timeline.faults.iter().cloned()).collect(),
             workers: resources::workers(scenario, plan),
             lag_limit: scenario.fitness.lag,
             wall_zero: self.manifest.wall_zero,

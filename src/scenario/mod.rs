@@ -6,6 +6,7 @@ mod shape;
 mod check;
 mod claim;
 mod fault;
+mod inject;
 mod load;
 mod locate;
 mod mistake;
@@ -18,6 +19,7 @@ mod target;
 mod traffic;
 mod vars;
 mod wire;
+mod world;
 mod yaml;
 
 use std::io;
@@ -25,7 +27,10 @@ use std::time::Duration;
 
 pub use crate::base::timing::Timing;
 pub use claim::{Claim, Compare, Expectation, Filter, Measure, Promise, Quantile, Severity, Window};
-pub use fault::{Fault, Inject, On};
+pub use fault::{Fault, Match, On, Process, Ramp, Repeat, When};
+pub use inject::{
+    Corruption, DockerAction, HttpFault, Inject, Keep, Per, ProcessFault, ResetAt, RetryAfter, Stream, Toxic,
+};
 pub use load::{Arrivals, Segment, closed_connections};
 pub use mistake::{Mistake, Mistakes, Place};
 pub use schema::schema;
@@ -33,6 +38,7 @@ pub use stub::{Link, RateLimit, StubReply, Upstream};
 pub use target::{HeaderValue, Ready, Service, System, Target};
 pub use traffic::{Amount, Class, ClassPlace, Flow, Kind, Method, Pair, Popularity, Quote, Step, Traffic};
 pub use wire::{Identity, PrivateKey, Resolve, Reuse, Tls, Version, Wire};
+pub use world::{Abort, Action, Call, Hook, Program};
 
 use crate::base::seed::Seed;
 use crate::base::units::Share;
@@ -54,6 +60,12 @@ pub struct Scenario {
     pub traffic: Vec<Traffic>,
     /// Pages of metrics that are watched.
     pub jobs: Vec<Job>,
+    /// Processes that the run starts.
+    pub processes: Vec<Program>,
+    /// How to break and mend what we do not know.
+    pub hooks: Vec<Hook>,
+    /// What ends the experiment early.
+    pub abort_when: Vec<Abort>,
     /// What breaks, in the order of the file.
     pub faults: Vec<Fault>,
     /// The promises, in the order of the file.
@@ -81,6 +93,19 @@ impl Scenario {
         !self.processes.is_empty() || self.faults.iter().any(|f| own(&f.on))
     }
 
+    /// What a fault acts on, as it is written: `upstream/jupiter`.
+    pub fn subject(&self, on: &On) -> String {
+        match on {
+            On::Upstream(i) => format!("upstream/{}", self.upstreams[*i].name),
+            On::Link(i) => format!("link/{}", self.links[*i].name),
+            On::Process(Process::Pid(pid)) => format!("process/{pid}"),
+            On::Process(Process::Named(i)) => format!("process/{}", self.processes[*i].name),
+            On::Process(Process::Target) => "process/target".into(),
+            On::Process(Process::Container(name)) => format!("docker/{name}"),
+            On::Hook(i) => format!("hook/{}", self.hooks[*i].name),
+        }
+    }
+
     /// Every header that is set anywhere.
     pub fn headers(&self) -> impl Iterator<Item = &(String, HeaderValue)> {
         let target = &self.target;
@@ -89,7 +114,12 @@ impl Scenario {
             Kind::Quote(quote) => quote.headers.iter().collect::<Vec<_>>(),
             Kind::Flow(flow) => flow.steps.iter().flat_map(|s| &s.headers).collect(),
         });
-        target.headers.iter().chain(steps.flat_map(|s| &s.headers)).chain(own)
+        let hooks = self.hooks.iter().flat_map(|hook| [&hook.apply, &hook.undo, &hook.probe]);
+        let called = hooks.flat_map(|action| match action {
+            Action::Http(call) => call.headers.as_slice(),
+            Action::Exec(_) => &[],
+        });
+        target.headers.iter().chain(called).chain(steps.flat_map(|s| &s.headers)).chain(own)
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::mistake::Place;
 use super::reader::Reader;
 use super::yaml::{Kind, Node};
-use crate::base::units::{self, Rate, Share, Size};
+use crate::base::units::{self, ByteRate, Rate, Share, Size};
 
 /// A value and the place where it was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,6 +143,13 @@ scalar_shape!(
     "a size such as 64KiB",
     units::parse_size,
     json!({ "type": "string", "pattern": "^[0-9._]+ ?(B|KB|MB|GB|KiB|MiB|GiB)$", "examples": ["64KiB", "10MB"] })
+);
+
+scalar_shape!(
+    ByteRate,
+    "a rate of bytes such as 256KB/s",
+    units::parse_byte_rate,
+    json!({ "type": "string", "pattern": "^[0-9._]+ ?(B|KB|MB|GB|KiB|MiB|GiB) ?/ ?(s|sec)$", "examples": ["256KB/s", "1MiB/s"] })
 );
 
 fn whole(text: &str) -> Result<u64, String> {

@@ -1,9 +1,12 @@
 //! The outside world that the service under test calls.
 
+use serde::{Deserialize, Serialize};
+
 use crate::base::law::Law;
+use crate::base::net::Address;
 use crate::base::units::{Rate, Share};
 
-/// A stub quoter.
+/// An HTTP upstream: a stub quoter, or one that requests are passed on to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Upstream {
     /// What faults and practice targets call it.
@@ -22,10 +25,12 @@ pub struct Upstream {
     pub replies: Vec<StubReply>,
     /// How many times a shot calls it on average, if stated.
     pub calls: Option<f64>,
+    /// Where requests are passed on to, instead of being answered here.
+    pub forward: Option<Address>,
 }
 
 /// A token bucket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RateLimit {
     /// Tokens over time.
     pub rate: Rate,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::law::Law;
 use crate::base::time::Clock;
 use crate::base::units::{Rate, Share};
-use crate::scenario::{Fault, Inject, Link, On, RateLimit, Scenario, StubReply, Upstream};
+use crate::scenario::{Fault, Inject, Link, Match, On, Ramp, RateLimit, Scenario, StubReply, Upstream, When};
 
 /// How long stubs and links go on cleanly after the run died, unless it says otherwise.
 pub const LINGER: Duration = Duration::from_secs(60);
@@ -47,7 +47,6 @@ pub struct UpstreamConfig {
     /// HOST:PORT; a free loopback port when not given.
     pub listen: Option<String>,
     /// How long a reply takes.
-    #[serde(with = "LawShape")]
     pub latency: Law,
     /// Billionths of the requests that succeed.
     pub success: u32,
@@ -91,61 +90,36 @@ pub struct LinkConfig {
 }
 
 /// What can be broken.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FaultConfig {
     /// What windows call it; part of every decision's hash.
     pub name: String,
-    /// The upstream that it strikes, by name.
-    pub upstream: String,
+    /// What it acts on.
+    pub on: Subject,
     /// What it does.
-    pub inject: InjectConfig,
-    /// Billionths of the requests that it strikes.
-    pub share: u32,
+    pub inject: Inject,
+    /// The share of the requests that it strikes.
+    pub share: Share,
+    /// How the share changes, if it does.
+    pub ramp: Option<Ramp>,
+    /// Which requests come its way.
+    pub matching: Match,
+    /// Which of those may be struck.
+    pub when: When,
     /// The stage clears it by itself after this long.
     pub ttl: Duration,
 }
 
-/// What a fault does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What a fault acts on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum InjectConfig {
-    /// Accepts the request and never answers.
-    Timeout,
-    /// Answers 429 beyond a tighter limit.
-    RateLimit(LimitConfig),
-}
-
-/// The shape of a [`Law`] in a pipe.
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "Law", rename_all = "snake_case")]
-pub enum LawShape {
-    /// As in [`Law`].
-    Fixed(Duration),
-    /// As in [`Law`].
-    Uniform(Duration, Duration),
-    /// As in [`Law`].
-    Normal {
-        /// The mean.
-        mean: Duration,
-        /// The standard deviation.
-        sd: Duration,
-    },
-    /// As in [`Law`].
-    Lognormal {
-        /// The median.
-        median: Duration,
-        /// The standard deviation of the logarithm.
-        sigma: f64,
-    },
-    /// As in [`Law`].
-    Pareto {
-        /// The least.
-        min: Duration,
-        /// The smaller, the heavier the tail.
-        alpha: f64,
-    },
-    /// As in [`Law`].
-    Quantiles(Vec<(f64, Duration)>),
+pub enum Subject {
+    /// An upstream, by name.
+    Upstream(String),
+    /// A link, by name.
+    Link(String),
+    /// Something that is not the stage's.
+    Elsewhere,
 }
 
 impl Config {
@@ -158,7 +132,7 @@ impl Config {
             run: run.to_owned(),
             upstreams: scenario.upstreams.iter().map(UpstreamConfig::from).collect(),
             links: scenario.links.iter().map(LinkConfig::from).collect(),
-            faults: scenario.faults.iter().map(|f| FaultConfig::new(f, &scenario.upstreams)).collect(),
+            faults: scenario.faults.iter().map(|f| FaultConfig::new(f, scenario)).collect(),
             // The stage may have another working directory.
             touches: touches.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned())),
             undo: None,
@@ -211,29 +185,33 @@ impl From<&Link> for LinkConfig {
 }
 
 impl FaultConfig {
-    fn new(fault: &Fault, upstreams: &[Upstream]) -> FaultConfig {
-        let On::Upstream(upstream) = fault.on;
+    fn new(fault: &Fault, scenario: &Scenario) -> FaultConfig {
         FaultConfig {
             name: fault.name.clone(),
-            upstream: upstreams.get(upstream).map(|u| u.name.clone()).unwrap_or_default(),
-            inject: match fault.inject {
-                Inject::Timeout => InjectConfig::Timeout,
-                Inject::RateLimit(limit) => InjectConfig::RateLimit(limit.into()),
+            on: match fault.on {
+                On::Upstream(upstream) => Subject::Upstream(scenario.upstreams[upstream].name.clone()),
+                On::Link(link) => Subject::Link(scenario.links[link].name.clone()),
+                On::Process(_) | On::Hook(_) => Subject::Elsewhere,
             },
-            share: fault.share.0,
+            inject: fault.inject.clone(),
+            share: fault.share,
+            ramp: fault.ramp,
+            matching: fault.matching.clone(),
+            when: fault.when,
             ttl: fault.ttl,
         }
     }
 
-    /// The share of requests that it strikes.
-    pub fn share(&self) -> Share {
-        Share(self.share)
+    /// The share that it strikes this long after it began.
+    pub fn share_at(&self, since: Duration) -> Share {
+        self.ramp.map_or(self.share, |ramp| ramp.at(since))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::HttpFault;
 
     #[test]
     fn a_config_travels() {
@@ -267,9 +245,12 @@ mod tests {
             links: vec![LinkConfig { name: "db".into(), listen: None, to: "127.0.0.1:1".into() }],
             faults: vec![FaultConfig {
                 name: "f".into(),
-                upstream: "jupiter".into(),
-                inject: InjectConfig::RateLimit(LimitConfig { rate: 1, burst: 1 }),
-                share: 1,
+                on: Subject::Upstream("jupiter".into()),
+                inject: Inject::Http(HttpFault::Latency { law: Law::Fixed(ms(1)), replace: true }),
+                share: Share(1),
+                ramp: Some(Ramp { from: Share(0), to: Share(1), over: ms(1) }),
+                matching: Match { path: Some("/x*".into()), ..Match::default() },
+                when: When::First(3),
                 ttl: ms(1),
             }],
             touches: Some("/tmp/x".into()),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use super::bucket::Bucket;
-use super::config::{FaultConfig, InjectConfig};
+use super::config::{FaultConfig, Subject};
 use super::decide::{Key, strikes};
 use super::protocol::Report;
 use crate::base::httpd::Answer;
@@ -15,6 +15,7 @@ use crate::base::seed::Seed;
 use crate::base::time::Offset;
 use crate::base::trace::TraceId;
 use crate::evidence::touches::{Decision, Effect, Writer};
+use crate::scenario::{HttpFault, Inject};
 
 /// All faults of a scenario, in its order.
 pub struct Faults {
@@ -80,8 +81,8 @@ impl Faults {
             since: at,
             until: at + armed.config.ttl,
             kind: match armed.config.inject {
-                InjectConfig::Timeout => Kind::Timeout(watch::Sender::new(false)),
-                InjectConfig::RateLimit(limit) => Kind::RateLimit(Bucket::full(limit.into(), at)),
+                Inject::Http(HttpFault::RateLimit { limit, .. }) => Kind::RateLimit(Bucket::full(limit, at)),
+                _ => Kind::Timeout(watch::Sender::new(false)),
             },
             eligible: 0,
             injected: 0,
@@ -138,10 +139,10 @@ impl Faults {
         self.expire(arrival.at);
         for fault in 0..self.all.len() {
             let Armed { config, effective: Some(effective), .. } = &mut self.all[fault] else { continue };
-            if config.upstream != arrival.upstream {
+            if !matches!(&config.on, Subject::Upstream(name) if name == arrival.upstream) {
                 continue;
             }
-            let chosen = strikes(self.seed, &config.name, config.share(), arrival.upstream, arrival.key);
+            let chosen = strikes(self.seed, &config.name, config.share, arrival.upstream, arrival.key);
             let answer = if chosen { effective.kind.meet(arrival.at) } else { None };
             let effect = match (chosen, &answer) {
                 (false, _) => Effect::Spared,
@@ -220,14 +221,21 @@ mod tests {
     use super::*;
     use crate::base::trace::{Shot, Tracer};
     use crate::evidence::touches;
-    use crate::stage::config::LimitConfig;
+    use crate::base::units::{Rate, Share};
+    use crate::scenario::{Per, RateLimit, RetryAfter};
+    use crate::stage::testing;
 
-    fn fault(name: &str, inject: InjectConfig, share: u32) -> FaultConfig {
-        FaultConfig { name: name.into(), upstream: "jupiter".into(), inject, share, ttl: Duration::from_secs(10) }
+    fn fault(name: &str, inject: HttpFault, share: Share) -> FaultConfig {
+        FaultConfig { share, ttl: Duration::from_secs(10), ..testing::fault(name, inject) }
     }
 
-    const ALL: u32 = 1_000_000_000;
-    const THIRD: u32 = 333_333_333;
+    fn limit(burst: u32) -> HttpFault {
+        let limit = RateLimit { rate: Rate::per_second(1), burst };
+        HttpFault::RateLimit { limit, per: Per::One, retry_after: RetryAfter::Seconds }
+    }
+
+    const ALL: Share = Share::ALL;
+    const THIRD: Share = Share(333_333_333);
 
     fn faults(configs: &[FaultConfig]) -> (Faults, mpsc::UnboundedReceiver<Report>) {
         let (sender, receiver) = mpsc::unbounded_channel();
@@ -254,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_fault_strikes_while_it_is_effective_and_only_its_upstream() {
-        let (mut faults, mut reports) = faults(&[fault("hang", InjectConfig::Timeout, ALL)]);
+        let (mut faults, mut reports) = faults(&[fault("hang", HttpFault::Timeout, ALL)]);
         let at = Offset::from_millis;
         assert!(struck(&mut faults, 0).is_empty(), "not yet");
         faults.apply(0, at(100));
@@ -278,7 +286,7 @@ mod tests {
 
     #[test]
     fn what_hangs_is_let_go_when_the_fault_ends() {
-        let (mut faults, _reports) = faults(&[fault("hang", InjectConfig::Timeout, ALL)]);
+        let (mut faults, _reports) = faults(&[fault("hang", HttpFault::Timeout, ALL)]);
         faults.apply(0, Offset::ZERO);
         let Some(Answer::HangUntil(held)) = faults.strike(arrival("jupiter", 0, 1)) else { unreachable!("not struck") };
         assert!(!*held.borrow());
@@ -288,7 +296,7 @@ mod tests {
 
     #[test]
     fn the_ttl_ends_a_fault_that_nobody_clears() {
-        let (mut faults, mut reports) = faults(&[fault("hang", InjectConfig::Timeout, ALL)]);
+        let (mut faults, mut reports) = faults(&[fault("hang", HttpFault::Timeout, ALL)]);
         faults.apply(0, Offset::ZERO);
         assert_eq!(faults.next_expiry(), Some(Offset::from_millis(10_000)));
         assert!(faults.strike(arrival("jupiter", 0, 9_999)).is_some());
@@ -299,26 +307,25 @@ mod tests {
 
     #[test]
     fn another_fault_shifts_no_decision() {
-        let third = fault("third", InjectConfig::Timeout, THIRD);
+        let third = fault("third", HttpFault::Timeout, THIRD);
         let (mut alone, _a) = faults(std::slice::from_ref(&third));
         alone.apply(0, Offset::ZERO);
         let alone = struck(&mut alone, 1);
-        let (mut after, _b) = faults(&[third.clone(), fault("other", InjectConfig::Timeout, THIRD)]);
+        let (mut after, _b) = faults(&[third.clone(), fault("other", HttpFault::Timeout, THIRD)]);
         after.apply(0, Offset::ZERO);
         assert_eq!(struck(&mut after, 1), alone, "not effective: no difference");
         after.apply(1, Offset::ZERO);
         let both = struck(&mut after, 2);
         assert!(alone.iter().all(|seq| both.contains(seq)) && both.len() > alone.len());
-        let (mut elsewhere, _c) = faults(&[fault("other", InjectConfig::Timeout, THIRD), third]);
+        let (mut elsewhere, _c) = faults(&[fault("other", HttpFault::Timeout, THIRD), third]);
         elsewhere.apply(1, Offset::ZERO);
         assert_eq!(struck(&mut elsewhere, 1), alone, "nor does its place in the scenario matter");
     }
 
     #[test]
     fn the_first_that_injects_wins_and_the_rest_do_not_count() {
-        let limit = InjectConfig::RateLimit(LimitConfig { rate: 1_000_000, burst: 100 });
         let (mut faults, mut reports) =
-            faults(&[fault("limit", limit, ALL), fault("hang", InjectConfig::Timeout, ALL)]);
+            faults(&[fault("limit", limit(100), ALL), fault("hang", HttpFault::Timeout, ALL)]);
         faults.apply(0, Offset::ZERO);
         faults.apply(1, Offset::ZERO);
         let mut hung = 0;
@@ -345,8 +352,7 @@ mod tests {
     fn decisions_are_on_record() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("touches.stage.log");
-        let limit = InjectConfig::RateLimit(LimitConfig { rate: 1_000_000, burst: 10 });
-        let configs = [fault("third", InjectConfig::Timeout, THIRD), fault("limit", limit, ALL)];
+        let configs = [fault("third", HttpFault::Timeout, THIRD), fault("limit", limit(10), ALL)];
         let (sender, mut reports) = mpsc::unbounded_channel();
         let writer = Writer::create(&path).expect("creates");
         let mut faults = Faults::new(&configs, Seed(7), Some(writer), sender);

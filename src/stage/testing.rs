@@ -5,9 +5,11 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 
-use super::config::{Config, FaultConfig, InjectConfig, UpstreamConfig};
+use super::config::{Config, FaultConfig, Subject, UpstreamConfig};
 use crate::base::law::Law;
 use crate::base::time::Clock;
+use crate::base::units::Share;
+use crate::scenario::{HttpFault, Inject, Match, When};
 
 /// A request that the stub of [`config`] answers.
 pub(crate) const QUOTE: &str = "/v6/quote?inputMint=A&outputMint=B&amount=1000";
@@ -20,16 +22,24 @@ pub(crate) fn config() -> Config {
         run: "run".into(),
         upstreams: vec![upstream("jupiter")],
         links: Vec::new(),
-        faults: vec![FaultConfig {
-            name: "hang".into(),
-            upstream: "jupiter".into(),
-            inject: InjectConfig::Timeout,
-            share: 1_000_000_000,
-            ttl: Duration::from_secs(60),
-        }],
+        faults: vec![fault("hang", HttpFault::Timeout)],
         touches: None,
         undo: None,
         linger: Duration::from_secs(60),
+    }
+}
+
+/// A fault that strikes every request of `jupiter`.
+pub(crate) fn fault(name: &str, inject: HttpFault) -> FaultConfig {
+    FaultConfig {
+        name: name.into(),
+        on: Subject::Upstream("jupiter".into()),
+        inject: Inject::Http(inject),
+        share: Share::ALL,
+        ramp: None,
+        matching: Match::default(),
+        when: When::Always,
+        ttl: Duration::from_secs(60),
     }
 }
 

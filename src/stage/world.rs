@@ -213,7 +213,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("touches.stage.log");
         let mut config = Config { touches: Some(path.clone()), ..config() };
-        config.faults[0].share = 300_000_000;
+        config.faults[0].share = crate::base::units::Share(300_000_000);
         let (reports, _hear) = mpsc::unbounded_channel();
         let slots = [("jupiter".to_owned(), String::new())];
         let mut scene = Scene::new(&config, &slots, reports).expect("opens");

@@ -1,11 +1,16 @@
 //! From what was written to what is valid: every rule that one key alone cannot decide. Mistakes are collected; the
 //! values that come back after one are never used.
 
+mod fault;
+mod inject;
+mod leave;
 mod outside;
+mod planned;
 mod promises;
 mod target;
 mod traffic;
 mod wire;
+mod world;
 
 use std::time::Duration;
 
@@ -37,8 +42,14 @@ pub fn check(raw: &raw::Root, source: String, settings: &Settings<'_>, reader: &
     let links = check.within("links", |c| c.links(raw));
     let traffic = check.within("traffic", |c| c.all_traffic(raw, target.as_ref()));
     let jobs = check.within("observe", |c| c.jobs(raw, target.as_ref()));
-    let faults = check.within("faults", |c| c.faults(raw, &upstreams, &traffic));
+    let processes = check.within("processes", |c| c.programs(raw));
+    let hooks = check.within("hooks", |c| c.hooks(raw));
+    let target_of = target.as_ref();
+    let world = fault::World { target: target_of, upstreams: &upstreams, links: &links, programs: &processes, hooks: &hooks };
+    let faults = check.within("faults", |c| c.faults(raw, &world, &traffic));
     let promises = check.within("slo", |c| c.promises(raw, &traffic, &faults));
+    let abort_when = check.within("abort_when", |c| c.aborts(raw, &traffic));
+    check.planned(raw);
     let fitness = check.within("fitness", |c| c.fitness(raw.fitness.as_ref(), &promises));
     Some(Scenario {
         name: raw.name.as_ref().map_or_else(|| settings.default_name.to_owned(), |n| n.value.clone()),
@@ -48,6 +59,9 @@ pub fn check(raw: &raw::Root, source: String, settings: &Settings<'_>, reader: &
         links,
         traffic,
         jobs,
+        processes,
+        hooks,
+        abort_when,
         faults,
         promises,
         fitness,

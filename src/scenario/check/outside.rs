@@ -1,24 +1,17 @@
-//! The outside world: stub quoters, links, and what breaks in them.
+//! The outside world: stub quoters and links.
 
 use std::time::Duration;
 
-use super::super::fault::{Fault, Inject, On};
 use super::super::raw;
 use super::super::shape::At;
-use super::super::stub::{Link, RateLimit, StubReply, Upstream};
-use super::super::traffic::Traffic;
+use super::super::stub::{Link, StubReply, Upstream};
 use super::Check;
-use super::traffic::end;
 use crate::base::law::Law;
 use crate::base::text;
-use crate::base::units::{self, Share};
+use crate::base::units::Share;
 
 /// Quoters whose replies a stub can give.
 const QUOTERS: [&str; 4] = ["jupiter", "dflow", "quicknode", "blxr"];
-/// What a fault can act on, but not yet.
-const PLANNED: [&str; 4] = ["link", "process", "kafka", "hook"];
-/// How long after its planned end a fault is undone at the latest, unless the scenario says otherwise.
-const GRACE: Duration = Duration::from_secs(10);
 
 impl Check<'_, '_> {
     pub(super) fn upstreams(&mut self, raw: &raw::Root) -> Vec<Upstream> {
@@ -36,14 +29,16 @@ impl Check<'_, '_> {
                         text::suggest(&like.value, QUOTERS),
                     );
                 }
+                self.forwards(upstream);
                 if upstream.like.is_none()
+                    && upstream.forward.is_none()
                     && upstream.replies.as_ref().is_none_or(Vec::is_empty)
                     && !self.reader.is_broken(&format!("upstreams.{}", name.value))
                 {
                     self.reader.wrong(
                         name.at,
                         format!("`{}` has nothing to answer", name.value),
-                        "say `like: jupiter`, or write `replies`",
+                        "say `like: jupiter`, write `replies`, or `forward: https://…`",
                     );
                 }
                 if let Some(calls) = upstream.calls.filter(|c| c.value <= 0.0) {
@@ -55,14 +50,32 @@ impl Check<'_, '_> {
                     listen: upstream.listen.as_ref().map(|l| l.value.clone()),
                     latency: upstream.latency.as_ref().map_or(Law::Fixed(Duration::ZERO), |law| self.law(law)),
                     success: upstream.success.map_or(Share::ALL, |s| s.value),
-                    rate_limit: upstream.rate_limit.as_ref().map(|limit| self.rate_limit(limit)),
+                    rate_limit: upstream.rate_limit.as_ref().map(|limit| self.limit(limit.rate, limit.burst)),
                     replies: upstream.replies.iter().flatten().map(|r| self.stub_reply(r)).collect(),
                     calls: upstream.calls.map(|c| c.value),
+                    forward: upstream.forward.as_ref().and_then(|to| self.address(to, &[])),
                 };
                 self.reader.leave();
                 upstream
             })
             .collect()
+    }
+
+    /// What passes requests on has no replies of its own, and no say in how they come about.
+    fn forwards(&mut self, raw: &raw::Upstream) {
+        let own = [
+            ("like", raw.like.as_ref().map(|l| l.at)),
+            ("latency", raw.latency.as_ref().map(|l| l.at)),
+            ("success", raw.success.map(|s| s.at)),
+            ("rate_limit", raw.rate_limit.as_ref().map(|r| r.place)),
+            ("replies", raw.replies.as_ref().and_then(|r| r.first()).map(|r| r.place)),
+        ];
+        for (key, at) in own {
+            if let Some(at) = at.filter(|_| raw.forward.is_some()) {
+                let remedy = "leave it out, and break replies by `faults`; or leave `forward` out";
+                self.reader.wrong(at, format!("`{key}` beside `forward`: replies are the real one's"), remedy);
+            }
+        }
     }
 
     fn stub_reply(&mut self, raw: &raw::StubReply) -> StubReply {
@@ -101,14 +114,6 @@ impl Check<'_, '_> {
             }
             None => {}
         }
-    }
-
-    fn rate_limit(&mut self, raw: &raw::RateLimit) -> RateLimit {
-        let burst = u32::try_from(raw.burst.value).ok().filter(|b| *b >= 1);
-        if burst.is_none() {
-            self.reader.wrong(raw.burst.at, "a burst is at least 1", "write `burst: 1` or more");
-        }
-        RateLimit { rate: raw.rate.value, burst: burst.unwrap_or(1) }
     }
 
     pub(super) fn law(&mut self, raw: &At<raw::Law>) -> Law {
@@ -156,107 +161,6 @@ impl Check<'_, '_> {
             );
         }
         Law::Quantiles(read)
-    }
-
-    pub(super) fn faults(&mut self, raw: &raw::Root, upstreams: &[Upstream], traffic: &[Traffic]) -> Vec<Fault> {
-        let limits = raw.limits.as_ref();
-        let most_share = limits.and_then(|l| l.share).map_or(Share::ALL, |s| s.value);
-        let most_ttl = limits.and_then(|l| l.ttl).map_or(Duration::from_secs(600), |t| t.value);
-        let most_faults = limits.and_then(|l| l.faults).map_or(4, |f| f.value);
-        let end = end(traffic);
-        let named = raw.faults.iter().flat_map(|f| &f.0);
-        let mut faults: Vec<Fault> = Vec::new();
-        for (name, fault) in named {
-            self.reader.enter(&name.value);
-            self.name(name);
-            let on = self.on(&fault.on, upstreams);
-            let (at, length) = (self.on_axis(&fault.at), self.lasting(&fault.r#for));
-            if !self.reader.is_broken("traffic") && at + length > end {
-                let what = format!(
-                    "`{}` lasts until {}, the load ends at {}",
-                    name.value,
-                    units::duration(at + length),
-                    units::duration(end)
-                );
-                self.reader.wrong(fault.at.at, what, "begin it earlier, shorten it, or lengthen the load");
-            }
-            let share = fault.share.map_or(Share::ALL, |s| s.value);
-            let share_at = fault.share.map_or(name.at, |s| s.at);
-            if share == Share::NONE {
-                self.reader.wrong(share_at, "a share of nothing", "write more than 0%");
-            } else if share > most_share {
-                self.reader.wrong(
-                    share_at,
-                    format!("a share of {share} is above `limits.share`, {most_share}"),
-                    "lower one or raise the other",
-                );
-            }
-            let ttl = fault.ttl.map_or(length + GRACE, |t| t.value);
-            if ttl < length {
-                self.reader.wrong(
-                    fault.ttl.map_or(name.at, |t| t.at),
-                    "the ttl is shorter than the fault",
-                    "leave it out, or make it longer",
-                );
-            }
-            if length > most_ttl {
-                self.reader.wrong(
-                    fault.r#for.at,
-                    format!("longer than `limits.ttl`, {}", units::duration(most_ttl)),
-                    "shorten it, or raise the limit",
-                );
-            }
-            let inject = match &fault.inject.value {
-                raw::Inject::Timeout(_) => Inject::Timeout,
-                raw::Inject::RateLimit(limit) => Inject::RateLimit(self.rate_limit(limit)),
-            };
-            let at_once = faults.iter().filter(|f| f.at < at + length && at < f.at + f.length).count() as u64 + 1;
-            if at_once > most_faults {
-                self.reader.wrong(
-                    fault.at.at,
-                    format!("{at_once} faults at once, `limits.faults` is {most_faults}"),
-                    "spread them out, or raise the limit",
-                );
-            }
-            self.reader.leave();
-            let Some(on) = on else { continue };
-            faults.push(Fault {
-                name: name.value.clone(),
-                on,
-                inject,
-                share,
-                at,
-                length,
-                ttl: ttl.min(most_ttl),
-                place: name.at,
-            });
-        }
-        faults
-    }
-
-    fn on(&mut self, on: &At<String>, upstreams: &[Upstream]) -> Option<On> {
-        let (kind, name) = on.value.split_once('/').unwrap_or((&on.value, ""));
-        if PLANNED.contains(&kind) {
-            self.reader.wrong(on.at, format!("faults on `{kind}` are planned, not built"), "built: upstream/NAME");
-            return None;
-        }
-        let names: Vec<&str> = upstreams.iter().map(|u| u.name.as_str()).collect();
-        match (kind, names.iter().position(|n| *n == name)) {
-            ("upstream", Some(i)) => Some(On::Upstream(i)),
-            ("upstream", None) if self.reader.is_broken(&format!("upstreams.{name}")) => None,
-            ("upstream", None) => {
-                self.reader.wrong(
-                    on.at,
-                    format!("`{name}` is no upstream of this scenario"),
-                    text::suggest(name, names),
-                );
-                None
-            }
-            _ => {
-                self.reader.wrong(on.at, format!("`{}` is nothing to act on", on.value), "write upstream/NAME");
-                None
-            }
-        }
     }
 }
 

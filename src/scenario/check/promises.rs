@@ -36,39 +36,7 @@ impl Check<'_, '_> {
     }
 
     fn promise(&mut self, raw: &raw::Promise, traffic: &[Traffic], faults: &[Fault]) -> Option<Promise> {
-        let claim = match &raw.promql {
-            Some(expr) => match promise::parse_server(&raw.expect.value) {
-                Ok((compare, bound)) => {
-                    Some(Claim::Server { expr: expr.value.clone(), compare, bound, place: expr.at })
-                }
-                Err((what, remedy)) => {
-                    self.reader.wrong(raw.expect.at, what, remedy);
-                    None
-                }
-            },
-            None => {
-                let known: Vec<(&str, Vec<&str>)> = traffic
-                    .iter()
-                    .map(|t| (t.name.as_str(), t.classes.iter().map(|c| c.name.as_str()).collect()))
-                    .collect();
-                match promise::parse_client(&raw.expect.value, &known) {
-                    Ok(expectation) => Some(Claim::Client(expectation)),
-                    // What could not be read has had its mistakes told already.
-                    Err(_) if self.reader.is_broken_here() => None,
-                    Err((what, _))
-                        if what.strip_suffix(promise::NO_TRAFFIC).is_some_and(|subject| {
-                            self.reader.is_broken(&format!("traffic.{}", subject.trim_matches('`')))
-                        }) =>
-                    {
-                        None
-                    }
-                    Err((what, remedy)) => {
-                        self.reader.wrong(raw.expect.at, what, remedy);
-                        None
-                    }
-                }
-            }
-        };
+        let claim = self.claim(&raw.expect, raw.promql.as_ref(), traffic);
         let window = self.window(raw, faults);
         let each = raw.each.map(|each| self.slice(&each));
         let steady = raw.steady.is_some_and(|s| s.value);
@@ -112,6 +80,48 @@ impl Check<'_, '_> {
         self.fits(&promise, raw);
         self.has_clock(&promise, traffic);
         Some(promise)
+    }
+
+    /// What is expected: of the client's shots, or of a PromQL expression.
+    pub(super) fn claim(
+        &mut self,
+        expect: &At<String>,
+        promql: Option<&At<String>>,
+        traffic: &[Traffic],
+    ) -> Option<Claim> {
+        match promql {
+            Some(expr) => match promise::parse_server(&expect.value) {
+                Ok((compare, bound)) => {
+                    Some(Claim::Server { expr: expr.value.clone(), compare, bound, place: expr.at })
+                }
+                Err((what, remedy)) => {
+                    self.reader.wrong(expect.at, what, remedy);
+                    None
+                }
+            },
+            None => {
+                let known: Vec<(&str, Vec<&str>)> = traffic
+                    .iter()
+                    .map(|t| (t.name.as_str(), t.classes.iter().map(|c| c.name.as_str()).collect()))
+                    .collect();
+                match promise::parse_client(&expect.value, &known) {
+                    Ok(expectation) => Some(Claim::Client(expectation)),
+                    // What could not be read has had its mistakes told already.
+                    Err(_) if self.reader.is_broken_here() => None,
+                    Err((what, _))
+                        if what.strip_suffix(promise::NO_TRAFFIC).is_some_and(|subject| {
+                            self.reader.is_broken(&format!("traffic.{}", subject.trim_matches('`')))
+                        }) =>
+                    {
+                        None
+                    }
+                    Err((what, remedy)) => {
+                        self.reader.wrong(expect.at, what, remedy);
+                        None
+                    }
+                }
+            }
+        }
     }
 
     /// A slice on the grid.

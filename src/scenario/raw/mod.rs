@@ -1,21 +1,29 @@
 //! The shape of a scenario file, key by key. What is written here is read, refused and put into the JSON Schema;
 //! whether it makes sense is decided in [`check`](super::check).
 
+mod fault;
+mod inject;
 mod load;
 mod outside;
 mod request;
 mod slo;
 mod target;
 mod traffic;
+mod world;
 
 use std::time::Duration;
 
+pub use fault::{Fault, Match, Ramp, Repeat, When};
+pub use inject::{
+    Aged, Corrupt, DockerAction, Inject, Kill, Latency, LatencyMap, Per, ResetAt, RetryAfter, Slicer, Stream, Throttle, Truncate,
+};
 pub use load::Segment;
-pub use outside::{Fault, Inject, Law, LawKind, Link, RateLimit, StubReply, Upstream};
+pub use outside::{Law, LawKind, Link, StubReply, Upstream};
 pub use request::{Header, Step};
-pub use slo::{Promise, Severity};
+pub use slo::{Abort, Promise, Severity};
 pub use target::{Addresses, Reuse, Target, TargetMap, Tls, Version};
 pub use traffic::{Amount, Arrivals, Class, Popularity, Quote, Traffic};
+pub use world::{Action, Call, Hook, Program};
 
 use super::shape::{At, Names};
 use crate::base::units::Share;
@@ -39,8 +47,14 @@ record! {
         traffic: At<Names<Traffic>>,
         /// What is watched.
         observe: Option<Observe>,
+        /// Processes that the run starts, and that faults can act on.
+        processes: Option<At<Names<Program>>>,
+        /// How to break and mend what we do not know.
+        hooks: Option<At<Names<Hook>>>,
         /// What breaks, and when.
         faults: Option<Names<Fault>>,
+        /// What ends the experiment early.
+        abort_when: Option<At<Vec<Abort>>>,
         /// The promises.
         slo: Option<Vec<Promise>>,
         /// What the generator itself must keep for its word to count.
@@ -48,7 +62,7 @@ record! {
         /// Caps on what the scenario may do.
         limits: Option<Limits>,
     }
-    planned { "kafka", "processes", "hooks", "abort_when", "alerts", "reconcile", "contract" }
+    planned { "kafka", "alerts", "reconcile", "contract" }
 }
 
 record! {

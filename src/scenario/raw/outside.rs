@@ -1,4 +1,4 @@
-//! The outside world, and what breaks in it.
+//! The outside world.
 
 use std::time::Duration;
 
@@ -26,8 +26,9 @@ record! {
         replies: Option<Vec<StubReply>>,
         /// How many times a shot calls it, on average; lets `plan` foresee what a fault will touch.
         calls: Option<At<f64>>,
+        /// Passes requests on to a real one: http://HOST:PORT or https://HOST:PORT.
+        forward: Option<At<String>>,
     }
-    planned { "forward" }
 }
 
 record! {
@@ -61,45 +62,6 @@ record! {
         listen: Option<At<String>>,
         /// What it forwards to: HOST:PORT.
         to: At<String>,
-    }
-}
-
-record! {
-    /// Something that breaks.
-    pub struct Fault {
-        /// What it acts on: upstream/NAME.
-        on: At<String>,
-        /// What it does.
-        inject: At<Inject>,
-        /// The share of requests that it strikes; 100% when left out.
-        share: Option<At<Share>>,
-        /// When it begins, from the start of the load.
-        at: At<Duration>,
-        /// How long it lasts.
-        r#for: At<Duration>,
-        /// It is undone after this long, whatever happens; `for` and 10s when left out.
-        ttl: Option<At<Duration>>,
-    }
-    planned { "match", "when", "ramp", "repeat" }
-}
-
-choice! {
-    /// What a fault does.
-    pub enum Inject {
-        /// Accepts the request and never answers.
-        Timeout(Nothing) = "timeout",
-        /// Answers 429 beyond a tighter limit.
-        RateLimit(RateLimit) = "rate_limit",
-    }
-    planned {
-        "latency", "status", "reset", "truncate", "corrupt", "stale", "slow_body", "refuse", "bandwidth", "slow_close",
-        "reset_peer", "slicer", "limit_data", "down", "drop_half", "pause", "kill", "cpu", "memory", "docker", "http", "exec",
-    }
-}
-
-record! {
-    /// No settings: `{}`.
-    pub struct Nothing {
     }
 }
 

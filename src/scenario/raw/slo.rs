@@ -49,3 +49,15 @@ choice! {
         Info = "info",
     }
 }
+
+record! {
+    /// What ends the experiment early.
+    pub struct Abort {
+        /// What must be seen: `errors(quotes) > 50%`; with `promql`, `value > 0.5`.
+        expect: At<String>,
+        /// A PromQL expression over the target's own metrics.
+        promql: Option<At<String>>,
+        /// For how long without a break; 10s when left out.
+        r#for: Option<At<Duration>>,
+    }
+}
