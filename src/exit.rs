@@ -16,6 +16,8 @@ impl Exit {
     pub const PASS: Exit = Exit::Judged(judge::Exit::Pass);
     /// There is no answer.
     pub const INCONCLUSIVE: Exit = Exit::Judged(judge::Exit::Inconclusive);
+    /// A fault could not be undone.
+    pub const STUCK: Exit = Exit::Judged(judge::Exit::Stuck);
     /// Could not start.
     pub const NOT_STARTED: Exit = Exit::Judged(judge::Exit::NotStarted);
 
@@ -30,7 +32,7 @@ impl Exit {
     /// The exit of several runs: the gravest that occurred.
     pub fn of_suite(exits: impl IntoIterator<Item = Exit>) -> Exit {
         const GRAVEST_FIRST: [Exit; 9] = [
-            Exit::Judged(judge::Exit::Stuck),
+            Exit::STUCK,
             Exit::Usage,
             Exit::NOT_STARTED,
             Exit::Judged(judge::Exit::Fail),

@@ -42,6 +42,14 @@ mod stand;
 
 #[path = "e2e/links.rs"]
 mod links;
+#[path = "e2e/things.rs"]
+mod things;
+
+#[path = "e2e/processes.rs"]
+mod processes;
+
+#[path = "e2e/undo.rs"]
+mod undo;
 
 #[path = "e2e/histogram.rs"]
 mod histogram;

@@ -19,7 +19,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("stage", &["base", "scenario", "evidence"]),
     ("traffic", &["base", "plan", "scenario", "evidence"]),
     ("observe", &["base", "plan", "scenario", "evidence"]),
-    ("fault", &["base", "plan", "scenario", "evidence", "stage::client", "stage::protocol"]),
+    ("fault", &["base", "plan", "scenario", "evidence", "stage::client", "stage::mend", "stage::protocol"]),
     ("judge", &["base", "scenario", "plan", "evidence", "promql"]),
     ("lint", &["base", "promql", "evidence", "observe::exposition"]),
     ("report", &["base", "plan", "evidence", "judge", "lint"]),

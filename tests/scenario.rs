@@ -12,7 +12,7 @@ use std::process::Command;
 
 use proofload::base::seed::{Seed, Stream};
 use proofload::plan::{self, Plan};
-use proofload::scenario::{self, Mistakes, Scenario, Settings};
+use proofload::scenario::{self, Leave, Mistakes, Scenario, Settings};
 use regex::Regex;
 use saphyr_parser::{Event, Parser, ScalarStyle};
 use serde_json::{Map, Value};
@@ -60,7 +60,7 @@ fn read(text: &str) -> Result<Scenario, Mistakes> {
     let settings = Settings {
         overrides: &[],
         time_scale: 1,
-        allow_hosts: Some(&[]),
+        leave: Some(Leave::default()),
         env: &|_| None,
         files: &files,
         default_name: "test",
@@ -204,13 +204,13 @@ fn a_private_key_is_read_and_not_kept() {
     let settings = Settings {
         overrides: &[],
         time_scale: 1,
-        allow_hosts: None,
+        leave: None,
         env: &|_| None,
         files: &without_key,
         default_name: "test",
     };
     assert!(scenario::read("test.yaml", WIRED, &settings).is_ok());
-    let run = Settings { allow_hosts: Some(&[]), ..settings };
+    let run = Settings { leave: Some(Leave::default()), ..settings };
     let mistakes = scenario::read("test.yaml", WIRED, &run).expect_err("a run needs the key");
     assert!(mistakes.all.len() == 1 && mistakes.all[0].what.contains("client.key"), "{mistakes}");
 }

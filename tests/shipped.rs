@@ -22,7 +22,7 @@ use proofload::evidence::recorder::{self, Batch, Recorder};
 use proofload::evidence::touches;
 use proofload::judge::{Finding, Judgement, Verdict, judge};
 use proofload::plan::{self, Plan};
-use proofload::scenario::{self, Claim, Scenario, Settings};
+use proofload::scenario::{self, Claim, Leave, Scenario, Settings};
 
 /// Every scenario, and every twin.
 const NAMES: [&str; 5] = ["prelaunch", "quoter-timeout", "rate-limit-storm", "smoke", "soak"];
@@ -69,7 +69,7 @@ fn read(file: &Path, time_scale: u32) -> Scenario {
     let settings = Settings {
         overrides: &[],
         time_scale,
-        allow_hosts: Some(&[]),
+        leave: Some(Leave::default()),
         env: &|_| None,
         files: &|name| fs::read(beside.join(name)),
         default_name: "shipped",

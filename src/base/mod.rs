@@ -1,8 +1,13 @@
 //! Small things every room needs and that know nothing of load testing.
 
+pub mod ask;
+pub mod cgroup;
+pub mod command;
+pub mod docker;
 pub mod httpd;
 pub mod law;
 pub mod net;
+pub mod process;
 pub mod procfs;
 pub mod seed;
 pub mod series;

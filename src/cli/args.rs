@@ -44,6 +44,8 @@ pub enum Command {
     Histogram(HistogramArgs),
     /// Evaluate a PromQL expression over the scraped samples of a run
     Query(QueryArgs),
+    /// Undo what a run that died left broken
+    Heal(HealArgs),
     /// Run a practice target
     Sim(SimArgs),
     /// Run the stub quoters and links of a scenario, and toxiproxy's API
@@ -64,6 +66,12 @@ pub struct Reading {
     /// A host other than this machine that may be loaded and broken
     #[arg(long, value_name = "HOST")]
     pub allow_host: Vec<String>,
+    /// Run the commands that the scenario names, and act on containers
+    #[arg(long)]
+    pub allow_exec: bool,
+    /// A process not of our own that may be broken
+    #[arg(long, value_name = "PID")]
+    pub allow_pid: Vec<u32>,
 }
 
 /// `proofload run`
@@ -190,6 +198,14 @@ pub struct FolderArgs {
     /// Print without colour
     #[arg(long)]
     pub no_color: bool,
+}
+
+/// `proofload heal`
+#[derive(Debug, Args)]
+pub struct HealArgs {
+    /// The folder of a run
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
 }
 
 /// `proofload export`

@@ -4,14 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::load::{load, load_text};
-use super::run::{Ran, Starter};
+use super::run::{Ran, Starter, told_stuck};
 use crate::base::text;
 use crate::cli::args::{Reading, ShrinkArgs};
 use crate::cli::print;
 use crate::exit::Exit;
 use crate::judge::{self, Judgement};
 use crate::plan::Plan;
-use crate::run::Told;
+use crate::run::{Stuck, Told};
 use crate::scenario::{self, Scenario};
 use crate::shrink::{self, Broken, Part, Seen, Shrunk};
 
@@ -38,12 +38,16 @@ pub fn shrink(args: &ShrinkArgs) -> Exit {
         (_, Err(why)) => return not_started(&format!("signals cannot be listened to: {why}")),
     };
     let first = match starter.start(args.file.clone(), scenario.clone(), plan) {
+        Ok(Ran { stuck, .. }) if !stuck.is_empty() => return told_stuck(&stuck).unwrap_or(Exit::STUCK),
         Ok(Ran { judged: Ok(judged), .. }) => judged.judgement,
         Ok(Ran { judged: Err(why), .. }) => {
             print::err(&format!("what was measured could not be judged: {why}"));
             return Exit::INCONCLUSIVE;
         }
-        Err(why) => return not_started(&why),
+        Err(why) => {
+            let exit = not_started(&why.to_string());
+            return told_stuck(&why.stuck).unwrap_or(exit);
+        }
     };
     if told.so_far() || is_stuck(&first) {
         print::err("ended before anything was shrunk");
@@ -86,15 +90,23 @@ impl Tries<'_> {
         let Some((scenario, plan)) = smaller else { return Seen::Senseless };
         self.count += 1;
         let (seen, said) = match self.starter.start(self.args.file.clone(), scenario, plan) {
+            Ok(Ran { stuck, .. }) if !stuck.is_empty() => self.stop_stuck(&stuck),
             Ok(Ran { judged: Ok(judged), .. }) => self.read(&judged.judgement),
             Ok(Ran { judged: Err(why), .. }) => (Seen::Unclear, format!("could not be judged: {why}")),
-            Err(why) => (Seen::Unclear, why),
+            Err(why) if !why.stuck.is_empty() => self.stop_stuck(&why.stuck),
+            Err(why) => (Seen::Unclear, why.to_string()),
         };
         if self.told.so_far() && self.over.is_none() {
             self.over = Some(Exit::Judged(judge::Exit::Interrupted));
         }
         tell(self.count, self.args.runs, self.scenario, parts, &said);
         if self.over.is_some() { Seen::Unclear } else { seen }
+    }
+
+    /// Something could not be undone: nothing more must be broken.
+    fn stop_stuck(&mut self, stuck: &[Stuck]) -> (Seen, String) {
+        self.over = told_stuck(stuck);
+        (Seen::Unclear, "something could not be undone".to_owned())
     }
 
     fn read(&mut self, judgement: &Judgement) -> (Seen, String) {

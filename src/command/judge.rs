@@ -125,7 +125,7 @@ pub(super) fn as_run(folder: &Folder, evidence: &Evidence) -> Result<Scenario, S
     let settings = Settings {
         overrides: &[],
         time_scale: manifest.time_scale,
-        allow_hosts: None,
+        leave: None,
         env: &|_| None,
         files: &files,
         default_name: &manifest.scenario,

@@ -7,11 +7,11 @@ use std::path::Path;
 use crate::cli::args::Reading;
 use crate::plan::{self, Plan};
 use crate::promql;
-use crate::scenario::{self, Claim, MAX_BYTES, Mistake, Mistakes, Place, Scenario, Settings};
+use crate::scenario::{self, Claim, Leave, MAX_BYTES, Mistake, Mistakes, Place, Scenario, Settings};
 
 /// Reads a scenario file; nothing has been sent, opened or started.
 pub fn load(file: &Path, reading: &Reading) -> Result<(Scenario, Plan), Mistakes> {
-    read(file, reading, Some(&reading.allow_host))
+    read(file, reading, Some(leave(reading)))
 }
 
 /// As [`load`], for a file from which nothing will be sent: it is only judged by.
@@ -21,24 +21,29 @@ pub fn load_unsent(file: &Path, time_scale: u32) -> Result<(Scenario, Plan), Mis
 
 /// As [`load`], for a text that would stand in `file`.
 pub fn load_text(file: &Path, text: &str, reading: &Reading) -> Result<(Scenario, Plan), Mistakes> {
-    understand(file, text.to_owned(), reading, Some(&reading.allow_host))
+    understand(file, text.to_owned(), reading, Some(leave(reading)))
 }
 
-fn read(file: &Path, reading: &Reading, allow_hosts: Option<&[String]>) -> Result<(Scenario, Plan), Mistakes> {
+/// What the command line gives leave for.
+fn leave(reading: &Reading) -> Leave<'_> {
+    Leave { hosts: &reading.allow_host, exec: reading.allow_exec, pids: &reading.allow_pid }
+}
+
+fn read(file: &Path, reading: &Reading, leave: Option<Leave<'_>>) -> Result<(Scenario, Plan), Mistakes> {
     let name = file.display().to_string();
     let text = read_text(file).map_err(|what| {
         let remedy = "name a scenario file, such as scenarios/quote-service/smoke.yaml".into();
         let all = vec![Mistake { at: Place::default(), path: String::new(), what, remedy }];
         Mistakes { file: name, text: String::new(), all }
     })?;
-    understand(file, text, reading, allow_hosts)
+    understand(file, text, reading, leave)
 }
 
 fn understand(
     file: &Path,
     text: String,
     reading: &Reading,
-    allow_hosts: Option<&[String]>,
+    leave: Option<Leave<'_>>,
 ) -> Result<(Scenario, Plan), Mistakes> {
     let name = file.display().to_string();
     let folder = file.parent().map(Path::to_owned).unwrap_or_default();
@@ -47,7 +52,7 @@ fn understand(
     let settings = Settings {
         overrides: &reading.set,
         time_scale: reading.time_scale,
-        allow_hosts,
+        leave,
         env: &|name| std::env::var(name).ok(),
         files: &files,
         default_name: &stem,

@@ -3,6 +3,7 @@
 mod chaos;
 mod check;
 mod export;
+mod heal;
 mod histogram;
 mod judge;
 mod listed;
@@ -33,6 +34,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Stage(args) => stage::stage(&args),
         Command::Judge(args) => judge::judge(&args),
         Command::Report(args) => judge::report(&args),
+        Command::Heal(args) => heal::heal(&args),
         Command::Sim(args) => sim::sim(&args),
         Command::Selftest => selftest::selftest(),
     }

@@ -14,7 +14,7 @@ use crate::exit::Exit;
 use crate::judge::{self, Ended};
 use crate::plan::Plan;
 use crate::report;
-use crate::run::{self, Board, Launch, Left, Told};
+use crate::run::{self, Board, Launch, Left, NotStarted, Stuck, Told};
 use crate::scenario::Scenario;
 use crate::selftest::Trust;
 use crate::suite::{self, Waiting};
@@ -30,6 +30,11 @@ pub fn run(args: &RunArgs) -> Exit {
         print::err("nothing was sent");
         return Exit::Usage;
     };
+    if let (Some(_), Some(of)) = (&args.stage, loaded.iter().find(|of| of.scenario.needs_warden())) {
+        let why = "processes, faults on them and hooks need a stage of the run's own: it must not obey anybody else";
+        print::err(&format!("{}: {why}: leave --stage out\nnothing was sent", of.file.display()));
+        return Exit::Usage;
+    }
     let trust = Trust::kept();
     for Loaded { file, plan, .. } in &loaded {
         if let Some(doubt) = trust.and_then(|trust| trust.doubt(plan)) {
@@ -79,6 +84,8 @@ pub(super) struct Ran {
     pub folder: Folder,
     /// What was made of it, or why nothing could be.
     pub judged: Result<Judged, String>,
+    /// What could not be undone.
+    pub stuck: Vec<Stuck>,
 }
 
 impl Starter {
@@ -89,7 +96,7 @@ impl Starter {
     }
 
     /// Runs a scenario, judges what it left and writes the reports. The error is why there was no run.
-    pub(super) fn start(&self, file: PathBuf, scenario: Scenario, plan: Plan) -> Result<Ran, String> {
+    pub(super) fn start(&self, file: PathBuf, scenario: Scenario, plan: Plan) -> Result<Ran, NotStarted> {
         let (board, shown) = watch::channel(Board::default());
         let launch = Launch {
             scenario: scenario.clone(),
@@ -109,7 +116,7 @@ impl Starter {
             left
         });
         runtime.shutdown_background();
-        let Left { folder, trouble } = left.map_err(|why| why.to_string())?;
+        let Left { folder, trouble, stuck } = left?;
         if let Some(why) = trouble {
             print::err(&why);
         }
@@ -119,17 +126,27 @@ impl Starter {
         {
             print::err(&format!("{}: reports could not be written: {why}", folder.path().display()));
         }
-        Ok(Ran { scenario, folder, judged })
+        Ok(Ran { scenario, folder, judged, stuck })
     }
 }
 
+/// Says what could not be undone; how the program ends then.
+pub(super) fn told_stuck(stuck: &[Stuck]) -> Option<Exit> {
+    for Stuck { of, why, remedy } in stuck {
+        print::err(&format!("{of} could not be undone: {why}\n  type: {remedy}"));
+    }
+    (!stuck.is_empty()).then_some(Exit::STUCK)
+}
+
 /// Prints the table of a run, and says how it ended.
-fn shown(ran: Result<Ran, String>, colour: bool) -> (Exit, Ended) {
-    let Ran { scenario, folder, judged } = match ran {
+fn shown(ran: Result<Ran, NotStarted>, colour: bool) -> (Exit, Ended) {
+    let Ran { scenario, folder, judged, stuck } = match ran {
         Ok(ran) => ran,
-        Err(why) => {
+        Err(not_started) => {
+            let why = not_started.to_string();
             print::err(&why);
-            return (Exit::NOT_STARTED, Ended::NotStarted(why));
+            let exit = told_stuck(&not_started.stuck).unwrap_or(Exit::NOT_STARTED);
+            return (exit, Ended::NotStarted(why));
         }
     };
     let place = folder.path().display().to_string();
@@ -137,11 +154,12 @@ fn shown(ran: Result<Ran, String>, colour: bool) -> (Exit, Ended) {
         Ok(Judged { judgement, .. }) => {
             print::out(&report::table(&judgement, &place, colour));
             let faults = judge::stood(&scenario, &judgement);
-            (Exit::Judged(judgement.exit), Ended::Judged { judgement: Box::new(judgement), place, faults })
+            let exit = told_stuck(&stuck).unwrap_or(Exit::Judged(judgement.exit));
+            (exit, Ended::Judged { judgement: Box::new(judgement), place, faults })
         }
         Err(why) => {
             print::err(&format!("what was measured could not be judged: {why}"));
-            (Exit::INCONCLUSIVE, Ended::Unjudged { why, place })
+            (told_stuck(&stuck).unwrap_or(Exit::INCONCLUSIVE), Ended::Unjudged { why, place })
         }
     }
 }

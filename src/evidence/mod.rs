@@ -19,4 +19,5 @@ mod rows;
 pub mod samples;
 pub mod tally;
 pub mod touches;
+pub mod undo;
 mod varint;

@@ -1,4 +1,5 @@
-//! Walks the planned times of the faults and speaks to the stage.
+//! Walks the planned times of the faults. Two kinds of actors let them begin and end: the stage strikes requests and
+//! links as they come, and the run itself acts on processes and calls hooks, see [`local`](super::local).
 //!
 //! Every way out ends every fault: by order when [`conduct`] returns, by the broken lease when it is dropped or its
 //! process dies, by the fault's own time to live when both fail.
@@ -7,6 +8,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
 use super::gate::Gate;
+use super::local::{Fate, Locals, Standing};
 use crate::base::time::{Clock, Offset, Span};
 use crate::evidence::event::{Event, FaultStep};
 use crate::scenario::Fault;
@@ -20,13 +22,21 @@ enum Turn {
     Begin,
 }
 
+/// Who lets faults begin and end.
+pub struct Actors<'a> {
+    /// Strikes requests and links, and undoes what is left when the run is gone.
+    pub stage: &'a mut Stage,
+    /// The faults that the run applies itself.
+    pub locals: &'a Locals,
+}
+
 /// Lets each fault begin and end at its planned times, and says in `events` what became of it. Before the gate opens none
 /// begins; if it stays shut, none is applied.
 ///
 /// Returns when `stop` turns true (or its sender is gone) with every fault over; until then it listens, so that a stage
 /// that dies is known. `Err` says that it died: then the experiment is not what the scenario describes.
 pub async fn conduct(
-    stage: &mut Stage,
+    actors: Actors<'_>,
     faults: &[Fault],
     planned: &[Vec<Span>],
     clock: Clock,
@@ -34,21 +44,25 @@ pub async fn conduct(
     gate: Gate,
     stop: watch::Receiver<bool>,
 ) -> Result<(), StageError> {
-    let effective = vec![false; faults.len()];
-    let mut conductor = Conductor { stage, faults, clock, events, effective };
+    let Actors { stage, locals } = actors;
+    let (effective, standing) = (vec![false; faults.len()], locals.begin(clock, events));
+    let mut conductor = Conductor { stage, locals, standing, faults, clock, events, effective };
     let walked = conductor.walk(planned, gate, stop).await;
     for fault in 0..faults.len() {
         conductor.end(fault).await;
     }
+    conductor.standing.clear_all().await;
     walked
 }
 
 struct Conductor<'a> {
     stage: &'a mut Stage,
+    locals: &'a Locals,
+    standing: Standing<'a>,
     faults: &'a [Fault],
     clock: Clock,
     events: &'a mpsc::UnboundedSender<Event>,
-    /// Which faults may be effective: also those whose beginning was ordered but never confirmed.
+    /// Which faults of the stage may be effective: also those whose beginning was ordered but never confirmed.
     effective: Vec<bool>,
 }
 
@@ -90,6 +104,9 @@ impl Conductor<'_> {
                         (turns, open) = (Vec::new().into_iter().peekable(), true);
                     }
                 },
+                fate = self.standing.next() => if fate == Fate::Lost {
+                    return Err(self.stage.died().await);
+                },
                 () = sleep(self.clock.until(next)), if open => match turns.next() {
                     Some((_, Turn::Begin, fault)) => self.begin(fault).await,
                     Some((_, Turn::End, fault)) => self.end(fault).await,
@@ -107,6 +124,9 @@ impl Conductor<'_> {
     }
 
     async fn begin(&mut self, fault: usize) {
+        if self.locals.has(fault) {
+            return self.standing.apply(fault);
+        }
         self.effective[fault] = true;
         match self.stage.apply(fault).await {
             Ok(at) => self.say(fault, at, FaultStep::Applied),
@@ -118,6 +138,9 @@ impl Conductor<'_> {
     }
 
     async fn end(&mut self, fault: usize) {
+        if self.locals.has(fault) {
+            return self.standing.clear(fault);
+        }
         if !std::mem::take(&mut self.effective[fault]) {
             return;
         }
@@ -153,7 +176,7 @@ impl Conductor<'_> {
             }
             Report::Failed { fault: Some(fault), why } => self.say(fault, self.clock.now(), FaultStep::Failed { why }),
             Report::Failed { fault: None, why } => self.tell(Event::Note { at: self.clock.now(), text: why }),
-            Report::Ready { .. } | Report::Led { .. } | Report::Applied { .. } => {}
+            _ => {} // answers to what is no longer waited for
         }
     }
 
@@ -197,6 +220,12 @@ mod tests {
             ttl: second,
             place: Place::default(),
         }
+    }
+
+    /// A stage with nothing beside it that breaks anything.
+    fn alone(stage: &mut Stage) -> Actors<'_> {
+        static NONE: Locals = Locals::NONE;
+        Actors { stage, locals: &NONE }
     }
 
     fn span(start: i64, end: i64) -> Span {
@@ -245,7 +274,7 @@ mod tests {
             stop.send_replace(true);
         };
         let (conducted, ()) =
-            tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, Gate::open(), stopped), calls);
+            tokio::join!(conduct(alone(&mut stage), &faults, &planned, clock, &tell, Gate::open(), stopped), calls);
         conducted.expect("the stage lives");
         let steps = steps(&mut hear);
         assert_eq!(words(&steps), ["a Applied", "a Touched", "a Cleared", "b Applied", "b Cleared"]);
@@ -273,7 +302,7 @@ mod tests {
             assert_eq!(line.answer_within(5000).await, Some(0));
         };
         let (conducted, ()) =
-            tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, Gate::open(), stopped), calls);
+            tokio::join!(conduct(alone(&mut stage), &faults, &planned, clock, &tell, Gate::open(), stopped), calls);
         conducted.expect("the stage lives");
         assert_eq!(words(&steps(&mut hear)), ["a Applied", "a Touched", "a Cleared"]);
     }
@@ -293,7 +322,7 @@ mod tests {
             steps(&mut hear)
         };
         let (planned, faults) = ([vec![span(10, 3_600_000)]], [fault("a")]);
-        let conducted = conduct(&mut stage, &faults, &planned, clock, &tell, gate, stopped);
+        let conducted = conduct(alone(&mut stage), &faults, &planned, clock, &tell, gate, stopped);
         let (conducted, mut seen) = tokio::join!(conducted, open);
         conducted.expect("the stage lives");
         seen.extend(steps(&mut hear));
@@ -316,7 +345,7 @@ mod tests {
                 stop.send_replace(true);
             };
             let (planned, faults) = ([vec![span(0, 60)], vec![span(20, 60)]], [fault("a"), fault("b")]);
-            let conducted = conduct(&mut stage, &faults, &planned, clock, &tell, gate, stopped);
+            let conducted = conduct(alone(&mut stage), &faults, &planned, clock, &tell, gate, stopped);
             let (conducted, ()) = tokio::join!(conducted, until);
             conducted.expect("the stage lives");
             let steps = steps(&mut hear);
@@ -343,7 +372,7 @@ mod tests {
         };
         let (planned, faults) = ([vec![span(0, 150)]], [fault("a")]);
         let (conducted, ()) =
-            tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, Gate::open(), stopped), until);
+            tokio::join!(conduct(alone(&mut stage), &faults, &planned, clock, &tell, Gate::open(), stopped), until);
         conducted.expect("the stage lives");
         assert_eq!(words(&steps(&mut hear)), ["a Applied", "a Cleared"], "cleared once");
     }
@@ -359,7 +388,7 @@ mod tests {
         };
         let (planned, faults) = ([vec![span(0, 3_600_000)]], [fault("a")]);
         let (conducted, ()) =
-            tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, Gate::open(), stopped), kill);
+            tokio::join!(conduct(alone(&mut stage), &faults, &planned, clock, &tell, Gate::open(), stopped), kill);
         assert!(matches!(conducted, Err(StageError::Died(_))));
         assert_eq!(words(&steps(&mut hear)), ["a Applied", "a Failed"]);
     }
@@ -381,7 +410,7 @@ mod tests {
         };
         let (planned, faults) = ([vec![span(0, 3_600_000)]], [fault("a")]);
         let (conducted, ()) =
-            tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, Gate::open(), stopped), until);
+            tokio::join!(conduct(alone(&mut stage), &faults, &planned, clock, &tell, Gate::open(), stopped), until);
         conducted.expect("it did not die");
         let steps = steps(&mut hear);
         assert_eq!(words(&steps), ["a Failed", "a Stuck"]);

@@ -192,7 +192,7 @@ mod tests {
         let settings = Settings {
             overrides: &[],
             time_scale: 1,
-            allow_hosts: None,
+            leave: None,
             env: &|_| None,
             files: &|_| Ok(b"input,output\nA,B\nB,A\nA,C\nC,A\n".to_vec()),
             default_name: "golden",

@@ -18,15 +18,19 @@ const CERTAIN: f64 = 0.999;
 /// How many requests a fault is expected to touch, over all its occurrences: shots due in each, times the stated calls
 /// per shot, as many of them as `when` admits, times the share, which a ramp changes as the load goes on. `None` when
 /// it depends on the service (no `calls:`, a `match`, a bucket for each client), on how fast it is (a closed loop in the
-/// window), or when the fault does not strike requests.
+/// window), or when the fault strikes connections. Of processes and hooks: every shot due.
 pub fn expected_touches(scenario: &Scenario, plan: &Plan, fault: &Fault) -> Option<f64> {
     if let On::Link(link) = fault.on {
         return expected_bytes(scenario, plan, fault, &scenario.links[link].to);
     }
-    let (On::Upstream(upstream), Inject::Http(inject)) = (&fault.on, &fault.inject) else { return None };
-    let calls = scenario.upstreams[*upstream].calls?;
     let spans = fault.occurrences();
     let closed = |span: &Span| plan.traffic.iter().any(|t| t.is_closed_within(*span));
+    if matches!(fault.on, On::Process(_) | On::Hook(_)) {
+        // It strikes as a whole: every shot that is due.
+        return (!spans.iter().any(closed)).then(|| spans.iter().map(|span| shots_due(plan, None, *span)).sum());
+    }
+    let (On::Upstream(upstream), Inject::Http(inject)) = (&fault.on, &fault.inject) else { return None };
+    let calls = scenario.upstreams[*upstream].calls?;
     if fault.matching != Match::default() || spans.iter().any(closed) {
         return None;
     }

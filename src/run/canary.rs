@@ -249,7 +249,7 @@ mod tests {
         let settings = Settings {
             overrides: &[],
             time_scale: 1,
-            allow_hosts: None,
+            leave: None,
             env: &|_| None,
             files: &|_| Err(std::io::ErrorKind::NotFound.into()),
             default_name: "canary",
@@ -334,7 +334,7 @@ mod tests {
             (&closes, &open.0, false),
             (&open.0, &gone, false),
         ] {
-            let seen = passes(link, to).await;
+            let seen = passes(link, Some(to)).await;
             assert_eq!(seen.clean, clean, "{link} {to}: {}", seen.saw);
         }
     }

@@ -15,8 +15,9 @@ use crate::evidence::counters::Counters;
 use crate::evidence::event::Event;
 use crate::evidence::manifest::How;
 use crate::evidence::recorder::{self, Recorder};
-use crate::fault::conduct::conduct;
+use crate::fault::conduct::{Actors, conduct};
 use crate::fault::gate::Gate;
+use crate::fault::local::Locals;
 use crate::observe::{HostMeter, Observer, Watched};
 use crate::plan::Plan;
 use crate::scenario::{Page, Scenario};
@@ -93,6 +94,7 @@ impl Prepared<'_> {
         let (quit_breaking, breaking) = watch::channel(false);
         let faults = tokio::spawn(break_things(
             self.stage.take(),
+            self.locals.clone(),
             scenario.clone(),
             plan.clone(),
             self.clock,
@@ -202,6 +204,7 @@ async fn early(signals: &mut Signals, watch: &mut JoinHandle<How>) -> How {
 /// Lets faults begin and end until told to quit; the stage comes back unless it died, which ends the load.
 async fn break_things(
     stage: Option<Stage>,
+    locals: Arc<Locals>,
     scenario: Arc<Scenario>,
     plan: Arc<Plan>,
     clock: Clock,
@@ -212,7 +215,8 @@ async fn break_things(
 ) -> (Option<Stage>, Result<(), String>) {
     let Some(mut stage) = stage else { return (None, Ok(())) };
     stage.report_on(&clock);
-    match conduct(&mut stage, &scenario.faults, &plan.timeline.faults, clock, &events, gate, quit).await {
+    let actors = Actors { stage: &mut stage, locals: &locals };
+    match conduct(actors, &scenario.faults, &plan.timeline.faults, clock, &events, gate, quit).await {
         Ok(()) => (Some(stage), Ok(())),
         Err(why) => {
             let _ = stop.send(true);

@@ -6,12 +6,14 @@ mod canary;
 mod load;
 mod lookout;
 mod prepare;
+mod programs;
 mod record;
 mod resources;
 mod signals;
 mod target;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -23,6 +25,8 @@ pub use signals::Told;
 use crate::base::time::{self, Offset};
 use crate::evidence::folder::Folder;
 use crate::evidence::manifest::{End, How};
+use crate::evidence::undo;
+use crate::fault::guard::{Healed, heal};
 use crate::plan::Plan;
 use crate::scenario::Scenario;
 
@@ -46,8 +50,19 @@ pub struct Launch {
 
 /// Why there was no run. Nothing measured was sent.
 #[derive(Debug, thiserror::Error)]
-#[error("could not start: {0}")]
-pub struct NotStarted(pub String);
+#[error("could not start: {why}")]
+pub struct NotStarted {
+    /// In words.
+    pub why: String,
+    /// What of the preparations could not be undone.
+    pub stuck: Vec<Stuck>,
+}
+
+impl From<String> for NotStarted {
+    fn from(why: String) -> NotStarted {
+        NotStarted { why, stuck: Vec::new() }
+    }
+}
 
 /// What a run left.
 pub struct Left {
@@ -55,12 +70,25 @@ pub struct Left {
     pub folder: Folder,
     /// Why the evidence does not say how the run ended, if so.
     pub trouble: Option<String>,
+    /// What could not be undone, why, and what to type.
+    pub stuck: Vec<Stuck>,
+}
+
+/// Something that could not be undone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stuck {
+    /// The fault, or the process that the run started.
+    pub of: String,
+    /// In words.
+    pub why: String,
+    /// What to type.
+    pub remedy: String,
 }
 
 /// Runs the scenario; what it left. Everything that was started has ended.
 pub async fn run(launch: Launch) -> Result<Left, NotStarted> {
     let folder = make_folder(&launch)?;
-    let mut signals = Signals::listen().map_err(|e| NotStarted(e.to_string()))?;
+    let mut signals = Signals::listen().map_err(|e| e.to_string())?;
     let mut prepared = Prepared::new(&launch, &folder).await?;
     let outcome = tokio::select! {
         made = prepared.make_ready() => made,
@@ -70,11 +98,14 @@ pub async fn run(launch: Launch) -> Result<Left, NotStarted> {
         prepared.manifest.end = Some(End { how: How::NotStarted(why.clone()), at: Offset::ZERO });
         let _ = folder.write_manifest(&prepared.manifest);
         prepared.stop().await;
-        return Err(NotStarted(why));
+        return Err(NotStarted { why, stuck: undo_rest(&folder).await });
     }
     let how = prepared.load(&mut signals).await;
     prepared.stop().await;
-    let how = how.map_err(NotStarted)?;
+    let how = match how {
+        Ok(how) => how,
+        Err(why) => return Err(NotStarted { why, stuck: undo_rest(&folder).await }),
+    };
     let at = prepared.clock.now();
     prepared.manifest.end = Some(End { how: how.clone(), at });
     if let Some(reserve) = prepared.reserve.take() {
@@ -86,7 +117,35 @@ pub async fn run(launch: Launch) -> Result<Left, NotStarted> {
         let unsaid = format!("{}: how the run ended could not be written: {why}", place.display());
         if let How::CutShort(first) = how { format!("{first}; {unsaid}") } else { unsaid }
     });
-    Ok(Left { folder, trouble })
+    Ok(Left { stuck: undo_rest(&folder).await, folder, trouble })
+}
+
+/// How long whoever is at it already may take: a stage that was let go of undoes everything at once.
+const AT_IT: Duration = Duration::from_secs(5);
+
+/// Undoes what is still written down as not undone, and says of what it cannot. Nothing is left where all went well.
+async fn undo_rest(folder: &Folder) -> Vec<Stuck> {
+    let record = folder.file(undo::FILE);
+    let is_left = || undo::read(&record).is_ok_and(|found| !found.left.is_empty());
+    let waiting = async {
+        while is_left() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    if tokio::time::timeout(AT_IT, waiting).await.is_ok() {
+        return Vec::new();
+    }
+    let stuck = |healed: Healed| {
+        let (why, remedy) = (healed.done.err()?, healed.recipe.undo.remedy());
+        Some(Stuck { of: healed.recipe.of, why, remedy })
+    };
+    match heal(&record, "run").await {
+        Ok(healed) => healed.into_iter().filter_map(stuck).collect(),
+        Err(why) => {
+            let remedy = format!("proofload heal {}", folder.path().display());
+            vec![Stuck { of: record.display().to_string(), why: why.to_string(), remedy }]
+        }
+    }
 }
 
 fn make_folder(launch: &Launch) -> Result<Folder, NotStarted> {
@@ -94,9 +153,7 @@ fn make_folder(launch: &Launch) -> Result<Folder, NotStarted> {
     let part = |part: Option<&std::ffi::OsStr>| part.map(|p| p.to_string_lossy().into_owned()).unwrap_or_default();
     let parent = launch.out.join(part(absolute.parent().and_then(Path::file_name))).join(part(absolute.file_stem()));
     Folder::create(&parent, time::wall()).map_err(|e| {
-        NotStarted(format!(
-            "{}: {e}; reports need a folder that can be written: name another with --out",
-            parent.display()
-        ))
+        let place = parent.display();
+        format!("{place}: {e}; reports need a folder that can be written: name another with --out").into()
     })
 }

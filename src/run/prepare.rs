@@ -1,7 +1,10 @@
 //! What comes before the load: evidence begins, the stage and the practice target start, the target gets ready.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::programs::Programs;
 use super::{Launch, NotStarted, resources, target};
 use crate::base::net::{self, Address, Place};
 use crate::base::seed;
@@ -10,7 +13,11 @@ use crate::base::trace::Tracer;
 use crate::evidence::folder::Folder;
 use crate::evidence::manifest::{FORMAT, Host, Manifest};
 use crate::evidence::reserve::Reserve;
-use crate::scenario::{HeaderValue, Lead, Scenario};
+use crate::evidence::undo::{self, UndoLog};
+use crate::fault::guard::Guards;
+use crate::fault::local::Locals;
+use crate::fault::victim::Victim;
+use crate::scenario::{HeaderValue, Lead, Process, Scenario};
 use crate::stage;
 use crate::stage::client::Stage;
 use crate::traffic::Aside;
@@ -33,18 +40,20 @@ pub(super) struct Prepared<'l> {
     pub(super) secrets: Vec<(String, String)>,
     pub(super) stage: Option<Stage>,
     pub(super) target: Option<target::Sim>,
+    pub(super) programs: Programs,
+    pub(super) locals: Arc<Locals>,
 }
 
 impl<'l> Prepared<'l> {
     /// Makes the evidence begin: what is run, and the manifest.
     pub(super) async fn new(launch: &'l Launch, folder: &Folder) -> Result<Prepared<'l>, NotStarted> {
         let scenario = &launch.scenario;
-        let unwritable = |e: std::io::Error| NotStarted(format!("{}: {e}", folder.path().display()));
+        let unwritable = |e: std::io::Error| NotStarted::from(format!("{}: {e}", folder.path().display()));
         folder.replace("scenario.yaml", scenario.source.as_bytes()).map_err(unwritable)?;
         let inputs = scenario.inputs.iter().map(|i| (i.name.as_str(), i.bytes.as_slice()));
         let inputs = folder.keep_inputs(inputs).map_err(unwritable)?;
         let clock = Clock::starting_in(LEAD);
-        let connections = resources::connections(scenario, &launch.plan).map_err(NotStarted)?;
+        let connections = resources::connections(scenario, &launch.plan)?;
         let manifest = Manifest {
             format: FORMAT,
             proofload: env!("CARGO_PKG_VERSION").into(),
@@ -80,6 +89,8 @@ impl<'l> Prepared<'l> {
             secrets: secrets(scenario)?,
             stage: None,
             target: None,
+            programs: Programs::default(),
+            locals: Arc::default(),
         })
     }
 
@@ -87,6 +98,12 @@ impl<'l> Prepared<'l> {
     pub(super) async fn make_ready(&mut self) -> Result<(), String> {
         let scenario = &self.launch.scenario;
         let upstreams = self.open_stage().await?;
+        let guards = self.guards();
+        if let Some(guards) = &guards {
+            let home = self.launch.file.parent().map(Path::to_owned).unwrap_or_default();
+            let env = self.addresses();
+            self.programs.start(&scenario.processes, &home, &env, guards).await?;
+        }
         self.services = match &scenario.target.system {
             crate::scenario::System::Services(services) => {
                 services.iter().map(|s| (s.name.clone(), s.addresses.clone())).collect()
@@ -115,17 +132,43 @@ impl<'l> Prepared<'l> {
                 return Err(format!("before the load, {} {}: {wrong}", step.method.word(), step.path));
             }
         }
+        if let Some(guards) = &guards {
+            let ours = |process: &Process| match process {
+                Process::Named(position) => self.programs.member(*position).map(Victim::Ours),
+                Process::Target => self.target.as_ref().map(|sim| Victim::Ours(sim.member())),
+                Process::Pid(_) | Process::Container(_) => None,
+            };
+            let locals = Locals::new(scenario, guards, ours)?;
+            locals.ready().await?;
+            self.locals = Arc::new(locals);
+        }
         Ok(())
+    }
+
+    /// What makes sure that what the run breaks itself is undone; nothing where there is no stage.
+    fn guards(&self) -> Option<Arc<Guards>> {
+        let record = UndoLog::at(&self.folder.file(undo::FILE));
+        self.stage.as_ref().map(|stage| Arc::new(Guards::new(&self.manifest.run, record, stage.keeper())))
+    }
+
+    /// Where upstreams and links are, for the environment of processes: `PROOFLOAD_UPSTREAM_JUPITER=http://…`.
+    fn addresses(&self) -> Vec<(String, String)> {
+        let name = |kind: &str, name: &str| format!("PROOFLOAD_{kind}_{}", name.to_ascii_uppercase().replace('-', "_"));
+        let Some(stage) = &self.stage else { return Vec::new() };
+        let upstreams = stage.upstreams().iter().map(|(n, url)| (name("UPSTREAM", n), url.clone()));
+        upstreams.chain(stage.links().iter().map(|(n, address)| (name("LINK", n), address.clone()))).collect()
     }
 
     /// Opens the stage, where the scenario has one; where its upstreams answer.
     async fn open_stage(&mut self) -> Result<Vec<(String, String)>, String> {
         let scenario = &self.launch.scenario;
-        if scenario.upstreams.is_empty() && scenario.links.is_empty() {
+        if !scenario.needs_stage() {
             return Ok(Vec::new());
         }
         let touches = self.folder.file("touches.stage.log");
-        let config = stage::config::Config::new(scenario, &self.clock, &self.manifest.run, Some(&touches));
+        let mut config = stage::config::Config::new(scenario, &self.clock, &self.manifest.run, Some(&touches));
+        let record = self.folder.file(undo::FILE);
+        config.undo = Some(std::path::absolute(&record).unwrap_or(record));
         let stage = match &self.launch.stage {
             Some(address) => Stage::connect(address, &config).await,
             None => Stage::spawn(&self.launch.program, &["stage", "--lease"].map(Into::into), &config).await,
@@ -168,8 +211,9 @@ impl<'l> Prepared<'l> {
         if let Some(target) = self.target.take() {
             target.stop().await;
         }
+        self.programs.stop().await;
         if let Some(stage) = self.stage.take() {
-            // A stage that had to be killed has nothing left to undo: its faults lived in it.
+            // What one that had to be killed has not undone is written down, and is seen to in the end.
             let _ = stage.close().await;
         }
     }
@@ -183,7 +227,7 @@ fn secrets(scenario: &Scenario) -> Result<Vec<(String, String)>, NotStarted> {
         match std::env::var(name) {
             Ok(value) => secrets.push((name.clone(), value)),
             Err(_) => {
-                return Err(NotStarted(format!("the secret {name} is not in the environment; set it and run again")));
+                return Err(format!("the secret {name} is not in the environment; set it and run again").into());
             }
         }
     }

@@ -2,22 +2,14 @@
 //! so is it.
 
 use std::path::Path;
-use std::process::Stdio;
-use std::time::Duration;
-
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
-use tokio::process::{Child, Command};
+use std::sync::Arc;
 
 use crate::base::net::Address;
-
-/// How long it may take to start.
-const START: Duration = Duration::from_secs(15);
-/// How long it may take to end when asked to.
-const END: Duration = Duration::from_secs(2);
+use crate::fault::member::{Member, Spec};
 
 /// A practice target that this run started.
 pub struct Sim {
-    child: Child,
+    member: Arc<Member>,
     services: Vec<(String, Address)>,
 }
 
@@ -29,32 +21,26 @@ impl Sim {
         with: &[(String, String)],
         upstreams: &[(String, String)],
     ) -> Result<Sim, String> {
-        let mut command = Command::new(program);
-        command.args(["sim", system, "--lease"]);
-        for (key, value) in with {
-            command.args(["--set", &format!("{key}={value}")]);
-        }
-        for (name, url) in upstreams {
-            command.args(["--upstream", &format!("{name}={url}")]);
-        }
-        // A group of its own: Ctrl-C is for us, who still have to drain.
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
-        let mut child = command.spawn().map_err(|e| format!("{}: {e}", program.display()))?;
-        let Some(out) = child.stdout.take() else { return Err("the practice target has no output".into()) };
-        let mut line = String::new();
-        let read = tokio::time::timeout(START, BufReader::new(out).read_line(&mut line)).await;
-        let services = match read {
-            Ok(Ok(n)) if n > 0 => services(&line)?,
-            _ => {
-                let _ = child.start_kill();
-                let mut said = String::new();
-                if let Some(mut err) = child.stderr.take() {
-                    let _ = err.read_to_string(&mut said).await;
-                }
-                return Err(format!("sim:{system} did not start: {}", said.trim()));
-            }
+        let mut args: Vec<String> = ["sim", system, "--lease"].map(Into::into).to_vec();
+        args.extend(with.iter().flat_map(|(key, value)| ["--set".into(), format!("{key}={value}")]));
+        args.extend(upstreams.iter().flat_map(|(name, url)| ["--upstream".into(), format!("{name}={url}")]));
+        let spec = Spec {
+            name: format!("sim:{system}"),
+            program: program.to_owned(),
+            args: args.into_iter().map(Into::into).collect(),
+            env: Vec::new(),
+            dir: None,
+            speaks: true,
         };
-        Ok(Sim { child, services })
+        let (member, line) = Member::start(spec).await?;
+        let services = services(&line)?;
+        // Where it was found it must be found again after it was killed.
+        if let [(_, address)] = services.as_slice()
+            && let Some((_, port)) = address.tcp()
+        {
+            member.pin(["--port".into(), port.to_string().into()]);
+        }
+        Ok(Sim { member, services })
     }
 
     /// Where it answers.
@@ -62,17 +48,19 @@ impl Sim {
         &self.services
     }
 
+    /// Its process, for faults.
+    pub fn member(&self) -> Arc<Member> {
+        self.member.clone()
+    }
+
     /// The id of its process; `None` when it has ended.
     pub fn pid(&self) -> Option<u32> {
-        self.child.id()
+        self.member.process().ok().map(|process| process.pid)
     }
 
     /// Ends it.
-    pub async fn stop(mut self) {
-        drop(self.child.stdin.take());
-        if tokio::time::timeout(END, self.child.wait()).await.is_err() {
-            let _ = self.child.kill().await;
-        }
+    pub async fn stop(self) {
+        self.member.stop().await;
     }
 }
 

@@ -87,6 +87,18 @@ pub struct Scenario {
 }
 
 impl Scenario {
+    /// Whether there is something for a stage to do: to answer, to pass on, or to undo what the run breaks or starts.
+    pub fn needs_stage(&self) -> bool {
+        let outside = !self.upstreams.is_empty() || !self.links.is_empty();
+        outside || self.needs_warden()
+    }
+
+    /// Whether the run breaks or starts something itself, which must be undone even when it dies.
+    pub fn needs_warden(&self) -> bool {
+        let own = |on: &On| matches!(on, On::Process(_) | On::Hook(_));
+        !self.processes.is_empty() || self.faults.iter().any(|f| own(&f.on))
+    }
+
     /// What a fault acts on, as it is written: `upstream/jupiter`.
     pub fn subject(&self, on: &On) -> String {
         match on {
@@ -108,7 +120,12 @@ impl Scenario {
             Kind::Quote(quote) => quote.headers.iter().collect::<Vec<_>>(),
             Kind::Flow(flow) => flow.steps.iter().flat_map(|s| &s.headers).collect(),
         });
-        target.headers.iter().chain(steps.flat_map(|s| &s.headers)).chain(own)
+        let hooks = self.hooks.iter().flat_map(|hook| [&hook.apply, &hook.undo, &hook.probe]);
+        let called = hooks.flat_map(|action| match action {
+            Action::Http(call) => call.headers.as_slice(),
+            Action::Exec(_) => &[],
+        });
+        target.headers.iter().chain(called).chain(steps.flat_map(|s| &s.headers)).chain(own)
     }
 }
 
@@ -197,8 +214,8 @@ pub struct Settings<'a> {
     pub overrides: &'a [(String, String)],
     /// `--time-scale`; 1 for as written.
     pub time_scale: u32,
-    /// `--allow-host`: hosts other than loopback that may be sent to; `None` allows all, for reading old evidence.
-    pub allow_hosts: Option<&'a [String]>,
+    /// What the command line allows; `None` allows all, for reading old evidence.
+    pub leave: Option<Leave<'a>>,
     /// The environment.
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// Files that the scenario names.
@@ -207,10 +224,21 @@ pub struct Settings<'a> {
     pub default_name: &'a str,
 }
 
+/// What a scenario may do beyond sending to this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Leave<'a> {
+    /// `--allow-host`: hosts other than loopback that may be sent to and broken.
+    pub hosts: &'a [String],
+    /// `--allow-exec`: whether commands may be run, and containers acted on.
+    pub exec: bool,
+    /// `--allow-pid`: processes not of our own that may be broken.
+    pub pids: &'a [u32],
+}
+
 impl Settings<'_> {
     /// Whether old evidence is read: nothing will be sent, so hosts need no leave, and private keys are not at hand.
     fn past(&self) -> bool {
-        self.allow_hosts.is_none()
+        self.leave.is_none()
     }
 }
 

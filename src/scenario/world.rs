@@ -28,8 +28,8 @@ pub struct Hook {
     pub apply: Action,
     /// Mends it.
     pub undo: Action,
-    /// Succeeds when it is mended.
-    pub probe: Option<Action>,
+    /// Succeeds when all is well.
+    pub probe: Action,
     /// How long each of them may take.
     pub within: Duration,
     /// Where it is written, for messages.

@@ -12,7 +12,7 @@ use crate::evidence::reader::Evidence;
 use crate::evidence::tally::Tally;
 use crate::plan::Plan;
 use crate::run::{self, Board, Launch};
-use crate::scenario::{self, Scenario, Settings};
+use crate::scenario::{self, Leave, Scenario, Settings};
 
 /// Where trials are made; removed in the end.
 pub struct Bench {
@@ -57,7 +57,7 @@ impl Bench {
         let settings = Settings {
             overrides: &[],
             time_scale: 1,
-            allow_hosts: Some(&[]),
+            leave: Some(Leave::default()),
             env: &|_| None,
             files: &|_| Err(std::io::ErrorKind::NotFound.into()),
             default_name: name,

@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use super::config::Config;
 use super::link::api::Api;
 use super::protocol::{self, Report};
-use super::serve::hold;
+use super::serve::{Wards, hold};
 use super::world::World;
 use crate::base::{httpd, net};
 
@@ -101,7 +101,7 @@ async fn ear(whom: &str, address: &str) -> Result<(TcpListener, SocketAddr), Str
 async fn lease(stream: TcpStream, world: Arc<Mutex<Option<World>>>) {
     let (mut orders, mut reports) = stream.into_split();
     if let Ok(mut world) = world.try_lock() {
-        hold(orders, reports, &mut world).await;
+        hold(orders, reports, &mut world, Wards::Refused, std::future::pending()).await;
         return;
     }
     let why = "another run holds this stage: wait for its end".into();

@@ -7,7 +7,7 @@ use rustix::process::{Resource, Rlimit};
 use tokio::net::unix::pipe;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::serve::serve;
+use super::serve::serve_until;
 
 /// Serves the run at the other end of standard input and output until it is over. Errors: when they are no pipes.
 ///
@@ -27,10 +27,7 @@ pub fn child() -> io::Result<()> {
         let too_long = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
         let _ignored = (signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?, signal(too_long)?);
         let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            () = serve(orders, reports) => {}
-            _ = terminate.recv() => {}
-        }
+        serve_until(orders, reports, async { _ = terminate.recv().await }).await;
         Ok(())
     });
     runtime.shutdown_background();

@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
@@ -18,6 +19,8 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 pub use super::config::Config;
+pub use super::keeper::{Keeper, Kept, Unkept};
+use super::keeper::{Orders, Waiting};
 pub use super::protocol::Report;
 use super::protocol::{self, Lines, Order};
 use crate::base::net;
@@ -32,7 +35,8 @@ const LAST_WORDS: usize = 4096;
 
 /// A stage that this run holds.
 pub struct Stage {
-    orders: Option<Box<dyn AsyncWrite + Send + Unpin>>,
+    orders: Orders,
+    waiting: Waiting,
     reports: mpsc::UnboundedReceiver<Report>,
     _listening: JoinSet<()>, // ends with us
     aside: VecDeque<Report>, // heard while waiting for another
@@ -143,20 +147,25 @@ impl Stage {
         W: AsyncWrite + Unpin + Send + 'static,
     {
         let (heard, hear) = mpsc::unbounded_channel();
+        let waiting = Waiting::new();
         let mut listening = JoinSet::new();
+        let wards = waiting.clone();
         listening.spawn(async move {
             let mut lines = Lines::new(reports);
             // What is no report is none of ours to understand.
             while let Some(line) = lines.next::<Report>().await {
-                if line.is_ok_and(|report| heard.send(report).is_err()) {
-                    return;
+                let report = line.ok().and_then(|report| wards.hear(report));
+                if report.is_some_and(|report| heard.send(report).is_err()) {
+                    break;
                 }
             }
+            wards.close();
         });
         let (child, last_words) = child.unzip();
         let mut stage = Stage {
             _listening: listening,
-            orders: Some(Box::new(orders)),
+            orders: Arc::new(tokio::sync::Mutex::new(Some(Box::new(orders)))),
+            waiting,
             reports: hear,
             aside: VecDeque::new(),
             child,
@@ -200,8 +209,13 @@ impl Stage {
             Report::Cleared { fault, at, eligible, injected } => {
                 Report::Cleared { fault, at: self.shifted(at), eligible, injected }
             }
-            report @ (Report::Ready { .. } | Report::Led { .. } | Report::Failed { .. }) => report,
+            report => report, // says nothing of when, or went to whoever waits for it
         }
+    }
+
+    /// Hands it recipes.
+    pub fn keeper(&self) -> Keeper {
+        Keeper::new(self.orders.clone(), self.waiting.clone())
     }
 
     /// Where each upstream answers: name and URL, in the order of the scenario.
@@ -267,7 +281,7 @@ impl Stage {
     /// Ends the lease in order: faults are cleared, and a stage that we started goes. Errors when it had to be killed.
     pub async fn close(mut self) -> Result<(), StageError> {
         let told = self.tell(&Order::Close).await;
-        drop(self.orders.take());
+        drop(self.orders.lock().await.take());
         // Its end of the pipe closes when it is done.
         let parted = timeout(ANSWER, async { while self.reports.recv().await.is_some() {} }).await;
         let Some(mut child) = self.child.take() else { return told };
@@ -308,10 +322,15 @@ impl Stage {
     }
 
     async fn tell(&mut self, order: &Order) -> Result<(), StageError> {
-        let Some(orders) = &mut self.orders else { return Err(self.died().await) };
-        match timeout(self.patience, protocol::write(orders, order)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(self.died().await),
+        let telling = async {
+            match &mut *self.orders.lock().await {
+                Some(orders) => protocol::write(orders, order).await.is_ok(),
+                None => false,
+            }
+        };
+        match timeout(self.patience, telling).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(self.died().await),
             Err(_) => Err(StageError::Silent("it does not listen".into())),
         }
     }
@@ -325,6 +344,16 @@ impl Stage {
         };
         let said = said.map(|s| s.trim().to_owned()).filter(|s| !s.is_empty());
         StageError::Died(said.unwrap_or_else(|| "it said nothing".into()))
+    }
+}
+
+/// However many keepers there are, the lease is this one's.
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if let Ok(mut orders) = self.orders.try_lock() {
+            *orders = None;
+        }
+        self.waiting.close();
     }
 }
 

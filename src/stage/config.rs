@@ -37,6 +37,8 @@ pub struct Config {
     pub allow_hosts: Vec<String>,
     /// Where to write decisions; `None` writes none.
     pub touches: Option<PathBuf>,
+    /// Where it is written what was undone; `None` where nothing but the stage itself is broken.
+    pub undo: Option<PathBuf>,
     /// How long to go on cleanly after the run died.
     pub linger: Duration,
 }
@@ -166,6 +168,7 @@ impl Config {
             allow_hosts: scenario.links.iter().flat_map(hosts).collect(),
             // The stage may have another working directory.
             touches: touches.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned())),
+            undo: None,
             linger: LINGER,
         }
     }
@@ -183,6 +186,7 @@ impl Config {
             faults: Vec::new(),
             allow_hosts: Vec::new(),
             touches: None,
+            undo: None,
             linger: LINGER,
         }
     }
@@ -326,6 +330,7 @@ mod tests {
                 ttl: ms(1),
             }],
             touches: Some("/tmp/x".into()),
+            undo: Some("/tmp/y".into()),
             linger: LINGER,
         };
         let line = serde_json::to_string(&config).expect("serialises");

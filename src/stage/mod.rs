@@ -8,6 +8,8 @@
 //! - [`child`]: the process · [`by_hand`]: without a run · [`serve`]: its life · `world`: what is open · `link`: TCP proxies
 //! - `stub`, `quoter`, `quote`, `template`, `price`, `bucket`: how a stub answers
 //! - `forward`: how requests are passed on to a real upstream
+//! - `warden`: undoes what is broken outside the stage when the run no longer can · [`keeper`]: the run's side of that ·
+//!   [`mend`]: how it is done
 //! - `faults`, `filter`, `throttle`, [`decide`]: whom a fault strikes, and the record of it · `effect`: what it does
 
 mod bucket;
@@ -20,7 +22,9 @@ mod effect;
 mod faults;
 mod filter;
 mod forward;
+pub mod keeper;
 mod link;
+pub mod mend;
 mod price;
 pub mod protocol;
 mod quote;
@@ -31,6 +35,7 @@ mod template;
 #[cfg(test)]
 pub(crate) mod testing;
 mod throttle;
+mod warden;
 #[cfg(test)]
 mod wire;
 mod world;

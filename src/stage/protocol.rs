@@ -2,6 +2,7 @@
 //! lease: when it breaks, every fault is over.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use serde::de::DeserializeOwned;
@@ -10,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::config::Config;
 use crate::base::time::Offset;
+use crate::evidence::undo::Recipe;
 
 /// Longer lines are not ours; the other side cannot be followed any more.
 const LONGEST: usize = 64 * 1024 * 1024;
@@ -36,6 +38,23 @@ pub enum Order {
         link: String,
         /// HOST:PORT.
         to: String,
+    },
+    /// Hold how to undo something that the run is about to do; answered by [`Report::Held`], or [`Report::Stuck`].
+    Hold {
+        /// How.
+        recipe: Recipe,
+        /// Undo it after this long, whatever the run says; not before the run is gone where there is none.
+        ttl: Option<Duration>,
+    },
+    /// Follow a recipe; answered by [`Report::Undone`] or [`Report::Stuck`].
+    Undo {
+        /// Which.
+        id: u64,
+    },
+    /// Forget a recipe: there is nothing to undo.
+    Release {
+        /// Which.
+        id: u64,
     },
     /// Clear everything and go: the end of an orderly run.
     Close,
@@ -83,6 +102,23 @@ pub enum Report {
         eligible: u64,
         /// How many were.
         injected: u64,
+    },
+    /// A recipe is held: it will be followed even if the run dies now.
+    Held {
+        /// Which.
+        id: u64,
+    },
+    /// A recipe was followed. Unasked for when its ttl ran out.
+    Undone {
+        /// Which.
+        id: u64,
+    },
+    /// A recipe is not held, or could not be followed.
+    Stuck {
+        /// Which.
+        id: u64,
+        /// In words.
+        why: String,
     },
     /// Something could not be done.
     Failed {

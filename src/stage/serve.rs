@@ -11,8 +11,10 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use super::config::Config;
 use super::faults;
 use super::protocol::{self, Lines, Order, Report};
+use super::warden::Warden;
 use super::world::World;
-use crate::base::time::Offset;
+use crate::base::time::{Clock, Offset};
+use crate::evidence::undo::UndoLog;
 
 /// How often the record of decisions is handed to the system.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -38,19 +40,48 @@ where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let mut world = None;
-    let end = hold(orders, reports, &mut world).await;
-    if let (End::Broken, Some(world)) = (end, &world) {
-        sleep(world.linger).await;
-    }
+    serve_until(orders, reports, std::future::pending()).await;
 }
 
-/// One lease from its beginning to its end. Afterwards no fault is effective.
-pub(super) async fn hold<R, W>(orders: R, mut reports: W, world: &mut Option<World>) -> End
+/// As [`serve`], until it is told to stop: then nothing lingers.
+pub async fn serve_until<R, W>(orders: R, reports: W, stop: impl Future<Output = ()>)
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
+    tokio::pin!(stop);
+    let mut world = None;
+    let end = hold(orders, reports, &mut world, Wards::Held, &mut stop).await;
+    if let (End::Broken, Some(world)) = (end, &world) {
+        tokio::select! {
+            () = sleep(world.linger) => {}
+            () = stop => {}
+        }
+    }
+}
+
+/// Whether a stage is a warden too. One that was started by hand obeys whoever connects: it runs nobody's commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wards {
+    /// Recipes are held.
+    Held,
+    /// They are refused.
+    Refused,
+}
+
+/// One lease from its beginning to its end, or until it is told to stop. Afterwards no fault is effective.
+pub(super) async fn hold<R, W>(
+    orders: R,
+    mut reports: W,
+    world: &mut Option<World>,
+    wards: Wards,
+    stop: impl Future<Output = ()>,
+) -> End
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let mut warden = None;
     let (news, mut outgoing) = mpsc::unbounded_channel();
     // Beside the orders and not between them: a run that stopped reading must not keep a fault alive.
     let writing = async {
@@ -61,8 +92,9 @@ where
     };
     tokio::pin!(writing);
     let end = tokio::select! {
-        end = obey(orders, news, world) => end,
+        end = obey(orders, news.clone(), world, wards, &mut warden) => end,
         () = &mut writing => End::Broken,
+        () = stop => End::Closed,
     };
     if let Some(world) = world {
         {
@@ -74,6 +106,14 @@ where
         let now = world.scene().now();
         undo(world, now).await;
     }
+    if let Some(warden) = &mut warden {
+        // The run, if it lives, hears of each as it is done.
+        tokio::select! {
+            () = warden.undo_all(&news) => {}
+            () = &mut writing => {} // not while there may be news
+        }
+    }
+    drop(news);
     let _ = timeout(PARTING, writing).await;
     end
 }
@@ -90,7 +130,13 @@ async fn undo(world: &mut World, now: Offset) {
 }
 
 /// Does what the run says, until it says no more.
-async fn obey<R: AsyncRead + Unpin>(orders: R, news: mpsc::UnboundedSender<Report>, world: &mut Option<World>) -> End {
+async fn obey<R: AsyncRead + Unpin>(
+    orders: R,
+    news: mpsc::UnboundedSender<Report>,
+    world: &mut Option<World>,
+    wards: Wards,
+    warden: &mut Option<Warden>,
+) -> End {
     let mut lines = Lines::new(orders);
     let mut flush = interval(FLUSH);
     flush.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -119,6 +165,12 @@ async fn obey<R: AsyncRead + Unpin>(orders: R, news: mpsc::UnboundedSender<Repor
                 }
                 continue;
             }
+            () = sleep(warden.as_ref().map_or(Duration::MAX, Warden::until_due)) => {
+                if let Some(warden) = warden {
+                    warden.expire(&news);
+                }
+                continue;
+            }
             () = sleep(expiry) => {
                 if let Some(world) = world {
                     let now = world.scene().now();
@@ -136,10 +188,24 @@ async fn obey<R: AsyncRead + Unpin>(orders: R, news: mpsc::UnboundedSender<Repor
             (Order::Open(config), world) => match open(&config, world, &news).await {
                 Ok(ready) => {
                     opened = true;
+                    let log = config.undo.as_ref().filter(|_| wards == Wards::Held);
+                    *warden = log.map(|log| Warden::new(UndoLog::at(log), Clock::with_zero(config.zero)));
                     let _ = news.send(ready);
                 }
                 Err(why) => fail(None, why),
             },
+            (Order::Hold { recipe, ttl }, _) => {
+                let id = recipe.id;
+                let _ = news.send(match warden {
+                    Some(warden) => {
+                        warden.hold(recipe, ttl);
+                        Report::Held { id }
+                    }
+                    None => Report::Stuck { id, why: "this stage holds no recipes".into() },
+                });
+            }
+            (Order::Undo { id }, _) => _ = warden.as_mut().map(|warden| warden.undo(id, &news)),
+            (Order::Release { id }, _) => _ = warden.as_mut().map(|warden| warden.release(id)),
             (Order::Apply { fault } | Order::Clear { fault }, None) => fail(Some(fault), "nothing is open".into()),
             (Order::Apply { fault } | Order::Clear { fault }, _) if !opened => {
                 fail(Some(fault), "this run has opened nothing".into());

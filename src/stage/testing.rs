@@ -25,6 +25,7 @@ pub(crate) fn config() -> Config {
         allow_hosts: Vec::new(),
         faults: vec![fault("hang", HttpFault::Timeout)],
         touches: None,
+        undo: None,
         linger: Duration::from_secs(60),
     }
 }

@@ -295,6 +295,11 @@ pub fn ends(pid: u32) -> bool {
     false
 }
 
+/// Whether a process has ended.
+pub fn is_gone(pid: u32) -> bool {
+    state(pid).is_none_or(|(state, _)| state == 'Z')
+}
+
 /// The state of a process and its parent.
 fn state(pid: u32) -> Option<(char, u32)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;

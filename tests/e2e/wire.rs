@@ -261,7 +261,7 @@ traffic: { q: { flow: { steps: [{ get: / }] }, arrivals: even, load: [{ hold: { 
     let settings = Settings {
         overrides: &[],
         time_scale: 1,
-        allow_hosts: None,
+        leave: None,
         env: &|_| None,
         files: &|_| Err(std::io::ErrorKind::NotFound.into()),
         default_name: "dns",

@@ -92,7 +92,7 @@ impl Case {
         let settings = Settings {
             overrides: &[],
             time_scale: 1,
-            allow_hosts: None,
+            leave: None,
             env: &|_| None,
             files: &|name| Err(io::Error::new(io::ErrorKind::NotFound, name.to_owned())),
             default_name: "case",

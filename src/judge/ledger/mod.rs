@@ -298,7 +298,7 @@ slo:
         let settings = Settings {
             overrides: &[],
             time_scale: 1,
-            allow_hosts: None,
+            leave: None,
             env: &|_| None,
             files: &|_| Err(std::io::ErrorKind::NotFound.into()),
             default_name: "ledger",
@@ -310,7 +310,7 @@ slo:
     fn shot(outcome: Outcome, ms: u64) -> ShotTouch {
         ShotTouch {
             trace: TraceId([1; 16]),
-            due: Offset::ZERO,
+            due: crate::base::time::Offset::ZERO,
             response: ms * 1_000_000,
             service: Some(ms * 500_000),
             traffic: 0,

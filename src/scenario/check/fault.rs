@@ -8,7 +8,7 @@ use super::super::shape::{At, Names};
 use super::super::stub::{Link, Upstream};
 use super::super::traffic::Traffic;
 use super::super::world::{Hook, Program};
-use super::super::{Inject, Place};
+use super::super::{Inject, Place, Target};
 use super::Check;
 use super::traffic::end;
 use crate::base::text;
@@ -32,6 +32,7 @@ pub(super) enum Family {
 
 /// Everything that a fault can act on.
 pub(super) struct World<'a> {
+    pub target: Option<&'a Target>,
     pub upstreams: &'a [Upstream],
     pub links: &'a [Link],
     pub programs: &'a [Program],
@@ -109,6 +110,7 @@ impl Check<'_, '_> {
         self.of_requests(raw, family?, &fault.inject);
         self.of_stubs(raw, &fault, world);
         self.of_link(raw, &fault, world.links);
+        self.process_fault(raw, &fault, world.target);
         if !self.reader.is_broken("traffic") && fault.end() > bounds.end {
             let (last, end) = (units::duration(fault.end()), units::duration(bounds.end));
             let what = format!("`{}` lasts until {last}, the load ends at {end}", name.value);

@@ -5,9 +5,9 @@ mod abort;
 mod absorbed;
 mod fault;
 mod inject;
+mod leave;
 mod link;
 mod outside;
-mod planned;
 mod promises;
 mod target;
 mod traffic;
@@ -20,7 +20,7 @@ use super::raw;
 use super::reader::Reader;
 use super::shape::At;
 use super::{Claim, Timing};
-use super::{Fitness, Input, Job, Page, Precision, Promise, Resolve, Scenario, Settings};
+use super::{Fitness, Input, Job, Leave, Page, Precision, Promise, Resolve, Scenario, Settings};
 use crate::base::net::{self, Address};
 use crate::base::seed::Seed;
 use crate::base::units::Share;
@@ -46,11 +46,11 @@ pub fn check(raw: &raw::Root, source: String, settings: &Settings<'_>, reader: &
     let jobs = check.within("observe", |c| c.jobs(raw, target.as_ref()));
     let processes = check.within("processes", |c| c.programs(raw));
     let hooks = check.within("hooks", |c| c.hooks(raw));
-    let world = fault::World { upstreams: &upstreams, links: &links, programs: &processes, hooks: &hooks };
+    let target_of = target.as_ref();
+    let world = fault::World { target: target_of, upstreams: &upstreams, links: &links, programs: &processes, hooks: &hooks };
     let faults = check.within("faults", |c| c.faults(raw, &world, &traffic));
     let promises = check.within("slo", |c| c.promises(raw, &traffic, &faults));
     let abort_when = check.within("abort_when", |c| c.aborts(raw, &traffic, &jobs));
-    check.planned(raw);
     let fitness = check.within("fitness", |c| c.fitness(raw.fitness.as_ref(), &promises));
     Some(Scenario {
         name: raw.name.as_ref().map_or_else(|| settings.default_name.to_owned(), |n| n.value.clone()),
@@ -106,8 +106,8 @@ impl Check<'_, '_> {
 
     /// Notes a host that is neither loopback nor allowed.
     fn allowed(&mut self, host: &str, at: super::Place) {
-        let allowed = self.settings.allow_hosts;
-        if !net::is_loopback(host) && allowed.is_some_and(|hosts| !hosts.iter().any(|h| h == host)) {
+        let refused = |leave: Leave<'_>| !leave.hosts.iter().any(|h| h == host);
+        if !net::is_loopback(host) && self.settings.leave.is_some_and(refused) {
             let remedy = format!("if this host may be loaded and broken, run with --allow-host {host}");
             self.reader.wrong(at, format!("`{host}` is not this machine"), remedy);
         }

@@ -29,6 +29,7 @@ impl Check<'_, '_> {
                 "write `command: [./program, --option]`",
             );
         }
+        self.exec(raw.place, "a process is started by a command");
         Program {
             name: name.value.clone(),
             command: self.within("command", |c| c.command(&raw.command)),
@@ -63,7 +64,7 @@ impl Check<'_, '_> {
             name: name.value.clone(),
             apply: self.within("apply", |c| c.action(&raw.apply)),
             undo: self.within("undo", |c| c.action(&raw.undo)),
-            probe: raw.probe.as_ref().map(|probe| self.within("probe", |c| c.action(probe))),
+            probe: self.within("probe", |c| c.action(&raw.probe)),
             within: raw.within.map_or(WITHIN, |w| w.value),
             place: name.at,
         }
@@ -75,6 +76,7 @@ impl Check<'_, '_> {
                 if words.is_empty() && !self.reader.is_broken_here() {
                     self.reader.wrong(raw.at, "a command without a program", "write `exec: [./program, --option]`");
                 }
+                self.exec(raw.at, "`exec` is a command");
                 Action::Exec(self.within("exec", |c| c.command(words)))
             }
             raw::Action::Http(call) => Action::Http(self.within("http", |c| c.call(call))),

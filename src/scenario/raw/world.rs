@@ -24,8 +24,8 @@ record! {
         apply: At<Action>,
         /// Mends it.
         undo: At<Action>,
-        /// Succeeds when it is mended.
-        probe: Option<At<Action>>,
+        /// Succeeds when all is well: before it is broken, and after it is mended.
+        probe: At<Action>,
         /// How long each of them may take; 10s when left out.
         within: Option<At<Duration>>,
     }

@@ -1,0 +1,163 @@
+//! One HTTP request on a connection of its own, for what is asked now and then: hooks, a container engine. Not for load.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
+
+use super::net::{Address, Place};
+use super::units;
+
+/// A reply is read up to this size, in bytes.
+const BODY: usize = 1 << 20;
+
+/// A request, spoken plainly.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// Where; over TLS is not spoken here.
+    pub address: Address,
+    /// In upper case.
+    pub method: String,
+    /// The path with its query.
+    pub target: String,
+    /// Sent with it.
+    pub headers: Vec<(String, String)>,
+    /// The body; none when empty.
+    pub body: String,
+}
+
+/// What was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// The status.
+    pub status: u16,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Told {
+    /// Whether the status is 2xx.
+    pub fn is_ok(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}
+
+impl Ask {
+    /// A request to `http://HOST:PORT/path?query` or `unix:/path/of/socket:/path?query`. The error says what is wrong.
+    pub fn new(method: &str, url: &str) -> Result<Ask, String> {
+        let plain = url.split(['?', '#']).next().unwrap_or(url);
+        let address = Address::parse(plain)?;
+        if address.is_tls() {
+            return Err(format!("`{plain}` is asked over TLS, which is planned, not built: use `exec` with curl"));
+        }
+        let target = match (plain.strip_prefix("unix:"), url.split_once("://")) {
+            (Some(_), _) => url.split_once(":/").and_then(|(_, rest)| rest.split_once(":/")).map(|(_, path)| path),
+            (None, Some((_, rest))) => rest.split_once('/').map(|(_, path)| path),
+            (None, None) => None,
+        };
+        let target = format!("/{}", target.unwrap_or_default().split('#').next().unwrap_or_default());
+        Ok(Ask {
+            address: Address { base: String::new(), ..address },
+            method: method.into(),
+            target,
+            headers: Vec::new(),
+            body: String::new(),
+        })
+    }
+
+    /// Sends it and reads the reply. The error says why there is none.
+    pub async fn send(&self, within: Duration) -> Result<Told, String> {
+        let failed = |why: String| format!("{} {}{}: {why}", self.method, self.address, self.target);
+        let asked = async {
+            match &self.address.place {
+                Place::Tcp { host, port } => {
+                    self.over(TcpStream::connect((host.as_str(), *port)).await.map_err(|e| e.to_string())?).await
+                }
+                Place::Unix { path } => self.over(UnixStream::connect(path).await.map_err(|e| e.to_string())?).await,
+            }
+        };
+        match timeout(within, asked).await {
+            Ok(told) => told.map_err(failed),
+            Err(_) => Err(failed(format!("no answer within {}", units::duration(within)))),
+        }
+    }
+
+    async fn over(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Told, String> {
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
+        let mut request = hyper::Request::builder()
+            .method(self.method.as_str())
+            .uri(self.target.as_str())
+            .header("Host", self.address.authority())
+            .header("Connection", "close");
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        let request = request.body(Full::new(Bytes::from(self.body.clone()))).map_err(|e| e.to_string())?;
+        let exchange = async {
+            let reply = sender.send_request(request).await.map_err(|e| e.to_string())?;
+            let status = reply.status().as_u16();
+            let body = Limited::new(reply.into_body(), BODY).collect().await.map_err(|e| e.to_string())?;
+            Ok(Told { status, body: body.to_bytes() })
+        };
+        tokio::pin!(exchange);
+        tokio::select! {
+            biased;
+            told = &mut exchange => told,
+            // It may be over as soon as the reply has come; what is left of that is in the exchange.
+            _ = connection => exchange.await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::net::TcpListener;
+
+    use super::super::httpd::{self, Answer, Handler, Request, Response};
+    use super::*;
+
+    struct Echo;
+    impl Handler for Echo {
+        async fn handle(&self, request: Request) -> Answer {
+            let Request { method, path, query, body, .. } = &request;
+            let said = format!("{method} {path}?{query} {} {}", request.header("x-a").unwrap_or_default(), body.len());
+            Answer::Reply(Response::text(201, said))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_is_answered_or_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let serving = tokio::spawn(httpd::serve(listener, Arc::new(Echo)));
+        let within = Duration::from_secs(10);
+        let mut ask = Ask::new("POST", &format!("http://{address}/a/b/?c=d#e")).expect("an address");
+        ask.headers.push(("X-A".into(), "v".into()));
+        ask.body = "12345".into();
+        let told = ask.send(within).await.expect("answered");
+        assert!(told.is_ok());
+        assert_eq!(told, Told { status: 201, body: "POST /a/b/?c=d v 5".into() });
+        serving.abort();
+        let _ = serving.await;
+        let why = ask.send(within).await.expect_err("nobody listens");
+        assert!(why.contains("/a/b/?c=d"), "{why}");
+    }
+
+    #[test]
+    fn addresses_are_read_with_their_paths() {
+        let target = |url| Ask::new("GET", url).map(|a| (a.address.to_string(), a.target));
+        assert_eq!(target("http://h:1"), Ok(("http://h:1".into(), "/".into())));
+        assert_eq!(target("http://h:1/?a=/b"), Ok(("http://h:1".into(), "/?a=/b".into())));
+        assert_eq!(target("unix:/run/x.sock:/a?b"), Ok(("unix:/run/x.sock".into(), "/a?b".into())));
+        assert_eq!(target("unix:/run/x.sock"), Ok(("unix:/run/x.sock".into(), "/".into())));
+        assert!(target("https://h/").is_err_and(|why| why.contains("planned")));
+        assert!(target("h").is_err());
+    }
+}
