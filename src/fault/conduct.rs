@@ -222,9 +222,9 @@ mod tests {
         }
     }
 
-    /// A stage with nothing beside it that breaks anything.
+    /// A stage, and nothing that the run breaks itself.
     fn alone(stage: &mut Stage) -> Actors<'_> {
-        static NONE: Locals = Locals::NONE;
+        static NONE: std::sync::LazyLock<Locals> = std::sync::LazyLock::new(Locals::default);
         Actors { stage, locals: &NONE }
     }
 

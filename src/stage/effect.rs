@@ -14,7 +14,7 @@ use crate::scenario::{Corruption, Keep};
 
 /// How late the runtime's timer is on average: it rounds up to a millisecond, and so does the wait beneath it.
 /// Without this every law would be a millisecond slower than stated.
-const ROUNDING: Duration = Duration::from_millis(1);
+pub const ROUNDING: Duration = Duration::from_millis(1);
 
 /// A delay that ends early when its fault does.
 #[derive(Debug, Clone)]

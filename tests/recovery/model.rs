@@ -104,7 +104,7 @@ impl Case {
         let settings = Settings {
             overrides: &[],
             time_scale: 1,
-            allow_hosts: None,
+            leave: None,
             env: &|_| None,
             files: &|_| Err(std::io::ErrorKind::NotFound.into()),
             default_name: "recovery",
