@@ -55,3 +55,6 @@ mod server2;
 
 #[path = "e2e/multiplexed.rs"]
 mod multiplexed;
+
+#[path = "e2e/forward.rs"]
+mod forward;

@@ -10,6 +10,9 @@
 //! TRAFFIC NTH loop COUNT shots RATE/s        its closed loops
 //! TRAFFIC claim VALUE..VALUE | no claim      p99 of a closed-loop tool, in seconds
 //! because FRAGMENT                           of a reason that concerns the whole run
+//! stuck FRAGMENT                             of what could not be undone
+//! fault NAME FRAGMENT                        of what reports say of it: when, its damage, line by line
+//! gate VERDICT FRAGMENT | no gate            of what reports say of the time before the first fault
 //! cause FRAGMENT                             of `WORD xSECONDS what: why; remedy`: why seconds were unfit
 //! causes COUNT
 //! ```
@@ -45,6 +48,7 @@ use proofload::evidence::reply::{Outcome, Reply};
 use proofload::evidence::tally::Tally;
 use proofload::evidence::touches::ShotTouch;
 use proofload::judge::{CauseSummary, Judgement, TrafficSummary, judge};
+use proofload::report;
 
 #[test]
 fn every_case_is_judged_as_it_says() {
@@ -157,6 +161,26 @@ fn check(line: &str, judgement: &Judgement) -> Result<(), String> {
     }
     if let Some(fragment) = line.strip_prefix("because ") {
         return if judgement.reasons.iter().any(|r| r.why.contains(fragment)) { Ok(()) } else { miss() };
+    }
+    if let Some(rest) = line.strip_prefix("fault ") {
+        let (name, fragment) = rest.split_once(' ').ok_or_else(|| format!("what does `{line}` expect?"))?;
+        let fault = judgement.faults.iter().find(|f| f.name == name).ok_or_else(|| format!("no fault {name}"))?;
+        let said = [vec![report::words::fault(fault)], report::words::damage(fault)].concat().join("\n");
+        let said = said.replace('\u{202f}', " ");
+        return if said.contains(fragment) { Ok(()) } else { Err(format!("not so: {line}\n    said: {said}")) };
+    }
+    if let Some(fragment) = line.strip_prefix("stuck ") {
+        return if judgement.stuck.iter().any(|s| s.why.contains(fragment)) { Ok(()) } else { miss() };
+    }
+    if line == "no gate" {
+        return if judgement.gate.is_none() { Ok(()) } else { miss() };
+    }
+    if let Some(rest) = line.strip_prefix("gate ") {
+        let (verdict, fragment) = rest.split_once(' ').unwrap_or((rest, ""));
+        let gate = judgement.gate.as_ref().ok_or("there is no gate")?;
+        let said = report::words::gate(gate).replace('\u{202f}', " ");
+        let is = gate.verdict.word() == verdict && said.contains(fragment);
+        return if is { Ok(()) } else { Err(format!("not so: {line}\n    said: {} {said}", gate.verdict.word())) };
     }
     let causes = &judgement.fitness.causes;
     if let Some(fragment) = line.strip_prefix("cause ") {
@@ -344,7 +368,7 @@ impl Case {
             cleared.max().unwrap_or(Offset::MAX)
         };
         let faults = self.scenario.faults.iter().zip(&self.plan.timeline.faults);
-        faults.into_iter().any(|(fault, span)| reply.done >= span.start && reply.due <= undone(&fault.name))
+        faults.into_iter().any(|(fault, spans)| reply.done >= spans[0].start && reply.due <= undone(&fault.name))
     }
 
     fn manifest(&self, at: Offset) -> Manifest {

@@ -59,8 +59,17 @@ pub fn table(judgement: &Judgement, place: &str, colour: bool) -> String {
             let _ = writeln!(out, "         {line}");
         }
     }
+    if let Some(gate) = &judgement.gate {
+        let _ = writeln!(out, "steady   {}", words::gate(gate));
+    }
     for fault in &judgement.faults {
         let _ = writeln!(out, "fault    {}: {}", fault.name, words::fault(fault));
+        for line in words::damage(fault) {
+            let _ = writeln!(out, "         {line}");
+        }
+    }
+    if let Some(canary) = words::canary(&judgement.canary) {
+        let _ = writeln!(out, "canary   {canary}");
     }
     for (job, scrapes) in &judgement.scrapes {
         let _ = writeln!(out, "scrapes  {job}: {} good of {}", scrapes.good, scrapes.planned);

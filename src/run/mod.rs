@@ -2,7 +2,9 @@
 //! leaves evidence. It judges nothing.
 
 mod board;
+mod canary;
 mod load;
+mod lookout;
 mod prepare;
 mod record;
 mod resources;

@@ -58,6 +58,9 @@ pub struct UpstreamConfig {
     pub rate_limit: Option<LimitConfig>,
     /// Replies of the user's own, tried in order first.
     pub replies: Vec<ReplyConfig>,
+    /// Where requests are passed on to, instead of being answered here.
+    #[serde(default)]
+    pub forward: Option<String>,
 }
 
 /// A token bucket.
@@ -201,6 +204,7 @@ impl From<&Upstream> for UpstreamConfig {
             success: upstream.success.0,
             rate_limit: upstream.rate_limit.map(LimitConfig::from),
             replies: upstream.replies.iter().map(ReplyConfig::from).collect(),
+            forward: upstream.forward.as_ref().map(ToString::to_string),
         }
     }
 }
@@ -289,6 +293,7 @@ mod tests {
                 media: "text/plain".into(),
                 body: "\n".into(),
             }],
+            forward: Some("https://api.example/v1".into()),
         };
         let ms = Duration::from_millis;
         let config = Config {

@@ -13,7 +13,8 @@
 //! exemplar TRAFFIC OUTCOME: WHY    connections: N     that could be opened    cores: N     that we may use
 //! fault NAME: applied T | touched T | cleared T eligible N injected N | failed T WHY | withheld WHY | stuck T WHY
 //! decided FAULT T: injected | allowed | spared    what the stage wrote down
-//! ended: complete | died T | interrupted T | terminated T | cut_short T | not_started
+//! ended: complete | died T | interrupted T | terminated T | cut_short T | aborted T | unsteady T | not_started
+//! canary upstream/NAME: clean SAW | left_over SAW
 //! scraped JOB FROM..TO [failed | missed]     scrapes at the job's own pace
 //! sample NAME{label="value"} FROM..TO: VALUE [+RATE/s]     at each good scrape of its job
 //! gap: WHY
@@ -144,6 +145,7 @@ impl Case {
             ["connections"] => self.connections = rest.parse().ok()?,
             ["cores"] => self.cores = rest.parse().ok()?,
             ["fault", name] => self.fault(name, rest)?,
+            ["canary", on] => self.canary(on, rest)?,
             ["decided", fault, at] => self.decided(fault, at_of(at)?, rest)?,
             ["ended"] => self.ended(rest)?,
             ["gap"] => self.gaps.push(rest.to_owned()),
@@ -276,6 +278,20 @@ impl Case {
         Some(())
     }
 
+    fn canary(&mut self, on: &str, rest: &str) -> Option<()> {
+        let (word, saw) = rest.split_once(' ')?;
+        let clean = match word {
+            "clean" => true,
+            "left_over" => false,
+            _ => return None,
+        };
+        let (on, saw) = (on.to_owned(), saw.to_owned());
+        let remedy = (!clean).then(|| "kill -9 4242".to_owned());
+        let fault = self.scenario.faults.first().map(|f| f.name.clone());
+        self.events.push(Event::Canary { at: Offset::ZERO, on, fault, clean, saw, remedy });
+        Some(())
+    }
+
     fn decided(&mut self, name: &str, at: Offset, effect: &str) -> Option<()> {
         let fault = self.scenario.faults.iter().position(|f| f.name == name)? as u16;
         let effect = match effect {
@@ -296,6 +312,8 @@ impl Case {
             "interrupted" => Some(How::Interrupted),
             "terminated" => Some(How::Terminated),
             "cut_short" => Some(How::CutShort("disk full".into())),
+            "aborted" => Some(How::Aborted("errors(quotes) > 50%: errors 84 % for 10s".into())),
+            "unsteady" => Some(How::Unsteady("not steady".into())),
             "not_started" => Some(How::NotStarted("not ready".into())),
             _ => return None,
         };
