@@ -11,6 +11,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
+use crate::base::httpd::encode;
 use crate::base::net::Address;
 use crate::base::seed::Seed;
 use crate::base::text::cause;
@@ -49,8 +50,7 @@ pub(super) struct Question<'a> {
     expected: Duration,
 }
 
-/// Looks at every upstream and link of a scenario; what was seen, as events. `services` are where the target itself
-/// answers.
+/// Looks at every upstream and link of a scenario; what was seen, as events.
 pub(super) async fn canary(
     scenario: &Scenario,
     stage: &Stage,
@@ -73,8 +73,11 @@ pub(super) async fn canary(
         events.push(told(format!("upstream/{}", question.upstream.name), question.fault, seen));
     }
     for (link, (name, address)) in scenario.links.iter().zip(stage.links()) {
-        let end = far_end(&link.to, stage, services);
-        events.push(told(format!("link/{name}"), None, passes(address, end.as_deref()).await));
+        let seen = match end(&link.to, stage, services) {
+            Some(to) => passes(address, &to).await,
+            None => left_there(&link.to).await,
+        };
+        events.push(told(format!("link/{name}"), None, seen));
     }
     events
 }
@@ -200,11 +203,13 @@ impl Manner {
     }
 }
 
-/// What stands behind a link, HOST:PORT; `None` where that is not ours to know.
-fn far_end(lead: &Lead, stage: &Stage, services: &[(String, Vec<Address>)]) -> Option<String> {
+/// The other end of a link, HOST:PORT; `None` where it is a proxy of somebody else's.
+fn end(lead: &Lead, stage: &Stage, services: &[(String, Vec<Address>)]) -> Option<String> {
     match lead {
-        Lead::Address(address) => Some(address.clone()),
-        Lead::Upstream(upstream) => Some(stage.upstreams()[*upstream].1.trim_start_matches("http://").to_owned()),
+        Lead::Address(to) => Some(to.clone()),
+        Lead::Upstream(upstream) => {
+            stage.upstreams().get(*upstream).map(|(_, url)| url.trim_start_matches("http://").to_owned())
+        }
         Lead::Service(service) => {
             let found = services.iter().find(|(name, _)| service.as_ref().is_none_or(|wanted| wanted == name));
             found.and_then(|(_, addresses)| addresses.first()).map(Address::authority)
@@ -213,14 +218,34 @@ fn far_end(lead: &Lead, stage: &Stage, services: &[(String, Vec<Address>)]) -> O
     }
 }
 
-/// Whether a connection through a link does what one to its other end does. Nothing is sent: who knows what is there.
-async fn passes(link: &str, to: Option<&str>) -> Seen {
-    let through = Manner::of(link).await;
-    let direct = match to {
-        Some(to) => Manner::of(to).await,
-        // Where it leads only its owner knows, who has somebody there.
-        None => Manner::Stays,
+/// Whether a toxiproxy server still has something of ours, or a proxy that takes no connections.
+async fn left_there(lead: &Lead) -> Seen {
+    let Lead::Toxiproxy(toxiproxy) = lead else { return Seen { clean: true, saw: String::new() } };
+    let (name, server) = (&toxiproxy.proxy, &toxiproxy.server);
+    let asked = timeout(PATIENCE, async {
+        let client = reqwest::Client::builder().no_proxy().build()?;
+        let response = client.get(format!("http://{server}/proxies/{}", encode(name))).send().await?;
+        response.error_for_status()?.bytes().await
+    });
+    let proxy: serde_json::Value = match asked.await {
+        Ok(Ok(body)) => serde_json::from_slice(&body).unwrap_or_default(),
+        Ok(Err(why)) => return Seen { clean: false, saw: format!("the proxy {name} at {server}: {}", cause(&why)) },
+        Err(_) => return Seen { clean: false, saw: format!("{server} does not answer") },
     };
+    let toxics = proxy["toxics"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let ours = toxics.iter().filter_map(|t| t["name"].as_str()).find(|t| t.starts_with("proofload-"));
+    match (ours, proxy["enabled"].as_bool()) {
+        (None, Some(true)) => {
+            Seen { clean: true, saw: format!("the proxy {name} is enabled and has no toxic of ours") }
+        }
+        (Some(toxic), _) => Seen { clean: false, saw: format!("the proxy {name} still has the toxic {toxic}") },
+        (None, _) => Seen { clean: false, saw: format!("the proxy {name} is not enabled") },
+    }
+}
+
+/// Whether a connection through a link does what one to its other end does. Nothing is sent: who knows what is there.
+async fn passes(link: &str, to: &str) -> Seen {
+    let (through, direct) = (Manner::of(link).await, Manner::of(to).await);
     // A proxy has accepted before it knows that nobody is there.
     let alike = through == direct || (through, direct) == (Manner::Closed, Manner::Refused);
     let saw = format!("a connection through it {}", through.word());
@@ -334,7 +359,7 @@ mod tests {
             (&closes, &open.0, false),
             (&open.0, &gone, false),
         ] {
-            let seen = passes(link, Some(to)).await;
+            let seen = passes(link, to).await;
             assert_eq!(seen.clean, clean, "{link} {to}: {}", seen.saw);
         }
     }
