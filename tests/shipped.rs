@@ -189,7 +189,7 @@ fn record(parent: &Path, scenario: &Scenario, plan: &Plan, played: &Played) -> E
     let folder = Folder::create(parent, 0).expect("a folder");
     folder.write_manifest(&model::manifest(scenario, plan)).expect("a manifest");
     let classes = |t: &scenario::Traffic| t.classes.iter().map(|c| c.name.clone()).collect();
-    let faults = scenario.faults.iter().enumerate().map(|(i, f)| (f.name.clone(), plan.timeline.whole(i)));
+    let faults = scenario.faults.iter().enumerate().map(|(i, f)| (f.name.clone(), plan.timeline.faults[i].clone()));
     let known = recorder::Plan {
         traffic: scenario.traffic.iter().map(|t| (t.name.clone(), classes(t))).collect(),
         edges: plan.timeline.edges(),

@@ -10,6 +10,9 @@
 //! TRAFFIC NTH loop COUNT shots RATE/s        its closed loops
 //! TRAFFIC claim VALUE..VALUE | no claim      p99 of a closed-loop tool, in seconds
 //! because FRAGMENT                           of a reason that concerns the whole run
+//! stuck FRAGMENT                             of what could not be undone
+//! fault NAME FRAGMENT                        of what reports say of it: when, its damage, line by line
+//! gate VERDICT FRAGMENT | no gate            of what reports say of the time before the first fault
 //! cause FRAGMENT                             of `WORD xSECONDS what: why; remedy`: why seconds were unfit
 //! causes COUNT
 //! FAULT absorbed N surfaced N unexplained N background N      its book
@@ -52,6 +55,7 @@ use proofload::evidence::reply::{Outcome, Reply};
 use proofload::evidence::tally::Tally;
 use proofload::evidence::touches::{Decision, Effect, ShotTouch};
 use proofload::judge::{CauseSummary, Judgement, TrafficSummary, judge};
+use proofload::report;
 
 #[test]
 fn every_case_is_judged_as_it_says() {
@@ -164,6 +168,26 @@ fn check(line: &str, judgement: &Judgement) -> Result<(), String> {
     }
     if let Some(fragment) = line.strip_prefix("because ") {
         return if judgement.reasons.iter().any(|r| r.why.contains(fragment)) { Ok(()) } else { miss() };
+    }
+    if let Some(rest) = line.strip_prefix("fault ") {
+        let (name, fragment) = rest.split_once(' ').ok_or_else(|| format!("what does `{line}` expect?"))?;
+        let fault = judgement.faults.iter().find(|f| f.name == name).ok_or_else(|| format!("no fault {name}"))?;
+        let said = [vec![report::words::fault(fault)], report::words::damage(fault)].concat().join("\n");
+        let said = said.replace('\u{202f}', " ");
+        return if said.contains(fragment) { Ok(()) } else { Err(format!("not so: {line}\n    said: {said}")) };
+    }
+    if let Some(fragment) = line.strip_prefix("stuck ") {
+        return if judgement.stuck.iter().any(|s| s.why.contains(fragment)) { Ok(()) } else { miss() };
+    }
+    if line == "no gate" {
+        return if judgement.gate.is_none() { Ok(()) } else { miss() };
+    }
+    if let Some(rest) = line.strip_prefix("gate ") {
+        let (verdict, fragment) = rest.split_once(' ').unwrap_or((rest, ""));
+        let gate = judgement.gate.as_ref().ok_or("there is no gate")?;
+        let said = report::words::gate(gate).replace('\u{202f}', " ");
+        let is = gate.verdict.word() == verdict && said.contains(fragment);
+        return if is { Ok(()) } else { Err(format!("not so: {line}\n    said: {} {said}", gate.verdict.word())) };
     }
     let causes = &judgement.fitness.causes;
     if let Some(fragment) = line.strip_prefix("cause ") {
@@ -336,27 +360,31 @@ impl Case {
                 Event::Fault { at, fault, step } if *fault == of.name => Some((*at, step)),
                 _ => None,
             });
-            let began = |(at, step)| matches!(step, &FaultStep::Applied | &FaultStep::Touched).then_some(at);
-            let from = steps.clone().filter_map(began).max().unwrap_or_default();
-            let ended = |(at, step)| match step {
-                &FaultStep::Cleared { eligible, injected } => Some((at, eligible, injected)),
-                _ => None,
-            };
-            let Some((until, eligible, injected)) = steps.filter_map(ended).last() else { continue };
-            let met: Vec<&ShotTouch> = shots.iter().filter(|s| s.done() >= from && s.due < until).collect();
             let least = if of.share == Share::ALL { Effect::Allowed } else { Effect::Spared };
-            all.extend((0..eligible).map(|nth| {
-                let shot = met.get(nth as usize % met.len().max(1));
-                Decision {
-                    trace: shot.map_or(TraceId::NONE, |shot| shot.trace),
-                    // The first struck when it is said to have touched.
-                    at: shot.map_or(from, |shot| if nth == 0 { from } else { shot.due.max(from) }),
-                    fault,
-                    attempt: nth as u32 / met.len().max(1) as u32,
-                    effect: if nth < injected { Effect::Injected } else { least },
-                    retry_after: 0,
-                }
-            }));
+            let mut from = Offset::ZERO;
+            for (at, step) in steps {
+                let (eligible, injected) = match step {
+                    FaultStep::Applied | FaultStep::Touched => {
+                        from = from.max(at);
+                        continue;
+                    }
+                    FaultStep::Cleared { eligible, injected } => (*eligible, *injected),
+                    _ => continue,
+                };
+                let met: Vec<&ShotTouch> = shots.iter().filter(|s| s.done() >= from && s.due < at).collect();
+                all.extend((0..eligible).map(|nth| {
+                    let shot = met.get(nth as usize % met.len().max(1));
+                    Decision {
+                        trace: shot.map_or(TraceId::NONE, |shot| shot.trace),
+                        // The first struck when it is said to have touched.
+                        at: shot.map_or(from, |shot| if nth == 0 { from } else { shot.due.max(from) }),
+                        fault,
+                        attempt: nth as u32 / met.len().max(1) as u32,
+                        effect: if nth < injected { Effect::Injected } else { least },
+                        retry_after: 0,
+                    }
+                }));
+            }
         }
         all.sort_by_key(|d| d.at);
         all

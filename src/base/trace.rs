@@ -22,6 +22,8 @@ pub struct Shot {
 impl Shot {
     /// Numbers from here on are of shots in closed loops, which nobody planned.
     pub const CLOSED: u64 = 1 << 40;
+    /// The traffic of requests that are no shots: what looks, after the load, for faults that are left over.
+    pub const CANARY: u16 = u16::MAX;
 }
 
 /// Writes and reads the trace ids of one run.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::args::Reading;
 use crate::plan::{self, Plan};
 use crate::promql;
-use crate::scenario::{self, Claim, MAX_BYTES, Mistake, Mistakes, Place, Promise, Scenario, Settings};
+use crate::scenario::{self, Claim, MAX_BYTES, Mistake, Mistakes, Place, Scenario, Settings};
 
 /// Reads a scenario file; nothing has been sent, opened or started.
 pub fn load(file: &Path, reading: &Reading) -> Result<(Scenario, Plan), Mistakes> {
@@ -46,14 +46,24 @@ fn read(file: &Path, reading: &Reading, allow_hosts: Option<&[String]>) -> Resul
 
 /// PromQL that cannot be read or evaluated.
 fn expressions(scenario: &Scenario) -> Vec<Mistake> {
-    let mistake = |(i, promise): (usize, &Promise)| {
-        let Claim::Server { expr, place, .. } = &promise.claim else { return None };
+    let mistake = |claim: &Claim, path: String| {
+        let Claim::Server { expr, place, .. } = claim else { return None };
+        let wrong = |what: String, remedy: &str| Some(Mistake { at: *place, path, what, remedy: remedy.into() });
         // Any length will do to see whether it reads.
-        let why = promql::parse(&expr.replace("$window", "1m")).err()?;
-        let remedy = "write PromQL as Prometheus 3 reads it; `$window` is the length of the window".into();
-        Some(Mistake { at: *place, path: format!("slo.{i}.promql"), what: why.to_string(), remedy })
+        match promql::parse(&expr.replace("$window", "1m")) {
+            Err(why) => wrong(
+                why.to_string(),
+                "write PromQL as Prometheus 3 reads it; `$window` is the length of the window",
+            ),
+            Ok(expr) if matches!(expr.kind(), promql::Kind::Matrix | promql::Kind::Text) => {
+                wrong("it has no value to compare".into(), "write rate(…) or …_over_time(…), not a range or a text")
+            }
+            Ok(_) => None,
+        }
     };
-    scenario.promises.iter().enumerate().filter_map(mistake).collect()
+    let promises = scenario.promises.iter().enumerate().map(|(i, p)| (&p.claim, format!("slo.{i}.promql")));
+    let aborts = scenario.abort_when.iter().enumerate().map(|(i, a)| (&a.claim, format!("abort_when.{i}.promql")));
+    promises.chain(aborts).filter_map(|(claim, path)| mistake(claim, path)).collect()
 }
 
 /// Scenario files: those named, and those directly in a folder that is named, in order of their names.

@@ -59,6 +59,10 @@ fn options(args: &SimArgs) -> Result<Options, String> {
         System::Calibrator => {
             let mut options = calibrator::Options { port: args.port, ..Default::default() };
             settings(&mut |key, value| options.set(key, value), &calibrator::Options::keys())?;
+            args.upstream.iter().for_each(|(_, url)| options.add_upstream(url));
+            if !options.limp.is_zero() && options.upstream.is_none() {
+                return Err("`limp` needs something to depend on: name it with --upstream NAME=URL".into());
+            }
             Ok(Options::Calibrator(options))
         }
     }

@@ -31,6 +31,40 @@ pub enum Event {
         /// What became of it.
         step: FaultStep,
     },
+    /// Whether what is promised to be steady held before the first fault.
+    Gate {
+        /// When that was decided.
+        at: Offset,
+        /// Whether faults may begin.
+        open: bool,
+        /// In words.
+        why: String,
+    },
+    /// What the scenario says must end the experiment was seen.
+    Abort {
+        /// When.
+        at: Offset,
+        /// Which condition, and what was seen.
+        why: String,
+    },
+    /// What was seen of a part of the outside world after the last fault: a small request, and whether the answer was as
+    /// without faults.
+    Canary {
+        /// When it was over.
+        at: Offset,
+        /// `upstream/NAME` or `link/NAME`.
+        on: String,
+        /// The fault that it looked for, if it looked for one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fault: Option<String>,
+        /// Whether all was as without faults.
+        clean: bool,
+        /// What was seen.
+        saw: String,
+        /// What to type where something was left over.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remedy: Option<String>,
+    },
     /// How the generator did since the last tick, interval by interval. Readers add up the rows of one interval.
     Tick(Tick),
     /// How our process and the machine did, once a second.

@@ -89,29 +89,70 @@ impl LatencyLog {
         let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
         let mut torn = (whole < bytes.len()).then(|| format!("{}: the last line is torn", path.display()));
         let mut log = LatencyLog::default();
+        if let Err(why) = log.extend(&bytes[..whole], |_| true) {
+            torn = Some(format!("{}: {why}", path.display()));
+        }
+        Ok((log, torn))
+    }
+
+    /// Appends whole lines of a log, those whose tags are wanted. The error says what could not be read; what stands before
+    /// it is kept.
+    pub fn extend(&mut self, lines: &[u8], wanted: impl Fn(&Tag) -> bool) -> Result<(), String> {
         let mut deserializer = Deserializer::new();
-        for entry in IntervalLogIterator::new(&bytes[..whole]) {
-            let read = match entry {
-                Ok(LogEntry::Interval(interval)) => log.push(&interval, &mut deserializer),
+        let mut read = Ok(());
+        for entry in IntervalLogIterator::new(lines) {
+            read = match entry {
+                Ok(LogEntry::Interval(interval)) => self.push(&interval, &mut deserializer, &wanted),
                 Ok(_) => Ok(()),
                 Err(why) => Err(format!("{why:?}")),
             };
-            if let Err(why) = read {
-                torn = Some(format!("{}: {why}", path.display()));
+            if read.is_err() {
                 break;
             }
         }
-        log.intervals.sort_by_key(|i| i.span.start);
-        Ok((log, torn))
+        self.intervals.sort_by_key(|i| i.span.start);
+        read
+    }
+
+    /// Forgets what was due before an instant.
+    pub fn forget(&mut self, before: Offset) {
+        self.intervals.retain(|interval| interval.span.start >= before);
+    }
+
+    /// Joins the intervals of the response clock that end by an instant to seconds, cut at planned edges as those of the
+    /// other clocks are. Counts stay, and so does what any window or slice of the plan holds.
+    pub fn coarsen(&mut self, before: Offset, edges: &[Offset]) {
+        let second = grid(Timing::Service);
+        let mut joined: Vec<Interval> = Vec::with_capacity(self.intervals.len());
+        let mut last: Vec<Option<usize>> = vec![None; self.tags.len()];
+        for interval in self.intervals.drain(..) {
+            let whole = write::interval(edges, Timing::Service, interval.span.start);
+            let open = last[interval.tag].and_then(|n| joined.get_mut(n)).filter(|o| o.span.start == whole.start);
+            let settled = whole.end <= before && interval.span.length() <= second;
+            match open {
+                Some(open) if settled => open.add(&interval),
+                _ => {
+                    last[interval.tag] = Some(joined.len());
+                    let span = if settled { whole } else { interval.span };
+                    joined.push(Interval { span, ..interval });
+                }
+            }
+        }
+        joined.sort_by_key(|i| i.span.start);
+        self.intervals = joined;
     }
 
     fn push(
         &mut self,
         interval: &hdrhistogram::serialization::interval_log::IntervalLogHistogram<'_>,
         deserializer: &mut Deserializer,
+        wanted: &impl Fn(&Tag) -> bool,
     ) -> Result<(), String> {
         let text = interval.tag().map_or("", |t| t.as_str());
         let tag = Tag::parse(text).ok_or_else(|| format!("`{text}` is no tag"))?;
+        if !wanted(&tag) {
+            return Ok(());
+        }
         let tag = match self.tags.iter().position(|t| *t == tag) {
             Some(known) => known,
             None => {
@@ -126,6 +167,15 @@ impl LatencyLog {
         let length = Duration::from_millis((interval.duration().as_secs_f64() * 1e3).round() as u64);
         self.intervals.push(Interval { span: Span { start, end: start + length }, tag, cells });
         Ok(())
+    }
+}
+
+impl Interval {
+    /// Counts what another interval of the same tag holds.
+    fn add(&mut self, other: &Interval) {
+        let mut cells: Tally = self.cells.iter().copied().collect();
+        other.cells.iter().for_each(|(nanos, count)| cells.add(*nanos, *count));
+        self.cells = cells.cells().collect();
     }
 }
 

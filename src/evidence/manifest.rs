@@ -89,6 +89,10 @@ pub enum How {
     Interrupted,
     /// By SIGTERM.
     Terminated,
+    /// What was promised to be steady was not before the first fault: none was applied.
+    Unsteady(String),
+    /// What the scenario says must end it was seen.
+    Aborted(String),
     /// We could not go on.
     CutShort(String),
     /// Before the first measured shot: could not start.

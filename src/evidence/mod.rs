@@ -7,6 +7,7 @@ mod append;
 pub mod counters;
 pub mod event;
 pub mod folder;
+pub mod follow;
 pub mod health;
 pub mod latency;
 pub mod manifest;

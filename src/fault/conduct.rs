@@ -6,6 +6,7 @@
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
+use super::gate::Gate;
 use crate::base::time::{Clock, Offset, Span};
 use crate::evidence::event::{Event, FaultStep};
 use crate::scenario::Fault;
@@ -19,7 +20,8 @@ enum Turn {
     Begin,
 }
 
-/// Lets each fault begin and end at its planned times, and says in `events` what became of it.
+/// Lets each fault begin and end at its planned times, and says in `events` what became of it. Before the gate opens none
+/// begins; if it stays shut, none is applied.
 ///
 /// Returns when `stop` turns true (or its sender is gone) with every fault over; until then it listens, so that a stage
 /// that dies is known. `Err` says that it died: then the experiment is not what the scenario describes.
@@ -29,11 +31,12 @@ pub async fn conduct(
     planned: &[Vec<Span>],
     clock: Clock,
     events: &mpsc::UnboundedSender<Event>,
+    gate: Gate,
     stop: watch::Receiver<bool>,
 ) -> Result<(), StageError> {
     let effective = vec![false; faults.len()];
     let mut conductor = Conductor { stage, faults, clock, events, effective };
-    let walked = conductor.walk(planned, stop).await;
+    let walked = conductor.walk(planned, gate, stop).await;
     for fault in 0..faults.len() {
         conductor.end(fault).await;
     }
@@ -56,7 +59,12 @@ async fn told(stop: &mut watch::Receiver<bool>) {
 
 impl Conductor<'_> {
     /// Takes turn after turn, until told to stop.
-    async fn walk(&mut self, planned: &[Vec<Span>], mut stop: watch::Receiver<bool>) -> Result<(), StageError> {
+    async fn walk(
+        &mut self,
+        planned: &[Vec<Span>],
+        mut gate: Gate,
+        mut stop: watch::Receiver<bool>,
+    ) -> Result<(), StageError> {
         let mut turns: Vec<(Offset, Turn, usize)> = planned
             .iter()
             .enumerate()
@@ -65,6 +73,7 @@ impl Conductor<'_> {
             .collect();
         turns.sort_unstable();
         let mut turns = turns.into_iter().peekable();
+        let mut open = false;
         loop {
             let next = turns.peek().map_or(Offset::MAX, |turn| turn.0);
             tokio::select! {
@@ -74,12 +83,26 @@ impl Conductor<'_> {
                     Some(report) => self.hear(report),
                     None => return Err(self.stage.died().await),
                 },
-                () = sleep(self.clock.until(next)) => match turns.next() {
+                passed = gate.passes(), if !open => match passed {
+                    Ok(()) => open = true,
+                    Err(why) => {
+                        self.withhold(&why);
+                        (turns, open) = (Vec::new().into_iter().peekable(), true);
+                    }
+                },
+                () = sleep(self.clock.until(next)), if open => match turns.next() {
                     Some((_, Turn::Begin, fault)) => self.begin(fault).await,
                     Some((_, Turn::End, fault)) => self.end(fault).await,
                     None => {}
                 },
             }
+        }
+    }
+
+    /// Says of every fault that it is not applied.
+    fn withhold(&self, why: &str) {
+        for fault in 0..self.faults.len() {
+            self.say(fault, self.clock.now(), FaultStep::Withheld { why: why.to_owned() });
         }
     }
 
@@ -150,6 +173,7 @@ impl Conductor<'_> {
 mod tests {
     use std::time::Duration;
 
+    use super::super::gate::Leave;
     use super::*;
     use crate::base::units::Share;
     use crate::scenario::{HttpFault, Inject, Match, On, Place, When};
@@ -220,7 +244,7 @@ mod tests {
             assert_eq!(Line::open(&url).await.ask(QUOTE).await, 200);
             stop.send_replace(true);
         };
-        let (conducted, ()) = tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, stopped), calls);
+        let (conducted, ()) = tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, Gate::open(), stopped), calls);
         conducted.expect("the stage lives");
         let steps = steps(&mut hear);
         assert_eq!(words(&steps), ["a Applied", "a Touched", "a Cleared", "b Applied", "b Cleared"]);
@@ -247,9 +271,56 @@ mod tests {
             drop(stop);
             assert_eq!(line.answer_within(5000).await, Some(0));
         };
-        let (conducted, ()) = tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, stopped), calls);
+        let (conducted, ()) = tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, Gate::open(), stopped), calls);
         conducted.expect("the stage lives");
         assert_eq!(words(&steps(&mut hear)), ["a Applied", "a Touched", "a Cleared"]);
+    }
+
+    #[tokio::test]
+    async fn nothing_begins_before_the_gate_opens() {
+        let (mut stage, clock, _life) = stage(&["a"]).await;
+        let (tell, mut hear) = mpsc::unbounded_channel();
+        let (stop, stopped) = watch::channel(false);
+        let (say, gate) = Gate::new();
+        let open = async {
+            sleep(clock.until(Offset::from_millis(80))).await;
+            assert_eq!(words(&steps(&mut hear)), Vec::<String>::new(), "although it is time");
+            say.send_replace(Leave::Given);
+            sleep(clock.until(Offset::from_millis(160))).await;
+            stop.send_replace(true);
+            steps(&mut hear)
+        };
+        let (planned, faults) = ([vec![span(10, 3_600_000)]], [fault("a")]);
+        let conducted = conduct(&mut stage, &faults, &planned, clock, &tell, gate, stopped);
+        let (conducted, mut seen) = tokio::join!(conducted, open);
+        conducted.expect("the stage lives");
+        seen.extend(steps(&mut hear));
+        assert_eq!(words(&seen), ["a Applied", "a Cleared"]);
+        assert!(seen[0].1 >= Offset::from_millis(80));
+    }
+
+    #[tokio::test]
+    async fn nothing_begins_where_the_gate_stays_shut() {
+        for say in [Some(Leave::Refused("it limps".into())), None] {
+            let (mut stage, clock, _life) = stage(&["a", "b"]).await;
+            let (tell, mut hear) = mpsc::unbounded_channel();
+            let (stop, stopped) = watch::channel(false);
+            let (told, gate) = Gate::new();
+            let why = if say.is_some() { "it limps" } else { "nobody looked whether the target was steady" };
+            say.iter().for_each(|leave| _ = told.send_replace(leave.clone()));
+            drop(told);
+            let until = async {
+                sleep(Duration::from_millis(120)).await;
+                stop.send_replace(true);
+            };
+            let (planned, faults) = ([vec![span(0, 60)], vec![span(20, 60)]], [fault("a"), fault("b")]);
+            let conducted = conduct(&mut stage, &faults, &planned, clock, &tell, gate, stopped);
+            let (conducted, ()) = tokio::join!(conducted, until);
+            conducted.expect("the stage lives");
+            let steps = steps(&mut hear);
+            assert_eq!(words(&steps), ["a Withheld", "b Withheld"]);
+            assert_eq!(steps[0].2, FaultStep::Withheld { why: why.into() });
+        }
     }
 
     #[tokio::test]
@@ -269,7 +340,7 @@ mod tests {
             stop.send_replace(true);
         };
         let (planned, faults) = ([vec![span(0, 150)]], [fault("a")]);
-        let (conducted, ()) = tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, stopped), until);
+        let (conducted, ()) = tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, Gate::open(), stopped), until);
         conducted.expect("the stage lives");
         assert_eq!(words(&steps(&mut hear)), ["a Applied", "a Cleared"], "cleared once");
     }
@@ -284,7 +355,7 @@ mod tests {
             life.abort();
         };
         let (planned, faults) = ([vec![span(0, 3_600_000)]], [fault("a")]);
-        let (conducted, ()) = tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, stopped), kill);
+        let (conducted, ()) = tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, Gate::open(), stopped), kill);
         assert!(matches!(conducted, Err(StageError::Died(_))));
         assert_eq!(words(&steps(&mut hear)), ["a Applied", "a Failed"]);
     }
@@ -305,7 +376,7 @@ mod tests {
             stop.send_replace(true);
         };
         let (planned, faults) = ([vec![span(0, 3_600_000)]], [fault("a")]);
-        let (conducted, ()) = tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, stopped), until);
+        let (conducted, ()) = tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, Gate::open(), stopped), until);
         conducted.expect("it did not die");
         let steps = steps(&mut hear);
         assert_eq!(words(&steps), ["a Failed", "a Stuck"]);

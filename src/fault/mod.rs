@@ -2,3 +2,4 @@
 //! it when, and that every fault ends.
 
 pub mod conduct;
+pub mod gate;

@@ -1,26 +1,32 @@
 //! From a promise to a finding: its window, its slices, and whether it stands although the generator was unfit.
 
-use std::time::Duration;
-
 use super::anatomy::anatomy;
 use super::closed::Divided;
+use super::detection;
 use super::measure::{self, Ruling};
-use super::recovery::{self, Found, Wanted};
+use super::recovery;
 use super::shots::Stretch;
 use super::trial::{Reading, Trial, subject};
-use super::verdict::{Finding, Kind, Place, Quantity, Slices, Verdict, instant, stretch};
+use super::verdict::{Finding, Place, Quantity, Slices, Verdict, instant, stretch};
 use super::window::{self, Cut};
 use crate::base::text;
 use crate::base::time::Span;
 use crate::base::timing::Timing;
-use crate::base::units;
 use crate::scenario::{Expectation, Measure, Promise, Window};
 
 /// What a promise about the client's shots comes to.
 pub fn client(trial: &Trial<'_>, promise: &Promise, expectation: &Expectation) -> Finding {
     match (expectation.measure, promise.window) {
-        (Measure::Recovery, Window::After(fault)) => on_recovery(trial, promise, expectation, fault),
-        _ => on_shots(trial, promise, expectation),
+        (Measure::Recovery, Window::After(fault)) => recovery::finding(trial, promise, expectation, fault),
+        (Measure::Detection, Window::After(fault)) => detection::finding(trial, promise, expectation, fault),
+        (_, window) => {
+            let cut = trial.windows.cut(window, Some(expectation.traffic));
+            let finding = on_shots(trial, promise, expectation, &cut);
+            match cut.parts.is_empty() {
+                true => Finding { why: why_empty(trial, window), ..finding },
+                false => finding,
+            }
+        }
     }
 }
 
@@ -54,7 +60,7 @@ pub fn why_empty(trial: &Trial<'_>, window: Window) -> String {
     let Some(fault) = window.fault() else { return "the faults leave no time outside them".into() };
     let name = &trial.scenario.faults[fault].name;
     let times = &trial.windows.faults[fault];
-    match (&times.effective, window) {
+    match (times.strikes().next(), window) {
         (None, _) => match &times.trouble {
             Some(trouble) => format!("`{name}` {trouble}"),
             None => format!("`{name}` touched nothing"),
@@ -65,34 +71,33 @@ pub fn why_empty(trial: &Trial<'_>, window: Window) -> String {
     }
 }
 
-fn on_shots(trial: &Trial<'_>, promise: &Promise, expectation: &Expectation) -> Finding {
-    let cut = trial.windows.cut(promise.window, Some(expectation.traffic));
+/// What a promise comes to in a window, its own or another.
+pub fn on_shots(trial: &Trial<'_>, promise: &Promise, expectation: &Expectation, cut: &Cut) -> Finding {
     let mut finding = blank(trial, promise, cut.parts.clone(), measure::bound(expectation), expectation.compare.word());
     finding.needed = expectation.minimum();
     if cut.parts.is_empty() {
-        finding.why = why_empty(trial, promise.window);
         return finding;
     }
     let confidence = promise.confidence.map(|c| c.fraction());
     let whole: Vec<Stretch> = cut.parts.iter().map(|part| Stretch::whole(*part)).collect();
     match promise.each {
         None => {
-            let ruling = standing(trial, expectation, confidence, &cut, &whole);
+            let ruling = standing(trial, expectation, confidence, cut, &whole);
             (finding.verdict, finding.observed) = (ruling.verdict, ruling.observed);
             (finding.samples, finding.why) = (ruling.samples, ruling.why);
             if finding.verdict == Verdict::Fail {
-                finding.anatomy = anatomy(trial, expectation, &cut, &whole);
+                finding.anatomy = anatomy(trial, expectation, cut, &whole);
             }
         }
         Some(each) => {
             let slices =
                 whole.iter().flat_map(|w| w.part.slices(each).into_iter().map(|span| Stretch { span, part: w.part }));
             let rulings: Vec<(Span, Ruling)> =
-                slices.map(|slice| (slice.span, standing(trial, expectation, confidence, &cut, &[slice]))).collect();
+                slices.map(|slice| (slice.span, standing(trial, expectation, confidence, cut, &[slice]))).collect();
             sliced(&mut finding, &measure::label(expectation), expectation.compare.is_ceiling(), &rulings);
             if let Some(worst) = finding.slices.filter(|_| finding.verdict == Verdict::Fail).map(|s| s.worst) {
                 let part = cut.parts.iter().copied().find(|part| part.overlap(worst).is_some()).unwrap_or(worst);
-                finding.anatomy = anatomy(trial, expectation, &cut, &[Stretch { span: worst, part }]);
+                finding.anatomy = anatomy(trial, expectation, cut, &[Stretch { span: worst, part }]);
             }
         }
     }
@@ -210,90 +215,4 @@ fn standing(
 /// Whether shots of closed loops mislead a measure: all that take a length from them. Lag and wait they do not have.
 fn is_misled(expectation: &Expectation) -> bool {
     expectation.measure.is_timed() && !matches!(expectation.clock, Timing::Lag | Timing::Wait)
-}
-
-fn on_recovery(trial: &Trial<'_>, promise: &Promise, expectation: &Expectation, fault: usize) -> Finding {
-    let bound = measure::bound(expectation);
-    let times = &trial.windows.faults[fault];
-    let wanted = Wanted { bound: Duration::from_nanos(expectation.bound), stable: promise.stable };
-    let Some(effective) = times.effective else {
-        let mut finding = blank(trial, promise, Vec::new(), bound, expectation.compare.word());
-        finding.why = why_empty(trial, promise.window);
-        return finding;
-    };
-    let search = |reading| {
-        let found = recovery::search(trial, fault, expectation.traffic, wanted, reading);
-        let took = |at: crate::base::time::Offset| at.since(effective.end);
-        let keeps = |at| expectation.compare.holds(took(at).as_nanos() as f64, expectation.bound as f64);
-        let deadline = format!("{} after it ended at {}", units::duration(wanted.bound), instant(effective.end));
-        let (verdict, observed, why) = match found {
-            Found::Recovered { from, at } => {
-                let within = match from == at {
-                    true => "at once".to_owned(),
-                    false => format!(
-                        "{} to {} after the fault ended",
-                        units::duration(took(from)),
-                        units::duration(took(at))
-                    ),
-                };
-                match keeps(at) {
-                    true => (Verdict::Pass, Some(took(at)), format!("recovered {within}")),
-                    false => {
-                        (Verdict::Fail, Some(took(at)), format!("had not recovered {deadline}; it recovered {within}"))
-                    }
-                }
-            }
-            Found::Never { until } => {
-                (Verdict::Fail, None, format!("had not recovered {deadline}, nor by {}", instant(until)))
-            }
-            Found::Undecided { earliest, until } if !keeps(earliest) => (
-                Verdict::Fail,
-                None,
-                format!("had not recovered {deadline}; what followed was seen up to {}", instant(until)),
-            ),
-            Found::Undecided { earliest, until } => (
-                Verdict::Inconclusive,
-                None,
-                format!(
-                    "may have recovered at {}, but {} of calm and enough shots were not seen up to {}",
-                    instant(earliest),
-                    units::duration(wanted.stable),
-                    instant(until)
-                ),
-            ),
-            Found::NoFault => (Verdict::Inconclusive, None, why_empty(trial, promise.window)),
-        };
-        let until = match found {
-            Found::Recovered { at, .. } => at + wanted.stable,
-            Found::Never { until } | Found::Undecided { until, .. } => until,
-            Found::NoFault => effective.end,
-        };
-        let observed = observed.map(|o| Quantity { value: o.as_nanos() as f64 / 1e9, kind: Kind::Time });
-        (Ruling { verdict, observed, samples: 0, why }, Span { start: effective.end, end: until })
-    };
-    let (mut ruling, span) = search(Reading::AsItWas);
-    let unfit = trial.fitness.unfit(expectation.traffic, &[span]);
-    if !unfit.is_empty() {
-        let blame = trial.fitness.blame(expectation.traffic, &unfit);
-        let against = |reading, verdict| search(reading).0.verdict != verdict;
-        if ruling.verdict == Verdict::Fail && against(Reading::WithoutUnfit, Verdict::Fail) {
-            ruling.verdict = Verdict::Invalid;
-            ruling.why = format!("{}, but not without our own doing: {blame}", ruling.why);
-        } else if ruling.verdict == Verdict::Pass && against(Reading::Worst, Verdict::Pass) {
-            ruling.verdict = Verdict::Invalid;
-            ruling.why = format!("{}, but our own doing may hide worse: {blame}", ruling.why);
-        }
-    }
-    let cut = Cut { parts: vec![span], ..Cut::default() };
-    let stretches = [Stretch::whole(span)];
-    let population =
-        trial.shots.population(subject(expectation), &cut, &stretches, &std::collections::BTreeSet::new(), false);
-    let mut finding = blank(trial, promise, vec![span], bound, expectation.compare.word());
-    (finding.verdict, finding.observed, finding.why) = (ruling.verdict, ruling.observed, ruling.why);
-    finding.samples = population.due();
-    finding.needed = recovery::steady(&trial.scenario.promises, expectation.traffic)
-        .map(Expectation::minimum)
-        .max()
-        .unwrap_or_default();
-    finding
 }

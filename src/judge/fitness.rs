@@ -166,6 +166,12 @@ impl Fitness {
         &self.unfit[traffic]
     }
 
+    /// Whether we spoilt a second, which is more than not knowing yet what became of its shots.
+    pub fn is_spoilt(&self, traffic: usize, second: i64) -> bool {
+        let row = self.seconds[traffic].get(&second);
+        self.short.contains(&second) || row.is_some_and(|row| row.is_late() || row.ours > 0)
+    }
+
     /// What counts as failed in unfit seconds of a traffic. Seconds that a window cuts count as a whole.
     pub fn spoilt(&self, traffic: usize, unfit: &BTreeSet<i64>) -> Spoilt {
         let mut spoilt = Spoilt::default();

@@ -162,7 +162,7 @@ fn decide(observed: &Observed, terms: &Terms<'_>) -> Ruling {
 pub fn bound(expectation: &Expectation) -> Quantity {
     let bound = expectation.bound as f64;
     match expectation.measure {
-        Measure::Quantile(_) | Measure::Max | Measure::Mean | Measure::Recovery => {
+        Measure::Quantile(_) | Measure::Max | Measure::Mean | Measure::Recovery | Measure::Detection => {
             Quantity { value: bound / 1e9, kind: Kind::Time }
         }
         Measure::Errors | Measure::Timeouts | Measure::Rejected => Quantity { value: bound / 1e9, kind: Kind::Share },
@@ -258,8 +258,8 @@ fn observe(expectation: &Expectation, population: &Population, timeout: Duration
             let point = (due > 0 && !length.is_zero()).then(|| ok as f64 / length.as_secs_f64());
             of_all(point, Spread::Unknown)
         }
-        // Judged by its own rules, see `recovery`.
-        Measure::Recovery => of_all(None, Spread::Unknown),
+        // Judged by their own rules, see `recovery` and `detection`.
+        Measure::Recovery | Measure::Detection => of_all(None, Spread::Unknown),
     }
 }
 

@@ -5,16 +5,21 @@ mod anatomy;
 mod bucket;
 mod cause;
 mod closed;
+mod detection;
+mod dip;
 mod distribution;
 mod evaluate;
 mod fitness;
+mod gate;
 mod health;
 mod ledger;
 mod measure;
 mod recovery;
 mod server;
 mod shots;
+mod slices;
 mod stat;
+mod stop;
 mod summary;
 mod trial;
 mod verdict;
@@ -23,17 +28,24 @@ mod window;
 pub use crate::scenario::Severity;
 pub use anatomy::Anatomy;
 pub use cause::{Cause, CauseSummary};
+pub use dip::DipSummary;
 pub use distribution::{Distribution, Wanted};
 pub use fitness::{FitnessSummary, Unfit};
+pub use gate::{Gate, GateSummary, Held, closes, gate};
 pub use health::HealthSummary;
 pub use ledger::{
     ClassLedger, ExampleSummary, HerdSummary, LedgerSummary, ObedienceSummary, RetrySummary, ShareSummary, TrafficLedger,
 };
-pub use summary::{Claimed, FaultSummary, LoopSummary, Percentiles, RecoverySummary, ScrapeSummary, TrafficSummary};
+pub use stop::Stops;
+pub use summary::{
+    CanarySummary, Claimed, DetectionSummary, FaultSummary, LoopSummary, OccurrenceSummary, Percentiles, RecoverySummary,
+    ScrapeSummary, TrafficSummary,
+};
 pub use verdict::{Exit, FORMAT, Finding, Judgement, Kind, Place, Quantity, Reason, Slices, Stuck, Verdict};
 
 use crate::base::series::Series;
 use crate::base::text;
+use crate::evidence::event::Event;
 use crate::evidence::manifest::How;
 use crate::evidence::reader::Evidence;
 use crate::plan::Plan;
@@ -55,7 +67,8 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
         })
         .collect();
     let traffic = summary::traffic(&trial);
-    let reasons = reasons(&trial, &ledger, &findings, &traffic);
+    let gate = gate::summary(&trial).filter(|gate| gate.window.end <= trial.windows.seen || withheld(&trial).is_some());
+    let reasons = reasons(&trial, &ledger, &findings, &traffic, gate.as_ref());
     let of_findings = findings.iter().filter(|f| f.severity == Severity::Critical).map(|f| f.verdict);
     let verdict = of_findings.clone().chain(reasons.iter().map(|r| r.verdict)).max().unwrap_or(Verdict::Inconclusive);
     let stuck = stuck(&trial);
@@ -70,7 +83,9 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
         findings,
         fitness: trial.fitness.summary(scenario, evidence, trial.timeline.measured(None)),
         traffic,
+        gate,
         faults: summary::faults(&trial, &ledger),
+        canary: summary::canary(evidence),
         scrapes: summary::scrapes(&trial),
         stuck,
     }
@@ -82,13 +97,25 @@ fn reasons(
     ledger: &ledger::Ledger,
     findings: &[Finding],
     traffic: &[(String, TrafficSummary)],
+    gate: Option<&GateSummary>,
 ) -> Vec<Reason> {
     let mut reasons = Vec::new();
+    if let Some(told) = withheld(trial) {
+        // By the promises of this judgement; by others than those of the run it may have been steady.
+        let reason = match gate.filter(|gate| gate.verdict != Verdict::Pass) {
+            Some(gate) => Reason { verdict: gate.blame(), why: format!("{}; no fault was applied", gate.why()) },
+            None => Reason { verdict: Verdict::Invalid, why: format!("no fault was applied: {told}") },
+        };
+        reasons.push(reason);
+    }
     let mut invalid = |why: String| reasons.push(Reason { verdict: Verdict::Invalid, why });
     let complete = window::is_complete(trial.evidence);
     let seen = verdict::instant(trial.windows.seen);
     match trial.evidence.manifest.end.as_ref().map(|end| &end.how) {
         Some(How::Complete) => {}
+        // What was withheld, and why, is said already.
+        Some(How::Unsteady(_)) => {}
+        Some(How::Aborted(why)) => invalid(format!("aborted at {seen}: {why}")),
         Some(How::Interrupted) => invalid(format!("interrupted at {seen}")),
         Some(How::Terminated) => invalid(format!("terminated at {seen}")),
         Some(How::CutShort(why)) => invalid(format!("cut short at {seen}: {why}")),
@@ -96,7 +123,7 @@ fn reasons(
         None => invalid(format!("the run died at about {seen}")),
     }
     for (fault, times) in trial.scenario.faults.iter().zip(&trial.windows.faults) {
-        if let Some(trouble) = &times.trouble {
+        if let Some(trouble) = times.trouble.as_ref().filter(|_| !times.withheld) {
             invalid(format!("fault `{}` {trouble}", fault.name));
         }
     }
@@ -117,11 +144,27 @@ fn reasons(
     reasons
 }
 
+/// What was said of a fault that was not applied on purpose.
+fn withheld<'t>(trial: &'t Trial<'_>) -> Option<&'t str> {
+    let mut withheld = trial.windows.faults.iter().filter(|times| times.withheld);
+    withheld.find_map(|times| times.trouble.as_deref()).map(|why| why.trim_start_matches("was not applied: "))
+}
+
+/// What is left over: faults that could not be undone, and what the canary found.
 fn stuck(trial: &Trial<'_>) -> Vec<Stuck> {
+    let canary = trial.evidence.events.iter().filter_map(|event| match event {
+        Event::Canary { on, fault, clean: false, saw, remedy, .. } => Some(Stuck {
+            fault: fault.clone().unwrap_or_else(|| on.clone()),
+            why: format!("{on} does not behave as without faults: {saw}"),
+            remedy: remedy.clone().unwrap_or_default(),
+        }),
+        _ => None,
+    });
     let faults = trial.scenario.faults.iter().zip(&trial.windows.faults);
     let stuck = faults.filter_map(|(fault, times)| times.stuck.as_ref().map(|(why, remedy)| (fault, why, remedy)));
     stuck
         .map(|(fault, why, remedy)| Stuck { fault: fault.name.clone(), why: why.clone(), remedy: remedy.clone() })
+        .chain(canary)
         .collect()
 }
 

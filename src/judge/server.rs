@@ -82,6 +82,36 @@ impl<'a> Server<'a> {
         finding
     }
 
+    /// Asks at the latest instant up to which every job that the expression reads was scraped: when that was, in Unix
+    /// milliseconds, and an element of the answer that keeps to the bound, if one does. `None` where nobody can ask yet.
+    pub fn now(
+        &self,
+        text: &str,
+        expr: &str,
+        length: Duration,
+        compare: Compare,
+        bound: f64,
+    ) -> Option<(i64, Option<String>)> {
+        let expr = promql::parse(&expr.replace("$window", &window(length))).ok()?;
+        let last = |job: &&str| self.of_job(job).filter(|s| !s.missed).map(|s| s.a).max();
+        let at: Option<Vec<Offset>> = self.jobs(&expr).iter().map(last).collect();
+        let at = self.unix_ms(at?.into_iter().min()?);
+        let elements = match promql::evaluate(&expr, &self.storage, at, &Options::default()) {
+            Ok(Value::Vector(elements)) => elements,
+            Ok(Value::Scalar(value)) => vec![Element { labels: Labels::default(), value }],
+            Ok(Value::Matrix(_) | Value::Text(_)) | Err(_) => Vec::new(),
+        };
+        let met = elements.iter().find(|e| compare.holds(e.value, bound)).map(|element| {
+            let value = Quantity { value: element.value, kind: kind(text) };
+            if element.labels.is_empty() { value.to_string() } else { format!("{} {value}", element.labels) }
+        });
+        Some((at, met))
+    }
+
+    fn unix_ms(&self, at: Offset) -> i64 {
+        (self.trial.evidence.manifest.wall_zero + at.nanos()).div_euclid(1_000_000)
+    }
+
     /// Asks about one span of time.
     fn ask(&self, question: &Question<'_>, span: Span) -> Ruling {
         let undecided = |why: String| Ruling { verdict: Verdict::Inconclusive, observed: None, samples: 0, why };
@@ -215,8 +245,7 @@ impl<'a> Server<'a> {
     fn scrape_after(&self, jobs: &BTreeSet<&str>, end: Offset) -> Option<i64> {
         let first = |job: &&str| self.of_job(job).filter(|s| !s.missed).map(|s| s.a).filter(|a| *a >= end).min();
         let scrapes: Option<Vec<Offset>> = jobs.iter().map(first).collect();
-        let last = scrapes?.into_iter().max()?;
-        Some((self.trial.evidence.manifest.wall_zero + last.nanos()).div_euclid(1_000_000))
+        Some(self.unix_ms(scrapes?.into_iter().max()?))
     }
 }
 

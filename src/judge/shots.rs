@@ -84,14 +84,18 @@ pub struct Who {
     pub timing: Timing,
 }
 
+/// One time that a fault struck.
+struct Strike {
+    span: Span,
+    /// The shots under way when it began, by due time.
+    under_way: Vec<ShotTouch>,
+}
+
 /// All shots of a run, found by when they were due.
 pub struct Shots<'e> {
     log: &'e LatencyLog,
     tags: Vec<Option<Who>>,
-    /// For each fault, the shots under way when it began to strike, by due time.
-    straddlers: Vec<Vec<ShotTouch>>,
-    /// For each fault, when it began to strike.
-    strikes: Vec<Option<Offset>>,
+    strikes: Vec<Vec<Strike>>, // by fault
     timeline: &'e Timeline,
 }
 
@@ -104,18 +108,16 @@ impl<'e> Shots<'e> {
             let class = tag.class.as_ref().and_then(|name| classes.iter().position(|c| c.name == *name));
             Some(Who { traffic, class, outcome: tag.outcome, timing: tag.timing })
         };
-        let straddlers = |fault: &FaultTimes| {
-            let Some(span) = fault.effective else { return Vec::new() };
-            let mut shots: Vec<ShotTouch> =
+        let strike = |span: Span| {
+            let mut under_way: Vec<ShotTouch> =
                 evidence.shots.iter().filter(|shot| is_under_way(shot, span.start)).collect();
-            shots.sort_by_key(|shot| shot.due);
-            shots
+            under_way.sort_by_key(|shot| shot.due);
+            Strike { span, under_way }
         };
         Shots {
             log: &evidence.latency,
             tags: evidence.latency.tags.iter().map(who).collect(),
-            straddlers: faults.iter().map(straddlers).collect(),
-            strikes: faults.iter().map(|fault| fault.effective.map(|span| span.start)).collect(),
+            strikes: faults.iter().map(|fault| fault.strikes().map(strike).collect()).collect(),
             timeline,
         }
     }
@@ -206,18 +208,26 @@ impl<'e> Shots<'e> {
         };
         let measured = self.timeline.measured(Some(subject.traffic));
         let mut moving: Vec<(ShotTouch, bool)> = Vec::new();
-        if let Some(fault) = cut.joining.filter(|_| stretch.span.start == stretch.part.start) {
-            let joins = |shot: &&ShotTouch| shot.due < span.start && measured.contains(shot.due);
-            moving.extend(self.straddlers[fault].iter().filter(ours).filter(joins).map(|shot| (*shot, true)));
+        let begins = stretch.span.start == stretch.part.start;
+        for (nth, strike) in cut.joining.filter(|_| begins).iter().flat_map(|f| self.strikes[*f].iter().enumerate()) {
+            // Those of another time join there; one that is due in an earlier time, or joined it, is in already.
+            let earlier = |shot: &&ShotTouch| {
+                let fault = cut.joining.unwrap_or_default();
+                self.strikes[fault][..nth].iter().any(|e| e.span.contains(shot.due) || is_under_way(shot, e.span.start))
+            };
+            if strike.span.overlap(stretch.part).is_some() {
+                let joins = |shot: &&ShotTouch| shot.due < span.start && measured.contains(shot.due);
+                let joining = strike.under_way.iter().filter(ours).filter(joins).filter(|shot| !earlier(shot));
+                moving.extend(joining.map(|shot| (*shot, true)));
+            }
         }
-        for (nth, fault) in cut.leaving.iter().enumerate() {
-            let shots = &self.straddlers[*fault];
+        let strikes: Vec<&Strike> = cut.leaving.iter().flat_map(|fault| &self.strikes[*fault]).collect();
+        for (nth, strike) in strikes.iter().enumerate() {
+            let shots = &strike.under_way;
             let first = shots.partition_point(|shot| shot.due < span.start);
             let end = shots.partition_point(|shot| shot.due < span.end);
             // A shot that two faults take away leaves once.
-            let earlier = |shot: &&ShotTouch| {
-                cut.leaving[..nth].iter().filter_map(|f| self.strikes[*f]).any(|strike| is_under_way(shot, strike))
-            };
+            let earlier = |shot: &&ShotTouch| strikes[..nth].iter().any(|other| is_under_way(shot, other.span.start));
             let leaving = shots[first..end.max(first)].iter().filter(ours).filter(|shot| !earlier(shot));
             moving.extend(leaving.map(|shot| (*shot, false)));
         }

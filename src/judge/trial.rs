@@ -58,8 +58,12 @@ impl<'a> Trial<'a> {
         let windows = Windows { timeline, faults, seen, recoveries: Vec::new() };
         let timeout = Duration::from_nanos(evidence.manifest.timeout);
         let mut trial = Trial { scenario, plan, timeline, evidence, windows, shots, fitness, timeout };
-        let of_fault = |fault| {
-            (0..scenario.traffic.len()).map(|traffic| recovery::locate(&trial, fault, traffic)).collect::<Vec<_>>()
+        let of_strike = |fault, strike| {
+            (0..scenario.traffic.len()).map(|traffic| recovery::locate(&trial, fault, strike, traffic)).collect()
+        };
+        let of_fault = |fault: usize| {
+            let strikes = trial.windows.faults[fault].strikes();
+            strikes.map(|strike| of_strike(fault, strike)).collect::<Vec<Vec<_>>>()
         };
         let recoveries = (0..scenario.faults.len()).map(of_fault).collect();
         trial.windows.recoveries = recoveries;

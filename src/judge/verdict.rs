@@ -7,7 +7,8 @@ use serde::{Serialize, Serializer};
 
 use super::anatomy::Anatomy;
 use super::fitness::FitnessSummary;
-use super::summary::{FaultSummary, ScrapeSummary, TrafficSummary};
+use super::gate::GateSummary;
+use super::summary::{CanarySummary, FaultSummary, ScrapeSummary, TrafficSummary};
 use crate::base::time::{Offset, Span};
 use crate::base::units;
 use crate::scenario::Severity;
@@ -223,6 +224,13 @@ pub(super) fn span<S: Serializer>(span: &Span, s: S) -> Result<S::Ok, S::Error> 
     [span.start, span.end].serialize(s)
 }
 
+pub(super) fn maybe_span<S: Serializer>(maybe: &Option<Span>, s: S) -> Result<S::Ok, S::Error> {
+    match maybe {
+        Some(known) => span(known, s),
+        None => s.serialize_none(),
+    }
+}
+
 fn spans<S: Serializer>(spans: &[Span], s: S) -> Result<S::Ok, S::Error> {
     s.collect_seq(spans.iter().map(|span| [span.start, span.end]))
 }
@@ -269,8 +277,14 @@ pub struct Judgement {
     /// What was sent and what came back.
     #[serde(serialize_with = "by_name")]
     pub traffic: Vec<(String, TrafficSummary)>,
+    /// Whether the target was steady before the first fault, where a promise says what that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gate: Option<GateSummary>,
     /// What was broken.
     pub faults: Vec<FaultSummary>,
+    /// What was seen of the outside world after the last fault.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub canary: Vec<CanarySummary>,
     /// What was scraped, by job.
     #[serde(serialize_with = "by_name")]
     pub scrapes: Vec<(String, ScrapeSummary)>,

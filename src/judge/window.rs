@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::recovery::Recovery;
+use super::verdict::instant;
 use crate::base::time::{Offset, Span};
 use crate::evidence::event::{Event, FaultStep};
 use crate::evidence::manifest::How;
@@ -19,8 +20,25 @@ use crate::scenario::{Scenario, Window};
 pub const GRID: Duration = Duration::from_millis(100);
 
 /// When a fault really was.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct FaultTimes {
+    /// Each time that it was planned, in order.
+    pub occurrences: Vec<Occurrence>,
+    /// Requests that it could have struck.
+    pub eligible: u64,
+    /// Requests that it struck.
+    pub injected: u64,
+    /// Why it was not what the scenario describes, if so.
+    pub trouble: Option<String>,
+    /// Whether it was not applied on purpose.
+    pub withheld: bool,
+    /// Why it could not be undone, and what to type.
+    pub stuck: Option<(String, String)>,
+}
+
+/// When a fault really was, one time of perhaps several.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Occurrence {
     /// When it should have been.
     pub planned: Span,
     /// From here on requests could be struck.
@@ -35,10 +53,8 @@ pub struct FaultTimes {
     pub injected: u64,
     /// First touch to end, rounded outward; nothing when it touched nothing.
     pub effective: Option<Span>,
-    /// Why it was not what the scenario describes, if so.
-    pub trouble: Option<String>,
-    /// Why it could not be undone, and what to type.
-    pub stuck: Option<(String, String)>,
+    counted: bool,        // by whoever struck; otherwise from what it wrote down
+    gone: Option<Offset>, // whatever struck was gone from here on
 }
 
 /// Whether the run took its planned course.
@@ -61,63 +77,104 @@ pub fn seen(timeline: &Timeline, evidence: &Evidence) -> Offset {
 impl FaultTimes {
     /// The times of a fault, by its position in the scenario.
     pub fn read(fault: usize, scenario: &Scenario, timeline: &Timeline, evidence: &Evidence, seen: Offset) -> Self {
-        let mut times = FaultTimes {
-            planned: timeline.whole(fault),
+        let occurrences = timeline.faults[fault].iter().map(|planned| Occurrence::new(*planned)).collect();
+        let mut times = FaultTimes { occurrences, ..FaultTimes::default() };
+        let name = &scenario.faults[fault].name;
+        let mut nth = 0;
+        for event in &evidence.events {
+            match event {
+                Event::Fault { at, fault, step } if fault == name => {
+                    if matches!(step, FaultStep::Applied | FaultStep::Failed { .. }) {
+                        nth = times.at(*at).max(nth);
+                    }
+                    times.step(nth, *at, step);
+                }
+                _ => {}
+            }
+        }
+        // The stage writes down each decision before it says that it was the first: after a sudden death the
+        // decisions are what is left.
+        for decision in evidence.decisions.iter().filter(|d| usize::from(d.fault) == fault) {
+            let nth = times.at(decision.at);
+            let Some(occurrence) = times.occurrences.get_mut(nth) else { continue };
+            let injected = decision.effect == Effect::Injected;
+            if injected {
+                occurrence.touched = Some(occurrence.touched.map_or(decision.at, |t| t.min(decision.at)));
+            }
+            if !occurrence.counted {
+                occurrence.eligible += 1;
+                occurrence.injected += u64::from(injected);
+            }
+        }
+        for occurrence in &mut times.occurrences {
+            occurrence.effective = occurrence.effective_span(occurrence.gone.unwrap_or(seen.max(timeline.end)));
+        }
+        times.eligible = times.occurrences.iter().map(|o| o.eligible).sum();
+        times.injected = times.occurrences.iter().map(|o| o.injected).sum();
+        if times.trouble.is_none() {
+            times.trouble = times.find_trouble(seen);
+        }
+        times
+    }
+
+    /// Which of its times an instant belongs to.
+    fn at(&self, at: Offset) -> usize {
+        self.occurrences.iter().rposition(|o| o.planned.start <= at).unwrap_or(0)
+    }
+
+    fn step(&mut self, nth: usize, at: Offset, step: &FaultStep) {
+        let Some(occurrence) = self.occurrences.get_mut(nth) else { return };
+        match step {
+            FaultStep::Applied => occurrence.applied = occurrence.applied.or(Some(at)),
+            FaultStep::Touched => occurrence.touched = Some(occurrence.touched.map_or(at, |t| t.min(at))),
+            FaultStep::Cleared { eligible, injected } => {
+                (occurrence.eligible, occurrence.injected, occurrence.counted) = (*eligible, *injected, true);
+                occurrence.cleared = Some(at);
+                self.stuck = None;
+            }
+            FaultStep::Failed { why } if occurrence.applied.is_none() => {
+                self.trouble = Some(format!("could not be applied: {why}"));
+            }
+            // Whatever struck is gone, and the fault with it.
+            FaultStep::Failed { why } => {
+                self.trouble = Some(format!("failed: {why}"));
+                occurrence.gone = Some(at);
+            }
+            FaultStep::Withheld { why } => {
+                self.withheld = true;
+                self.trouble = Some(format!("was not applied: {why}"));
+            }
+            FaultStep::Stuck { why, remedy } => self.stuck = Some((why.clone(), remedy.clone())),
+        }
+    }
+
+    /// When it struck: first touch to end of each of its times, rounded outward, in order.
+    pub fn strikes(&self) -> impl Iterator<Item = Span> + '_ {
+        self.occurrences.iter().filter_map(|o| o.effective)
+    }
+
+    fn find_trouble(&self, seen: Offset) -> Option<String> {
+        let (nth, trouble) = self.occurrences.iter().enumerate().find_map(|(n, o)| Some((n, o.find_trouble(seen)?)))?;
+        Some(match self.occurrences.len() {
+            1 => trouble,
+            n => format!("{trouble} ({} of {n} times, at {})", nth + 1, instant(self.occurrences[nth].planned.start)),
+        })
+    }
+}
+
+impl Occurrence {
+    fn new(planned: Span) -> Occurrence {
+        Occurrence {
+            planned,
             applied: None,
             touched: None,
             cleared: None,
             eligible: 0,
             injected: 0,
             effective: None,
-            trouble: None,
-            stuck: None,
-        };
-        let name = &scenario.faults[fault].name;
-        let steps = evidence.events.iter().filter_map(|event| match event {
-            Event::Fault { at, fault, step } if fault == name => Some((*at, step)),
-            _ => None,
-        });
-        let mut counted = false;
-        let mut gone = None;
-        for (at, step) in steps {
-            match step {
-                FaultStep::Applied => times.applied = times.applied.or(Some(at)),
-                FaultStep::Touched => times.touched = Some(times.touched.map_or(at, |t| t.min(at))),
-                FaultStep::Cleared { eligible, injected } => {
-                    (times.eligible, times.injected, counted) = (*eligible, *injected, true);
-                    times.cleared = Some(at);
-                    times.stuck = None;
-                }
-                FaultStep::Failed { why } if times.applied.is_none() => {
-                    times.trouble = Some(format!("could not be applied: {why}"));
-                }
-                // Whatever struck is gone, and the fault with it.
-                FaultStep::Failed { why } => {
-                    times.trouble = Some(format!("failed: {why}"));
-                    gone = Some(at);
-                }
-                FaultStep::Withheld { why } => times.trouble = Some(format!("was not applied: {why}")),
-                FaultStep::Stuck { why, remedy } => times.stuck = Some((why.clone(), remedy.clone())),
-            }
+            counted: false,
+            gone: None,
         }
-        // The stage writes down each decision before it says that it was the first: after a sudden death the
-        // decisions are what is left.
-        let (mut eligible, mut injected) = (0, 0);
-        for decision in evidence.decisions.iter().filter(|d| usize::from(d.fault) == fault) {
-            eligible += 1;
-            if decision.effect == Effect::Injected {
-                injected += 1;
-                times.touched = Some(times.touched.map_or(decision.at, |t| t.min(decision.at)));
-            }
-        }
-        if !counted {
-            (times.eligible, times.injected) = (eligible, injected);
-        }
-        times.effective = times.effective_span(gone.unwrap_or(seen.max(timeline.end)));
-        if times.trouble.is_none() {
-            times.trouble = times.find_trouble(seen);
-        }
-        times
     }
 
     /// First touch to end. What was counted but not seen to begin began when it was applied; what was not seen to end
@@ -162,86 +219,91 @@ pub struct Windows<'a> {
     pub faults: Vec<FaultTimes>,
     /// Up to where the run took up its shots.
     pub seen: Offset,
-    /// When each traffic had recovered from each fault: by fault, then by traffic.
-    pub recoveries: Vec<Vec<Recovery>>,
+    /// When each traffic had recovered: by fault, then by strike, then by traffic.
+    pub recoveries: Vec<Vec<Vec<Recovery>>>,
 }
 
 impl Windows<'_> {
     /// What a window is about, for one traffic or, as far as the target is asked, for all together.
     pub fn cut(&self, window: Window, traffic: Option<usize>) -> Cut {
         let measured = self.timeline.measured(traffic);
-        let others = |fault| (0..self.faults.len()).filter(|f| *f != fault).collect();
+        let all = || (0..self.faults.len()).collect();
         match window {
             Window::Measured => Cut { parts: vec![measured], ..Cut::default() },
             Window::Outside => {
                 let mut parts = vec![measured];
                 for fault in 0..self.faults.len() {
-                    for hole in [self.faults[fault].effective, self.recovery(fault, traffic)].into_iter().flatten() {
+                    for hole in self.faults[fault].strikes().chain(self.recovery(fault, traffic)) {
                         parts = parts.into_iter().flat_map(|part| part.without(hole)).collect();
                     }
                 }
-                Cut { parts, leaving: (0..self.faults.len()).collect(), joining: None }
+                Cut { parts, leaving: all(), joining: None }
             }
             // An earlier fault lies within: the promise says "up to", not "outside".
             Window::Before(fault) => {
-                let effective = self.faults[fault].effective;
-                let before = effective.map(|e| Span { start: Offset::from_nanos(i64::MIN), end: e.start });
+                let first = self.faults[fault].strikes().next();
+                let before = first.map(|strike| Span { start: Offset::from_nanos(i64::MIN), end: strike.start });
                 Cut { parts: within(measured, before), leaving: vec![fault], joining: None }
             }
             Window::During(fault) => {
-                let parts = within(measured, self.faults[fault].effective);
+                let parts = within(measured, self.faults[fault].strikes());
                 Cut { joining: (!parts.is_empty()).then_some(fault), parts, leaving: Vec::new() }
             }
             Window::Recovery(fault) => {
-                Cut { parts: within(measured, self.recovery(fault, traffic)), leaving: others(fault), joining: None }
+                Cut { parts: within(measured, self.recovery(fault, traffic)), leaving: all(), joining: None }
             }
             Window::After(fault) => {
-                Cut { parts: within(measured, self.after(fault, traffic)), leaving: others(fault), joining: None }
+                Cut { parts: within(measured, self.after(fault, traffic)), leaving: all(), joining: None }
             }
         }
     }
 
-    /// Fault end to recovery instant; nothing when there was none to recover from, or when it took no time.
-    fn recovery(&self, fault: usize, traffic: Option<usize>) -> Option<Span> {
-        let start = self.faults[fault].effective?.end;
-        let span = Span { start, end: self.recovered(fault, traffic) };
-        (span.start < span.end).then_some(span)
+    /// Fault end to recovery instant, each time; nothing when there was none to recover from, or when it took no time.
+    fn recovery(&self, fault: usize, traffic: Option<usize>) -> Vec<Span> {
+        let strikes = self.faults[fault].strikes().enumerate();
+        let spans = strikes.map(|(nth, strike)| Span { start: strike.end, end: self.recovered(fault, nth, traffic) });
+        spans.filter(|span| span.start < span.end).collect()
     }
 
-    /// From the recovery instant to the next fault or the end. While another fault strikes it is not yet after.
-    fn after(&self, fault: usize, traffic: Option<usize>) -> Option<Span> {
-        self.faults[fault].effective?;
-        let mut start = self.recovered(fault, traffic);
-        let mut effective: Vec<Span> =
-            self.faults.iter().enumerate().filter(|(f, _)| *f != fault).filter_map(|(_, t)| t.effective).collect();
+    /// From the recovery instant to the next fault or the end, each time. While another fault strikes it is not yet
+    /// after.
+    fn after(&self, fault: usize, traffic: Option<usize>) -> Vec<Span> {
+        let mut effective: Vec<Span> = self.faults.iter().flat_map(FaultTimes::strikes).collect();
         effective.sort_unstable();
-        for other in &effective {
-            if other.contains(start) {
-                start = other.end;
+        let after = |(nth, strike): (usize, Span)| {
+            let mut start = self.recovered(fault, nth, traffic);
+            for other in effective.iter().filter(|other| **other != strike) {
+                if other.contains(start) {
+                    start = other.end;
+                }
             }
-        }
-        let end = effective.iter().map(|e| e.start).find(|s| *s >= start).unwrap_or(Offset::MAX);
-        (start < end).then_some(Span { start, end })
+            let end = effective.iter().map(|e| e.start).find(|s| *s >= start).unwrap_or(Offset::MAX);
+            (start < end).then_some(Span { start, end })
+        };
+        let mut spans: Vec<Span> = self.faults[fault].strikes().enumerate().filter_map(after).collect();
+        // Where it had not recovered before it struck again, what came after is the same.
+        spans.dedup();
+        spans
     }
 
-    /// Where recovery from a fault ends for a traffic, or for the last of all.
-    fn recovered(&self, fault: usize, traffic: Option<usize>) -> Offset {
-        let all = &self.recoveries[fault];
+    /// Where recovery from a strike of a fault ends for a traffic, or for the last of all.
+    pub fn recovered(&self, fault: usize, strike: usize, traffic: Option<usize>) -> Offset {
+        let all = &self.recoveries[fault][strike];
         match traffic {
             Some(traffic) => all[traffic].ends,
             None => all.iter().map(|r| r.ends).max().unwrap_or(Offset::ZERO),
         }
     }
 
-    /// The first fault to strike at or after an instant.
+    /// The first strike of a fault at or after an instant.
     pub fn next_strike(&self, from: Offset) -> Offset {
-        let strikes = self.faults.iter().filter_map(|f| f.effective).map(|e| e.start);
+        let strikes = self.faults.iter().flat_map(FaultTimes::strikes).map(|strike| strike.start);
         strikes.filter(|s| *s >= from).min().unwrap_or(Offset::MAX)
     }
 }
 
-fn within(measured: Span, part: Option<Span>) -> Vec<Span> {
-    part.and_then(|part| measured.overlap(part)).into_iter().collect()
+fn within(measured: Span, parts: impl IntoIterator<Item = Span>) -> Vec<Span> {
+    parts.into_iter().filter_map(|part| measured.overlap(part)).collect()
 }
 
 /// The window in words.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Plan;
 use crate::base::text;
 use crate::base::time::{Offset, Span};
+use crate::base::timing::Timing;
 use crate::base::units;
 use crate::scenario::{
     Claim, Expectation, Fault, HttpFault, Inject, Match, Measure, Mistake, On, Per, Promise, Scenario, Window,
@@ -29,7 +30,9 @@ pub fn expected_touches(scenario: &Scenario, plan: &Plan, fault: &Fault) -> Opti
         let arriving = shots_due(plan, None, *span) * calls;
         match fault.ramp {
             // Whom `when` admits is spread over the span as the load is.
-            Some(_) => fault.when.admitted(arriving) / arriving.max(f64::MIN_POSITIVE) * ramped(plan, fault, *span) * calls,
+            Some(_) => {
+                fault.when.admitted(arriving) / arriving.max(f64::MIN_POSITIVE) * ramped(plan, fault, *span) * calls
+            }
             None => fault.when.admitted(arriving) * fault.share.fraction(),
         }
     };
@@ -70,10 +73,10 @@ pub struct Foreseen {
 }
 
 /// The shots that a promise will be judged by, as far as the plan knows: planned windows only, the windows of faults by
-/// their planned times. `None` for what has no shots of its own (recovery, PromQL).
+/// their planned times. `None` for what has no shots of its own (recovery, detection, PromQL).
 pub fn minimum_shots(plan: &Plan, promise: &Promise) -> Option<Foreseen> {
     let Claim::Client(expectation) = &promise.claim else { return None };
-    if expectation.measure == Measure::Recovery {
+    if expectation.measure.is_of_fault() {
         return None;
     }
     let timeline = &plan.timeline;
@@ -87,15 +90,18 @@ pub fn minimum_shots(plan: &Plan, promise: &Promise) -> Option<Foreseen> {
             }
         }
         Window::Before(f) => {
-            spans = measured.overlap(Span { start: Offset::ZERO, end: timeline.whole(f).start }).into_iter().collect()
+            let first = timeline.faults[f].iter().map(|span| span.start).min().unwrap_or(Offset::ZERO);
+            spans = measured.overlap(Span { start: Offset::ZERO, end: first }).into_iter().collect()
         }
         Window::During(f) => spans = timeline.faults[f].clone(),
         Window::Recovery(_) => return None,
         Window::After(f) => {
-            let start = timeline.whole(f).end;
-            let end = timeline.faults.iter().flatten().map(|o| o.start).filter(|s| *s >= start).min();
-            let after = Span { start, end: end.unwrap_or(measured.end) };
-            spans = measured.overlap(after).into_iter().collect();
+            let starts = || timeline.faults.iter().flatten().map(|span| span.start);
+            let after = |span: &Span| {
+                let next = starts().filter(|start| *start >= span.end).min();
+                measured.overlap(Span { start: span.end, end: next.unwrap_or(measured.end) })
+            };
+            spans = timeline.faults[f].iter().filter_map(after).collect();
         }
     }
     let shots = |span: &Span| shots_due(plan, Some(expectation.traffic), *span);
@@ -139,14 +145,107 @@ pub fn review(scenario: &Scenario, plan: &Plan) -> Vec<Mistake> {
         }
     }
     for (i, promise) in scenario.promises.iter().enumerate() {
-        if let Claim::Client(expectation @ Expectation { measure: Measure::Recovery, .. }) = &promise.claim {
-            let path = format!("slo.{i}.expect");
-            review_recovery(scenario, plan, promise, expectation, &mut |what, remedy| {
-                mistakes.push(Mistake { at: promise.place, path: path.clone(), what, remedy });
-            });
+        let Claim::Client(expectation) = &promise.claim else { continue };
+        let path = format!("slo.{i}.expect");
+        let mut refuse = |what: String, remedy: String| {
+            mistakes.push(Mistake { at: promise.place, path: path.clone(), what, remedy });
+        };
+        match expectation.measure {
+            Measure::Recovery => review_recovery(scenario, plan, promise, expectation, &mut refuse),
+            Measure::Detection => review_detection(scenario, plan, promise, expectation, &mut refuse),
+            _ if promise.steady => review_gate(scenario, plan, expectation, &mut refuse),
+            _ => {}
+        }
+    }
+    for (i, abort) in scenario.abort_when.iter().enumerate() {
+        let Claim::Client(expectation) = &abort.claim else { continue };
+        if let Some((what, remedy)) = unreachable_stop(plan, expectation, abort.hold) {
+            mistakes.push(Mistake { at: abort.place, path: format!("abort_when.{i}.expect"), what, remedy });
         }
     }
     mistakes
+}
+
+/// Why what must be steady before the first fault cannot be told by then.
+fn review_gate(scenario: &Scenario, plan: &Plan, expectation: &Expectation, refuse: &mut dyn FnMut(String, String)) {
+    let starts = plan.timeline.faults.iter().zip(&scenario.faults).flat_map(|(spans, f)| spans.iter().map(move |s| (s.start, f)));
+    let Some((until, fault)) = starts.min_by_key(|(start, _)| *start) else { return };
+    let measured = plan.timeline.measured(Some(expectation.traffic));
+    let span = Span { start: measured.start, end: until.max(measured.start) };
+    if plan.traffic[expectation.traffic].is_closed_within(span) {
+        return;
+    }
+    let (expected, needed) = (shots_due(plan, Some(expectation.traffic), span), expectation.minimum());
+    if expected < needed as f64 {
+        let what = format!(
+            "it must hold before `{}` begins at {}, and needs {} by then: {} are due, and no fault would be applied",
+            fault.name,
+            units::duration(until.since(Offset::ZERO)),
+            text::count(needed, "measured shot"),
+            text::thousands(expected as u64)
+        );
+        refuse(what, "begin the fault later, shorten the warm-up, or raise the load".into());
+    }
+}
+
+/// Why a fault could not be felt within the promised time, or not be told from others.
+fn review_detection(
+    scenario: &Scenario,
+    plan: &Plan,
+    promise: &Promise,
+    expectation: &Expectation,
+    refuse: &mut dyn FnMut(String, String),
+) {
+    let Window::After(fault) = promise.window else { return };
+    for span in &plan.timeline.faults[fault] {
+        review_slices(scenario, plan, expectation.traffic, *span, refuse);
+    }
+    let bound = Duration::from_nanos(expectation.bound);
+    let measured = plan.timeline.measured(Some(expectation.traffic));
+    let all = || plan.timeline.faults.iter().enumerate().flat_map(|(f, spans)| spans.iter().map(move |s| (f, *s)));
+    for span in &plan.timeline.faults[fault] {
+        let until = span.start + bound;
+        if until > measured.end {
+            let what = format!("the load ends before this can be decided: {} from its start on are needed", units::duration(bound));
+            refuse(what, "lengthen the load, or begin the fault earlier".into());
+        }
+        let others = all().filter(|(f, s)| *f != fault || s != span);
+        let beside = others.clone().find(|(_, s)| s.contains(span.start));
+        let next = others.clone().find(|(_, s)| s.start >= span.start && s.start < until);
+        if let Some((other, _)) = beside.or(next) {
+            let name = &scenario.faults[other].name;
+            let what = format!("`{name}` strikes while this is decided: which of them was felt, nobody could tell");
+            refuse(what, format!("leave {} from the start of one to the other", units::duration(bound)));
+        }
+    }
+}
+
+/// Why a condition that ends the experiment can never be met.
+fn unreachable_stop(plan: &Plan, expectation: &Expectation, hold: Duration) -> Option<(String, String)> {
+    let traffic = &plan.traffic[expectation.traffic];
+    if traffic.closed_loops().next().is_some() {
+        return None;
+    }
+    let end = plan.timeline.measured(Some(expectation.traffic)).end;
+    if Offset::after_zero(hold) > end {
+        let what = format!("the load ends before {} are over", units::duration(hold));
+        return Some((what, "shorten `for`, or lengthen the load".into()));
+    }
+    // On whole seconds, as it will be asked.
+    let second = Duration::from_secs(1);
+    let starts = std::iter::successors(Some(Offset::ZERO), |start| Some(*start + second));
+    let spans = starts.map(|start| Span { start, end: start + hold }).take_while(|span| span.end <= end);
+    let most = spans.map(|span| shots_due(plan, Some(expectation.traffic), span)).fold(0.0, f64::max);
+    let needed = expectation.minimum();
+    (most < needed as f64).then(|| {
+        let what = format!(
+            "{} hold {} at the most, and {} are needed: it can never be met",
+            units::duration(hold),
+            text::count(most as u64, "shot"),
+            text::thousands(needed)
+        );
+        (what, "write a longer `for`, or raise the load".to_owned())
+    })
 }
 
 fn review_recovery(
@@ -157,38 +256,66 @@ fn review_recovery(
     refuse: &mut dyn FnMut(String, String),
 ) {
     let Window::After(fault) = promise.window else { return };
-    let span = plan.timeline.whole(fault);
     let needed = Duration::from_nanos(expectation.bound) + promise.stable;
-    let until = span.end + needed;
-    if until > plan.timeline.measured(Some(expectation.traffic)).end {
-        let what =
-            format!("the load ends before this can be decided: {} after the fault are needed", units::duration(needed));
-        refuse(what, "lengthen the load, or begin the fault earlier".into());
+    for span in &plan.timeline.faults[fault] {
+        let until = span.end + needed;
+        if until > plan.timeline.measured(Some(expectation.traffic)).end {
+            let what = format!(
+                "the load ends before this can be decided: {} after the fault are needed",
+                units::duration(needed)
+            );
+            refuse(what, "lengthen the load, or begin the fault earlier".into());
+        }
+        let starts = plan.timeline.faults.iter().zip(&scenario.faults);
+        let mut starts = starts.flat_map(|(spans, f)| spans.iter().map(move |s| (s.start, f)));
+        if let Some((_, other)) = starts.find(|(start, _)| *start >= span.end && *start < until) {
+            let what =
+                format!("`{}` begins before this can be decided: {} are needed", other.name, units::duration(needed));
+            refuse(what, "begin it later".into());
+        }
+        let stable = Span { start: span.end, end: span.end + promise.stable };
+        if plan.traffic[expectation.traffic].is_closed_within(stable) {
+            continue;
+        }
+        review_slices(scenario, plan, expectation.traffic, stable, refuse);
+        let expected = shots_due(plan, Some(expectation.traffic), stable);
+        for steady in scenario.promises.iter().filter(|p| p.steady) {
+            let Claim::Client(e) = &steady.claim else { continue };
+            if e.traffic == expectation.traffic && expected < e.minimum() as f64 {
+                let what = format!(
+                    "{} hold about {} at this rate, `{}` needs {}",
+                    units::duration(promise.stable),
+                    text::count(expected as u64, "shot"),
+                    steady.text,
+                    e.minimum()
+                );
+                refuse(what, "write a longer `stable:`, or raise the load".into());
+            }
+        }
     }
-    let meets = |spans: &[Span]| spans.iter().any(|s| s.start >= span.end && s.start < until);
-    let other = plan.timeline.faults.iter().zip(&scenario.faults).find(|(spans, _)| meets(spans));
-    if let Some((_, other)) = other {
-        let what =
-            format!("`{}` begins before this can be decided: {} are needed", other.name, units::duration(needed));
-        refuse(what, "begin it later".into());
-    }
-    let stable = Span { start: span.end, end: span.end + promise.stable };
-    if plan.traffic[expectation.traffic].is_closed_within(stable) {
+}
+
+/// Refuses a load so thin that no slice of time could be bad beyond chance: what breaks would not be seen.
+fn review_slices(scenario: &Scenario, plan: &Plan, traffic: usize, span: Span, refuse: &mut dyn FnMut(String, String)) {
+    let steady = scenario.promises.iter().filter(|p| p.steady);
+    let steady = steady.filter_map(|p| if let Claim::Client(e) = &p.claim { Some((p, e)) } else { None });
+    let blind = |(promise, e): (&Promise, &Expectation)| {
+        // As fine as the log is.
+        let slice = if e.clock == Timing::Response { 0.1 } else { 1.0 };
+        let held = shots_due(plan, Some(traffic), span) / span.length().as_secs_f64().max(1e-9) * slice;
+        (held < e.least_bad() as f64).then(|| (promise.text.clone(), held, e.least_bad(), slice))
+    };
+    let all: Vec<Option<_>> = steady.filter(|(_, e)| e.traffic == traffic).map(blind).collect();
+    if plan.traffic[traffic].is_closed_within(span) || all.iter().any(Option::is_none) {
         return;
     }
-    let expected = shots_due(plan, Some(expectation.traffic), stable);
-    for steady in scenario.promises.iter().filter(|p| p.steady) {
-        let Claim::Client(e) = &steady.claim else { continue };
-        if e.traffic == expectation.traffic && expected < e.minimum() as f64 {
-            let what = format!(
-                "{} hold about {} at this rate, `{}` needs {}",
-                units::duration(promise.stable),
-                text::count(expected as u64, "shot"),
-                steady.text,
-                e.minimum()
-            );
-            refuse(what, "write a longer `stable:`, or raise the load".into());
-        }
+    // One that can see is enough.
+    if let Some((text, held, least, slice)) = all.into_iter().flatten().min_by_key(|(_, _, least, _)| *least) {
+        let slice = units::duration(Duration::from_secs_f64(slice));
+        let what = format!(
+            "{slice} hold about {held:.1} shots at this rate, and `{text}` needs {least} bad ones for more than chance"
+        );
+        refuse(what, "raise the load, or make a tighter promise steady as well".into());
     }
 }
 

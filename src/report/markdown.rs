@@ -57,6 +57,9 @@ pub fn markdown(judgement: &Judgement) -> String {
             let _ = writeln!(out, "  - {}", words::closed_loop(closed).join("; "));
         }
     }
+    if let Some(gate) = &judgement.gate {
+        let _ = writeln!(out, "- steady: {}", escape(&words::gate(gate)));
+    }
     for fault in &judgement.faults {
         let _ = writeln!(out, "- fault **{}**: {}", escape(&fault.name), escape(&words::fault(fault)));
         for line in ledger::lines(fault) {
@@ -65,6 +68,12 @@ pub fn markdown(judgement: &Judgement) -> String {
         for example in fault.ledger.iter().flat_map(|ledger| &ledger.examples) {
             let _ = writeln!(out, "    - {}", escape(&ledger::example(example)));
         }
+        for line in words::damage(fault) {
+            let _ = writeln!(out, "  - {}", escape(&line));
+        }
+    }
+    if let Some(canary) = words::canary(&judgement.canary) {
+        let _ = writeln!(out, "- canary: {}", escape(&canary));
     }
     if let Some(target) = words::target(judgement) {
         let _ = writeln!(out, "- target: {target}");

@@ -7,7 +7,7 @@ mod markdown;
 mod percentiles;
 mod table;
 mod timeline;
-mod words;
+pub mod words;
 
 pub use hgrm::hgrm;
 pub use junit::junit;

@@ -61,6 +61,9 @@ pub fn table(judgement: &Judgement, place: &str, colour: bool) -> String {
             let _ = writeln!(out, "         {line}");
         }
     }
+    if let Some(gate) = &judgement.gate {
+        let _ = writeln!(out, "steady   {}", words::gate(gate));
+    }
     for fault in &judgement.faults {
         let _ = writeln!(out, "fault    {}: {}", fault.name, words::fault(fault));
         let examples = fault.ledger.iter().flat_map(|ledger| &ledger.examples).filter(|e| e.account != "absorbed");
@@ -68,6 +71,12 @@ pub fn table(judgement: &Judgement, place: &str, colour: bool) -> String {
         for line in ledger::lines(fault).into_iter().chain(examples) {
             let _ = writeln!(out, "         {line}");
         }
+        for line in words::damage(fault) {
+            let _ = writeln!(out, "         {line}");
+        }
+    }
+    if let Some(canary) = words::canary(&judgement.canary) {
+        let _ = writeln!(out, "canary   {canary}");
     }
     for (job, scrapes) in &judgement.scrapes {
         let _ = writeln!(out, "scrapes  {job}: {} good of {}", scrapes.good, scrapes.planned);

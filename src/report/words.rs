@@ -1,9 +1,11 @@
 //! Phrases that more than one report uses.
 
 use crate::base::text;
+use crate::base::time::{Offset, Span};
 use crate::base::units;
 use crate::judge::{
-    CauseSummary, Claimed, FaultSummary, Finding, Judgement, LoopSummary, Percentiles, TrafficSummary, Verdict,
+    CanarySummary, CauseSummary, Claimed, FaultSummary, Finding, GateSummary, Judgement, LoopSummary, Percentiles,
+    TrafficSummary, Verdict,
 };
 use std::time::Duration;
 
@@ -42,38 +44,91 @@ pub fn anatomy(finding: &Finding) -> Option<String> {
     Some(format!("{} of each part: {}; {opened}", anatomy.measure, list(&anatomy.parts)))
 }
 
-/// What a fault did, in a sentence.
+/// What a fault did, in a sentence: when it really struck beside when it was planned, and how many requests.
 pub fn fault(fault: &FaultSummary) -> String {
-    let mut text = match fault.effective {
-        Some(span) => format!(
-            "{} from {} to {}, struck {} of {}",
+    let span = |span: Span| format!("{} to {}", seconds(span.start.secs()), seconds(span.end.secs()));
+    let planned: Vec<String> = fault.occurrences.iter().map(|o| span(o.planned)).collect();
+    let effective: Vec<String> = fault.occurrences.iter().filter_map(|o| o.effective.map(span)).collect();
+    let mut text = match effective.as_slice() {
+        [] => format!("{} touched nothing (planned {})", fault.kind, planned.join(", ")),
+        effective => format!(
+            "{} {} (planned {}), struck {} of {}",
             fault.kind,
-            seconds(span.start.secs()),
-            seconds(span.end.secs()),
+            effective.join(", "),
+            planned.join(", "),
             text::thousands(fault.injected),
             text::count(fault.eligible, "request")
         ),
-        None => format!("{} touched nothing", fault.kind),
     };
-    for (traffic, recovery) in &fault.recovery {
-        match (recovery.found, recovery.between) {
-            ("none", _) => {}
-            (_, Some([after, by])) => {
-                let end = fault.effective.map_or(fault.planned.end, |s| s.end);
-                text.push_str(&format!(
-                    "; {traffic} {} between {} and {} after its end",
-                    recovery.found,
-                    units::duration(after.since(end)),
-                    units::duration(by.since(end))
-                ));
-            }
-            (found, None) => text.push_str(&format!("; {traffic}: recovery {found}")),
-        }
-    }
     if let Some(trouble) = &fault.trouble {
         text.push_str(&format!("; {trouble}"));
     }
     text
+}
+
+/// What a fault did to each traffic, a line each: when it was felt, how deep it cut, when all was well again.
+pub fn damage(fault: &FaultSummary) -> Vec<String> {
+    let mut lines = Vec::new();
+    for occurrence in &fault.occurrences {
+        let Some(effective) = occurrence.effective else { continue };
+        let several = fault.occurrences.len() > 1;
+        let at = if several { format!(" at {}", seconds(effective.start.secs())) } else { String::new() };
+        let between = |[from, to]: [Offset; 2], zero: Offset| {
+            format!("{} to {}", units::duration(from.since(zero)), units::duration(to.since(zero)))
+        };
+        for ((traffic, detection), (_, recovery)) in occurrence.detection.iter().zip(&occurrence.recovery) {
+            let felt = match (detection.found, detection.between) {
+                ("felt", Some(span)) => format!("felt {} after it began", between(span, effective.start)),
+                ("never", _) => "never felt".to_owned(),
+                _ => continue, // nothing is steady, or it cannot be told apart
+            };
+            let recovered = match (recovery.found, recovery.between) {
+                (_, Some([from, to])) if to == effective.end && from == to => "recovered at once".to_owned(),
+                (_, Some(span)) => format!("recovered {} after its end", between(span, effective.end)),
+                (found, None) => format!("recovery {found}"),
+            };
+            lines.push(format!("{traffic}{at}: {felt}, {recovered}"));
+        }
+    }
+    for (traffic, dip) in fault.dip.iter().filter(|(_, dip)| dip.bad > 0) {
+        let deepest = dip.deepest.map_or(String::new(), |span| format!(" in {}", instants(span)));
+        let slower = dip.slowdown.map_or(String::new(), |times| {
+            format!(", p95 {} instead of {} ({times:.1}×)", length(dip.p95), length(dip.before))
+        });
+        lines.push(format!(
+            "{traffic} dipped: {} bad at worst{deepest}, {} of bad in all{slower}",
+            units::percent(dip.depth),
+            length(Some(dip.area))
+        ));
+    }
+    lines
+}
+
+/// `20 s to 21 s`, to a tenth of a second.
+fn instants(span: Span) -> String {
+    format!("{} to {}", seconds(span.start.secs()), seconds(span.end.secs()))
+}
+
+/// Whether the target was steady before the first fault, in a sentence.
+pub fn gate(gate: &GateSummary) -> String {
+    match gate.verdict {
+        Verdict::Pass => {
+            let promises = text::count(gate.promises.len() as u64, "promise");
+            format!("{promises} held before `{}`, {}", gate.fault, instants(gate.window))
+        }
+        _ => gate.why(),
+    }
+}
+
+/// What the canary saw after the last fault, in a sentence.
+pub fn canary(seen: &[CanarySummary]) -> Option<String> {
+    let unclean: Vec<String> =
+        seen.iter().filter(|s| !s.clean).map(|s| format!("{}: {}", s.on, s.saw)).collect();
+    match (seen.len() as u64, unclean.as_slice()) {
+        (0, _) => None,
+        (n, []) => Some(format!("{} after the last fault, all as before", text::count(n, "look"))),
+        (_, unclean) => Some(format!("something is left over: {}", unclean.join("; "))),
+    }
 }
 
 /// What a traffic's planned shots waited; nothing where none was planned.

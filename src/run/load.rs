@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
 use super::prepare::{LEAD, Prepared};
 use super::signals::Signals;
-use super::{record, resources, target};
+use super::{canary, lookout, record, resources, target};
 use crate::base::net::Address;
 use crate::base::time::{Clock, Offset};
 use crate::evidence::counters::Counters;
@@ -15,6 +16,7 @@ use crate::evidence::event::Event;
 use crate::evidence::manifest::How;
 use crate::evidence::recorder::{self, Recorder};
 use crate::fault::conduct::conduct;
+use crate::fault::gate::Gate;
 use crate::observe::{HostMeter, Observer, Watched};
 use crate::plan::Plan;
 use crate::scenario::{Page, Scenario};
@@ -44,8 +46,12 @@ impl Prepared<'_> {
         let observer = Observer::create(&samples, watched, self.clock, counters.clone(), events.clone());
         let observer = Arc::new(observer.map_err(|e| format!("{}: {e}", samples.display()))?);
         let recorder = Recorder::create(&self.folder, self.recorder_plan(&plan)).map_err(|e| e.to_string())?;
+        let (flush, flushes) = mpsc::unbounded_channel();
+        let (flushed, last_flush) = watch::channel(Offset::ZERO);
         let recording = tokio::spawn(record::record(record::Recording {
             recorder,
+            flushes,
+            flushed,
             scraped: observer.scraped(),
             reports: reports_in,
             events: events_in,
@@ -72,6 +78,18 @@ impl Prepared<'_> {
             stop: stopping.clone(),
         })
         .map_err(|e| e.to_string())?;
+        let (leave, gate) = Gate::new();
+        let mut watch = tokio::spawn(lookout::watch(lookout::Watching {
+            scenario: scenario.clone(),
+            plan: plan.clone(),
+            folder: self.folder.clone(),
+            manifest: self.manifest.clone(),
+            clock: self.clock,
+            flush,
+            flushed: last_flush,
+            leave,
+            events: events.clone(),
+        }));
         let (quit_breaking, breaking) = watch::channel(false);
         let faults = tokio::spawn(break_things(
             self.stage.take(),
@@ -79,6 +97,7 @@ impl Prepared<'_> {
             plan.clone(),
             self.clock,
             events.clone(),
+            gate,
             breaking,
             stop.clone(),
         ));
@@ -86,29 +105,33 @@ impl Prepared<'_> {
         let scraping = tokio::spawn(observer.clone().watch(watching));
 
         let mut sent = tokio::task::spawn_blocking(move || sender.join());
-        let (mut how, joined) = tokio::select! {
-            joined = &mut sent => (How::Complete, joined),
-            how = signals.next() => {
-                let _ = stop.send(true);
-                (how, sent.await)
-            }
+        let (mut how, mut joined) = tokio::select! {
+            joined = &mut sent => (How::Complete, Some(joined)),
+            how = early(signals, &mut watch) => (how, None),
         };
-        match joined {
-            Ok(Ok(Ok(()))) => {}
-            Ok(Ok(Err(why))) => how = How::CutShort(format!("the sender failed: {why}")),
-            _ => how = How::CutShort("the sender panicked".into()),
-        }
         // The last shot may be over before the load is, and the last scrape must not be: promises about the target's
         // own metrics are evaluated at the first scrape after their window.
-        if how == How::Complete {
+        if matches!(joined, Some(Ok(Ok(Ok(()))))) {
             tokio::select! {
                 () = tokio::time::sleep(self.clock.until(plan.timeline.end)) => {}
-                signal = signals.next() => how = signal,
+                sooner = early(signals, &mut watch) => how = sooner,
             }
         }
-        phases.abort();
+        // Faults first: what ends early ends them at once, and drains without them.
         let _ = quit_breaking.send(true);
-        match faults.await {
+        let conducted = faults.await;
+        if joined.is_none() {
+            let _ = stop.send(true);
+            joined = Some(sent.await);
+        }
+        match joined {
+            Some(Ok(Ok(Ok(())))) => {}
+            Some(Ok(Ok(Err(why)))) => how = How::CutShort(format!("the sender failed: {why}")),
+            _ => how = How::CutShort("the sender panicked".into()),
+        }
+        phases.abort();
+        watch.abort();
+        match conducted {
             Ok((stage, Ok(()))) => self.stage = stage,
             Ok((_, Err(why))) => how = How::CutShort(why),
             Err(_) => how = How::CutShort("the conduct of faults panicked".into()),
@@ -116,12 +139,23 @@ impl Prepared<'_> {
         let _ = quit_watching.send(true);
         let _ = tokio::join!(scraping, host);
         observer.quiet().await;
+        self.canary(&how, &events).await;
         self.after(&events).await;
         drop((events, observer));
         match recording.await {
             Ok(Ok(())) => Ok(how),
             Ok(Err(why)) => Ok(How::CutShort(why)),
             Err(_) => Ok(How::CutShort("the recorder panicked".into())),
+        }
+    }
+
+    /// Whether faults left anything behind. Where none was applied there is nothing to look for.
+    async fn canary(&self, how: &How, events: &mpsc::UnboundedSender<Event>) {
+        let scenario = &self.launch.scenario;
+        let Some(stage) = self.stage.as_ref().filter(|_| !scenario.faults.is_empty()) else { return };
+        if !matches!(how, How::Unsteady(_)) {
+            let seen = canary::canary(scenario, stage, self.tracer, self.clock).await;
+            seen.into_iter().for_each(|event| _ = events.send(event));
         }
     }
 
@@ -157,6 +191,14 @@ impl Prepared<'_> {
     }
 }
 
+/// Waits for what ends a run before its plan does: how it must end.
+async fn early(signals: &mut Signals, watch: &mut JoinHandle<How>) -> How {
+    tokio::select! {
+        how = signals.next() => how,
+        seen = watch => seen.unwrap_or_else(|_| How::CutShort("watching the run panicked".into())),
+    }
+}
+
 /// Lets faults begin and end until told to quit; the stage comes back unless it died, which ends the load.
 async fn break_things(
     stage: Option<Stage>,
@@ -164,12 +206,13 @@ async fn break_things(
     plan: Arc<Plan>,
     clock: Clock,
     events: mpsc::UnboundedSender<Event>,
+    gate: Gate,
     quit: watch::Receiver<bool>,
     stop: watch::Sender<bool>,
 ) -> (Option<Stage>, Result<(), String>) {
     let Some(mut stage) = stage else { return (None, Ok(())) };
     stage.report_on(&clock);
-    match conduct(&mut stage, &scenario.faults, &plan.timeline.faults, clock, &events, quit).await {
+    match conduct(&mut stage, &scenario.faults, &plan.timeline.faults, clock, &events, gate, quit).await {
         Ok(()) => (Some(stage), Ok(())),
         Err(why) => {
             let _ = stop.send(true);

@@ -2,12 +2,14 @@
 //! leaves evidence. It judges nothing.
 
 mod board;
+mod canary;
 mod load;
 mod prepare;
 mod record;
 mod resources;
 mod signals;
 mod target;
+mod lookout;
 
 use std::path::{Path, PathBuf};
 

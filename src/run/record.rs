@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::board::Board;
 use crate::base::time::{Clock, Offset};
@@ -21,6 +21,10 @@ pub struct Recording {
     pub reports: mpsc::UnboundedReceiver<Batch>,
     /// From everybody else.
     pub events: mpsc::UnboundedReceiver<Event>,
+    /// Whoever wants everything handed to the system at once, and to be told when it is.
+    pub flushes: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
+    /// When everything was handed to the system last.
+    pub flushed: watch::Sender<Offset>,
     /// The axis.
     pub clock: Clock,
     /// Where the load ends.
@@ -59,6 +63,12 @@ pub async fn record(mut recording: Recording) -> Result<(), String> {
                     Ok(())
                 }
             },
+            // After all that was told before.
+            Some(done) = recording.flushes.recv() => {
+                let written = recording.recorder.flush(recording.clock.now());
+                let _ = done.send(()); // it may wait no more
+                written
+            }
         };
         if let (Err(why), None) = (written, &trouble) {
             trouble = Some(format!("evidence could not be written: {why}"));
@@ -86,7 +96,9 @@ impl Recording {
         let _ = self.board.send(shown.clone());
         // Both are tried: a full disk may have room for the smaller.
         let samples = self.scraped.flush();
-        self.recorder.flush(now).and(samples)
+        let written = self.recorder.flush(now).and(samples);
+        self.flushed.send_replace(now);
+        written
     }
 }
 

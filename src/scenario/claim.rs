@@ -83,7 +83,27 @@ impl Expectation {
             Measure::Errors | Measure::Timeouts | Measure::Rejected if self.compare.is_ceiling() => least_good(share),
             Measure::Errors | Measure::Timeouts | Measure::Rejected => least_kept(share),
             Measure::Mean => 30,
-            Measure::Max | Measure::Rate | Measure::Recovery => 1,
+            Measure::Max | Measure::Rate | Measure::Recovery | Measure::Detection => 1,
+        }
+    }
+}
+
+impl Expectation {
+    /// The share of bad shots that it allows where it is steady.
+    pub fn allowance(&self) -> f64 {
+        match self.measure {
+            Measure::Quantile(q) => 1.0 - q.fraction(),
+            Measure::Errors | Measure::Timeouts | Measure::Rejected => self.bound as f64 / 1e9,
+            Measure::Max | Measure::Mean | Measure::Rate | Measure::Recovery | Measure::Detection => 0.0,
+        }
+    }
+
+    /// How many shots a slice of time needs, all of them bad, for chance to explain fewer than one such slice in a thousand.
+    /// With fewer nothing shows, whatever happens.
+    pub fn least_bad(&self) -> u64 {
+        match self.allowance() {
+            none if none <= 0.0 => 1,
+            share => (0.001f64.ln() / share.ln()).ceil().clamp(1.0, 1e9) as u64,
         }
     }
 }
@@ -118,6 +138,8 @@ pub enum Measure {
     Rate,
     /// From a fault's end until the steady promises hold again.
     Recovery,
+    /// From a fault's first touch until a steady promise is first broken.
+    Detection,
 }
 
 /// What kind of number a measure is.
@@ -158,7 +180,7 @@ impl Measure {
     /// The unit of its bound.
     pub fn unit(self) -> Unit {
         match self {
-            Measure::Quantile(_) | Measure::Max | Measure::Mean | Measure::Recovery => Unit::Time,
+            Measure::Quantile(_) | Measure::Max | Measure::Mean | Measure::Recovery | Measure::Detection => Unit::Time,
             Measure::Errors | Measure::Timeouts | Measure::Rejected => Unit::Share,
             Measure::Rate => Unit::Rate,
         }
@@ -167,6 +189,11 @@ impl Measure {
     /// Whether it is about how long shots take.
     pub fn is_timed(self) -> bool {
         matches!(self, Measure::Quantile(_) | Measure::Max | Measure::Mean)
+    }
+
+    /// Whether it is about a fault, which it happens to once, and not about the shots of a window.
+    pub fn is_of_fault(self) -> bool {
+        matches!(self, Measure::Recovery | Measure::Detection)
     }
 }
 
@@ -181,6 +208,7 @@ impl fmt::Display for Measure {
             Measure::Rejected => f.write_str("rejected"),
             Measure::Rate => f.write_str("rate"),
             Measure::Recovery => f.write_str("recovery"),
+            Measure::Detection => f.write_str("detection"),
         }
     }
 }

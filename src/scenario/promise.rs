@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! promise    := measure "(" subject { "," argument } ")" comparator bound
-//! measure    := p50 … p99.99 | max | mean | errors | timeouts | rejected | rate | recovery
+//! measure    := p50 … p99.99 | max | mean | errors | timeouts | rejected | rate | recovery | detection
 //! argument   := clock | outcome | class            in any order, from disjoint sets
 //! clock      := response | service | lag | wait | connect | first_byte
 //! outcome    := ok | failed
@@ -29,8 +29,7 @@ pub type Refusal = (String, String);
 pub type Known<'a> = [(&'a str, Vec<&'a str>)];
 
 const MEASURES: [&str; 9] = ["p50", "p95", "p99", "max", "mean", "errors", "timeouts", "rejected", "rate"];
-const PLANNED: [&str; 9] = [
-    "detection",
+const PLANNED: [&str; 8] = [
     "lost",
     "duplicated",
     "reordered",
@@ -83,10 +82,14 @@ pub fn parse_client(promise: &str, known: &Known<'_>) -> Result<Expectation, Ref
     if !timed && (clock.is_some() || filter.is_some()) {
         return Err((format!("`{measure}` takes no clock and no outcome"), format!("write `{measure}({subject})`")));
     }
-    if measure == Measure::Recovery && class.is_some() {
-        return Err(("`recovery` takes no class".into(), format!("write `recovery({subject})`")));
+    if measure.is_of_fault() && class.is_some() {
+        return Err((format!("`{measure}` takes no class"), format!("write `{measure}({subject})`")));
     }
     let bound = parse_bound(measure, bound)?;
+    // What is never seen takes longer than anything: no floor could tell that from a long wait.
+    if measure == Measure::Detection && !compare.is_ceiling() {
+        return Err((format!("`{promise}`: a detection is promised from above"), "use < or <=".into()));
+    }
     if compare == Compare::Equal && !(measure.unit() == Unit::Share && bound == 0) {
         return Err((format!("`{promise}`: `==` fits only a share of 0"), "use < or <=".into()));
     }
@@ -145,6 +148,7 @@ fn parse_measure(name: &str) -> Result<Measure, Refusal> {
         "rejected" => Measure::Rejected,
         "rate" => Measure::Rate,
         "recovery" => Measure::Recovery,
+        "detection" => Measure::Detection,
         "absorbed" => {
             let what = "`absorbed` is known only when the run is over".to_owned();
             return Err((what, "promise it under `slo:`".into()));
@@ -157,7 +161,7 @@ fn parse_measure(name: &str) -> Result<Measure, Refusal> {
             None => {
                 return Err((
                     format!("`{name}` is no measure"),
-                    text::suggest(name, MEASURES.into_iter().chain(["recovery", "absorbed"]).collect::<Vec<_>>()),
+                    text::suggest(name, MEASURES.into_iter().chain(["recovery", "detection", "absorbed"]).collect::<Vec<_>>()),
                 ));
             }
         },
@@ -222,6 +226,7 @@ mod tests {
         assert_eq!(parse("errors(quotes) == 0").map(|e| e.bound), Ok(0));
         assert_eq!(parse("rate(orders) >= 90/s").map(|e| (e.traffic, e.bound)), Ok((1, 90_000_000)));
         assert_eq!(parse("recovery(quotes) < 5s").map(|e| e.bound), Ok(5_000_000_000));
+        assert_eq!(parse("detection(orders) <= 30s").map(|e| (e.measure, e.bound)), Ok((Measure::Detection, 30_000_000_000)));
     }
 
     #[test]
@@ -239,6 +244,9 @@ mod tests {
             ("errors(quotes) < 500ms", "not a share"),
             ("p95(quotes) == 5ms", "fits only"),
             ("lost(quotes) == 0", "planned"),
+            ("detection(quotes) > 5s", "from above"),
+            ("detection(quotes, hit) < 5s", "no class"),
+            ("detection(quotes, ok) < 5s", "takes no clock"),
             ("p95(quotes) < baseline + 5%", "planned"),
         ] {
             let (what, remedy) = parse(bad).expect_err(bad);

@@ -1,7 +1,7 @@
 //! A server to hold a load generator against: it does no work, freezes when told to, and notes for every request when
 //! it came and when it was answered. It knows nothing of who measures it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::net::Ipv4Addr;
@@ -26,7 +26,13 @@ const FLUSH: Duration = Duration::from_millis(20);
 const MAX_HEAD: usize = 64 * 1024;
 /// One line of the log: trace id, when the request was there, when its answer was written.
 const RECORD: usize = 32;
-/// What is answered, always.
+/// How often it asks what it depends on.
+const PULSE: Duration = Duration::from_millis(2);
+/// What it depends on has failed when it takes longer.
+const ANSWER: Duration = Duration::from_millis(50);
+/// What is answered while it limps.
+const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
+/// What is answered otherwise.
 const REPLY: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{\"ok\":true}";
 
 /// How it behaves. By default it never freezes and keeps no log.
@@ -42,6 +48,10 @@ pub struct Options {
     pub from: Duration,
     /// Where the log goes.
     pub log: Option<PathBuf>,
+    /// What it depends on: HOST:PORT.
+    pub upstream: Option<String>,
+    /// For so long after what it depends on failed last it refuses every request; it does not care when zero.
+    pub limp: Duration,
 }
 
 /// What the server says of one request. Instants are nanoseconds on the kernel's monotonic clock.
@@ -64,7 +74,13 @@ impl Options {
             knob("every", "0s", "from one freeze to the next; once when 0s"),
             knob("from", "0s", "from the first request to the first freeze"),
             knob("log", "none", "a file for when each request came and was answered"),
+            knob("limp", "0s", "for how long after its upstream failed last it answers 503; needs one; never when 0s"),
         ]
+    }
+
+    /// Names what it depends on: the first address counts.
+    pub fn add_upstream(&mut self, url: &str) {
+        self.upstream.get_or_insert_with(|| url.trim_start_matches("http://").trim_end_matches('/').to_owned());
     }
 
     /// Changes a setting. The error says what is wrong.
@@ -75,6 +91,7 @@ impl Options {
             "every" => self.every = length()?,
             "from" => self.from = length()?,
             "log" => self.log = Some(value.into()),
+            "limp" => self.limp = length()?,
             _ => return Err(format!("`{key}` is no setting of calibrator")),
         }
         Ok(())
@@ -106,13 +123,14 @@ pub async fn start(options: Options) -> io::Result<Running> {
 struct Server {
     log: Option<RefCell<BufWriter<File>>>,
     first: RefCell<Option<oneshot::Sender<()>>>,
+    well_from: Cell<u64>, // until then it refuses, on the kernel's monotonic clock
 }
 
 async fn serve(options: Options, ready: oneshot::Sender<u16>, stopped: oneshot::Receiver<()>) -> io::Result<()> {
     let log = options.log.as_ref().map(File::create).transpose()?.map(|file| RefCell::new(BufWriter::new(file)));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await?;
     let (first, begun) = oneshot::channel();
-    let server = Rc::new(Server { log, first: RefCell::new(Some(first)) });
+    let server = Rc::new(Server { log, first: RefCell::new(Some(first)), well_from: Cell::new(0) });
     let _ = ready.send(listener.local_addr()?.port());
     let accepting = async {
         loop {
@@ -143,8 +161,13 @@ async fn serve(options: Options, ready: oneshot::Sender<u16>, stopped: oneshot::
             tokio::time::sleep(options.every.saturating_sub(options.freeze)).await;
         }
     };
+    let limping = async {
+        if let Some(upstream) = options.upstream.as_ref().filter(|_| !options.limp.is_zero()) {
+            server.limp(upstream, options.limp.as_nanos() as u64).await;
+        }
+    };
     let whole = async {
-        tokio::join!(accepting, flushing, freezing);
+        tokio::join!(accepting, flushing, freezing, limping);
     };
     tokio::select! {
         () = whole => {}
@@ -163,7 +186,8 @@ impl Server {
                 if let Some(first) = self.first.borrow_mut().take() {
                     let _ = first.send(());
                 }
-                if stream.write_all(REPLY).await.is_err() {
+                let reply = if came < self.well_from.get() { REFUSAL } else { REPLY };
+                if stream.write_all(reply).await.is_err() {
                     return;
                 }
                 self.note(&bytes[..end], came);
@@ -176,6 +200,19 @@ impl Server {
         }
     }
 
+    /// Asks what it depends on, again and again, and refuses requests until it has been well for so many nanoseconds.
+    async fn limp(&self, upstream: &str, limp: u64) {
+        let mut line = None;
+        loop {
+            let asked = tokio::time::timeout(ANSWER, ask(upstream, &mut line)).await;
+            if !matches!(asked, Ok(Ok(true))) {
+                line = None;
+                self.well_from.set(time::monotonic() + limp);
+            }
+            tokio::time::sleep(PULSE).await;
+        }
+    }
+
     fn note(&self, head: &[u8], came: u64) {
         let (Some(log), Some(trace)) = (&self.log, trace_of(head)) else { return };
         let mut record = [0; RECORD];
@@ -183,6 +220,28 @@ impl Server {
         record[16..24].copy_from_slice(&came.to_le_bytes());
         record[24..].copy_from_slice(&time::monotonic().to_le_bytes());
         let _ = log.borrow_mut().write_all(&record); // whoever reads the log finds it short
+    }
+}
+
+/// Whether it is answered well, on a connection that is kept.
+async fn ask(upstream: &str, line: &mut Option<TcpStream>) -> io::Result<bool> {
+    let stream = match line {
+        Some(stream) => stream,
+        none => none.insert(TcpStream::connect(upstream).await?),
+    };
+    stream.write_all(format!("GET / HTTP/1.1\r\nHost: {upstream}\r\n\r\n").as_bytes()).await?;
+    let mut reply = Vec::new();
+    loop {
+        if let Some(head) = end_of_head(&reply) {
+            let text = String::from_utf8_lossy(&reply[..head]).to_ascii_lowercase();
+            let length = text.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
+            if reply.len() >= head + length.unwrap_or(0usize) {
+                return Ok(text.starts_with("http/1.1 200"));
+            }
+        }
+        if stream.read_buf(&mut reply).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
     }
 }
 
@@ -215,6 +274,58 @@ mod tests {
     use super::*;
     use crate::base::seed::Seed;
     use crate::base::trace::{Shot, Tracer};
+
+    /// A service that answers or does not, as it is told.
+    async fn dependency(well: Rc<Cell<bool>>) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound").to_string();
+        tokio::task::spawn_local(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let well = well.clone();
+                tokio::task::spawn_local(async move {
+                    let mut bytes = [0; 512];
+                    while stream.read(&mut bytes).await.is_ok_and(|n| n > 0) && well.get() {
+                        if stream.write_all(REPLY).await.is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn it_limps_for_a_while_after_what_it_depends_on() {
+        let local = tokio::task::LocalSet::new();
+        local
+            .run_until(async {
+                let well = Rc::new(Cell::new(true));
+                let mut options = Options::default();
+                options.set("limp", "60ms").expect("a setting");
+                options.add_upstream(&format!("http://{}", dependency(well.clone()).await));
+                let running = start(options).await.expect("starts");
+                let address = running.services()[0].1.trim_start_matches("http://").to_owned();
+                let mut line = None;
+                let mut asks = async |wanted: bool| {
+                    for _ in 0..2_000 {
+                        if ask(&address, &mut line).await.is_ok_and(|well| well == wanted) {
+                            return time::monotonic();
+                        }
+                        tokio::time::sleep(Duration::from_millis(1)).await;
+                    }
+                    unreachable!("it never was")
+                };
+                asks(true).await;
+                well.set(false);
+                asks(false).await;
+                let mended = time::monotonic();
+                well.set(true);
+                assert!(asks(true).await - mended >= 55_000_000, "not at once");
+                running.stop().await.expect("stops");
+            })
+            .await;
+    }
 
     #[tokio::test]
     async fn it_answers_and_says_when() {

@@ -36,6 +36,15 @@ impl Quoter {
         Quoter::ALL.into_iter().find(|q| q.word() == word)
     }
 
+    /// A request that it answers: path and query.
+    pub fn example(self) -> &'static str {
+        match self {
+            Quoter::Jupiter => "/v6/quote?inputMint=canary&outputMint=canary&amount=1000000",
+            Quoter::Dflow | Quoter::Quicknode => "/quote?inputMint=canary&outputMint=canary&amount=1000000",
+            Quoter::Blxr => "/api/v2/raydium/quotes?inToken=canary&outToken=canary&inAmount=1&slippage=1",
+        }
+    }
+
     /// The template that answers a request, if the quoter knows the path.
     pub fn template(self, request: &Request) -> Option<&'static str> {
         self.replies().iter().find(|(path, _)| request.path.ends_with(path)).map(|(_, body)| *body)

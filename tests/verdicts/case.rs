@@ -14,12 +14,13 @@
 //! fault NAME: applied T | touched T | cleared T eligible N injected N | failed T WHY | withheld WHY | stuck T WHY
 //! decided FAULT T: injected | allowed | spared    what the stage wrote down of a call that carried no trace
 //! struck FAULT TRAFFIC [FROM..TO] [every N | first N | last N]: injected | allowed | spared [after T] [attempt N]
-//!     [times N] [apart T] [retry_after S]    of calls that shots began so long after they were due
+//!     [times N] [apart T] [retry_after SECONDS]    of calls that shots began so long after they were due
 //! background FAULT FROM..TO every T: injected | allowed | spared [retry_after S]    of calls that carried no trace
 //! forgotten TRAFFIC [FROM..TO] [every N | first N | last N]    shots without a record of their own
 //!     Where a fault was cleared and nothing is said of its decisions, they are made up: as many as were counted,
 //!     from shots that were under way.
-//! ended: complete | died T | interrupted T | terminated T | cut_short T | not_started
+//! ended: complete | died T | interrupted T | terminated T | cut_short T | aborted T | unsteady T | not_started
+//! canary upstream/NAME: clean SAW | left_over SAW
 //! scraped JOB FROM..TO [failed | missed]     scrapes at the job's own pace
 //! sample NAME{label="value"} FROM..TO: VALUE [+RATE/s]     at each good scrape of its job
 //! gap: WHY
@@ -153,6 +154,7 @@ impl Case {
             ["connections"] => self.connections = rest.parse().ok()?,
             ["cores"] => self.cores = rest.parse().ok()?,
             ["fault", name] => self.fault(name, rest)?,
+            ["canary", on] => self.canary(on, rest)?,
             ["decided", fault, at] => self.decided(fault, at_of(at)?, rest)?,
             ["struck", fault, traffic, select @ ..] => self.struck(fault, traffic, select, rest)?,
             ["background", fault, span, "every", every] => {
@@ -160,7 +162,7 @@ impl Case {
                 let (effect, more) = effect_of(rest)?;
                 let mut at = span.start;
                 while at < span.end {
-                    let retry_after = option(&more, "retry_after").map_or(Some(0), |s| s.parse().ok())?;
+                    let retry_after = option(&more, "retry_after").map_or(Some(0), |s| s.parse::<u16>().ok())? * 10;
                     self.decide(fault, TraceId::NONE, at, self.decisions.len() as u32, effect, retry_after)?;
                     at = at + every;
                 }
@@ -223,7 +225,8 @@ impl Case {
         for seq in self.chosen(traffic, select)? {
             let at = self.fates[traffic][seq].0 + after;
             for nth in 0..times {
-                self.decide(fault, trace(traffic, seq), at + apart * nth, attempt + nth, effect, retry_after as u16)?;
+                let told = retry_after as u16 * 10;
+                self.decide(fault, trace(traffic, seq), at + apart * nth, attempt + nth, effect, told)?;
             }
         }
         Some(())
@@ -339,6 +342,20 @@ impl Case {
         Some(())
     }
 
+    fn canary(&mut self, on: &str, rest: &str) -> Option<()> {
+        let (word, saw) = rest.split_once(' ')?;
+        let clean = match word {
+            "clean" => true,
+            "left_over" => false,
+            _ => return None,
+        };
+        let (on, saw) = (on.to_owned(), saw.to_owned());
+        let remedy = (!clean).then(|| "kill -9 4242".to_owned());
+        let fault = self.scenario.faults.first().map(|f| f.name.clone());
+        self.events.push(Event::Canary { at: Offset::ZERO, on, fault, clean, saw, remedy });
+        Some(())
+    }
+
     fn decided(&mut self, name: &str, at: Offset, effect: &str) -> Option<()> {
         let (effect, _) = effect_of(effect)?;
         self.decide(name, TraceId::NONE, at, 0, effect, 0)
@@ -352,6 +369,8 @@ impl Case {
             "interrupted" => Some(How::Interrupted),
             "terminated" => Some(How::Terminated),
             "cut_short" => Some(How::CutShort("disk full".into())),
+            "aborted" => Some(How::Aborted("errors(quotes) > 50%: errors 84 % for 10s".into())),
+            "unsteady" => Some(How::Unsteady("not steady".into())),
             "not_started" => Some(How::NotStarted("not ready".into())),
             _ => return None,
         };

@@ -137,7 +137,7 @@ impl Writer {
 }
 
 /// The interval of a due time.
-fn interval(edges: &[Offset], timing: Timing, due: Offset) -> Span {
+pub(super) fn interval(edges: &[Offset], timing: Timing, due: Offset) -> Span {
     let step = grid(timing);
     let mut span = Span { start: due.floor_to(step), end: due.floor_to(step) + step };
     let next = edges.partition_point(|e| *e <= due);

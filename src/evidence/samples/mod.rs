@@ -21,10 +21,12 @@
 
 mod code;
 mod dictionary;
+mod follow;
 mod openmetrics;
 mod read;
 mod write;
 
+pub use follow::Follower;
 pub use openmetrics::export_openmetrics;
 pub use read::{Error, Samples, Scraped, read, read_where};
 pub use write::{Kept, Scrape, Writer};

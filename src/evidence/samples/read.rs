@@ -101,10 +101,9 @@ pub(super) fn read_from(
         (_, crc) if crc != crc32fast::hash(&header[..HEADER - 4]) => return Ok(Err(None)),
         _ => {}
     }
-    let (low, high) = (word(&header, MAGIC.len() + 4), word(&header, MAGIC.len() + 8));
-    samples.wall_zero_ms = (u64::from(high) << 32 | u64::from(low)) as i64;
+    samples.wall_zero_ms = anchor(&header);
 
-    let mut reader = Reader { samples, targets: Vec::new(), index: HashMap::new(), keep };
+    let mut reader = Reader::new(samples, keep);
     let (mut at, mut chunk) = (HEADER as u64, Vec::new());
     for n in 1.. {
         chunk.clear();
@@ -131,7 +130,14 @@ pub(super) fn read_from(
     Ok(Ok(reader.finish()))
 }
 
-fn checksum(chunk: &[u8]) -> u32 {
+/// The plan's zero in a header, in milliseconds since the Unix epoch.
+pub(super) fn anchor(header: &[u8]) -> i64 {
+    let (low, high) = (word(header, MAGIC.len() + 4), word(header, MAGIC.len() + 8));
+    (u64::from(high) << 32 | u64::from(low)) as i64
+}
+
+/// The checksum that a chunk, its head included, should have.
+pub(super) fn checksum(chunk: &[u8]) -> u32 {
     let mut crc = crc32fast::Hasher::new();
     crc.update(&chunk[..4]);
     crc.update(&chunk[CHUNK_HEADER..]);
@@ -139,12 +145,13 @@ fn checksum(chunk: &[u8]) -> u32 {
 }
 
 /// The 32-bit number at `at`, which is within `bytes`.
-fn word(bytes: &[u8], at: usize) -> u32 {
+pub(super) fn word(bytes: &[u8], at: usize) -> u32 {
     bytes[at..at + 4].iter().rev().fold(0, |n, b| n << 8 | u32::from(*b))
 }
 
-struct Reader<K> {
-    samples: Samples,
+/// Reads chunk after chunk; what one says is coded against those before it.
+pub(super) struct Reader<K> {
+    pub(super) samples: Samples,
     targets: Vec<Target>,
     index: HashMap<Labels, usize>,
     keep: K,
@@ -167,7 +174,11 @@ struct Slot {
 }
 
 impl<K: Fn(&Labels) -> bool> Reader<K> {
-    fn chunk(&mut self, payload: &[u8]) -> Result<(), Damaged> {
+    pub(super) fn new(samples: Samples, keep: K) -> Reader<K> {
+        Reader { samples, targets: Vec::new(), index: HashMap::new(), keep }
+    }
+
+    pub(super) fn chunk(&mut self, payload: &[u8]) -> Result<(), Damaged> {
         let mut input = Input(payload);
         while !input.is_empty() {
             let n = input.index()?;
@@ -263,16 +274,9 @@ impl<K: Fn(&Labels) -> bool> Reader<K> {
         Ok(Some(n))
     }
 
-    /// Brings samples with timestamps of their own into order; of two at one instant the first stays.
-    fn finish(self) -> Samples {
-        let mut samples = self.samples;
-        for series in &mut samples.series {
-            if !series.samples.is_sorted_by(|a, b| a.at < b.at) {
-                series.samples.sort_by_key(|sample| sample.at);
-                series.samples.dedup_by_key(|sample| sample.at);
-            }
-        }
-        samples
+    fn finish(mut self) -> Samples {
+        self.samples.order();
+        self.samples
     }
 }
 
@@ -283,6 +287,16 @@ impl Default for Target {
 }
 
 impl Samples {
+    /// Brings samples with timestamps of their own into order; of two at one instant the first stays.
+    pub(super) fn order(&mut self) {
+        for series in &mut self.series {
+            if !series.samples.is_sorted_by(|a, b| a.at < b.at) {
+                series.samples.sort_by_key(|sample| sample.at);
+                series.samples.dedup_by_key(|sample| sample.at);
+            }
+        }
+    }
+
     fn put(&mut self, series: Option<usize>, at: i64, value: f64) {
         if let Some(n) = series {
             self.series[n].samples.push(Sample { at, value });

@@ -14,7 +14,7 @@ use crate::scenario::{Absorbed, Compare, Promise};
 /// What a promise about `absorbed` comes to.
 pub fn finding(trial: &Trial<'_>, ledger: &Ledger, promise: &Promise, absorbed: &Absorbed) -> Finding {
     let books = books(ledger, absorbed);
-    let parts = books.iter().filter_map(|(fault, _)| trial.windows.faults[*fault].effective).collect();
+    let parts = books.iter().flat_map(|(fault, _)| trial.windows.faults[*fault].strikes()).collect();
     let bound = Quantity { value: absorbed.bound.fraction(), kind: Kind::Share };
     let mut finding = blank(trial, promise, parts, bound, absorbed.compare.word());
     finding.needed = absorbed.minimum();
@@ -73,7 +73,7 @@ fn standing(trial: &Trial<'_>, promise: &Promise, absorbed: &Absorbed, books: &[
         ruling.verdict = Verdict::Invalid;
         ruling.why = format!("{}, {spoilt}: {blame}", ruling.why);
     }
-    let ends = books.iter().map(|(fault, _)| trial.windows.faults[*fault].planned.end).max();
+    let ends = books.iter().map(|(fault, _)| trial.timeline.whole(*fault).end).max();
     let is_cut = !window::is_complete(trial.evidence);
     if let (Verdict::Pass, Some(end)) = (ruling.verdict, ends.filter(|end| is_cut && *end > trial.windows.seen)) {
         ruling.verdict = Verdict::Inconclusive;

@@ -30,7 +30,7 @@ use crate::base::time::Offset;
 use crate::base::trace::Tracer;
 use crate::evidence::reply::{Outcome, Why};
 use crate::evidence::touches::{self, Effect, Joined, ShotTouch};
-use crate::scenario::{On, Scenario};
+use crate::scenario::{HttpFault, Inject, On, Scenario};
 use bounds::Bounds;
 use example::Examples;
 use obedience::Obedience;
@@ -161,7 +161,7 @@ impl Ledger {
             if let Some(upstream) = upstream(scenario, fault) {
                 traced[upstream] |= is_ours;
             }
-            let since = decision.at.since(began(&trial.windows.faults[fault]));
+            let since = decision.at.since(began(&trial.windows.faults[fault], decision.at));
             book.shares.count(scenario.faults[fault].share_at(since), decision.effect);
             book.obedience.arrival(&decision);
             if decision.effect == Effect::Injected && !is_ours {
@@ -171,7 +171,9 @@ impl Ledger {
         })?;
         for (fault, book) in self.books.iter_mut().enumerate() {
             let (Some(book), Some(upstream)) = (book, upstream(scenario, fault)) else { continue };
-            book.attributable = traced[upstream];
+            // A connection that is refused brings no request, and so no trace.
+            let refuses = scenario.faults[fault].inject == Inject::Http(HttpFault::Refuse);
+            book.attributable = traced[upstream] && !refuses;
             // Where no call says whose it is, one that says nothing may well be a shot's.
             let account = if book.attributable { Account::Background } else { Account::Unexplained };
             book.examples.sign(account);
@@ -185,7 +187,7 @@ impl Ledger {
         touches::join(&evidence.decisions, &evidence.shots, |joined| self.post(scenario, &tracer, &joined))?;
         for (book, times) in self.books.iter_mut().zip(&trial.windows.faults) {
             if let Some(book) = book {
-                book.obedience.close(times.effective.as_slice());
+                book.obedience.close(&times.strikes().collect::<Vec<_>>());
             }
         }
         Ok(())
@@ -261,9 +263,10 @@ pub fn upstream(scenario: &Scenario, fault: usize) -> Option<usize> {
     }
 }
 
-/// When a fault began.
-fn began(times: &FaultTimes) -> Offset {
-    times.applied.unwrap_or(times.planned.start)
+/// When a fault had begun that struck at an instant.
+fn began(times: &FaultTimes, at: Offset) -> Offset {
+    let starts = times.occurrences.iter().map(|time| time.applied.unwrap_or(time.planned.start));
+    starts.take_while(|start| *start <= at).last().unwrap_or(at)
 }
 
 /// What became of a request, by what became of its shot.

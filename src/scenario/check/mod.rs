@@ -1,6 +1,7 @@
 //! From what was written to what is valid: every rule that one key alone cannot decide. Mistakes are collected; the
 //! values that come back after one are never used.
 
+mod abort;
 mod absorbed;
 mod fault;
 mod inject;
@@ -47,7 +48,7 @@ pub fn check(raw: &raw::Root, source: String, settings: &Settings<'_>, reader: &
     let world = fault::World { upstreams: &upstreams, links: &links, programs: &processes, hooks: &hooks };
     let faults = check.within("faults", |c| c.faults(raw, &world, &traffic));
     let promises = check.within("slo", |c| c.promises(raw, &traffic, &faults));
-    let abort_when = check.within("abort_when", |c| c.aborts(raw, &traffic));
+    let abort_when = check.within("abort_when", |c| c.aborts(raw, &traffic, &jobs));
     check.planned(raw);
     let fitness = check.within("fitness", |c| c.fitness(raw.fitness.as_ref(), &promises));
     Some(Scenario {

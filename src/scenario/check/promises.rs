@@ -209,12 +209,16 @@ impl Check<'_, '_> {
 
     /// Settings that do not go together.
     fn fits(&mut self, promise: &Promise, raw: &raw::Promise) {
-        let is_recovery = matches!(&promise.claim, Claim::Client(e) if e.measure == Measure::Recovery);
-        if is_recovery && !matches!(promise.window, Window::After(_)) {
-            self.reader.wrong(promise.place, "recovery from what?", "name the fault: `after: FAULT`");
+        let measure = if let Claim::Client(e) = &promise.claim { Some(e.measure) } else { None };
+        let is_recovery = measure == Some(Measure::Recovery);
+        let of_fault = measure.filter(|m| m.is_of_fault());
+        if let Some(measure) = of_fault.filter(|_| !matches!(promise.window, Window::After(_))) {
+            let of = if is_recovery { "from" } else { "of" };
+            self.reader.wrong(promise.place, format!("{measure} {of} what?"), "name the fault: `after: FAULT`");
         }
-        if is_recovery && (promise.each.is_some() || promise.confidence.is_some()) {
-            self.reader.wrong(promise.place, "a recovery happens once", "leave out `each` and `confidence`");
+        if let Some(measure) = of_fault.filter(|_| promise.each.is_some() || promise.confidence.is_some()) {
+            let what = format!("a {measure} happens once");
+            self.reader.wrong(promise.place, what, "leave out `each` and `confidence`");
         }
         if let (false, Some(stable)) = (is_recovery, raw.stable) {
             self.reader.wrong(stable.at, "`stable` belongs to a promise on recovery", "leave it out");
@@ -266,18 +270,19 @@ impl Check<'_, '_> {
     }
 
     fn has_steady(&mut self, promise: &Promise, all: &[Option<Promise>], traffic: &[Traffic]) {
-        let Claim::Client(Expectation { measure: Measure::Recovery, traffic: subject, .. }) = &promise.claim else {
+        let Claim::Client(Expectation { measure, traffic: subject, .. }) = &promise.claim else { return };
+        if !measure.is_of_fault() {
             return;
-        };
+        }
         let steady =
             |other: &Promise| other.steady && matches!(&other.claim, Claim::Client(e) if e.traffic == *subject);
         if !all.iter().flatten().any(steady) && !self.reader.is_broken("slo") {
-            let what = format!("nothing says when `{}` has recovered", traffic[*subject].name);
-            self.reader.wrong(
-                promise.place,
-                what,
-                "mark a promise on it as `steady: true`: recovery means that it holds again",
-            );
+            let name = &traffic[*subject].name;
+            let (what, means) = match measure {
+                Measure::Recovery => (format!("nothing says when `{name}` has recovered"), "recovery means that it holds again"),
+                _ => (format!("nothing says when `{name}` is broken"), "detection means that it does not hold"),
+            };
+            self.reader.wrong(promise.place, what, format!("mark a promise on it as `steady: true`: {means}"));
         }
     }
 }
@@ -304,7 +309,7 @@ fn can_be_steady(promise: &Promise) -> bool {
         Measure::Errors | Measure::Timeouts | Measure::Rejected => {
             e.measure.unit() == Unit::Share && e.compare.is_ceiling_or_zero()
         }
-        Measure::Mean | Measure::Rate | Measure::Recovery => false,
+        Measure::Mean | Measure::Rate | Measure::Recovery | Measure::Detection => false,
     };
     measure && e.filter != Filter::Failed && matches!(promise.window, Window::Measured | Window::Outside)
 }

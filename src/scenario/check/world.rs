@@ -1,19 +1,15 @@
-//! What process faults and hooks act by, and what ends an experiment early.
+//! What process faults and hooks act by.
 
 use std::time::Duration;
 
-use super::super::claim::{Claim, Measure};
 use super::super::raw;
 use super::super::shape::At;
-use super::super::traffic::Traffic;
-use super::super::world::{Abort, Action, Call, Hook, Program};
+use super::super::world::{Action, Call, Hook, Program};
 use super::Check;
 use super::fault::is_method;
 
 /// How long an action of a hook may take, unless the scenario says otherwise.
 const WITHIN: Duration = Duration::from_secs(10);
-/// How long what ends a run must be seen, unless the scenario says otherwise.
-const HOLD: Duration = Duration::from_secs(10);
 
 impl Check<'_, '_> {
     pub(super) fn programs(&mut self, raw: &raw::Root) -> Vec<Program> {
@@ -27,7 +23,11 @@ impl Check<'_, '_> {
             self.reader.wrong(name.at, "`target` is the practice target", "call it something else");
         }
         if raw.command.is_empty() && !self.reader.is_broken_here() {
-            self.reader.wrong(raw.place, format!("`{}` has no command", name.value), "write `command: [./program, --option]`");
+            self.reader.wrong(
+                raw.place,
+                format!("`{}` has no command", name.value),
+                "write `command: [./program, --option]`",
+            );
         }
         Program {
             name: name.value.clone(),
@@ -83,7 +83,11 @@ impl Check<'_, '_> {
 
     fn call(&mut self, raw: &raw::Call) -> Call {
         if let Some(method) = raw.method.as_ref().filter(|m| !is_method(&m.value)) {
-            self.reader.wrong(method.at, format!("`{}` is no method", method.value), "write it in capitals, such as POST");
+            self.reader.wrong(
+                method.at,
+                format!("`{}` is no method", method.value),
+                "write it in capitals, such as POST",
+            );
         }
         // What follows a `?` is no part of an address.
         let place = raw.url.value.split('?').next().unwrap_or_default().to_owned();
@@ -94,25 +98,5 @@ impl Check<'_, '_> {
             headers: self.headers(raw.headers.as_ref()),
             body: raw.body.as_ref().map(|b| b.value.clone()),
         }
-    }
-
-    pub(super) fn aborts(&mut self, raw: &raw::Root, traffic: &[Traffic]) -> Vec<Abort> {
-        let mut all = Vec::new();
-        for (i, abort) in raw.abort_when.iter().flat_map(|a| &a.value).enumerate() {
-            all.extend(self.within(&i.to_string(), |c| c.abort(abort, traffic)));
-        }
-        all
-    }
-
-    fn abort(&mut self, raw: &raw::Abort, traffic: &[Traffic]) -> Option<Abort> {
-        let claim = self.claim(&raw.expect, raw.promql.as_ref(), traffic);
-        if matches!(&claim, Some(Claim::Client(e)) if e.measure == Measure::Recovery) {
-            self.reader.wrong(raw.expect.at, "a recovery is known when all is over", "name another measure");
-        }
-        let hold = match &raw.r#for {
-            Some(hold) => self.lasting(hold),
-            None => self.scaled(HOLD),
-        };
-        Some(Abort { text: raw.expect.value.clone(), claim: claim?, hold, place: raw.expect.at })
     }
 }

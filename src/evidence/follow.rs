@@ -1,0 +1,123 @@
+//! Reads the evidence of a run that goes on, as it is written: what a judge must know before the end.
+//!
+//! Each file is read on from where it was left, up to its last whole record, so that a look costs what has come since the one
+//! before. It asks nothing of whoever writes but a flush, and knows nothing that a later reader will not find.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+
+use super::event::Event;
+use super::folder::Folder;
+use super::latency::Tag;
+use super::manifest::Manifest;
+use super::reader::Evidence;
+use super::samples;
+use crate::base::series::{Labels, Series};
+use crate::base::time::Offset;
+
+/// Follows the folder of a run.
+pub struct Follower {
+    evidence: Evidence,
+    events: Tail,
+    latency: Tail,
+    wanted: Box<dyn Fn(&Tag) -> bool + Send>,
+    samples: Option<samples::Follower>,
+}
+
+impl Follower {
+    /// Follows a run whose manifest is known. Of the latency log the tags are kept that are `wanted`; of the samples the
+    /// series for which `keep` holds, none without it.
+    pub fn new(
+        folder: &Folder,
+        manifest: Manifest,
+        wanted: impl Fn(&Tag) -> bool + Send + 'static,
+        keep: Option<Box<dyn Fn(&Labels) -> bool + Send>>,
+    ) -> Follower {
+        Follower {
+            evidence: Evidence {
+                manifest,
+                events: Vec::new(),
+                latency: Default::default(),
+                shots: Default::default(),
+                decisions: Default::default(),
+                gaps: Vec::new(),
+            },
+            events: Tail::new(folder.file("events.jsonl")),
+            latency: Tail::new(folder.file("latency.hlog")),
+            wanted: Box::new(wanted),
+            samples: keep.map(|keep| samples::Follower::new(folder.file("samples.chunks"), keep)),
+        }
+    }
+
+    /// Reads what has been written since the last time.
+    pub fn catch_up(&mut self) -> io::Result<()> {
+        let damaged = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
+        for line in self.events.lines()?.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
+            match serde_json::from_slice(line).map_err(|e| damaged(e.to_string()))? {
+                Event::Exemplar(_) | Event::Aside { .. } => {}
+                event => self.evidence.events.push(event),
+            }
+        }
+        let lines = self.latency.lines()?;
+        self.evidence.latency.extend(&lines, &self.wanted).map_err(damaged)?;
+        self.samples.as_mut().map_or(Ok(()), samples::Follower::catch_up)
+    }
+
+    /// What was read, and not forgotten.
+    pub fn evidence(&mut self) -> &mut Evidence {
+        &mut self.evidence
+    }
+
+    /// The same, and the scraped series that are kept.
+    pub fn seen(&self) -> (&Evidence, &[Series]) {
+        (&self.evidence, self.samples.as_ref().map_or(&[], samples::Follower::series))
+    }
+
+    /// Forgets what was due, told or scraped before an instant; what became of faults is kept.
+    pub fn forget(&mut self, before: Offset) {
+        let second = before.nanos().div_euclid(1_000_000_000);
+        self.evidence.latency.forget(Offset::from_millis(second * 1000));
+        self.evidence.events.retain_mut(|event| match event {
+            Event::Tick(tick) => {
+                // A second is known as a whole or not at all.
+                tick.traffic.iter_mut().for_each(|rows| rows.retain(|row| row.second >= second));
+                tick.at >= before || tick.traffic.iter().any(|rows| !rows.is_empty())
+            }
+            Event::Host(host) => host.at >= before,
+            Event::Scrape(scrape) => scrape.b >= before,
+            _ => true,
+        });
+    }
+
+    /// Forgets samples older than this, in Unix milliseconds.
+    pub fn forget_samples(&mut self, before_ms: i64) {
+        self.samples.iter_mut().for_each(|samples| samples.forget(before_ms));
+    }
+}
+
+/// A file of lines that grows.
+struct Tail {
+    path: PathBuf,
+    file: Option<File>,
+    rest: Vec<u8>, // a line without its end
+}
+
+impl Tail {
+    fn new(path: PathBuf) -> Tail {
+        Tail { path, file: None, rest: Vec::new() }
+    }
+
+    /// The whole lines that have come.
+    fn lines(&mut self) -> io::Result<Vec<u8>> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(File::open(&self.path)?),
+        };
+        let mut bytes = std::mem::take(&mut self.rest);
+        file.read_to_end(&mut bytes)?;
+        let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
+        self.rest = bytes.split_off(whole);
+        Ok(bytes)
+    }
+}
