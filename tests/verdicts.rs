@@ -360,27 +360,31 @@ impl Case {
                 Event::Fault { at, fault, step } if *fault == of.name => Some((*at, step)),
                 _ => None,
             });
-            let began = |(at, step)| matches!(step, &FaultStep::Applied | &FaultStep::Touched).then_some(at);
-            let from = steps.clone().filter_map(began).max().unwrap_or_default();
-            let ended = |(at, step)| match step {
-                &FaultStep::Cleared { eligible, injected } => Some((at, eligible, injected)),
-                _ => None,
-            };
-            let Some((until, eligible, injected)) = steps.filter_map(ended).last() else { continue };
-            let met: Vec<&ShotTouch> = shots.iter().filter(|s| s.done() >= from && s.due < until).collect();
             let least = if of.share == Share::ALL { Effect::Allowed } else { Effect::Spared };
-            all.extend((0..eligible).map(|nth| {
-                let shot = met.get(nth as usize % met.len().max(1));
-                Decision {
-                    trace: shot.map_or(TraceId::NONE, |shot| shot.trace),
-                    // The first struck when it is said to have touched.
-                    at: shot.map_or(from, |shot| if nth == 0 { from } else { shot.due.max(from) }),
-                    fault,
-                    attempt: nth as u32 / met.len().max(1) as u32,
-                    effect: if nth < injected { Effect::Injected } else { least },
-                    retry_after: 0,
-                }
-            }));
+            let mut from = Offset::ZERO;
+            for (at, step) in steps {
+                let (eligible, injected) = match step {
+                    FaultStep::Applied | FaultStep::Touched => {
+                        from = from.max(at);
+                        continue;
+                    }
+                    FaultStep::Cleared { eligible, injected } => (*eligible, *injected),
+                    _ => continue,
+                };
+                let met: Vec<&ShotTouch> = shots.iter().filter(|s| s.done() >= from && s.due < at).collect();
+                all.extend((0..eligible).map(|nth| {
+                    let shot = met.get(nth as usize % met.len().max(1));
+                    Decision {
+                        trace: shot.map_or(TraceId::NONE, |shot| shot.trace),
+                        // The first struck when it is said to have touched.
+                        at: shot.map_or(from, |shot| if nth == 0 { from } else { shot.due.max(from) }),
+                        fault,
+                        attempt: nth as u32 / met.len().max(1) as u32,
+                        effect: if nth < injected { Effect::Injected } else { least },
+                        retry_after: 0,
+                    }
+                }));
+            }
         }
         all.sort_by_key(|d| d.at);
         all
@@ -414,8 +418,9 @@ impl Case {
             });
             cleared.max().unwrap_or(Offset::MAX)
         };
-        let faults = self.scenario.faults.iter().zip(&self.plan.timeline.faults);
-        faults.into_iter().any(|(fault, spans)| reply.done >= spans[0].start && reply.due <= undone(&fault.name))
+        let timeline = &self.plan.timeline;
+        let began = |fault| reply.done >= timeline.whole(fault).start;
+        self.scenario.faults.iter().enumerate().any(|(i, fault)| began(i) && reply.due <= undone(&fault.name))
     }
 
     fn manifest(&self, at: Offset) -> Manifest {

@@ -47,7 +47,7 @@ pub struct Decision {
     pub attempt: u32,
     /// Whether the hash chose it, and whether it felt the fault.
     pub effect: Effect,
-    /// The `Retry-After` that it was answered with, in whole seconds, as the header has it; 0 when it had none.
+    /// The `Retry-After` that it was answered with, from then on, in tenths of a second; 0 when it had none.
     pub retry_after: u16,
 }
 

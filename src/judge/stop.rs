@@ -60,11 +60,11 @@ impl Stops {
         let met = all.filter_map(|(i, abort)| {
             let why = match &abort.claim {
                 Claim::Client(expectation) => client(&trial, expectation, abort, now),
+                // Known only when the run is over; refused where it is read.
+                Claim::Absorbed(_) => None,
                 Claim::Server { expr, compare, bound, .. } => {
                     self.metrics(i, abort, server.now(&abort.text, expr, abort.hold, *compare, *bound))
                 }
-                // Known when all is over; `check` lets none come here.
-                Claim::Absorbed(_) => None,
             }?;
             Some(format!("{}: {why}", abort.text))
         });

@@ -148,16 +148,6 @@ impl FaultTimes {
         }
     }
 
-    /// When the one of its times began in which an instant lies.
-    pub fn began(&self, at: Offset) -> Offset {
-        self.occurrences.get(self.at(at)).map_or(Offset::ZERO, |o| o.applied.unwrap_or(o.planned.start))
-    }
-
-    /// When it should have ended for the last time.
-    pub fn planned_end(&self) -> Option<Offset> {
-        self.occurrences.iter().map(|o| o.planned.end).max()
-    }
-
     /// When it struck: first touch to end of each of its times, rounded outward, in order.
     pub fn strikes(&self) -> impl Iterator<Item = Span> + '_ {
         self.occurrences.iter().filter_map(|o| o.effective)

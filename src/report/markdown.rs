@@ -62,11 +62,14 @@ pub fn markdown(judgement: &Judgement) -> String {
     }
     for fault in &judgement.faults {
         let _ = writeln!(out, "- fault **{}**: {}", escape(&fault.name), escape(&words::fault(fault)));
-        for line in words::damage(fault).into_iter().chain(ledger::lines(fault)) {
+        for line in ledger::lines(fault) {
             let _ = writeln!(out, "  - {}", escape(&line));
         }
         for example in fault.ledger.iter().flat_map(|ledger| &ledger.examples) {
             let _ = writeln!(out, "    - {}", escape(&ledger::example(example)));
+        }
+        for line in words::damage(fault) {
+            let _ = writeln!(out, "  - {}", escape(&line));
         }
     }
     if let Some(canary) = words::canary(&judgement.canary) {

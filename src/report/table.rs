@@ -68,7 +68,10 @@ pub fn table(judgement: &Judgement, place: &str, colour: bool) -> String {
         let _ = writeln!(out, "fault    {}: {}", fault.name, words::fault(fault));
         let examples = fault.ledger.iter().flat_map(|ledger| &ledger.examples).filter(|e| e.account != "absorbed");
         let examples = examples.take(EXAMPLES).map(ledger::example);
-        for line in words::damage(fault).into_iter().chain(ledger::lines(fault)).chain(examples) {
+        for line in ledger::lines(fault).into_iter().chain(examples) {
+            let _ = writeln!(out, "         {line}");
+        }
+        for line in words::damage(fault) {
             let _ = writeln!(out, "         {line}");
         }
     }

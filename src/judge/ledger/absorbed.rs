@@ -74,7 +74,7 @@ fn standing(trial: &Trial<'_>, promise: &Promise, absorbed: &Absorbed, books: &[
         ruling.verdict = Verdict::Invalid;
         ruling.why = format!("{}, {spoilt}: {blame}", ruling.why);
     }
-    let ends = books.iter().filter_map(|(fault, _)| trial.windows.faults[*fault].planned_end()).max();
+    let ends = books.iter().map(|(fault, _)| trial.timeline.whole(*fault).end).max();
     let is_cut = !window::is_complete(trial.evidence);
     if let (Verdict::Pass, Some(end)) = (ruling.verdict, ends.filter(|end| is_cut && *end > trial.windows.seen)) {
         ruling.verdict = Verdict::Inconclusive;

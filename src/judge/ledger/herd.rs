@@ -6,8 +6,11 @@
 //! than is likely to happen by chance once in a thousand faults (the binomial bound at 1 − 0.001 / releases), at least
 //! twice as many as usual, and at least ten. So of a thousand faults whose requests come independently of one another, at most one is
 //! called a herd.
+//!
+//! By the same hundredths it is told how many requests came before a wait was over that their sender knew of. Counting does
+//! not ask in which order requests are told of: a stage that passes a request on writes it down when the reply is there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::super::stat;
@@ -15,6 +18,8 @@ use crate::base::time::{Offset, Span};
 
 /// How finely time is cut.
 const BIN: Duration = Duration::from_millis(10);
+/// Bins after a refusal in which requests may come that left before it was known.
+const ON_ITS_WAY: i64 = 10;
 /// Bins of a release.
 const RELEASE: i64 = 10;
 /// A herd that is none is seen at most this often.
@@ -35,6 +40,7 @@ pub struct Arrivals {
 struct Bin {
     requests: u32,
     is_release: bool,
+    wait: Option<i64>, // up to this bin, by the refusals in this one
 }
 
 /// Whether what waited came back at once.
@@ -61,14 +67,34 @@ fn start_of(bin: i64) -> Offset {
 }
 
 impl Arrivals {
-    /// Counts a request, and the end of the wait that it was told.
+    /// Counts a request, and the end of the wait that it was told; in any order.
     pub fn count(&mut self, at: Offset, wait: Option<Offset>) {
-        let requests = &mut self.bins.entry(bin_of(at)).or_default().requests;
-        *requests = requests.saturating_add(1);
+        let bin = self.bins.entry(bin_of(at)).or_default();
+        bin.requests = bin.requests.saturating_add(1);
         if let Some(end) = wait {
-            self.first.get_or_insert(bin_of(at));
+            bin.wait = bin.wait.max(Some(bin_of(end)));
+            self.first = Some(self.first.map_or(bin_of(at), |first| first.min(bin_of(at))));
             self.bins.entry(bin_of(end)).or_default().is_release = true;
         }
+    }
+
+    /// How many requests came when a refusal was known, and how many of them before a wait was over that was known: to
+    /// a hundredth of a second, in favour of the service.
+    pub fn early(&self) -> (u64, u64) {
+        let mut news: VecDeque<(i64, i64)> = VecDeque::new(); // refusals that may not be known yet, and their waits
+        let (mut known, mut early, mut until) = (0, 0, None);
+        for (bin, of) in &self.bins {
+            while let Some((_, end)) = news.front().filter(|(refused, _)| refused + ON_ITS_WAY < *bin).copied() {
+                until = until.max(Some(end));
+                news.pop_front();
+            }
+            if let Some(until) = until {
+                known += u64::from(of.requests);
+                early += if *bin < until { u64::from(of.requests) } else { 0 };
+            }
+            news.extend(of.wait.map(|end| (*bin, end)));
+        }
+        (known, early)
     }
 
     /// Looks for herds while the fault was effective.

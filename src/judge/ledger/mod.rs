@@ -24,12 +24,14 @@ pub use summary::{
 
 use super::shots::second;
 use super::trial::Trial;
+use super::window::FaultTimes;
 use crate::base::seed::Seed;
 use crate::base::text;
+use crate::base::time::Offset;
 use crate::base::trace::Tracer;
 use crate::evidence::reply::{Outcome, Why};
 use crate::evidence::touches::{self, Effect, Joined, ShotTouch};
-use crate::scenario::{On, Scenario};
+use crate::scenario::{HttpFault, Inject, On, Scenario};
 use bounds::Bounds;
 use example::Examples;
 use obedience::Obedience;
@@ -160,7 +162,7 @@ impl Ledger {
             if let Some(upstream) = upstream(scenario, fault) {
                 traced[upstream] |= is_ours;
             }
-            let since = decision.at.since(trial.windows.faults[fault].began(decision.at));
+            let since = decision.at.since(began(&trial.windows.faults[fault], decision.at));
             book.shares.count(scenario.faults[fault].share_at(since), decision.effect);
             book.obedience.arrival(&decision);
             if decision.effect == Effect::Injected && !is_ours {
@@ -170,7 +172,9 @@ impl Ledger {
         })?;
         for (fault, book) in self.books.iter_mut().enumerate() {
             let (Some(book), Some(upstream)) = (book, upstream(scenario, fault)) else { continue };
-            book.attributable = traced[upstream];
+            // A connection that is refused brings no request, and so no trace.
+            let refuses = scenario.faults[fault].inject == Inject::Http(HttpFault::Refuse);
+            book.attributable = traced[upstream] && !refuses;
             // Where no call says whose it is, one that says nothing may well be a shot's.
             let account = if book.attributable { Account::Background } else { Account::Unexplained };
             book.examples.sign(account);
@@ -260,6 +264,12 @@ pub fn upstream(scenario: &Scenario, fault: usize) -> Option<usize> {
     }
 }
 
+/// When a fault had begun that struck at an instant.
+fn began(times: &FaultTimes, at: Offset) -> Offset {
+    let starts = times.occurrences.iter().map(|time| time.applied.unwrap_or(time.planned.start));
+    starts.take_while(|start| *start <= at).last().unwrap_or(at)
+}
+
 /// What became of a request, by what became of its shot.
 fn account(shot: Option<&ShotTouch>, bounds: Option<&Bounds>) -> Account {
     let Some(shot) = shot else { return Account::Unexplained };
@@ -310,7 +320,7 @@ slo:
     fn shot(outcome: Outcome, ms: u64) -> ShotTouch {
         ShotTouch {
             trace: TraceId([1; 16]),
-            due: crate::base::time::Offset::ZERO,
+            due: Offset::ZERO,
             response: ms * 1_000_000,
             service: Some(ms * 500_000),
             traffic: 0,

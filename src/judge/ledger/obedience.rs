@@ -1,15 +1,11 @@
 //! How the service under test took a fault: how often it called for one shot, whether it waited as long as it was told,
 //! and whether all that waited came back at once.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::herd::{Arrivals, Herd};
 use crate::base::time::{Offset, Span};
 use crate::evidence::touches::Decision;
-
-/// A request that leaves so soon after a refusal may have been on its way when the refusal came.
-const ON_ITS_WAY: Duration = Duration::from_millis(100);
 
 /// How the service under test took a fault.
 #[derive(Debug, Clone, Default)]
@@ -33,32 +29,18 @@ pub struct Obedience {
     /// Whether what waited came back at once; nothing where nothing was told to wait.
     pub herd: Option<Herd>,
     arrivals: Arrivals,
-    news: VecDeque<(Offset, Offset)>, // refusals that may not be known yet: when, and until when to wait
-    until: Option<Offset>,            // to wait still, by what is known
 }
 
 /// Until when a refusal tells to wait.
 fn end_of_wait(refusal: &Decision) -> Offset {
-    refusal.at + Duration::from_secs(refusal.retry_after.into())
+    refusal.at + Duration::from_millis(u64::from(refusal.retry_after) * 100)
 }
 
 impl Obedience {
-    /// Takes a request in the order in which they came, whatever was decided about it.
+    /// Takes a request, whatever was decided about it.
     pub fn arrival(&mut self, request: &Decision) {
-        while let Some((at, until)) = self.news.front().filter(|(at, _)| *at + ON_ITS_WAY < request.at).copied() {
-            debug_assert!(at < until);
-            self.until = self.until.max(Some(until));
-            self.news.pop_front();
-        }
-        if let Some(until) = self.until {
-            self.knowing += 1;
-            self.early += u64::from(request.at < until);
-        }
         let wait = (request.retry_after > 0).then(|| end_of_wait(request));
-        if let Some(until) = wait {
-            self.told += 1;
-            self.news.push_back((request.at, until));
-        }
+        self.told += u64::from(wait.is_some());
         self.arrivals.count(request.at, wait);
     }
 
@@ -82,9 +64,9 @@ impl Obedience {
 
     /// Everything has been taken; the fault was effective then.
     pub fn close(&mut self, effective: &[Span]) {
+        (self.knowing, self.early) = self.arrivals.early();
         self.herd = (self.told > 0).then(|| self.arrivals.herd(effective));
         self.arrivals = Arrivals::default();
-        self.news.clear();
     }
 
     /// Calls for each shot, on average; nothing without a shot.
@@ -99,14 +81,17 @@ mod tests {
     use crate::base::trace::TraceId;
     use crate::evidence::touches::Effect;
 
-    fn request(ms: i64, retry_after: u16) -> Decision {
+    /// A request that is told to wait so many seconds.
+    fn request(ms: i64, seconds: u16) -> Decision {
+        let retry_after = seconds * 10;
         let effect = if retry_after > 0 { Effect::Injected } else { Effect::Allowed };
         Decision { trace: TraceId([1; 16]), at: Offset::from_millis(ms), fault: 0, attempt: 0, effect, retry_after }
     }
 
     fn taken(requests: &[Decision]) -> Obedience {
         let mut all = Obedience::default();
-        requests.iter().for_each(|request| all.arrival(request));
+        requests.iter().rev().for_each(|request| all.arrival(request));
+        all.close(&[]);
         all
     }
 
