@@ -368,9 +368,7 @@ impl Case {
             cleared.max().unwrap_or(Offset::MAX)
         };
         let faults = self.scenario.faults.iter().zip(&self.plan.timeline.faults);
-        faults
-            .into_iter()
-            .any(|(fault, spans)| reply.done >= spans[0].start && reply.due <= undone(&fault.name))
+        faults.into_iter().any(|(fault, spans)| reply.done >= spans[0].start && reply.due <= undone(&fault.name))
     }
 
     fn manifest(&self, at: Offset) -> Manifest {

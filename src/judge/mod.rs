@@ -34,8 +34,8 @@ pub use gate::{Gate, GateSummary, Held, closes, gate};
 pub use health::HealthSummary;
 pub use stop::Stops;
 pub use summary::{
-    CanarySummary, Claimed, DetectionSummary, FaultSummary, LoopSummary, OccurrenceSummary, Percentiles, RecoverySummary,
-    ScrapeSummary, TrafficSummary,
+    CanarySummary, Claimed, DetectionSummary, FaultSummary, LoopSummary, OccurrenceSummary, Percentiles,
+    RecoverySummary, ScrapeSummary, TrafficSummary,
 };
 pub use verdict::{Exit, FORMAT, Finding, Judgement, Kind, Place, Quantity, Reason, Slices, Stuck, Verdict};
 
