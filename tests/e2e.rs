@@ -51,3 +51,6 @@ mod server2;
 
 #[path = "e2e/multiplexed.rs"]
 mod multiplexed;
+
+#[path = "e2e/forward.rs"]
+mod forward;

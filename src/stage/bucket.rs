@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::base::httpd::Response;
 use crate::base::time::Offset;
-use crate::scenario::RateLimit;
+use crate::scenario::{RateLimit, RetryAfter};
 
 /// One token. The unit is what a rate of a millionth per second yields in a nanosecond.
 const TOKEN: u128 = 1_000_000_000_000_000;
@@ -38,6 +38,12 @@ impl Bucket {
     /// A full bucket.
     pub fn full(limit: RateLimit, at: Offset) -> Bucket {
         Bucket { limit, level: u128::from(limit.burst) * TOKEN, at }
+    }
+
+    /// Whether it would be full at an instant: as good as a new one.
+    pub fn is_full(&self, at: Offset) -> bool {
+        let most = u128::from(self.limit.burst) * TOKEN;
+        self.level + u128::from(self.limit.rate.0) * at.since(self.at).as_nanos() >= most
     }
 
     /// Takes a token if there is one. Instants before the last one count as the last one.
@@ -75,11 +81,29 @@ impl Taken {
             .with("X-RateLimit-Reset", seconds(self.reset))
     }
 
-    /// The reply to a request that found no token: 429 with `Retry-After` in seconds, rounded up.
-    pub fn refusal(&self) -> Response {
+    /// The reply to a request that found no token: 429 with `Retry-After` rounded up to a second. `wall` is now, in
+    /// nanoseconds since the Unix epoch.
+    pub fn refusal(&self, retry_after: RetryAfter, wall: i64) -> Response {
         let body = serde_json::json!({ "error": "rate limit exceeded", "code": 429 });
-        self.state(Response::json(429, &body).with("Retry-After", seconds(self.retry)))
+        let refused = self.state(Response::json(429, &body));
+        match retry_after {
+            RetryAfter::Seconds => refused.with("Retry-After", seconds(self.retry)),
+            RetryAfter::HttpDate => {
+                let again = wall.saturating_add(self.retry.as_nanos() as i64);
+                refused.with(
+                    "Retry-After",
+                    http_date(again.div_euclid(1_000_000_000) + i64::from(again % 1_000_000_000 > 0)),
+                )
+            }
+            RetryAfter::None => refused,
+        }
     }
+}
+
+/// A second since the Unix epoch as HTTP writes dates (RFC 9110, 5.6.7).
+fn http_date(second: i64) -> String {
+    let date = jiff::Timestamp::from_second(second).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    date.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 fn seconds(length: Duration) -> String {
@@ -152,13 +176,18 @@ mod tests {
         assert_eq!((last.granted, last.remaining, last.reset), (true, 0, Duration::from_secs(4)));
         let refused = bucket.take(at(500));
         assert_eq!((refused.granted, refused.retry), (false, Duration::from_millis(1500)));
-        let reply = refused.refusal();
+        let reply = refused.refusal(RetryAfter::Seconds, 0);
         let header = |name: &str| reply.headers.iter().find(|h| h.0 == name).map(|h| h.1.as_str());
         assert_eq!(reply.status, 429);
         assert_eq!(header("Retry-After"), Some("2"), "rounded up");
         assert_eq!(header("X-RateLimit-Limit"), Some("2"));
         assert_eq!(header("X-RateLimit-Remaining"), Some("0"));
         assert_eq!(header("X-RateLimit-Reset"), Some("4"));
+        // The example date of RFC 9110, from a second and a half before it.
+        let dated = refused.refusal(RetryAfter::HttpDate, 784_111_775_500_000_000);
+        assert!(dated.headers.contains(&("Retry-After".into(), "Sun, 06 Nov 1994 08:49:37 GMT".into())), "{dated:?}");
+        let silent = refused.refusal(RetryAfter::None, 0);
+        assert!(silent.headers.iter().all(|h| h.0 != "Retry-After") && silent.headers.len() == 4);
     }
 
     #[test]

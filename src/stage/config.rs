@@ -52,6 +52,9 @@ pub struct UpstreamConfig {
     pub rate_limit: Option<LimitConfig>,
     /// Replies of the user's own, tried in order first.
     pub replies: Vec<ReplyConfig>,
+    /// Where requests are passed on to, instead of being answered here.
+    #[serde(default)]
+    pub forward: Option<String>,
 }
 
 /// A token bucket.
@@ -148,6 +151,7 @@ impl From<&Upstream> for UpstreamConfig {
             success: upstream.success.0,
             rate_limit: upstream.rate_limit.map(LimitConfig::from),
             replies: upstream.replies.iter().map(ReplyConfig::from).collect(),
+            forward: upstream.forward.as_ref().map(ToString::to_string),
         }
     }
 }
@@ -225,6 +229,7 @@ mod tests {
                 media: "text/plain".into(),
                 body: "\n".into(),
             }],
+            forward: Some("https://api.example/v1".into()),
         };
         let ms = Duration::from_millis;
         let config = Config {

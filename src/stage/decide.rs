@@ -22,7 +22,8 @@ pub enum Key {
 }
 
 impl Key {
-    fn bytes(self) -> [u8; 15] {
+    /// As it enters a decision.
+    pub fn bytes(self) -> [u8; 15] {
         let mut bytes = [0; 15];
         let (kind, traffic, number, attempt) = match self {
             Key::Call { shot, attempt } => (0, shot.traffic, shot.seq, attempt),
@@ -52,6 +53,22 @@ pub fn draw(seed: Seed, purpose: &str, upstream: &str, key: Key) -> f64 {
 /// Whether a fault strikes a call.
 pub fn strikes(seed: Seed, fault: &str, share: Share, upstream: &str, key: Key) -> bool {
     unit(seed.decide(&[b"fault", fault.as_bytes(), upstream.as_bytes(), &key.bytes()])) < share.fraction()
+}
+
+/// `count` different numbers below `below`, all of them where there are no more; in no order.
+pub fn spread(seed: Seed, count: u64, below: u64) -> Vec<u64> {
+    if count >= below {
+        return (0..below).collect();
+    }
+    // Floyd's way (1987): no number is drawn in vain.
+    let mut chosen = std::collections::BTreeSet::new();
+    for last in below - count..below {
+        let drawn = seed.decide(&[b"spread", &last.to_le_bytes()]) % (last + 1);
+        if !chosen.insert(drawn) {
+            chosen.insert(last);
+        }
+    }
+    chosen.into_iter().collect()
 }
 
 /// Counts the calls that an upstream saw of each shot.

@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use super::bucket::Bucket;
 use super::config::{FaultConfig, Subject};
-use super::decide::{Key, strikes};
+use super::decide::{Key, draw, strikes};
+use super::effect::{Change, Effects, End, Held};
+use super::filter;
 use super::protocol::Report;
-use crate::base::httpd::Answer;
+use super::throttle::Throttle;
+use crate::base::httpd::{Pace, Request, Response, reason};
 use crate::base::seed::Seed;
 use crate::base::time::Offset;
 use crate::base::trace::TraceId;
 use crate::evidence::touches::{Decision, Effect, Writer};
-use crate::scenario::{HttpFault, Inject};
+use crate::scenario::{HttpFault, Inject, ResetAt};
 
 /// All faults of a scenario, in its order.
 pub struct Faults {
@@ -37,16 +39,11 @@ struct Armed {
 struct Effective {
     since: Offset,
     until: Offset, // its ttl
-    kind: Kind,
+    over: watch::Sender<bool>,
+    throttle: Option<Throttle>,
+    seen: u64, // requests that match
     eligible: u64,
     injected: u64,
-}
-
-enum Kind {
-    /// Requests hang until the sender says that it is over.
-    Timeout(watch::Sender<bool>),
-    /// The tighter bucket.
-    RateLimit(Bucket),
 }
 
 /// A request at an upstream.
@@ -54,12 +51,30 @@ enum Kind {
 pub struct Arrival<'a> {
     /// Where.
     pub upstream: &'a str,
+    /// What is asked.
+    pub request: &'a Request,
+    /// Whose it is, and when.
+    pub who: Who,
+    /// When, in nanoseconds since the Unix epoch.
+    pub wall: i64,
+}
+
+/// Which request it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Who {
     /// Its trace id if it is one of the run's; all zeros otherwise.
     pub trace: TraceId,
     /// Which call it is.
     pub key: Key,
     /// When.
     pub at: Offset,
+}
+
+/// What a fault decided about a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Met {
+    fault: usize,
+    effect: Effect,
 }
 
 impl Faults {
@@ -80,10 +95,12 @@ impl Faults {
         let effective = armed.effective.get_or_insert_with(|| Effective {
             since: at,
             until: at + armed.config.ttl,
-            kind: match armed.config.inject {
-                Inject::Http(HttpFault::RateLimit { limit, .. }) => Kind::RateLimit(Bucket::full(limit, at)),
-                _ => Kind::Timeout(watch::Sender::new(false)),
+            over: watch::Sender::new(false),
+            throttle: match &armed.config.inject {
+                Inject::Http(HttpFault::RateLimit { limit, per, .. }) => Some(Throttle::new(*limit, per.clone())),
+                _ => None,
             },
+            seen: 0,
             eligible: 0,
             injected: 0,
         });
@@ -91,14 +108,12 @@ impl Faults {
         self.report(report);
     }
 
-    /// Lets a fault end: no request is struck from now on, and those that hang are let go, for else a service without
-    /// timeouts would hang for ever on a fault that is over.
+    /// Lets a fault end: no request is struck from now on, and those that hang or wait are let go, for else a service
+    /// without timeouts would hang for ever on a fault that is over.
     pub fn clear(&mut self, fault: usize, at: Offset) {
         let Some(armed) = self.all.get_mut(fault) else { return self.stranger(fault) };
-        if let Some(Effective { eligible, injected, kind, .. }) = armed.effective.take() {
-            if let Kind::Timeout(over) = kind {
-                over.send_replace(true);
-            }
+        if let Some(Effective { eligible, injected, over, .. }) = armed.effective.take() {
+            over.send_replace(true);
             armed.cleared = Some(Report::Cleared { fault, at, eligible, injected });
         }
         let never = Report::Cleared { fault, at, eligible: 0, injected: 0 };
@@ -132,36 +147,67 @@ impl Faults {
         self.all.iter().filter_map(|a| a.effective.as_ref()).map(|e| e.until).min()
     }
 
-    /// What becomes of a request; `None` when no fault strikes it. Faults are asked in the order of the scenario and
-    /// the first that injects wins: a request that it struck never reaches the others, which do not count it.
-    pub fn strike(&mut self, arrival: Arrival<'_>) -> Option<Answer> {
+    /// What becomes of a request. Faults are asked in the order of the scenario; one that ends a request keeps it from
+    /// the others, which do not count it. What they decided is on record only when [`record`](Self::record) is told.
+    pub fn strike(&mut self, arrival: &Arrival<'_>) -> (Effects, Vec<Met>) {
         // A timer that is late must not let a fault live longer than it may.
-        self.expire(arrival.at);
-        for fault in 0..self.all.len() {
-            let Armed { config, effective: Some(effective), .. } = &mut self.all[fault] else { continue };
-            if !matches!(&config.on, Subject::Upstream(name) if name == arrival.upstream) {
+        let Who { key, at, .. } = arrival.who;
+        self.expire(at);
+        let (mut effects, mut met) = (Effects::default(), Vec::new());
+        for (fault, armed) in self.all.iter_mut().enumerate() {
+            let Armed { config, effective: Some(effective), .. } = armed else { continue };
+            let (true, Inject::Http(inject)) = (config.is_on(arrival.upstream), &config.inject) else { continue };
+            if !filter::matches(&config.matching, arrival.request) {
                 continue;
             }
-            let chosen = strikes(self.seed, &config.name, config.share, arrival.upstream, arrival.key);
-            let answer = if chosen { effective.kind.meet(arrival.at) } else { None };
-            let effect = match (chosen, &answer) {
-                (false, _) => Effect::Spared,
-                (true, None) => Effect::Allowed,
-                (true, Some(_)) => Effect::Injected,
-            };
-            effective.eligible += 1;
-            effective.injected += u64::from(answer.is_some());
-            let first = answer.is_some() && effective.injected == 1;
-            let (trace, attempt) = (arrival.trace, arrival.key.attempt());
-            self.record(&Decision { trace, at: arrival.at, fault: fault as u16, attempt, effect });
-            if first {
-                self.report(Report::Touched { fault, at: arrival.at });
+            effective.seen += 1;
+            if !config.when.admits(effective.seen) {
+                continue;
             }
-            if answer.is_some() {
-                return answer;
+            let share = config.share_at(at.since(effective.since));
+            let effect = match strikes(self.seed, &config.name, share, arrival.upstream, key) {
+                false => Effect::Spared,
+                true if effective.befall(fault, config, inject, arrival, self.seed, &mut effects) => Effect::Injected,
+                true => Effect::Allowed,
+            };
+            met.push(Met { fault, effect });
+            if effects.end.is_some() {
+                break;
             }
         }
-        None
+        (effects, met)
+    }
+
+    /// Puts on record what was decided about a request, once its reply is known: `unfelt` faults changed nothing.
+    pub fn record(&mut self, Who { trace, key, at }: Who, met: Vec<Met>, unfelt: &[usize]) {
+        for Met { fault, effect } in met {
+            let effect = if unfelt.contains(&fault) && effect == Effect::Injected { Effect::Allowed } else { effect };
+            let Some(effective) = self.all[fault].effective.as_mut() else { continue };
+            effective.eligible += 1;
+            effective.injected += u64::from(effect == Effect::Injected);
+            let first = effect == Effect::Injected && effective.injected == 1;
+            self.write(&Decision { trace, at, fault: fault as u16, attempt: key.attempt(), effect });
+            if first {
+                self.report(Report::Touched { fault, at });
+            }
+        }
+    }
+
+    /// Whether an upstream takes a connection. One that is refused is on record without a trace, by its number.
+    pub fn admits(&mut self, upstream: &str, at: Offset) -> bool {
+        self.expire(at);
+        let refuses = |armed: &Armed| {
+            let refuse = armed.config.inject == Inject::Http(HttpFault::Refuse);
+            armed.effective.is_some() && refuse && armed.config.is_on(upstream)
+        };
+        let Some(fault) = self.all.iter().position(refuses) else { return true };
+        let number = self.all[fault].effective.as_mut().map_or(0, |effective| {
+            effective.seen += 1;
+            effective.seen - 1
+        });
+        let who = Who { trace: TraceId([0; 16]), key: Key::Arrival(number), at };
+        self.record(who, vec![Met { fault, effect: Effect::Injected }], &[]);
+        false
     }
 
     /// Hands the record to the system.
@@ -171,12 +217,17 @@ impl Faults {
         }
     }
 
+    /// Tells of something that concerns no fault.
+    pub fn note(&self, why: String) {
+        self.report(Report::Failed { fault: None, why });
+    }
+
     /// Says nothing more: nobody is listening.
     pub fn silence(&mut self) {
         self.reports = mpsc::unbounded_channel().0;
     }
 
-    fn record(&mut self, decision: &Decision) {
+    fn write(&mut self, decision: &Decision) {
         if let Some(Err(e)) = self.touches.as_mut().map(|w| w.write(decision)) {
             self.lost(&e);
         }
@@ -198,17 +249,73 @@ impl Faults {
     }
 }
 
-impl Kind {
-    /// What a chosen request meets; `None` when it passes unchanged.
-    fn meet(&mut self, at: Offset) -> Option<Answer> {
-        match self {
-            Kind::Timeout(over) => Some(Answer::HangUntil(over.subscribe())),
-            Kind::RateLimit(bucket) => {
-                let taken = bucket.take(at);
-                (!taken.granted).then(|| taken.refusal().into())
+impl FaultConfig {
+    fn is_on(&self, upstream: &str) -> bool {
+        matches!(&self.on, Subject::Upstream(name) if name == upstream)
+    }
+}
+
+impl Effective {
+    /// Does to a chosen request what the fault does; `false` when it passes unchanged after all.
+    fn befall(
+        &mut self,
+        fault: usize,
+        config: &FaultConfig,
+        inject: &HttpFault,
+        arrival: &Arrival<'_>,
+        seed: Seed,
+        effects: &mut Effects,
+    ) -> bool {
+        let Arrival { upstream, request, who: Who { key, at, .. }, wall } = *arrival;
+        let over = || self.over.subscribe();
+        match inject {
+            HttpFault::Latency { law, replace } => {
+                let drawn = law.at(draw(seed, &format!("fault/{}", config.name), upstream, key));
+                let held = Held { length: drawn, over: over() };
+                match replace {
+                    true => _ = effects.replaced.get_or_insert(held),
+                    false => effects.added.push(held),
+                }
+            }
+            HttpFault::Timeout => effects.end = Some(End::Hang(over())),
+            HttpFault::Status { code, headers, body } => {
+                effects.end = Some(End::Reply(made_up(*code, headers, body.as_deref())));
+            }
+            HttpFault::RateLimit { retry_after, .. } => {
+                let taken = self.throttle.as_mut().map(|throttle| throttle.take(request, at));
+                let Some(refused) = taken.filter(|taken| !taken.granted) else { return false };
+                effects.end = Some(End::Reply(refused.refusal(*retry_after, wall)));
+            }
+            HttpFault::Reset(ResetAt::Before) | HttpFault::Refuse => effects.end = Some(End::Reset),
+            HttpFault::Reset(at) => effects.change(fault, Change::Reset { half: *at == ResetAt::MidBody }),
+            HttpFault::Truncate(keep) => effects.change(fault, Change::Truncate(*keep)),
+            HttpFault::Corrupt(corruption) => {
+                let grain = seed.decide(&[b"corrupt", config.name.as_bytes(), upstream.as_bytes(), &key.bytes()]);
+                effects.change(fault, Change::Corrupt(corruption.clone(), Seed(grain)));
+            }
+            HttpFault::Stale { by, prices, timestamps } => {
+                let age = &mut effects.age;
+                age.prices = age.prices.max(if *prices { *by } else { Duration::ZERO });
+                age.timestamps = age.timestamps.max(if *timestamps { *by } else { Duration::ZERO });
+            }
+            HttpFault::SlowBody { rate } => {
+                effects.change(fault, Change::Slow(Pace { rate: rate.0, over: over() }));
             }
         }
+        true
     }
+}
+
+/// A reply that no upstream gave.
+fn made_up(code: u16, headers: &[(String, String)], body: Option<&str>) -> Response {
+    let typed = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+    let short = || serde_json::json!({ "error": reason(code), "code": code }).to_string();
+    let mut response = Response::new(code, "application/json", body.map_or_else(short, str::to_owned));
+    if typed {
+        response.headers.clear();
+    }
+    response.headers.extend(headers.iter().cloned());
+    response
 }
 
 /// How long from `now` until an instant, for a timer; an hour when there is none.
@@ -219,10 +326,11 @@ pub fn until(instant: Option<Offset>, now: Offset) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::law::Law;
     use crate::base::trace::{Shot, Tracer};
     use crate::base::units::{Rate, Share};
     use crate::evidence::touches;
-    use crate::scenario::{Per, RateLimit, RetryAfter};
+    use crate::scenario::{Match, Per, Ramp, RateLimit, RetryAfter, When};
     use crate::stage::testing;
 
     fn fault(name: &str, inject: HttpFault, share: Share) -> FaultConfig {
@@ -242,18 +350,22 @@ mod tests {
         (Faults::new(configs, Seed(7), None, sender), receiver)
     }
 
-    fn arrival(upstream: &str, seq: u64, ms: i64) -> Arrival<'_> {
+    /// A request of a shot, at an upstream.
+    fn ask(faults: &mut Faults, upstream: &str, seq: u64, ms: i64, request: &Request) -> Effects {
         let shot = Shot { traffic: 0, seq };
-        Arrival {
-            upstream,
-            trace: Tracer::new(Seed(7), "r").id(shot),
-            key: Key::Call { shot, attempt: 0 },
-            at: Offset::from_millis(ms),
-        }
+        let trace = Tracer::new(Seed(7), "r").id(shot);
+        let who = Who { trace, key: Key::Call { shot, attempt: 0 }, at: Offset::from_millis(ms) };
+        let (effects, met) = faults.strike(&Arrival { upstream, request, who, wall: 0 });
+        faults.record(who, met, &[]);
+        effects
+    }
+
+    fn end(faults: &mut Faults, upstream: &str, seq: u64, ms: i64) -> Option<End> {
+        ask(faults, upstream, seq, ms, &Request::default()).end
     }
 
     fn struck(faults: &mut Faults, ms: i64) -> Vec<u64> {
-        (0..300).filter(|seq| faults.strike(arrival("jupiter", *seq, ms)).is_some()).collect()
+        (0..300).filter(|seq| end(faults, "jupiter", *seq, ms).is_some()).collect()
     }
 
     fn all(reports: &mut mpsc::UnboundedReceiver<Report>) -> Vec<Report> {
@@ -267,8 +379,8 @@ mod tests {
         assert!(struck(&mut faults, 0).is_empty(), "not yet");
         faults.apply(0, at(100));
         faults.apply(0, at(110));
-        assert!(matches!(faults.strike(arrival("jupiter", 0, 120)), Some(Answer::HangUntil(_))));
-        assert!(faults.strike(arrival("dflow", 0, 121)).is_none());
+        assert!(matches!(end(&mut faults, "jupiter", 0, 120), Some(End::Hang(_))));
+        assert!(end(&mut faults, "dflow", 0, 121).is_none());
         assert_eq!(struck(&mut faults, 130).len(), 300);
         faults.clear(0, at(200));
         faults.clear(0, at(300));
@@ -288,7 +400,7 @@ mod tests {
     fn what_hangs_is_let_go_when_the_fault_ends() {
         let (mut faults, _reports) = faults(&[fault("hang", HttpFault::Timeout, ALL)]);
         faults.apply(0, Offset::ZERO);
-        let Some(Answer::HangUntil(held)) = faults.strike(arrival("jupiter", 0, 1)) else { unreachable!("not struck") };
+        let Some(End::Hang(held)) = end(&mut faults, "jupiter", 0, 1) else { unreachable!("not struck") };
         assert!(!*held.borrow());
         faults.clear_all(Offset::from_millis(2));
         assert!(*held.borrow());
@@ -299,8 +411,8 @@ mod tests {
         let (mut faults, mut reports) = faults(&[fault("hang", HttpFault::Timeout, ALL)]);
         faults.apply(0, Offset::ZERO);
         assert_eq!(faults.next_expiry(), Some(Offset::from_millis(10_000)));
-        assert!(faults.strike(arrival("jupiter", 0, 9_999)).is_some());
-        assert!(faults.strike(arrival("jupiter", 1, 10_000)).is_none(), "even before any timer fired");
+        assert!(end(&mut faults, "jupiter", 0, 9_999).is_some());
+        assert!(end(&mut faults, "jupiter", 1, 10_000).is_none(), "even before any timer fired");
         assert_eq!(faults.next_expiry(), None);
         assert!(matches!(all(&mut reports).last(), Some(Report::Cleared { eligible: 1, injected: 1, .. })));
     }
@@ -330,9 +442,9 @@ mod tests {
         faults.apply(1, Offset::ZERO);
         let mut hung = 0;
         for seq in 0..300 {
-            match faults.strike(arrival("jupiter", seq, 0)) {
-                Some(Answer::Reply(reply)) => assert_eq!(reply.status, 429),
-                Some(Answer::HangUntil(_)) => hung += 1,
+            match end(&mut faults, "jupiter", seq, 0) {
+                Some(End::Reply(reply)) => assert_eq!(reply.status, 429),
+                Some(End::Hang(_)) => hung += 1,
                 other => unreachable!("{other:?}"),
             }
         }
@@ -384,5 +496,77 @@ mod tests {
         faults.apply(5, Offset::ZERO);
         faults.clear(5, Offset::ZERO);
         assert!(all(&mut reports).iter().all(|r| matches!(r, Report::Failed { fault: Some(5), .. })));
+    }
+
+    #[test]
+    fn the_declared_share_is_the_observed_one_over_a_hundred_seeds() {
+        let mut total = 0;
+        for seed in 0..100 {
+            let third = fault("third", HttpFault::Timeout, THIRD);
+            let mut faults = Faults::new(&[third], Seed(seed), None, mpsc::unbounded_channel().0);
+            faults.apply(0, Offset::ZERO);
+            let n = struck(&mut faults, 1).len();
+            // 300 at a third: outside of this one seed in 10 000, and of a hundred one set in a hundred.
+            assert!((69..=132).contains(&n), "seed {seed}: {n} of 300");
+            total += n;
+        }
+        // The 99.9 % interval of 30 000 at a third.
+        assert!((9_732..=10_268).contains(&total), "{total}");
+    }
+
+    #[test]
+    fn a_ramp_strikes_whom_a_smaller_share_strikes_and_more() {
+        let ramp = Ramp { from: Share(100_000_000), to: Share(600_000_000), over: Duration::from_secs(5) };
+        let (mut faults, _reports) = faults(&[FaultConfig { ramp: Some(ramp), ..fault("f", HttpFault::Timeout, ALL) }]);
+        faults.apply(0, Offset::from_millis(1_000));
+        let (start, middle, end) = (struck(&mut faults, 1_000), struck(&mut faults, 3_500), struck(&mut faults, 8_000));
+        assert!(start.iter().all(|seq| middle.contains(seq)) && middle.iter().all(|seq| end.contains(seq)));
+        // 99.9 % intervals of 300 at 10, 35 and 60 %.
+        assert!((14..=48).contains(&start.len()), "{}", start.len());
+        assert!((79..=132).contains(&middle.len()), "{}", middle.len());
+        assert!((152..=208).contains(&end.len()), "{}", end.len());
+    }
+
+    #[test]
+    fn who_does_not_come_its_way_is_no_trial_of_its_share() {
+        let matching = Match { path: Some("/quote*".into()), ..Match::default() };
+        let config = FaultConfig { matching, when: When::First(3), ..fault("f", HttpFault::Timeout, ALL) };
+        let (mut faults, mut reports) = faults(&[config]);
+        let paths = ["/other", "/quote", "/quotes", "/quote/x", "/quote"];
+        let mut round = |faults: &mut Faults| {
+            paths.map(|path| {
+                let request = Request { path: path.into(), ..Request::default() };
+                ask(faults, "jupiter", 1, 1, &request).end.is_some()
+            })
+        };
+        faults.apply(0, Offset::ZERO);
+        assert_eq!(round(&mut faults), [false, true, true, true, false]);
+        faults.clear_all(Offset::from_millis(2));
+        faults.apply(0, Offset::from_millis(3));
+        assert_eq!(round(&mut faults), [false, true, true, true, false], "counted anew");
+        faults.clear_all(Offset::from_millis(4));
+        let cleared =
+            all(&mut reports).into_iter().filter(|r| matches!(r, Report::Cleared { eligible: 3, injected: 3, .. }));
+        assert_eq!(cleared.count(), 2);
+    }
+
+    #[test]
+    fn delays_add_up_and_what_ends_a_request_keeps_it_from_those_behind() {
+        let late = |ms| HttpFault::Latency { law: Law::Fixed(Duration::from_millis(ms)), replace: false };
+        let bad = HttpFault::Status { code: 500, headers: Vec::new(), body: None };
+        let configs =
+            [fault("a", late(1), ALL), fault("b", late(2), ALL), fault("c", bad, ALL), fault("d", late(4), ALL)];
+        let (mut faults, mut reports) = faults(&configs);
+        (0..4).for_each(|f| faults.apply(f, Offset::ZERO));
+        let effects = ask(&mut faults, "jupiter", 1, 1, &Request::default());
+        let added: Duration = effects.added.iter().map(|held| held.length).sum();
+        assert_eq!(added, Duration::from_millis(3));
+        assert!(matches!(effects.end, Some(End::Reply(reply)) if reply.status == 500));
+        faults.clear_all(Offset::from_millis(2));
+        let eligible: Vec<u64> = all(&mut reports)
+            .into_iter()
+            .filter_map(|r| if let Report::Cleared { eligible, .. } = r { Some(eligible) } else { None })
+            .collect();
+        assert_eq!(eligible, [1, 1, 1, 0]);
     }
 }

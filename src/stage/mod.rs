@@ -7,7 +7,8 @@
 //! - [`config`]: what a run tells its stage · [`client`]: the run's side of the lease
 //! - [`child`]: the process · [`by_hand`]: without a run · [`serve`]: its life · `world`: what is open · `link`: TCP proxies
 //! - `stub`, `quoter`, `quote`, `template`, `price`, `bucket`: how a stub answers
-//! - `faults`, [`decide`]: whom a fault strikes, and the record of it
+//! - `forward`: how requests are passed on to a real upstream
+//! - `faults`, `filter`, `throttle`, [`decide`]: whom a fault strikes, and the record of it · `effect`: what it does
 
 mod bucket;
 pub mod by_hand;
@@ -15,7 +16,10 @@ pub mod child;
 pub mod client;
 pub mod config;
 pub mod decide;
+mod effect;
 mod faults;
+mod filter;
+mod forward;
 mod link;
 mod price;
 pub mod protocol;
@@ -26,4 +30,7 @@ mod stub;
 mod template;
 #[cfg(test)]
 pub(crate) mod testing;
+mod throttle;
+#[cfg(test)]
+mod wire;
 mod world;

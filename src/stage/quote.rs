@@ -32,9 +32,20 @@ pub struct Quote<'a> {
     pub at: Offset,
     /// When, in nanoseconds since the Unix epoch.
     pub wall: i64,
+    /// How old it is.
+    pub age: Age,
     /// How long the answer takes.
     pub delay: Duration,
     trade: OnceCell<Result<Trade, String>>,
+}
+
+/// How old the parts of a quote are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Age {
+    /// What it pays.
+    pub prices: Duration,
+    /// When it says that it was made: time and slot.
+    pub timestamps: Duration,
 }
 
 /// The amounts of a quote, as they are printed.
@@ -61,7 +72,12 @@ impl<'a> Quote<'a> {
         wall: i64,
         delay: Duration,
     ) -> Quote<'a> {
-        Quote { request, upstream, seed, at, wall, delay, trade: OnceCell::new() }
+        Quote { request, upstream, seed, at, wall, age: Age::default(), delay, trade: OnceCell::new() }
+    }
+
+    /// The same from the past.
+    pub fn aged(self, age: Age) -> Quote<'a> {
+        Quote { age, ..self }
     }
 
     /// What a template's variable stands for. `Err` says what the request should have said.
@@ -75,8 +91,14 @@ impl<'a> Quote<'a> {
         }
         let plain = |text: String| Ok(Value::Plain(text));
         match name {
-            "now_ms" => plain(self.wall.div_euclid(1_000_000).to_string()),
-            "slot" => plain((FIRST_SLOT + self.at.nanos().div_euclid(SLOT.as_nanos() as i64)).to_string()),
+            "now_ms" => {
+                let made = self.wall.saturating_sub(self.age.timestamps.as_nanos() as i64);
+                plain(made.div_euclid(1_000_000).to_string())
+            }
+            "slot" => {
+                let made = self.at - self.age.timestamps;
+                plain((FIRST_SLOT + made.nanos().div_euclid(SLOT.as_nanos() as i64)).to_string())
+            }
             "time_taken" => plain(self.delay.as_secs_f64().to_string()),
             "input_mint" => Ok(Value::Text(self.trade()?.input.clone())),
             "output_mint" => Ok(Value::Text(self.trade()?.output.clone())),
@@ -111,7 +133,7 @@ impl<'a> Quote<'a> {
     fn work_out(&self) -> Result<Trade, String> {
         let input = self.parameter(&["inputMint", "inToken"])?;
         let output = self.parameter(&["outputMint", "outToken"])?;
-        let rate = price::rate(self.seed, self.upstream, &input, &output, self.at);
+        let rate = price::rate(self.seed, self.upstream, &input, &output, self.at - self.age.prices);
         let slippage = self.slippage()?;
         let exact_out = self.request.param("swapMode").as_deref() == Some("ExactOut");
         let asked = self.parameter(&["amount", "inAmount"])?;
@@ -217,6 +239,25 @@ mod tests {
         assert_eq!(value(WHOLE, "slot"), Ok(Value::Plain("350000002".into())));
         assert_eq!(value(WHOLE, "time_taken"), Ok(Value::Plain("0.12".into())));
         assert_eq!(value(WHOLE, "what"), Ok(Value::Unknown));
+    }
+
+    #[test]
+    fn what_is_stale_is_old_and_only_that() {
+        let request = Request { query: WHOLE.into(), ..Request::default() };
+        let told = |prices, timestamps| {
+            let age = Age { prices: Duration::from_secs(prices), timestamps: Duration::from_secs(timestamps) };
+            let at = Offset::from_millis(60_850);
+            let quote =
+                Quote::new(&request, "jupiter", Seed(1), at, 1_700_000_060_123_000_000, Duration::ZERO).aged(age);
+            ["out_amount", "now_ms", "slot"].map(|name| quote.value(name).expect("a value"))
+        };
+        let [fresh, old, undated, dated] = [told(0, 0), told(30, 30), told(30, 0), told(0, 30)];
+        assert_ne!(fresh[0], old[0]);
+        assert_eq!(old[1..], [Value::Plain("1700000030123".into()), Value::Plain("350000077".into())]);
+        assert_eq!((&undated[0], &undated[1..]), (&old[0], &fresh[1..]));
+        assert_eq!((&dated[0], &dated[1..]), (&fresh[0], &old[1..]));
+        let earlier = Quote::new(&request, "jupiter", Seed(1), Offset::from_millis(30_850), 0, Duration::ZERO);
+        assert_eq!(Ok(old[0].clone()), earlier.value("out_amount"), "what it paid then");
     }
 
     #[test]

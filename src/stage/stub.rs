@@ -8,7 +8,7 @@ use serde_json::json;
 use super::bucket::Bucket;
 use super::config::UpstreamConfig;
 use super::decide::{Calls, Key, draw};
-use super::quote::Quote;
+use super::quote::{Age, Quote};
 use super::quoter::Quoter;
 use super::template;
 use crate::base::httpd::{Request, Response};
@@ -16,7 +16,7 @@ use crate::base::law::Law;
 use crate::base::seed::Seed;
 use crate::base::time::Offset;
 use crate::base::units::Share;
-use crate::scenario::StubReply;
+use crate::scenario::{RetryAfter, StubReply};
 
 /// A stub quoter.
 pub struct Stub {
@@ -53,24 +53,24 @@ impl Stub {
         }
     }
 
-    /// What it answers, and after how long. `wall` is `at` in nanoseconds since the Unix epoch.
+    /// What it answers from `age` ago, and after how long. `wall` is `at` in nanoseconds since the Unix epoch.
     ///
     /// A request beyond the rate limit is refused at once, as real gateways do; failures take as long as successes.
-    pub fn answer(&mut self, key: Key, request: &Request, at: Offset, wall: i64) -> (Duration, Response) {
+    pub fn answer(&mut self, key: Key, request: &Request, at: Offset, wall: i64, age: Age) -> (Duration, Response) {
         let taken = self.bucket.as_mut().map(|bucket| bucket.take(at));
         if let Some(refused) = taken.filter(|t| !t.granted) {
-            return (Duration::ZERO, refused.refusal());
+            return (Duration::ZERO, refused.refusal(RetryAfter::Seconds, wall));
         }
         let delay = self.latency.at(draw(self.seed, "latency", &self.name, key));
         let response = if draw(self.seed, "success", &self.name, key) < self.success.fraction() {
-            self.reply(request, at, wall, delay)
+            self.reply(request, at, wall, delay, age)
         } else {
             refusal(500, "internal error")
         };
         (delay, taken.map_or(response.clone(), |t| t.state(response)))
     }
 
-    fn reply(&self, request: &Request, at: Offset, wall: i64, delay: Duration) -> Response {
+    fn reply(&self, request: &Request, at: Offset, wall: i64, delay: Duration, age: Age) -> Response {
         let own = self.replies.iter().find(|r| r.path == request.path);
         let (status, media, body) = match (own, self.like.and_then(|like| like.template(request))) {
             (Some(reply), _) => (reply.status, reply.media.as_str(), reply.body.as_str()),
@@ -78,7 +78,7 @@ impl Stub {
             (None, Some(template)) => (200, "application/json", template),
             (None, None) => return refusal(404, &format!("`{}` answers nothing at {}", self.name, request.path)),
         };
-        let quote = Quote::new(request, &self.name, self.seed, at, wall, delay);
+        let quote = Quote::new(request, &self.name, self.seed, at, wall, delay).aged(age);
         match template::fill(body, media.contains("json"), |name| quote.value(name)) {
             Ok(body) => Response::new(status, media, body),
             Err(why) => refusal(400, &why),
@@ -109,6 +109,7 @@ mod tests {
             success: Share::ALL.0,
             rate_limit: None,
             replies: Vec::new(),
+            forward: None,
         }
     }
 
@@ -122,7 +123,9 @@ mod tests {
     }
 
     fn ask(config: &UpstreamConfig, target: &str) -> Response {
-        Stub::new(config, Seed(1), Offset::ZERO).answer(key(0), &get(target), Offset::from_millis(5), 5_000_000).1
+        Stub::new(config, Seed(1), Offset::ZERO)
+            .answer(key(0), &get(target), Offset::from_millis(5), 5_000_000, Age::default())
+            .1
     }
 
     fn body(response: &Response) -> Value {
@@ -230,7 +233,7 @@ mod tests {
         assert!(body(&missing)["error"].as_str().is_some_and(|e| e.contains("amount")));
         let post = Request { method: "POST".into(), ..get("/v6/quote") };
         let mut stub = Stub::new(&jupiter, Seed(1), Offset::ZERO);
-        assert_eq!(stub.answer(key(0), &post, Offset::ZERO, 0).1.status, 405);
+        assert_eq!(stub.answer(key(0), &post, Offset::ZERO, 0, Age::default()).1.status, 405);
     }
 
     #[test]
@@ -263,7 +266,7 @@ mod tests {
             let request = get("/v6/quote?inputMint=a&outputMint=b&amount=5");
             let mut answers: Vec<_> = order
                 .map(|n| {
-                    let (delay, reply) = stub.answer(key(n), &request, Offset::ZERO, 0);
+                    let (delay, reply) = stub.answer(key(n), &request, Offset::ZERO, 0, Age::default());
                     (n, delay, reply.status)
                 })
                 .collect();
@@ -288,7 +291,7 @@ mod tests {
         let mut stub = Stub::new(&limited, Seed(1), Offset::ZERO);
         let request = get("/v6/quote?inputMint=a&outputMint=b&amount=5");
         let mut at = |ms| {
-            let (delay, reply) = stub.answer(key(0), &request, Offset::from_millis(ms), 0);
+            let (delay, reply) = stub.answer(key(0), &request, Offset::from_millis(ms), 0, Age::default());
             let left = reply.headers.iter().find(|h| h.0 == "X-RateLimit-Remaining").map(|h| h.1.clone());
             (reply.status, delay.as_millis(), left)
         };

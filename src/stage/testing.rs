@@ -52,6 +52,7 @@ pub(crate) fn upstream(name: &str) -> UpstreamConfig {
         success: 1_000_000_000,
         rate_limit: None,
         replies: Vec::new(),
+        forward: None,
     }
 }
 

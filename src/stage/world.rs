@@ -1,27 +1,27 @@
 //! The outside world of a service under test: every stub quoter and every link, open and answering.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::config::Config;
-use super::faults::{Arrival, Faults};
+use super::effect::{Effects, End};
+use super::faults::{Arrival, Faults, Who};
+use super::forward::Forward;
 use super::link;
 use super::protocol::Report;
 use super::stub::Stub;
-use crate::base::httpd::{self, Answer, Handler, Request};
+use crate::base::httpd::{self, Answer, Handler, Request, Response};
 use crate::base::seed::Seed;
 use crate::base::time::{Clock, Offset};
 use crate::base::trace::{TraceId, Tracer};
 use crate::evidence::touches::Writer;
-
-/// How late the runtime's timer is on average: it rounds up to a millisecond, and so does the wait beneath it.
-/// Without this every law would be a millisecond slower than stated.
-const ROUNDING: Duration = Duration::from_millis(1);
 
 /// Stubs and links that are open. Dropping it closes them.
 pub struct World {
@@ -41,6 +41,8 @@ pub struct Scene {
     clock: Clock,
     tracer: Tracer,
     stubs: Vec<Stub>,
+    /// Of each stub that only passes on, to where.
+    real: Vec<Option<Arc<Forward>>>,
     /// What can be broken.
     pub faults: Faults,
 }
@@ -98,12 +100,14 @@ impl Scene {
         let clock = Clock::with_zero(config.zero);
         let seed = Seed(config.seed);
         let mut stubs: Vec<Option<Stub>> = slots.iter().map(|_| None).collect();
+        let mut real = vec![None; slots.len()];
         for upstream in &config.upstreams {
             let slot = slots.iter().position(|(name, _)| *name == upstream.name);
             let slot = slot.ok_or_else(|| {
                 format!("the stage has no upstream `{}`: start it again with this scenario", upstream.name)
             })?;
             stubs[slot] = Some(Stub::new(upstream, seed, clock.now()));
+            real[slot] = upstream.forward.as_deref().map(Forward::new).transpose()?.map(Arc::new);
         }
         if let Some(unused) = stubs.iter().position(Option::is_none) {
             let name = &slots[unused].0;
@@ -117,6 +121,7 @@ impl Scene {
             clock,
             tracer: Tracer::new(seed, &config.run),
             stubs: stubs.into_iter().flatten().collect(),
+            real,
             faults: Faults::new(&config.faults, seed, touches, reports),
         })
     }
@@ -126,23 +131,56 @@ impl Scene {
         self.clock.now()
     }
 
-    /// What becomes of a request at the stub of a slot, and after how long.
-    fn receive(&mut self, slot: usize, request: &Request) -> (Duration, Answer) {
+    /// What becomes of a request at the upstream of a slot.
+    fn receive(&mut self, slot: usize, request: &Request) -> Course {
         let at = self.clock.now();
+        let wall = self.clock.wall_nanos(at);
         let stub = &mut self.stubs[slot];
         let trace = request.header("traceparent").and_then(TraceId::from_traceparent);
         let ours = trace.and_then(|id| self.tracer.shot(id).map(|shot| (id, shot)));
         let key = stub.calls.next(ours.map(|(_, shot)| shot));
         let trace = ours.map_or(TraceId([0; 16]), |(id, _)| id);
-        if let Some(answer) = self.faults.strike(Arrival { upstream: &stub.name, trace, key, at }) {
-            return (Duration::ZERO, answer);
-        }
-        let (delay, response) = stub.answer(key, request, at, self.clock.wall_nanos(at));
-        (delay, response.into())
+        let arrival = Arrival { upstream: &stub.name, request, who: Who { trace, key, at }, wall };
+        let (mut effects, met) = self.faults.strike(&arrival);
+        let (own, source, length) = match (effects.end.take(), &self.real[slot]) {
+            (Some(End::Hang(over)), _) => (Duration::ZERO, Source::Nothing(Answer::HangUntil(over)), 0),
+            (Some(End::Reset), _) => (Duration::ZERO, Source::Nothing(Answer::Reset), 0),
+            (Some(End::Reply(reply)), _) => {
+                let length = reply.body.len();
+                (Duration::ZERO, Source::Reply(reply), length)
+            }
+            // Whether a change will be felt is not known before the reply, which may come when the fault is over.
+            (None, Some(real)) => (Duration::ZERO, Source::Real(real.clone()), usize::MAX),
+            (None, None) => {
+                let (own, reply) = self.stubs[slot].answer(key, request, at, wall, effects.age);
+                let length = reply.body.len();
+                (own, Source::Reply(reply), length)
+            }
+        };
+        let unfelt = effects.unfelt(if request.method == "HEAD" { 0 } else { length });
+        self.faults.record(Who { trace, key, at }, met, &unfelt);
+        Course { own, source, effects }
     }
 }
 
-/// One stub's ear.
+/// What becomes of a request.
+struct Course {
+    own: Duration, // the upstream's own delay
+    source: Source,
+    effects: Effects,
+}
+
+/// Where a reply comes from.
+enum Source {
+    /// There is none.
+    Nothing(Answer),
+    /// From here.
+    Reply(Response),
+    /// From a real upstream.
+    Real(Arc<Forward>),
+}
+
+/// One upstream's ear.
 struct Front {
     scene: Arc<Mutex<Scene>>,
     slot: usize,
@@ -150,12 +188,36 @@ struct Front {
 
 impl Handler for Front {
     async fn handle(&self, request: Request) -> Answer {
-        let (delay, answer) = lock(&self.scene).receive(self.slot, &request);
-        let sleep = delay.saturating_sub(ROUNDING);
-        if !sleep.is_zero() {
-            tokio::time::sleep(sleep).await;
+        let came = Instant::now();
+        let Course { own, source, mut effects } = lock(&self.scene).receive(self.slot, &request);
+        let mut reply = match source {
+            Source::Reply(reply) => reply,
+            Source::Real(real) => match real.pass(&request).await {
+                Ok(reply) => reply,
+                Err(trouble) => {
+                    if let Some(first) = real.first(&trouble) {
+                        lock(&self.scene).faults.note(first);
+                    }
+                    trouble.reply()
+                }
+            },
+            Source::Nothing(answer) => {
+                effects.wait(came, own).await;
+                return answer;
+            }
+        };
+        effects.wait(came, own).await;
+        if request.method == "HEAD" && !reply.body.is_empty() {
+            reply = reply.without_body();
         }
-        answer
+        effects.dress(reply)
+    }
+
+    fn admits(&self, _: SocketAddr) -> bool {
+        let mut scene = lock(&self.scene);
+        let now = scene.now();
+        let Scene { stubs, faults, .. } = &mut *scene;
+        faults.admits(&stubs[self.slot].name, now)
     }
 }
 
@@ -205,7 +267,7 @@ mod tests {
             .iter()
             .map(|t| ("Traceparent".to_owned(), String::from_utf8_lossy(&t.traceparent()).into_owned()))
             .collect();
-        Request { method: "GET".into(), path: path.into(), query: query.into(), headers, body: Default::default() }
+        Request { method: "GET".into(), path: path.into(), query: query.into(), headers, ..Request::default() }
     }
 
     /// What a run of calls in this order, by shot, decides: effect by (shot, attempt).

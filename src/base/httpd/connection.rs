@@ -1,13 +1,17 @@
 //! Connections: accepted, and answered request by request.
 
+use std::cmp::Reverse;
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::response::write_head;
-use super::{Answer, Handler, Response, request};
+use super::{Answer, Delivery, Handler, Response, request};
 
 /// Serves until dropped: open connections are then closed with it.
 pub async fn serve<H: Handler>(listener: TcpListener, handler: Arc<H>) {
@@ -15,12 +19,13 @@ pub async fn serve<H: Handler>(listener: TcpListener, handler: Arc<H>) {
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) if handler.admits(peer) => {
                     let handler = handler.clone();
-                    connections.spawn(async move { converse(stream, &*handler).await; });
+                    connections.spawn(async move { converse(stream, peer, &*handler).await; });
                 }
+                Ok((stream, _)) => reset(&stream),
                 // Out of file descriptors, or the peer left before we took the call: neither is fatal.
-                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
+                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
             },
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
         }
@@ -28,12 +33,12 @@ pub async fn serve<H: Handler>(listener: TcpListener, handler: Arc<H>) {
 }
 
 /// One connection, request by request, until either side is done. Errors end it: there is nobody to tell.
-async fn converse<H: Handler>(mut stream: TcpStream, handler: &H) {
+async fn converse<H: Handler>(mut stream: TcpStream, peer: SocketAddr, handler: &H) {
     let _ = stream.set_nodelay(true);
     let mut buffer = BytesMut::with_capacity(4096);
     let mut out = Vec::with_capacity(1024);
     loop {
-        let (request, keep_alive) = match request::read(&mut stream, &mut buffer).await {
+        let (mut request, keep_alive) = match request::read(&mut stream, &mut buffer).await {
             Ok(Some(read)) => read,
             Ok(None) => return,
             Err(status) => {
@@ -42,6 +47,7 @@ async fn converse<H: Handler>(mut stream: TcpStream, handler: &H) {
                 return;
             }
         };
+        request.peer = Some(peer.ip());
         let head_only = request.method == "HEAD";
         match handler.handle(request).await {
             Answer::Reply(response) => {
@@ -54,6 +60,18 @@ async fn converse<H: Handler>(mut stream: TcpStream, handler: &H) {
                     return;
                 }
             }
+            Answer::Amiss(response, delivery) => {
+                out.clear();
+                write_head(&mut out, &response, keep_alive);
+                let body: &[u8] = if head_only { &[] } else { &response.body };
+                let went = deliver(&mut stream, &mut out, body, &delivery).await;
+                if delivery.cut.is_some_and(|cut| cut.reset) {
+                    reset(&stream);
+                }
+                if went.is_err() || delivery.cut.is_some() || !keep_alive {
+                    return;
+                }
+            }
             Answer::Hang => return until_left(&mut stream).await,
             Answer::HangUntil(mut over) => {
                 tokio::select! {
@@ -63,12 +81,49 @@ async fn converse<H: Handler>(mut stream: TcpStream, handler: &H) {
                 return;
             }
             Answer::Close => return,
-            Answer::Reset => {
-                let _ = stream.set_zero_linger();
-                return;
-            }
+            Answer::Reset => return reset(&stream),
         }
     }
+}
+
+/// Sends a head, and a body up to where it is cut, no faster than it may come.
+async fn deliver(stream: &mut TcpStream, out: &mut Vec<u8>, body: &[u8], delivery: &Delivery) -> io::Result<()> {
+    let mut body = &body[..delivery.cut.map_or(body.len(), |cut| cut.after.min(body.len()))];
+    let mut paces = delivery.paces.clone();
+    paces.sort_unstable_by_key(|pace| Reverse(pace.rate));
+    while let Some(mut slowest) = paces.pop().filter(|_| !body.is_empty()) {
+        // The head is no part of the body: it goes at once.
+        stream.write_all(out).await?;
+        out.clear();
+        let (size, every) = piece(slowest.rate);
+        let mut ticks = tokio::time::interval(every);
+        ticks.tick().await;
+        while !body.is_empty() {
+            tokio::select! {
+                biased;
+                _ = slowest.over.wait_for(|over| *over) => break,
+                _ = ticks.tick() => {}
+            }
+            let (now, rest) = body.split_at(size.min(body.len()));
+            stream.write_all(now).await?;
+            body = rest;
+        }
+    }
+    out.extend_from_slice(body);
+    stream.write_all(out).await
+}
+
+/// Pieces in which bytes come at a rate: their size, and the time from one to the next. About a hundred a second, and
+/// never less than a byte.
+fn piece(rate: u64) -> (usize, Duration) {
+    let size = (rate / 100).max(1);
+    let every = u128::from(size) * 1_000_000_000 / u128::from(rate.max(1));
+    (size as usize, Duration::from_nanos(every.max(1) as u64))
+}
+
+/// Lets a connection end by a reset when it is dropped.
+fn reset(stream: &TcpStream) {
+    let _ = stream.set_zero_linger();
 }
 
 /// Waits until the client closes its side; what it still sends is dropped.

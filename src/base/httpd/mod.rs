@@ -3,15 +3,18 @@
 
 mod connection;
 mod percent;
+mod reply;
 mod request;
 mod response;
 
 use std::future::Future;
+use std::net::SocketAddr;
 
 use tokio::sync::watch;
 
 pub use connection::serve;
 pub use percent::{decode, encode};
+pub use reply::{Unreadable, read_reply};
 pub use request::Request;
 pub use response::{Response, reason};
 
@@ -20,6 +23,8 @@ pub use response::{Response, reason};
 pub enum Answer {
     /// Send a reply.
     Reply(Response),
+    /// Send a reply, but not as it should be sent.
+    Amiss(Response, Delivery),
     /// Never answer; hold the connection until the client leaves.
     Hang,
     /// Never answer; hold the connection until the client leaves, or until the value turns true or its sender is gone:
@@ -29,6 +34,33 @@ pub enum Answer {
     Close,
     /// Reset the connection (RST).
     Reset,
+}
+
+/// How a reply goes out that does not go out as it should. Its head always promises the whole body.
+#[derive(Debug, Clone, Default)]
+pub struct Delivery {
+    /// The body comes at a rate; with several, at the slowest.
+    pub paces: Vec<Pace>,
+    /// The body ends early, and the connection with it.
+    pub cut: Option<Cut>,
+}
+
+/// A rate at which a body comes.
+#[derive(Debug, Clone)]
+pub struct Pace {
+    /// Bytes a second; above zero.
+    pub rate: u64,
+    /// Holds until the value turns true or its sender is gone.
+    pub over: watch::Receiver<bool>,
+}
+
+/// An end before the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut {
+    /// So many bytes of the body go out before it.
+    pub after: usize,
+    /// By a reset (RST), not by closing.
+    pub reset: bool,
 }
 
 impl From<Response> for Answer {
@@ -41,6 +73,11 @@ impl From<Response> for Answer {
 pub trait Handler: Send + Sync + 'static {
     /// Decides what to do with a request.
     fn handle(&self, request: Request) -> impl Future<Output = Answer> + Send;
+
+    /// Whether a connection from this address is taken; one that is not is reset at once.
+    fn admits(&self, _peer: SocketAddr) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]
@@ -96,7 +133,7 @@ mod tests {
         }
     }
 
-    async fn server() -> std::net::SocketAddr {
+    async fn server() -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         tokio::spawn(serve(listener, Arc::new(Echo)));

@@ -1,15 +1,17 @@
 //! Requests, and reading one from a connection.
 
+use std::net::IpAddr;
+
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::TcpStream;
 
 use super::percent::decode;
 
 /// Larger heads are refused with 431.
-const MAX_HEAD: usize = 64 * 1024;
+pub(super) const MAX_HEAD: usize = 64 * 1024;
 /// Larger bodies are refused with 413.
-const MAX_BODY: usize = 16 * 1024 * 1024;
+pub(super) const MAX_BODY: usize = 16 * 1024 * 1024;
 
 /// A request, read whole.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +26,8 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// Decoded from chunks where it came in chunks.
     pub body: Bytes,
+    /// Who sent it, where that is known.
+    pub peer: Option<IpAddr>,
 }
 
 impl Request {
@@ -110,7 +114,7 @@ fn parse_head(buffer: &[u8]) -> Result<Option<(Request, usize, Length, bool)>, u
 }
 
 /// Reads a chunked body; trailers are read and dropped.
-async fn read_chunks(stream: &mut TcpStream, buffer: &mut BytesMut) -> Result<Bytes, u16> {
+pub(super) async fn read_chunks<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut BytesMut) -> Result<Bytes, u16> {
     let mut body = BytesMut::new();
     loop {
         let (skip, size) = loop {

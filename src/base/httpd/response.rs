@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-/// A reply. `Content-Length` is added; the connection is kept alive if the client wishes so.
+/// A reply. `Content-Length` is added where it is not given; the connection is kept alive if the client wishes so.
 #[derive(Debug, Clone)]
 pub struct Response {
     /// 200, 429, …
@@ -29,6 +29,13 @@ impl Response {
         Response::new(status, "text/plain; charset=utf-8", body)
     }
 
+    /// The same reply as a HEAD gets it: it says how long its body would be.
+    pub fn without_body(self) -> Response {
+        let length = self.body.len().to_string();
+        let reply = Response { body: Bytes::new(), ..self };
+        reply.with("Content-Length", length)
+    }
+
     /// The same reply with one header more.
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Response {
         self.headers.push((name.into(), value.into()));
@@ -43,7 +50,11 @@ pub(super) fn write_head(out: &mut Vec<u8>, response: &Response, keep_alive: boo
     for (name, value) in &response.headers {
         let _ = write!(out, "{name}: {value}\r\n");
     }
-    let _ = write!(out, "Content-Length: {}\r\n", response.body.len());
+    // A reply without a body to a HEAD says how long it would be; one that never has a body says nothing.
+    let given = response.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    if !given && response.status >= 200 && response.status != 204 {
+        let _ = write!(out, "Content-Length: {}\r\n", response.body.len());
+    }
     out.extend_from_slice(if keep_alive { b"\r\n" } else { b"Connection: close\r\n\r\n" });
 }
 
@@ -53,7 +64,15 @@ pub fn reason(status: u16) -> &'static str {
         200 => "OK",
         201 => "Created",
         202 => "Accepted",
+        203 => "Non-Authoritative Information",
         204 => "No Content",
+        206 => "Partial Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
@@ -62,9 +81,12 @@ pub fn reason(status: u16) -> &'static str {
         408 => "Request Timeout",
         409 => "Conflict",
         413 => "Content Too Large",
+        418 => "I'm a teapot",
+        422 => "Unprocessable Content",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
+        501 => "Not Implemented",
         502 => "Bad Gateway",
         503 => "Service Unavailable",
         504 => "Gateway Timeout",
