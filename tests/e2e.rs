@@ -36,12 +36,14 @@ mod faults;
 
 #[path = "e2e/ledger.rs"]
 mod ledger;
+
 #[allow(dead_code, reason = "tests/links.rs uses all of it")]
 #[path = "links/stand.rs"]
 mod stand;
 
 #[path = "e2e/links.rs"]
 mod links;
+
 #[path = "e2e/things.rs"]
 mod things;
 
@@ -50,6 +52,9 @@ mod processes;
 
 #[path = "e2e/undo.rs"]
 mod undo;
+
+#[path = "e2e/gates.rs"]
+mod gates;
 
 #[path = "e2e/histogram.rs"]
 mod histogram;

@@ -568,7 +568,7 @@ mod tests {
         let config = FaultConfig { matching, when: When::First(3), ..fault("f", HttpFault::Timeout, ALL) };
         let (mut faults, mut reports) = faults(&[config]);
         let paths = ["/other", "/quote", "/quotes", "/quote/x", "/quote"];
-        let mut round = |faults: &mut Faults| {
+        let round = |faults: &mut Faults| {
             paths.map(|path| {
                 let request = Request { path: path.into(), ..Request::default() };
                 ask(faults, "jupiter", 1, 1, &request).end.is_some()
