@@ -34,6 +34,9 @@ mod fitness;
 #[path = "e2e/faults.rs"]
 mod faults;
 
+#[path = "e2e/ledger.rs"]
+mod ledger;
+
 #[path = "e2e/histogram.rs"]
 mod histogram;
 

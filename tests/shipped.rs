@@ -19,6 +19,7 @@ use proofload::base::trace::Tracer;
 use proofload::evidence::folder::Folder;
 use proofload::evidence::reader::Evidence;
 use proofload::evidence::recorder::{self, Batch, Recorder};
+use proofload::evidence::touches;
 use proofload::judge::{Finding, Judgement, Verdict, judge};
 use proofload::plan::{self, Plan};
 use proofload::scenario::{self, Claim, Scenario, Settings};
@@ -79,7 +80,7 @@ fn read(file: &Path, time_scale: u32) -> Scenario {
 /// The scenario with the promises that synthetic evidence can decide.
 fn client_side(file: &Path, time_scale: u32) -> Scenario {
     let mut scenario = read(file, time_scale);
-    scenario.promises.retain(|p| matches!(p.claim, Claim::Client(_)));
+    scenario.promises.retain(|p| !matches!(p.claim, Claim::Server { .. }));
     scenario
 }
 
@@ -254,6 +255,9 @@ fn record(parent: &Path, scenario: &Scenario, plan: &Plan, played: &Played) -> E
         recorder.event(&event).expect("records");
     }
     recorder.flush(end).expect("flushes");
+    let mut stage = touches::Writer::create(&folder.file("touches.stage.log")).expect("a file");
+    played.decisions.iter().for_each(|decision| stage.write(decision).expect("records"));
+    stage.flush().expect("flushes");
     Evidence::read(&folder).expect("evidence")
 }
 

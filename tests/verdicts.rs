@@ -12,6 +12,10 @@
 //! because FRAGMENT                           of a reason that concerns the whole run
 //! cause FRAGMENT                             of `WORD xSECONDS what: why; remedy`: why seconds were unfit
 //! causes COUNT
+//! FAULT absorbed N surfaced N unexplained N background N      its book
+//! FAULT TRAFFIC absorbed N surfaced N unexplained N           that of one traffic
+//! FAULT late N | shots N | calls N for N at most N | chosen N of N within N..N | not attributable | no book
+//! FAULT told N early N of N again N of N | herds N of N | examples N
 //! ```
 
 #![allow(clippy::panic, reason = "a test fails by panicking")]
@@ -20,6 +24,8 @@
 mod case;
 #[path = "verdicts/junit.rs"]
 mod junit;
+#[path = "verdicts/ledger.rs"]
+mod ledger;
 #[path = "verdicts/machines.rs"]
 mod machines;
 #[path = "verdicts/reports.rs"]
@@ -33,17 +39,18 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use case::{Case, Fate, WALL};
+use case::{Case, Fate, WALL, trace};
 use proofload::base::time::{Offset, Span};
 use proofload::base::timing::Timing;
 use proofload::base::trace::TraceId;
+use proofload::base::units::Share;
 use proofload::evidence::event::{Event, FaultStep, Tick, TickRow};
 use proofload::evidence::latency::{self, Interval, LatencyLog, Tag, grid};
 use proofload::evidence::manifest::{End, Host, Manifest};
 use proofload::evidence::reader::Evidence;
 use proofload::evidence::reply::{Outcome, Reply};
 use proofload::evidence::tally::Tally;
-use proofload::evidence::touches::ShotTouch;
+use proofload::evidence::touches::{Decision, Effect, ShotTouch};
 use proofload::judge::{CauseSummary, Judgement, TrafficSummary, judge};
 
 #[test]
@@ -173,6 +180,10 @@ fn check(line: &str, judgement: &Judgement) -> Result<(), String> {
             miss()
         };
     }
+    if let Some(fault) = judgement.faults.iter().find(|fault| fault.name == head) {
+        let is = ledger::check(rest, fault).ok_or_else(|| format!("what does `{line}` expect?"))?;
+        return if is { Ok(()) } else { Err(format!("not so: {line}: {:?}", fault.ledger)) };
+    }
     let n: usize = head.trim_end_matches(':').parse().map_err(|_| format!("what does `{line}` expect?"))?;
     let finding = judgement.findings.get(n - 1).ok_or_else(|| format!("there is no promise {n}"))?;
     let words: Vec<&str> = rest.split(' ').collect();
@@ -293,13 +304,11 @@ impl Case {
         let replies = self.replies();
         let mut log = Logged::new();
         replies.iter().for_each(|reply| self.log(reply, &mut log));
-        let under_way = replies.iter().filter(|reply| self.meets_fault(reply));
-        let shots = under_way.map(|reply| {
-            let mut trace = [reply.traffic as u8; 16];
-            trace[..8].copy_from_slice(&reply.seq.to_be_bytes());
-            ShotTouch::new(reply, TraceId(trace))
-        });
-        let shots = shots.collect();
+        let known = |reply: &&Reply| !self.forgotten.contains(&(usize::from(reply.traffic), reply.seq as usize));
+        let under_way = replies.iter().filter(|reply| self.meets_fault(reply)).filter(known);
+        let shots = under_way.map(|reply| ShotTouch::new(reply, trace(reply.traffic.into(), reply.seq as usize)));
+        let shots: Vec<ShotTouch> = shots.collect();
+        let decisions = self.decided_by(&shots);
         let mut events = self.events.clone();
         let through = self.at.unwrap_or(Offset::MAX).min(self.plan.timeline.end);
         let (traffic, cpu) = (self.rows(&replies), self.cpu.clone());
@@ -309,10 +318,48 @@ impl Case {
             manifest: self.manifest(through),
             events,
             latency: LatencyLog { tags, intervals },
-            shots,
-            decisions: self.decisions.clone(),
+            shots: shots.into(),
+            decisions: decisions.into(),
             gaps: self.gaps.clone(),
         }
+    }
+
+    /// What the stage decided. Where a fault was cleared and nothing is said of its decisions, they are made up.
+    fn decided_by(&self, shots: &[ShotTouch]) -> Vec<Decision> {
+        let mut all = self.decisions.clone();
+        for (fault, of) in self.scenario.faults.iter().enumerate() {
+            let fault = fault as u16;
+            if all.iter().any(|d| d.fault == fault) {
+                continue;
+            }
+            let steps = self.events.iter().filter_map(|e| match e {
+                Event::Fault { at, fault, step } if *fault == of.name => Some((*at, step)),
+                _ => None,
+            });
+            let began = |(at, step)| matches!(step, &FaultStep::Applied | &FaultStep::Touched).then_some(at);
+            let from = steps.clone().filter_map(began).max().unwrap_or_default();
+            let ended = |(at, step)| match step {
+                &FaultStep::Cleared { eligible, injected } => Some((at, eligible, injected)),
+                _ => None,
+            };
+            let Some((until, eligible, injected)) = steps.filter_map(ended).last() else { continue };
+            let met: Vec<&ShotTouch> = shots.iter().filter(|s| s.done() >= from && s.due < until).collect();
+            let least = if of.share == Share::ALL { Effect::Allowed } else { Effect::Spared };
+            all.extend((0..eligible).map(|nth| {
+                let shot = met.get(nth as usize % met.len().max(1));
+                Decision {
+                    trace: shot.map_or(TraceId::NONE, |shot| shot.trace),
+                    // The first struck when it is said to have touched.
+                    at: shot.map_or(from, |shot| if nth == 0 { from } else { shot.due.max(from) }),
+                    fault,
+                    attempt: nth as u32 / met.len().max(1) as u32,
+                    effect: if nth < injected { Effect::Injected } else { least },
+                    retry_after: 0,
+                }
+            }));
+        }
+        all.sort_by_key(|d| d.at);
+        all
     }
 
     fn log(&self, reply: &Reply, log: &mut Logged) {
@@ -343,8 +390,9 @@ impl Case {
             });
             cleared.max().unwrap_or(Offset::MAX)
         };
-        let faults = self.scenario.faults.iter().zip(&self.plan.timeline.faults);
-        faults.into_iter().any(|(fault, span)| reply.done >= span.start && reply.due <= undone(&fault.name))
+        let timeline = &self.plan.timeline;
+        let began = |fault| reply.done >= timeline.whole(fault).start;
+        self.scenario.faults.iter().enumerate().any(|(i, fault)| began(i) && reply.due <= undone(&fault.name))
     }
 
     fn manifest(&self, at: Offset) -> Manifest {

@@ -60,6 +60,14 @@ impl Tracer {
 }
 
 impl TraceId {
+    /// All zeros: no trace.
+    pub const NONE: TraceId = TraceId([0; 16]);
+
+    /// Whether it is none.
+    pub fn is_none(&self) -> bool {
+        *self == TraceId::NONE
+    }
+
     /// The value of a `traceparent` header that begins this trace, sampled: ASCII.
     pub fn traceparent(&self) -> [u8; 55] {
         let mut out = *b"00-00000000000000000000000000000000-0000000000000000-01";

@@ -8,8 +8,7 @@ use super::event::Event;
 use super::folder::Folder;
 use super::latency::LatencyLog;
 use super::manifest::{FORMAT, Manifest};
-use super::touches::{self, Decision, ShotTouch};
-use crate::base::time::Offset;
+use super::touches::{Decision, Log, ShotTouch};
 
 /// What a run left on disk.
 #[derive(Debug, Clone)]
@@ -21,9 +20,9 @@ pub struct Evidence {
     /// How long everything took.
     pub latency: LatencyLog,
     /// Shots that were under way while a fault was.
-    pub shots: Vec<ShotTouch>,
+    pub shots: Log<ShotTouch>,
     /// What the stage decided.
-    pub decisions: Vec<Decision>,
+    pub decisions: Log<Decision>,
     /// What was missing or torn.
     pub gaps: Vec<String>,
 }
@@ -71,14 +70,10 @@ impl Evidence {
         let mut gaps = Vec::new();
         let events = read_events(&folder.file("events.jsonl"), &mut gaps);
         let latency = keep(LatencyLog::read(&folder.file("latency.hlog")), "latency.hlog", &mut gaps);
-        let shots = keep(touches::read(&folder.file("touches.log")), "touches.log", &mut gaps);
-        let mut decisions: Vec<Decision> =
-            keep(touches::read(&folder.file("touches.stage.log")), "touches.stage.log", &mut gaps);
+        let shots = keep(Log::open(&folder.file("touches.log"), 0), "touches.log", &mut gaps);
         // The stage stood before the plan's zero was known.
         let shift = manifest.stage_zero as i64 - manifest.monotonic_zero as i64;
-        for decision in &mut decisions {
-            decision.at = Offset::from_nanos(decision.at.nanos() + shift);
-        }
+        let decisions = keep(Log::open(&folder.file("touches.stage.log"), shift), "touches.stage.log", &mut gaps);
         Ok(Evidence { manifest, events, latency, shots, decisions, gaps })
     }
 }

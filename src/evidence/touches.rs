@@ -1,8 +1,14 @@
 //! `touches.log` and `touches.stage.log`: while a fault is effective, one fixed-width record of each decision that the
 //! stage took, and of each shot that was under way. Two writers, a file each; the judge joins them on the trace id.
 
+mod join;
+mod log;
+
 use std::io;
 use std::path::Path;
+
+pub use join::{Joined, join};
+pub use log::Log;
 
 use super::append::Appender;
 use super::reply::{Outcome, Reply};
@@ -41,6 +47,8 @@ pub struct Decision {
     pub attempt: u32,
     /// Whether the hash chose it, and whether it felt the fault.
     pub effect: Effect,
+    /// The `Retry-After` that it was answered with, in whole seconds, as the header has it; 0 when it had none.
+    pub retry_after: u16,
 }
 
 /// What a fault did to a request.
@@ -62,6 +70,8 @@ pub trait Record: Sized {
     fn encode(&self, out: &mut Vec<u8>);
     /// Reads it back; `None` when it is none.
     fn decode(bytes: &[u8]) -> Option<Self>;
+    /// The same, so many nanoseconds later on the axis.
+    fn moved(self, by: i64) -> Self;
 }
 
 const NONE_16: u16 = u16::MAX;
@@ -93,6 +103,10 @@ impl Record for ShotTouch {
             outcome: *Outcome::ALL.get(usize::from(*bytes.get(44)?))?,
         })
     }
+
+    fn moved(self, by: i64) -> Self {
+        ShotTouch { due: Offset::from_nanos(self.due.nanos() + by), ..self }
+    }
 }
 
 impl Record for Decision {
@@ -110,9 +124,8 @@ impl Record for Decision {
                 Effect::Allowed => 1,
                 Effect::Injected => 2,
             },
-            0,
-            0,
         ]);
+        out.extend(self.retry_after.to_le_bytes());
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
@@ -128,7 +141,12 @@ impl Record for Decision {
                 2 => Effect::Injected,
                 _ => return None,
             },
+            retry_after: u16::from_le_bytes(array(bytes, 30)?),
         })
+    }
+
+    fn moved(self, by: i64) -> Self {
+        Decision { at: Offset::from_nanos(self.at.nanos() + by), ..self }
     }
 }
 
@@ -179,19 +197,11 @@ impl Writer {
     }
 }
 
-/// Reads a file of records; a missing file holds none. The second value says what was torn, if anything.
-pub fn read<R: Record>(path: &Path) -> io::Result<(Vec<R>, Option<String>)> {
-    let bytes = match std::fs::read(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), None)),
-        read => read?,
-    };
-    let whole = bytes.len() - bytes.len() % R::WIDTH;
-    let records: Vec<R> = bytes[..whole].chunks(R::WIDTH).map_while(R::decode).collect();
-    let torn = if records.len() * R::WIDTH < bytes.len() {
-        Some(format!("{}: readable up to record {}", path.display(), records.len()))
-    } else {
-        None
-    };
+/// Reads a file of records at once; a missing file holds none. The second value says what was torn, if anything.
+pub fn read<R: Record + Clone>(path: &Path) -> io::Result<(Vec<R>, Option<String>)> {
+    let (log, torn) = Log::open(path, 0)?;
+    let mut records = Vec::new();
+    log.each(|record| records.push(record))?;
     Ok((records, torn))
 }
 
@@ -199,7 +209,7 @@ pub fn read<R: Record>(path: &Path) -> io::Result<(Vec<R>, Option<String>)> {
 mod tests {
     use super::*;
 
-    fn shot(class: Option<u16>, service: Option<u64>) -> ShotTouch {
+    pub(super) fn shot(class: Option<u16>, service: Option<u64>) -> ShotTouch {
         ShotTouch {
             trace: TraceId([7; 16]),
             due: Offset::from_millis(-3),
@@ -219,6 +229,7 @@ mod tests {
             fault: 3,
             attempt: 0x01_02_03,
             effect: Effect::Injected,
+            retry_after: 0x0102,
         };
         let mut bytes = Vec::new();
         decision.encode(&mut bytes);
@@ -245,5 +256,14 @@ mod tests {
         assert_eq!(records, [shot(None, None)]);
         assert!(torn.is_some());
         assert_eq!(read::<Decision>(&folder.path().join("none")).expect("reads"), (Vec::new(), None));
+    }
+
+    #[test]
+    fn a_decision_of_before_there_was_a_wait_to_tell_reads() {
+        let mut bytes = vec![9; 16];
+        bytes.extend([0; 16]);
+        bytes[29] = 2;
+        let decision = Decision::decode(&bytes).expect("a decision");
+        assert_eq!((decision.effect, decision.retry_after), (Effect::Injected, 0));
     }
 }

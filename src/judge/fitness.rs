@@ -161,6 +161,11 @@ impl Fitness {
         spans.iter().flat_map(|span| unfit.range(seconds(*span))).copied().collect()
     }
 
+    /// All seconds in which the generator was unfit for a traffic.
+    pub fn unfit_seconds(&self, traffic: usize) -> &BTreeSet<i64> {
+        &self.unfit[traffic]
+    }
+
     /// What counts as failed in unfit seconds of a traffic. Seconds that a window cuts count as a whole.
     pub fn spoilt(&self, traffic: usize, unfit: &BTreeSet<i64>) -> Spoilt {
         let mut spoilt = Spoilt::default();

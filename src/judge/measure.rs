@@ -13,7 +13,7 @@ use crate::base::timing::Timing;
 use crate::base::units;
 use crate::evidence::reply::Outcome;
 use crate::evidence::tally::{Tally, cell};
-use crate::scenario::{Compare, Expectation, Filter, Measure};
+use crate::scenario::{Absorbed, Compare, Expectation, Filter, Measure};
 
 /// At which a breach is proved by fewer shots than the minimum.
 const CONFIDENCE: f64 = 0.95;
@@ -73,6 +73,17 @@ impl Observed {
     }
 }
 
+/// What an observation is held against, and what sentences call it.
+#[derive(Clone, Copy)]
+struct Terms<'a> {
+    compare: Compare,
+    bound: Quantity,
+    needed: u64,
+    confidence: Option<f64>,
+    measure: &'a str,
+    noun: &'a str,
+}
+
 /// Holds the shots of a stretch of time against a promise. `timeout` is the least length of a failure, `length` that of
 /// the stretch.
 pub fn rule(
@@ -83,25 +94,43 @@ pub fn rule(
     length: Duration,
 ) -> Ruling {
     let observed = observe(expectation, population, timeout, length);
-    let bound = bound(expectation);
-    let needed = expectation.minimum();
+    let (compare, bound, needed) = (expectation.compare, bound(expectation), expectation.minimum());
+    decide(&observed, &Terms { compare, bound, needed, confidence, measure: &label(expectation), noun: "shot" })
+}
+
+/// Holds a share, `part` of `whole` requests that a fault struck, against a promise.
+pub fn rule_absorbed(absorbed: &Absorbed, confidence: Option<f64>, part: u64, whole: u64) -> Ruling {
+    let observed = Observed {
+        point: (whole > 0).then(|| part as f64 / whole as f64),
+        samples: whole,
+        spread: Spread::Share(part),
+        nothing: "nothing was injected: there is nothing to absorb",
+    };
+    let (compare, needed) = (absorbed.compare, absorbed.minimum());
+    let bound = Quantity { value: absorbed.bound.fraction(), kind: Kind::Share };
+    let (measure, noun) = ("absorbed", "injected request");
+    decide(&observed, &Terms { compare, bound, needed, confidence, measure, noun })
+}
+
+/// Holds what was observed against what was promised.
+fn decide(observed: &Observed, terms: &Terms<'_>) -> Ruling {
+    let Terms { compare, bound, needed, confidence, measure, noun } = *terms;
     let is_enough = observed.samples >= needed;
     let (low, high) = match confidence {
         None if is_enough => (None, None),
         confidence => observed.bounds(confidence.unwrap_or(CONFIDENCE)),
     };
-    let by_interval = decide_interval(expectation.compare, low, high, observed.point, bound.value);
+    let by_interval = decide_interval(compare, low, high, observed.point, bound.value);
     let verdict = match observed.point {
         None => Verdict::Inconclusive,
         _ if !is_enough && by_interval == Verdict::Fail => Verdict::Fail,
         _ if !is_enough => Verdict::Inconclusive,
         _ if confidence.is_some() => by_interval,
-        Some(point) if expectation.compare.holds(point, bound.value) => Verdict::Pass,
+        Some(point) if compare.holds(point, bound.value) => Verdict::Pass,
         Some(_) => Verdict::Fail,
     };
     let quantity = |value| Quantity { value, kind: bound.kind };
-    let measure = label(expectation);
-    let shots = text::count(observed.samples, "shot");
+    let shots = text::count(observed.samples, noun);
     let why = match (observed.point, verdict) {
         (None, _) if observed.samples == 0 => observed.nothing.to_owned(),
         (None, _) => "the window has no length".to_owned(),
@@ -119,7 +148,7 @@ pub fn rule(
             )
         }
         (Some(point), verdict) => {
-            let mut why = format!("{measure} {} {}", quantity(point), side(expectation.compare, point, &bound));
+            let mut why = format!("{measure} {} {}", quantity(point), side(compare, point, &bound));
             if verdict == Verdict::Fail && !is_enough {
                 why.push_str(&format!(", proved by {shots} although {} are needed", text::thousands(needed)));
             }

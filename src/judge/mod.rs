@@ -1,5 +1,5 @@
-//! Evidence in, judgement out: windows, measures, recovery, fitness, verdict. Pure: no clock, no sockets, no files, and
-//! the same evidence gives the same judgement, byte for byte.
+//! Evidence in, judgement out: windows, measures, recovery, the fault ledger, fitness, verdict. Pure: no clock, no sockets,
+//! nothing but what evidence hands over, and the same evidence gives the same judgement, byte for byte.
 
 mod anatomy;
 mod bucket;
@@ -9,6 +9,7 @@ mod distribution;
 mod evaluate;
 mod fitness;
 mod health;
+mod ledger;
 mod measure;
 mod recovery;
 mod server;
@@ -26,6 +27,9 @@ pub use cause::{Cause, CauseSummary};
 pub use distribution::{Distribution, Wanted};
 pub use fitness::{FitnessSummary, Unfit};
 pub use health::HealthSummary;
+pub use ledger::{
+    ClassLedger, ExampleSummary, HerdSummary, LedgerSummary, ObedienceSummary, RetrySummary, ShareSummary, TrafficLedger,
+};
 pub use suite::{Ended, Recovery, Stood, Turn, stood};
 pub use summary::{Claimed, FaultSummary, LoopSummary, Percentiles, RecoverySummary, ScrapeSummary, TrafficSummary};
 pub use verdict::{Exit, FORMAT, Finding, Judgement, Kind, Place, Quantity, Reason, Slices, Stuck, Verdict};
@@ -42,16 +46,18 @@ use trial::Trial;
 pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[Series]) -> Judgement {
     let trial = Trial::new(scenario, plan, evidence);
     let server = server::Server::new(&trial, samples);
+    let ledger = ledger::Ledger::read(&trial);
     let findings: Vec<Finding> = scenario
         .promises
         .iter()
         .map(|promise| match &promise.claim {
             Claim::Client(expectation) => evaluate::client(&trial, promise, expectation),
+            Claim::Absorbed(absorbed) => ledger::finding(&trial, &ledger, promise, absorbed),
             Claim::Server { expr, compare, bound, .. } => server.finding(promise, expr, *compare, *bound),
         })
         .collect();
     let traffic = summary::traffic(&trial);
-    let reasons = reasons(&trial, &findings, &traffic);
+    let reasons = reasons(&trial, &ledger, &findings, &traffic);
     let of_findings = findings.iter().filter(|f| f.severity == Severity::Critical).map(|f| f.verdict);
     let verdict = of_findings.clone().chain(reasons.iter().map(|r| r.verdict)).max().unwrap_or(Verdict::Inconclusive);
     let stuck = stuck(&trial);
@@ -66,14 +72,19 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
         findings,
         fitness: trial.fitness.summary(scenario, evidence, trial.timeline.measured(None)),
         traffic,
-        faults: summary::faults(&trial),
+        faults: summary::faults(&trial, &ledger),
         scrapes: summary::scrapes(&trial),
         stuck,
     }
 }
 
 /// What about the experiment as a whole keeps it from passing.
-fn reasons(trial: &Trial<'_>, findings: &[Finding], traffic: &[(String, TrafficSummary)]) -> Vec<Reason> {
+fn reasons(
+    trial: &Trial<'_>,
+    ledger: &ledger::Ledger,
+    findings: &[Finding],
+    traffic: &[(String, TrafficSummary)],
+) -> Vec<Reason> {
     let mut reasons = Vec::new();
     let mut invalid = |why: String| reasons.push(Reason { verdict: Verdict::Invalid, why });
     let complete = window::is_complete(trial.evidence);
@@ -91,6 +102,7 @@ fn reasons(trial: &Trial<'_>, findings: &[Finding], traffic: &[(String, TrafficS
             invalid(format!("fault `{}` {trouble}", fault.name));
         }
     }
+    ledger.troubles(trial).into_iter().for_each(&mut invalid);
     if complete {
         for gap in &trial.evidence.gaps {
             invalid(format!("evidence is damaged: {gap}"));

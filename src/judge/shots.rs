@@ -107,7 +107,7 @@ impl<'e> Shots<'e> {
         let straddlers = |fault: &FaultTimes| {
             let Some(span) = fault.effective else { return Vec::new() };
             let mut shots: Vec<ShotTouch> =
-                evidence.shots.iter().filter(|shot| is_under_way(shot, span.start)).copied().collect();
+                evidence.shots.iter().filter(|shot| is_under_way(shot, span.start)).collect();
             shots.sort_by_key(|shot| shot.due);
             shots
         };

@@ -31,6 +31,17 @@ pub fn binomial_bound(n: u64, p: f64, confidence: f64) -> u64 {
     first(0, n, |c| at_most(c, n, p) >= confidence)
 }
 
+/// Where a binomial number lies with the given probability at least, as little as may be left out on either side alike:
+/// P(X < low) ≤ (1 − confidence) / 2, and P(X > high) too.
+///
+/// Holds for trials of different probabilities as well when `p` is their mean: their sum is no more spread out
+/// (Hoeffding, Annals of Mathematical Statistics 27, 1956).
+pub fn binomial_interval(n: u64, p: f64, confidence: f64) -> (u64, u64) {
+    let tail = (1.0 - confidence) / 2.0;
+    let low = if p >= 1.0 { n } else { first(0, n, |c| at_most(c, n, p) > tail) };
+    (low, binomial_bound(n, p, 1.0 - tail))
+}
+
 /// The share that `k` of `n` show to be reached at least, at the given confidence: 0 when `k` is 0.
 pub fn share_from(k: u64, n: u64, confidence: f64) -> f64 {
     if k == 0 {
@@ -195,6 +206,25 @@ mod tests {
             (0, 0.5, 0),
         ] {
             assert_eq!(binomial_bound(n, p, 0.999), bound, "{n} {p}");
+        }
+    }
+
+    /// Expected values: sums of exact rational terms; computed outside this crate.
+    #[test]
+    fn an_interval_leaves_out_as_little_on_either_side() {
+        for (n, p, low, high) in [
+            (100, 0.5, 34, 66),
+            (200, 0.5, 77, 123),
+            (1000, 0.1, 70, 132),
+            (10, 0.5, 0, 10),
+            (1, 0.5, 0, 1),
+            (50, 0.02, 0, 5),
+            (1000, 0.999, 994, 1000),
+            (30, 1.0, 30, 30),
+            (30, 0.0, 0, 0),
+            (0, 0.5, 0, 0),
+        ] {
+            assert_eq!(binomial_interval(n, p, 0.999), (low, high), "{n} {p}");
         }
     }
 

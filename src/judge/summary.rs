@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::closed::Divided;
+use super::ledger::{Ledger, LedgerSummary};
 use super::recovery::Found;
 use super::shots::{Stretch, Subject};
 use super::trial::Trial;
@@ -165,6 +166,9 @@ pub struct FaultSummary {
     /// How each traffic recovered.
     #[serde(serialize_with = "by_name")]
     pub recovery: Vec<(String, RecoverySummary)>,
+    /// What became of each request that it struck; nothing where it strikes none one by one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<LedgerSummary>,
 }
 
 /// How a traffic recovered from a fault.
@@ -291,7 +295,7 @@ fn went(trial: &Trial<'_>, traffic: usize) -> (u64, u64) {
 }
 
 /// Each fault, in the order of the scenario.
-pub fn faults(trial: &Trial<'_>) -> Vec<FaultSummary> {
+pub fn faults(trial: &Trial<'_>, ledger: &Ledger) -> Vec<FaultSummary> {
     let of = |(i, times): (usize, &super::window::FaultTimes)| {
         let fault = &trial.scenario.faults[i];
         let recovery = |(traffic, recovery): (usize, &super::recovery::Recovery)| {
@@ -316,6 +320,7 @@ pub fn faults(trial: &Trial<'_>) -> Vec<FaultSummary> {
             injected: times.injected,
             trouble: times.trouble.clone(),
             recovery: trial.windows.recoveries[i].iter().enumerate().map(recovery).collect(),
+            ledger: ledger.summary(trial, i),
         }
     };
     trial.windows.faults.iter().enumerate().map(of).collect()

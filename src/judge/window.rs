@@ -102,13 +102,16 @@ impl FaultTimes {
         }
         // The stage writes down each decision before it says that it was the first: after a sudden death the
         // decisions are what is left.
-        let of_fault = evidence.decisions.iter().filter(|d| usize::from(d.fault) == fault);
-        let injected = of_fault.clone().filter(|d| d.effect == Effect::Injected);
-        if let Some(first) = injected.clone().map(|d| d.at).min() {
-            times.touched = Some(times.touched.map_or(first, |t| t.min(first)));
+        let (mut eligible, mut injected) = (0, 0);
+        for decision in evidence.decisions.iter().filter(|d| usize::from(d.fault) == fault) {
+            eligible += 1;
+            if decision.effect == Effect::Injected {
+                injected += 1;
+                times.touched = Some(times.touched.map_or(decision.at, |t| t.min(decision.at)));
+            }
         }
         if !counted {
-            (times.eligible, times.injected) = (of_fault.count() as u64, injected.count() as u64);
+            (times.eligible, times.injected) = (eligible, injected);
         }
         times.effective = times.effective_span(gone.unwrap_or(seen.max(timeline.end)));
         if times.trouble.is_none() {

@@ -3,7 +3,7 @@
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::words;
+use super::{ledger, words};
 use crate::judge::{Finding, Judgement, Severity, Verdict};
 
 /// Renders a judgement.
@@ -23,6 +23,10 @@ pub fn junit(judgement: &Judgement) -> String {
                 words::closed_loop(closed).join("; ").as_str(),
             ));
         }
+    }
+    for fault in &judgement.faults {
+        let said = [vec![words::fault(fault)], ledger::lines(fault)].concat().join("; ");
+        suite.add_property((format!("fault {}", fault.name).as_str(), said.as_str()));
     }
     // What is wrong with the experiment itself must not hide behind kept promises.
     let mut status = TestCaseStatus::success();

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::words;
+use super::{ledger, words};
 use crate::base::text;
 use crate::judge::{Judgement, Verdict};
 
@@ -59,6 +59,12 @@ pub fn markdown(judgement: &Judgement) -> String {
     }
     for fault in &judgement.faults {
         let _ = writeln!(out, "- fault **{}**: {}", escape(&fault.name), escape(&words::fault(fault)));
+        for line in ledger::lines(fault) {
+            let _ = writeln!(out, "  - {}", escape(&line));
+        }
+        for example in fault.ledger.iter().flat_map(|ledger| &ledger.examples) {
+            let _ = writeln!(out, "    - {}", escape(&ledger::example(example)));
+        }
     }
     if let Some(target) = words::target(judgement) {
         let _ = writeln!(out, "- target: {target}");

@@ -2,6 +2,7 @@
 
 mod hgrm;
 mod junit;
+mod ledger;
 mod markdown;
 mod percentiles;
 mod suite;

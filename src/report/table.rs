@@ -4,12 +4,14 @@ use std::fmt::Write as _;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use super::words;
+use super::{ledger, words};
 use crate::base::text;
 use crate::judge::{Finding, Judgement, Severity, Verdict};
 
 /// How much of a promise is shown, in characters; the other reports show it whole.
 const PROMISE: usize = 44;
+/// So many struck requests are shown of a fault; the other reports show more.
+const EXAMPLES: usize = 3;
 /// How wide the table may be, in characters.
 const WIDTH: u16 = 100;
 
@@ -61,6 +63,11 @@ pub fn table(judgement: &Judgement, place: &str, colour: bool) -> String {
     }
     for fault in &judgement.faults {
         let _ = writeln!(out, "fault    {}: {}", fault.name, words::fault(fault));
+        let examples = fault.ledger.iter().flat_map(|ledger| &ledger.examples).filter(|e| e.account != "absorbed");
+        let examples = examples.take(EXAMPLES).map(ledger::example);
+        for line in ledger::lines(fault).into_iter().chain(examples) {
+            let _ = writeln!(out, "         {line}");
+        }
     }
     for (job, scrapes) in &judgement.scrapes {
         let _ = writeln!(out, "scrapes  {job}: {} good of {}", scrapes.good, scrapes.planned);

@@ -11,7 +11,8 @@ use crate::judge::Judgement;
 use crate::plan::Plan;
 
 /// Renders the run second by second; shots count in the second in which they were due. `closed_loop` holds the
-/// connections of the closed loops that ran in it: how long their shots took is what such a loop sees.
+/// connections of the closed loops that ran in it: how long their shots took is what such a loop sees. `faults` are those
+/// that were planned, `effective` those that struck.
 pub fn timeline(plan: &Plan, evidence: &Evidence, judgement: &Judgement) -> String {
     let mut csv = csv::Writer::from_writer(Vec::new());
     let head = [
@@ -28,6 +29,7 @@ pub fn timeline(plan: &Plan, evidence: &Evidence, judgement: &Judgement) -> Stri
         "lag_p99_ms",
         "faults",
         "closed_loop",
+        "effective",
     ];
     let mut written = csv.write_record(head);
     let seconds = plan.timeline.end.nanos().div_euclid(1_000_000_000) + 1;
@@ -36,6 +38,8 @@ pub fn timeline(plan: &Plan, evidence: &Evidence, judgement: &Judgement) -> Stri
         let span = Span { start, end: start + Duration::from_secs(1) };
         let under_way = judgement.faults.iter().filter(|f| f.planned.overlap(span).is_some());
         let faults: Vec<&str> = under_way.map(|f| f.name.as_str()).collect();
+        let striking = judgement.faults.iter().filter(|f| f.effective.is_some_and(|e| e.overlap(span).is_some()));
+        let effective: Vec<&str> = striking.map(|f| f.name.as_str()).collect();
         for (i, ((name, _), planned)) in judgement.traffic.iter().zip(&plan.traffic).enumerate() {
             let within = |span: Span, timing: Timing, wanted: &dyn Fn(Outcome) -> bool| {
                 evidence.latency.tally(span, |t| t.traffic == *name && t.timing == timing && wanted(t.outcome))
@@ -75,6 +79,7 @@ pub fn timeline(plan: &Plan, evidence: &Evidence, judgement: &Judgement) -> Stri
                     ms(&lag, 0.99),
                     faults.join(" "),
                     connections.join(" "),
+                    effective.join(" "),
                 ])
             });
         }

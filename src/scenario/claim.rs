@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::absorbed::Absorbed;
 use super::mistake::Place;
 use crate::base::timing::Timing;
 use crate::base::units::{self, Share};
@@ -37,6 +38,8 @@ pub struct Promise {
 pub enum Claim {
     /// About what the client saw.
     Client(Expectation),
+    /// About what became of the requests that faults struck.
+    Absorbed(Absorbed),
     /// About what the target says of itself.
     Server {
         /// A PromQL expression.
@@ -73,20 +76,27 @@ impl Expectation {
     /// How many shots a window must hold before the point estimate decides: enough that, if the promise were broken,
     /// at least one bad shot would have been seen with 95 % probability (1 − qⁿ ≥ 0.95).
     pub fn minimum(&self) -> u64 {
-        let enough = |kept: f64| {
-            let n = (0.05f64.ln() / kept.ln()).ceil();
-            if n.is_finite() && n >= 1.0 { n as u64 } else { 1 }
-        };
         let share = self.bound as f64 / 1e9;
         match self.measure {
-            Measure::Quantile(q) => enough(q.fraction()),
-            Measure::Errors | Measure::Timeouts | Measure::Rejected if self.bound == 0 => 299,
-            Measure::Errors | Measure::Timeouts | Measure::Rejected if self.compare.is_ceiling() => enough(1.0 - share),
-            Measure::Errors | Measure::Timeouts | Measure::Rejected => enough(share),
+            Measure::Quantile(q) => least_kept(q.fraction()),
+            Measure::Errors | Measure::Timeouts | Measure::Rejected if self.bound == 0 => least_good(0.0),
+            Measure::Errors | Measure::Timeouts | Measure::Rejected if self.compare.is_ceiling() => least_good(share),
+            Measure::Errors | Measure::Timeouts | Measure::Rejected => least_kept(share),
             Measure::Mean => 30,
             Measure::Max | Measure::Rate | Measure::Recovery => 1,
         }
     }
+}
+
+/// The least n for which 1 − keptⁿ ≥ 95 %: were more than the share `kept` bad, that many would have shown it.
+pub(super) fn least_kept(kept: f64) -> u64 {
+    let n = (0.05f64.ln() / kept.ln()).ceil();
+    if n.is_finite() && n >= 1.0 { n as u64 } else { 1 }
+}
+
+/// The same for a share that must stay below a bound; one of 0 is asked for as 1 % is.
+pub(super) fn least_good(bound: f64) -> u64 {
+    if bound > 0.0 { least_kept(1.0 - bound) } else { 299 }
 }
 
 /// What is measured.

@@ -3,6 +3,7 @@
 
 #[macro_use]
 mod shape;
+mod absorbed;
 mod check;
 mod claim;
 mod fault;
@@ -28,6 +29,7 @@ use std::io;
 use std::time::Duration;
 
 pub use crate::base::timing::Timing;
+pub use absorbed::Absorbed;
 pub use claim::{Claim, Compare, Expectation, Filter, Measure, Promise, Quantile, Severity, Window};
 pub use fault::{Fault, Match, On, Process, Ramp, Repeat, When};
 pub use inject::{

@@ -10,6 +10,8 @@
 //! bound      := a quantity of the measure's kind
 //! ```
 //!
+//! What became of the requests that faults struck (`absorbed`) has a grammar of its own, see [`absorbed`](super::absorbed).
+//!
 //! Beside `promql:` the promise is about its value: `value comparator number`, where `75%` means 0.75.
 
 use super::claim::{Compare, Expectation, Filter, Measure, Quantile, Unit};
@@ -27,7 +29,7 @@ pub type Refusal = (String, String);
 pub type Known<'a> = [(&'a str, Vec<&'a str>)];
 
 const MEASURES: [&str; 9] = ["p50", "p95", "p99", "max", "mean", "errors", "timeouts", "rejected", "rate"];
-const PLANNED: [&str; 10] = [
+const PLANNED: [&str; 9] = [
     "detection",
     "lost",
     "duplicated",
@@ -35,7 +37,6 @@ const PLANNED: [&str; 10] = [
     "drain",
     "consumer_lag",
     "staleness",
-    "absorbed",
     "leak",
     "capacity",
 ];
@@ -117,7 +118,7 @@ pub fn parse_server(promise: &str) -> Result<(Compare, f64), Refusal> {
         .ok_or_else(|| (format!("`{bound}` is not a number"), example()))
 }
 
-fn split_compare(promise: &str) -> Result<(&str, Compare, &str), Refusal> {
+pub(super) fn split_compare(promise: &str) -> Result<(&str, Compare, &str), Refusal> {
     const WORDS: [(&str, Compare); 5] = [
         ("<=", Compare::AtMost),
         (">=", Compare::AtLeast),
@@ -144,6 +145,10 @@ fn parse_measure(name: &str) -> Result<Measure, Refusal> {
         "rejected" => Measure::Rejected,
         "rate" => Measure::Rate,
         "recovery" => Measure::Recovery,
+        "absorbed" => {
+            let what = "`absorbed` is known only when the run is over".to_owned();
+            return Err((what, "promise it under `slo:`".into()));
+        }
         planned if PLANNED.contains(&planned) => {
             return Err((format!("`{planned}` is planned, not built"), "leave it out for now".into()));
         }
@@ -152,14 +157,14 @@ fn parse_measure(name: &str) -> Result<Measure, Refusal> {
             None => {
                 return Err((
                     format!("`{name}` is no measure"),
-                    text::suggest(name, MEASURES.into_iter().chain(["recovery"]).collect::<Vec<_>>()),
+                    text::suggest(name, MEASURES.into_iter().chain(["recovery", "absorbed"]).collect::<Vec<_>>()),
                 ));
             }
         },
     })
 }
 
-fn parse_bound(measure: Measure, bound: &str) -> Result<u64, Refusal> {
+pub(super) fn parse_bound(measure: Measure, bound: &str) -> Result<u64, Refusal> {
     if bound.starts_with("baseline") {
         return Err(("`baseline` is planned, not built".into(), "write a fixed bound for now".into()));
     }

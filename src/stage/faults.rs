@@ -78,6 +78,7 @@ pub struct Who {
 pub struct Met {
     fault: usize,
     effect: Effect,
+    retry_after: u16, // in whole seconds, where its answer says so
 }
 
 impl Faults {
@@ -173,7 +174,7 @@ impl Faults {
                 true if effective.befall(fault, config, inject, arrival, self.seed, &mut effects) => Effect::Injected,
                 true => Effect::Allowed,
             };
-            met.push(Met { fault, effect });
+            met.push(Met { fault, effect, retry_after: effects.end.as_ref().map_or(0, retry_after) });
             if effects.end.is_some() {
                 break;
             }
@@ -183,13 +184,13 @@ impl Faults {
 
     /// Puts on record what was decided about a request, once its reply is known: `unfelt` faults changed nothing.
     pub fn record(&mut self, Who { trace, key, at }: Who, met: Vec<Met>, unfelt: &[usize]) {
-        for Met { fault, effect } in met {
+        for Met { fault, effect, retry_after } in met {
             let effect = if unfelt.contains(&fault) && effect == Effect::Injected { Effect::Allowed } else { effect };
             let Some(effective) = self.all[fault].effective.as_mut() else { continue };
             effective.eligible += 1;
             effective.injected += u64::from(effect == Effect::Injected);
             let first = effect == Effect::Injected && effective.injected == 1;
-            self.write(&Decision { trace, at, fault: fault as u16, attempt: key.attempt(), effect });
+            self.write(&Decision { trace, at, fault: fault as u16, attempt: key.attempt(), effect, retry_after });
             if first {
                 self.report(Report::Touched { fault, at });
             }
@@ -209,7 +210,7 @@ impl Faults {
             effective.seen - 1
         });
         let who = Who { trace: TraceId([0; 16]), key: Key::Arrival(number), at };
-        self.record(who, vec![Met { fault, effect: Effect::Injected }], &[]);
+        self.record(who, vec![Met { fault, effect: Effect::Injected, retry_after: 0 }], &[]);
         false
     }
 
@@ -333,6 +334,14 @@ fn made_up(code: u16, headers: &[(String, String)], body: Option<&str>) -> Respo
     }
     response.headers.extend(headers.iter().cloned());
     response
+}
+
+/// The `Retry-After` of an answer in whole seconds; 0 when it has none.
+fn retry_after(end: &End) -> u16 {
+    let End::Reply(response) = end else { return 0 };
+    let header = response.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
+    let seconds = header.and_then(|(_, value)| value.parse::<u64>().ok());
+    seconds.map_or(0, |seconds| u16::try_from(seconds).unwrap_or(u16::MAX))
 }
 
 /// How long from `now` until an instant, for a timer; an hour when there is none.

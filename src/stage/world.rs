@@ -155,7 +155,7 @@ impl Scene {
     fn touched(&mut self, fault: usize, connection: u64, effect: Effect) {
         let at = self.clock.now();
         let decision =
-            Decision { trace: TraceId([0; 16]), at, fault: fault as u16, attempt: connection as u32, effect };
+            Decision { trace: TraceId([0; 16]), at, fault: fault as u16, attempt: connection as u32, effect, retry_after: 0 };
         self.faults.touched(&decision);
     }
 

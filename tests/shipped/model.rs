@@ -11,7 +11,7 @@ use proofload::base::law::Law;
 use proofload::base::seed::{Seed, Stream};
 use proofload::base::time::{Offset, Span};
 use proofload::base::timing::Timing;
-use proofload::base::trace::{Shot, Tracer};
+use proofload::base::trace::{Shot, TraceId, Tracer};
 use proofload::evidence::event::{Event, FaultStep, Tick, TickRow};
 use proofload::evidence::latency::{Interval, LatencyLog, Tag, grid};
 use proofload::evidence::manifest::{End, FORMAT, Host, How, Manifest};
@@ -19,7 +19,7 @@ use proofload::evidence::reader::Evidence;
 use proofload::evidence::recorder::second_of;
 use proofload::evidence::reply::{Opening, Outcome, Reply, Stage};
 use proofload::evidence::tally::cell;
-use proofload::evidence::touches::ShotTouch;
+use proofload::evidence::touches::{Decision, Effect, ShotTouch};
 use proofload::plan::{Plan, QuoteRequest};
 use proofload::scenario::{Corruption, Fault, HttpFault, Inject, Kind, On, RateLimit, Scenario, System};
 use proofload::sim::quote_service::Options;
@@ -30,6 +30,8 @@ pub struct Played {
     pub replies: Vec<Reply>,
     /// Each fault, in the order of the scenario.
     pub struck: Vec<Struck>,
+    /// What was decided about each call that met a fault, by time.
+    pub decisions: Vec<Decision>,
 }
 
 /// What a fault did.
@@ -84,10 +86,12 @@ struct State {
     closed: Vec<f64>,                      // by quoter: until then it wants to be left alone
     own: Vec<Option<Bucket>>,
     faults: Vec<(Option<Bucket>, Struck)>,
+    trace: TraceId, // of the shot that is answered
+    decisions: Vec<Decision>,
 }
 
 /// How one request to a quoter ends.
-enum End {
+enum Call {
     Offer(Price),
     Failed,
     /// And when it may be asked again, in seconds from then.
@@ -162,9 +166,13 @@ impl<'a> Model<'a> {
             closed: vec![f64::NEG_INFINITY; scenario.upstreams.len()],
             own: scenario.upstreams.iter().map(|u| u.rate_limit.as_ref().map(|l| Bucket::full(l, 0.0))).collect(),
             faults: scenario.faults.iter().map(fault).collect(),
+            trace: TraceId::NONE,
+            decisions: Vec::new(),
         };
+        let tracer = Tracer::new(scenario.seed, "synthetic");
         let replies = plan.traffic[0].shots().map(|shot| {
             let ask = shot.quote.expect("a quote");
+            state.trace = tracer.id(Shot { traffic: 0, seq: shot.seq });
             let (took, outcome, class) = self.answer(&mut state, ask, shot.due.secs());
             let done = shot.due + Duration::from_secs_f64(took);
             let status = (!matches!(outcome, Outcome::TimedOut(_))).then_some(200);
@@ -186,7 +194,9 @@ impl<'a> Model<'a> {
             }
         });
         let replies = replies.collect();
-        Played { replies, struck: state.faults.into_iter().map(|(_, struck)| struck).collect() }
+        state.decisions.sort_by_key(|d| d.at);
+        let struck = state.faults.into_iter().map(|(_, struck)| struck).collect();
+        Played { replies, struck, decisions: state.decisions }
     }
 
     /// How long a request takes, what becomes of it, and its class.
@@ -276,23 +286,23 @@ impl<'a> Model<'a> {
         let mut now = at + wait;
         // Of retries only the naive ones are modelled.
         assert!(self.options.retries == 0 || self.options.backoff.is_none(), "polite retries");
-        for _ in 0..=self.options.retries {
-            let (took, end) = self.attempt(state, quoter, now);
+        for nth in 0..=self.options.retries {
+            let (took, end) = self.attempt(state, quoter, now, nth);
             now += took;
             match end {
-                End::Offer(price) => return Some((now - at, Some(price))),
-                End::Limited(retry_after) if self.options.retry_after => {
+                Call::Offer(price) => return Some((now - at, Some(price))),
+                Call::Limited(retry_after) if self.options.retry_after => {
                     state.closed[quoter] = state.closed[quoter].max(now + retry_after);
                     break;
                 }
-                End::Limited(_) | End::Failed => {}
+                Call::Limited(_) | Call::Failed => {}
             }
         }
         Some((now - at, None))
     }
 
-    /// One request to a stub.
-    fn attempt(&self, state: &mut State, quoter: usize, now: f64) -> (f64, End) {
+    /// One request to a stub, the so-manieth for its shot.
+    fn attempt(&self, state: &mut State, quoter: usize, now: f64, nth: u32) -> (f64, Call) {
         const REFUSED: f64 = 0.001;
         let upstream = &self.scenario.upstreams[quoter];
         let patience = self.options.timeout.map_or(f64::INFINITY, |t| t.as_secs_f64());
@@ -306,21 +316,28 @@ impl<'a> Model<'a> {
             limited |= bucket.is_some();
             let granted = bucket.as_mut().is_some_and(|b| b.take(now));
             let share = fault.share_at(Duration::from_secs_f64(now - start)).fraction();
-            if granted || state.stream.unit() >= share {
+            let effect = match granted {
+                true => Effect::Allowed,
+                false if state.stream.unit() >= share => Effect::Spared,
+                false => Effect::Injected,
+            };
+            let at = Offset::after_zero(Duration::from_secs_f64(now));
+            let trace = state.trace;
+            state.decisions.push(Decision { trace, at, fault: i as u16, attempt: nth, effect, retry_after: 0 });
+            if effect != Effect::Injected {
                 continue;
             }
             struck.injected += 1;
-            let at = Offset::after_zero(Duration::from_secs_f64(now));
             struck.first = Some(struck.first.map_or(at, |first| first.min(at)));
             let Inject::Http(inject) = &fault.inject else { panic!("only faults on upstreams are modelled") };
             match inject {
                 HttpFault::RateLimit { .. } => {
-                    return (REFUSED, End::Limited(bucket.as_ref().map_or(0.0, Bucket::retry_after)));
+                    return (REFUSED, Call::Limited(bucket.as_ref().map_or(0.0, Bucket::retry_after)));
                 }
-                HttpFault::Timeout => return (patience.min(end - now), End::Failed),
+                HttpFault::Timeout => return (patience.min(end - now), Call::Failed),
                 HttpFault::Status { headers, .. } => {
                     let seconds = headers.iter().find(|(name, _)| name == "Retry-After").and_then(|h| h.1.parse().ok());
-                    return (REFUSED, seconds.map_or(End::Failed, End::Limited));
+                    return (REFUSED, seconds.map_or(Call::Failed, Call::Limited));
                 }
                 HttpFault::Latency { replace: false, .. } => more += self.slower[i].draw(&mut state.stream),
                 HttpFault::Stale { by, .. } => age = by.as_secs_f64(),
@@ -331,17 +348,17 @@ impl<'a> Model<'a> {
         if let Some(bucket) = state.own[quoter].as_mut().filter(|_| !limited)
             && !bucket.take(now)
         {
-            return (REFUSED, End::Limited(bucket.retry_after()));
+            return (REFUSED, Call::Limited(bucket.retry_after()));
         }
         let length = self.latency[quoter].draw(&mut state.stream) + more;
         let ok = state.stream.unit() < upstream.success.fraction();
         let oldest = self.options.max_quote_age.map_or(f64::INFINITY, |age| age.as_secs_f64());
         let end = match ok {
-            _ if length > patience => return (patience, End::Failed),
-            true if garbled && !self.options.validate => End::Offer(Price::Nothing),
-            true if garbled || age > oldest => End::Failed,
-            true => End::Offer(Price::Aged(age)),
-            false => End::Failed,
+            _ if length > patience => return (patience, Call::Failed),
+            true if garbled && !self.options.validate => Call::Offer(Price::Nothing),
+            true if garbled || age > oldest => Call::Failed,
+            true => Call::Offer(Price::Aged(age)),
+            false => Call::Failed,
         };
         (length, end)
     }
@@ -430,7 +447,8 @@ pub fn evidence(scenario: &Scenario, plan: &Plan, played: &Played) -> Evidence {
         traffic: vec![rows.into_values().collect()],
         ..Tick::default()
     }));
-    Evidence { manifest: manifest(scenario, plan), events, latency, shots, decisions: Vec::new(), gaps: Vec::new() }
+    let (shots, decisions) = (shots.into(), played.decisions.clone().into());
+    Evidence { manifest: manifest(scenario, plan), events, latency, shots, decisions, gaps: Vec::new() }
 }
 
 /// The position of a tag, which is added when it is new.

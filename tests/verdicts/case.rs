@@ -12,7 +12,13 @@
 //! host SECOND: [busy SHARE] [own CORES] [steal SHARE] [throttled T] [files N/N] [time_wait N/N] [target CORES]
 //! exemplar TRAFFIC OUTCOME: WHY    connections: N     that could be opened    cores: N     that we may use
 //! fault NAME: applied T | touched T | cleared T eligible N injected N | failed T WHY | withheld WHY | stuck T WHY
-//! decided FAULT T: injected | allowed | spared    what the stage wrote down
+//! decided FAULT T: injected | allowed | spared    what the stage wrote down of a call that carried no trace
+//! struck FAULT TRAFFIC [FROM..TO] [every N | first N | last N]: injected | allowed | spared [after T] [attempt N]
+//!     [times N] [apart T] [retry_after S]    of calls that shots began so long after they were due
+//! background FAULT FROM..TO every T: injected | allowed | spared [retry_after S]    of calls that carried no trace
+//! forgotten TRAFFIC [FROM..TO] [every N | first N | last N]    shots without a record of their own
+//!     Where a fault was cleared and nothing is said of its decisions, they are made up: as many as were counted,
+//!     from shots that were under way.
 //! ended: complete | died T | interrupted T | terminated T | cut_short T | not_started
 //! scraped JOB FROM..TO [failed | missed]     scrapes at the job's own pace
 //! sample NAME{label="value"} FROM..TO: VALUE [+RATE/s]     at each good scrape of its job
@@ -22,13 +28,14 @@
 //! Times are on the plan's axis. Shots that nothing is said of were never taken up. Last what is expected, which
 //! `verdicts.rs` reads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
 use proofload::base::series::{Labels, Sample, Series, stale};
 use proofload::base::time::{Offset, Span};
-use proofload::base::trace::TraceId;
+use proofload::base::seed::Seed;
+use proofload::base::trace::{Shot, TraceId, Tracer};
 use proofload::base::units::parse_duration;
 use proofload::evidence::event::{Event, Exemplar, FaultStep, Scrape};
 use proofload::evidence::health::{HostHealth, ProcessHealth, WorkerHealth};
@@ -69,6 +76,7 @@ pub struct Case {
     pub cores: u32,
     pub events: Vec<Event>,
     pub decisions: Vec<Decision>,
+    pub forgotten: BTreeSet<(usize, usize)>, // traffic, number of the shot
     pub end: Option<How>,
     pub at: Option<Offset>, // where a run was cut short
     pub series: Vec<Series>,
@@ -107,6 +115,7 @@ impl Case {
             cores: 2,
             events: Vec::new(),
             decisions: Vec::new(),
+            forgotten: BTreeSet::new(),
             end: Some(How::Complete),
             at: None,
             series: Vec::new(),
@@ -145,6 +154,22 @@ impl Case {
             ["cores"] => self.cores = rest.parse().ok()?,
             ["fault", name] => self.fault(name, rest)?,
             ["decided", fault, at] => self.decided(fault, at_of(at)?, rest)?,
+            ["struck", fault, traffic, select @ ..] => self.struck(fault, traffic, select, rest)?,
+            ["background", fault, span, "every", every] => {
+                let (span, every) = (span_of(span)?, parse_duration(every).ok()?);
+                let (effect, more) = effect_of(rest)?;
+                let mut at = span.start;
+                while at < span.end {
+                    let retry_after = option(&more, "retry_after").map_or(Some(0), |s| s.parse().ok())?;
+                    self.decide(fault, TraceId::NONE, at, self.decisions.len() as u32, effect, retry_after)?;
+                    at = at + every;
+                }
+            }
+            ["forgotten", traffic, select @ ..] => {
+                let traffic = self.traffic(traffic)?;
+                let chosen = self.chosen(traffic, select)?;
+                self.forgotten.extend(chosen.into_iter().map(|seq| (traffic, seq)));
+            }
             ["ended"] => self.ended(rest)?,
             ["gap"] => self.gaps.push(rest.to_owned()),
             ["scraped", job, span, how @ ..] => self.scraped(job, span_of(span)?, how)?,
@@ -152,31 +177,69 @@ impl Case {
             [traffic, select @ ..] => {
                 let traffic = self.traffic(traffic)?;
                 let fate = self.fate(traffic, rest)?;
-                let (span, select) = match select {
-                    [span, select @ ..] if span.contains("..") => (span_of(span)?, select),
-                    select => (Span { start: Offset::ZERO, end: Offset::MAX }, select),
-                };
-                if let ["at", rate] = select {
+                if let [span, "at", rate] = select {
+                    let span = span_of(span)?;
                     let apart = Duration::from_nanos(1_000_000_000 / rate.parse::<u64>().ok()?);
                     let dues = std::iter::successors(Some(span.start), |due| Some(*due + apart));
                     self.fates[traffic].extend(dues.take_while(|due| *due < span.end).map(|due| (due, fate)));
                     self.fates[traffic].sort_by_key(|(due, _)| *due);
                     return Some(());
                 }
+                let chosen = self.chosen(traffic, select)?;
                 let all = &mut self.fates[traffic];
-                let first = all.partition_point(|(due, _)| *due < span.start);
-                let end = all.partition_point(|(due, _)| *due < span.end);
-                let chosen: Vec<usize> = match select {
-                    [] => (first..end).collect(),
-                    ["every", n] => (first..end).step_by(n.parse().ok()?).collect(),
-                    ["first", n] => (first..end).take(n.parse().ok()?).collect(),
-                    ["last", n] => (first..end).rev().take(n.parse().ok()?).collect(),
-                    _ => return None,
-                };
                 chosen.into_iter().for_each(|i| all[i].1 = fate);
             }
             [] => return None,
         }
+        Some(())
+    }
+
+    /// Which shots of a traffic `[FROM..TO] [every N | first N | last N]` chooses.
+    fn chosen(&self, traffic: usize, select: &[&str]) -> Option<Vec<usize>> {
+        let (span, select) = match select {
+            [span, select @ ..] if span.contains("..") => (span_of(span)?, select),
+            select => (Span { start: Offset::ZERO, end: Offset::MAX }, select),
+        };
+        let all = &self.fates[traffic];
+        let first = all.partition_point(|(due, _)| *due < span.start);
+        let end = all.partition_point(|(due, _)| *due < span.end);
+        Some(match select {
+            [] => (first..end).collect(),
+            ["every", n] => (first..end).step_by(n.parse().ok()?).collect(),
+            ["first", n] => (first..end).take(n.parse().ok()?).collect(),
+            ["last", n] => (first..end).rev().take(n.parse().ok()?).collect(),
+            _ => return None,
+        })
+    }
+
+    /// Calls that shots began.
+    fn struck(&mut self, fault: &str, traffic: &str, select: &[&str], rest: &str) -> Option<()> {
+        let traffic = self.traffic(traffic)?;
+        let (effect, more) = effect_of(rest)?;
+        let length = |name, default| option(&more, name).map_or(Some(default), |t| parse_duration(t).ok());
+        let number = |name, default| option(&more, name).map_or(Some(default), |n| n.parse::<u32>().ok());
+        let (after, apart) = (length("after", Duration::from_millis(1))?, length("apart", Duration::from_millis(1))?);
+        let (attempt, times, retry_after) = (number("attempt", 0)?, number("times", 1)?, number("retry_after", 0)?);
+        for seq in self.chosen(traffic, select)? {
+            let at = self.fates[traffic][seq].0 + after;
+            for nth in 0..times {
+                self.decide(fault, trace(traffic, seq), at + apart * nth, attempt + nth, effect, retry_after as u16)?;
+            }
+        }
+        Some(())
+    }
+
+    fn decide(
+        &mut self,
+        name: &str,
+        trace: TraceId,
+        at: Offset,
+        attempt: u32,
+        effect: Effect,
+        retry_after: u16,
+    ) -> Option<()> {
+        let fault = self.scenario.faults.iter().position(|f| f.name == name)? as u16;
+        self.decisions.push(Decision { trace, at, fault, attempt, effect, retry_after });
         Some(())
     }
 
@@ -277,15 +340,8 @@ impl Case {
     }
 
     fn decided(&mut self, name: &str, at: Offset, effect: &str) -> Option<()> {
-        let fault = self.scenario.faults.iter().position(|f| f.name == name)? as u16;
-        let effect = match effect {
-            "injected" => Effect::Injected,
-            "allowed" => Effect::Allowed,
-            "spared" => Effect::Spared,
-            _ => return None,
-        };
-        self.decisions.push(Decision { trace: TraceId([0; 16]), at, fault, attempt: 0, effect });
-        Some(())
+        let (effect, _) = effect_of(effect)?;
+        self.decide(name, TraceId::NONE, at, 0, effect, 0)
     }
 
     fn ended(&mut self, rest: &str) -> Option<()> {
@@ -358,6 +414,29 @@ impl Case {
 fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
     let words: Vec<&str> = text.split_whitespace().collect();
     (0..words.len()).step_by(2).map(move |i| (words[i], words.get(i + 1).copied().unwrap_or_default()))
+}
+
+/// The trace id of a shot.
+pub fn trace(traffic: usize, seq: usize) -> TraceId {
+    Tracer::new(Seed(1), "case").id(Shot { traffic: traffic as u16, seq: seq as u64 })
+}
+
+/// `injected WORD VALUE …`
+fn effect_of(text: &str) -> Option<(Effect, Vec<(&str, &str)>)> {
+    let (effect, more) = text.split_once(' ').unwrap_or((text, ""));
+    let effect = match effect {
+        "injected" => Effect::Injected,
+        "allowed" => Effect::Allowed,
+        "spared" => Effect::Spared,
+        _ => return None,
+    };
+    let more: Vec<(&str, &str)> = pairs(more).collect();
+    let known = ["after", "attempt", "times", "apart", "retry_after"];
+    more.iter().all(|(word, _)| known.contains(word)).then_some((effect, more))
+}
+
+fn option<'a>(pairs: &[(&str, &'a str)], name: &str) -> Option<&'a str> {
+    pairs.iter().find(|(word, _)| *word == name).map(|(_, value)| *value)
 }
 
 fn nanos_of(text: &str) -> Option<u64> {

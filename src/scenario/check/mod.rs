@@ -1,6 +1,7 @@
 //! From what was written to what is valid: every rule that one key alone cannot decide. Mistakes are collected; the
 //! values that come back after one are never used.
 
+mod absorbed;
 mod fault;
 mod inject;
 mod link;

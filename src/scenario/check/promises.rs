@@ -36,7 +36,10 @@ impl Check<'_, '_> {
     }
 
     fn promise(&mut self, raw: &raw::Promise, traffic: &[Traffic], faults: &[Fault]) -> Option<Promise> {
-        let claim = self.claim(&raw.expect, raw.promql.as_ref(), traffic);
+        let claim = match self.absorbed(raw, traffic, faults) {
+            Some(read) => read,
+            None => self.claim(&raw.expect, raw.promql.as_ref(), traffic),
+        };
         let window = self.window(raw, faults);
         let each = raw.each.map(|each| self.slice(&each));
         let steady = raw.steady.is_some_and(|s| s.value);
@@ -57,7 +60,14 @@ impl Check<'_, '_> {
                 false
             }
         });
-        let (claim, window) = (claim?, window?);
+        let (mut claim, window) = (claim?, window?);
+        if let Claim::Absorbed(absorbed) = &mut claim {
+            match absorbed.within(window) {
+                Ok(narrowed) => *absorbed = narrowed,
+                Err((what, remedy)) => self.reader.wrong(raw.expect.at, what, remedy),
+            }
+            self.is_accounted_for(raw, absorbed.fault, faults);
+        }
         let promise = Promise {
             text: raw.expect.value.clone(),
             claim,
@@ -209,7 +219,7 @@ impl Check<'_, '_> {
         if let (false, Some(stable)) = (is_recovery, raw.stable) {
             self.reader.wrong(stable.at, "`stable` belongs to a promise on recovery", "leave it out");
         }
-        if let (Claim::Client(_), Some(look_back)) = (&promise.claim, &raw.look_back) {
+        if let (Claim::Client(_) | Claim::Absorbed(_), Some(look_back)) = (&promise.claim, &raw.look_back) {
             self.reader.wrong(look_back.at, "`look_back` belongs to a PromQL promise", "leave it out");
         }
         if let (Claim::Server { .. }, Some(confidence)) = (&promise.claim, raw.confidence) {
@@ -242,7 +252,7 @@ impl Check<'_, '_> {
                     && other.severity == Severity::Critical
                     && spans(other.window, promise.window)
             }
-            Claim::Server { .. } => false,
+            Claim::Absorbed(_) | Claim::Server { .. } => false,
         };
         if !all.iter().flatten().any(covers) && !self.reader.is_broken("slo") {
             let traffic = &traffic[*subject];

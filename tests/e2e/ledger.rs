@@ -1,0 +1,176 @@
+//! The fault ledger of real runs: a service that hides a fault, one that does not, one that drops our trace context and
+//! one that ignores `Retry-After`; and decisions that another fault does not shift.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
+
+use proofload::base::seed::Seed;
+use proofload::base::trace::{Shot, Tracer};
+use proofload::evidence::touches::{self, Decision, Effect};
+use serde_json::Value;
+
+use crate::scene::{Ended, Scene, finding, hold, scenario};
+use crate::server::{Server, quote, status};
+
+/// What a target does about its quoter.
+#[derive(Clone, Copy)]
+struct Manners {
+    /// Passes our trace context on.
+    passes_on: bool,
+    /// Has a price of its own when the quoter has none.
+    fallback: bool,
+    /// Calls so many times before it gives up.
+    calls: u32,
+}
+
+/// A target that asks a quoter for every request.
+fn service(upstream: String, manners: Manners) -> Server {
+    Server::new(move |request| {
+        let trace = request.head.lines().find(|line| line.to_lowercase().starts_with("traceparent:"));
+        let trace = trace.filter(|_| manners.passes_on).unwrap_or("X-No: trace");
+        let priced = (0..manners.calls).any(|_| ask(&upstream, trace));
+        if priced || manners.fallback { quote() } else { status(502) }
+    })
+}
+
+fn ask(upstream: &str, trace: &str) -> bool {
+    let Ok(mut stream) = TcpStream::connect(upstream) else { return false };
+    let _ = stream.set_read_timeout(Some(Duration::from_millis(20)));
+    let request = format!("GET /price HTTP/1.1\r\nHost: {upstream}\r\n{trace}\r\nConnection: close\r\n\r\n");
+    let mut reply = [0; 64];
+    stream.write_all(request.as_bytes()).is_ok()
+        && stream.read(&mut reply).is_ok_and(|n| reply[..n].starts_with(b"HTTP/1.1 200"))
+}
+
+/// Three seconds at 60/s, a second and a half of them under a fault on the one quoter, and what became of it.
+fn run(manners: Manners, fault: &str, slo: &str) -> (Ended, Value, Scene) {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let upstream = free.local_addr().expect("an address").to_string();
+    drop(free);
+    let server = service(upstream.clone(), manners);
+    let target = format!("{{ url: {}, timeout: 1s, connections: 200 }}", server.url());
+    let yaml = scenario(&target, &hold("60/s", "3s"), slo)
+        + &format!(
+            "upstreams:
+  quoter: {{ listen: '{upstream}', replies: [{{ path: /price, body: '1' }}] }}
+faults: {{ breaks: {{ on: upstream/quoter, inject: {fault}, at: 500ms, for: 1500ms }} }}
+"
+        );
+    let scene = Scene::new(&yaml);
+    let ran = scene.run(&[]);
+    let verdict = scene.verdict();
+    (ran, verdict, scene)
+}
+
+/// The book of the one fault: absorbed, surfaced, unexplained, background; they are what was injected.
+fn book(verdict: &Value) -> [u64; 4] {
+    let fault = &verdict["faults"][0];
+    let count = |word: &str| fault["ledger"][word].as_u64().unwrap_or(u64::MAX);
+    let book = ["absorbed", "surfaced", "unexplained", "background"].map(count);
+    assert_eq!(Some(book.iter().sum::<u64>()), fault["injected"].as_u64(), "{fault}");
+    book
+}
+
+const ABSORBED: &str = "  - expect: errors(q) < 100%\n  - expect: absorbed(q) > 90%\n    during: breaks\n";
+const TIMEOUT: &str = "{ timeout: {} }";
+
+#[test]
+fn what_a_fallback_hides_is_absorbed_and_judging_again_says_the_same() {
+    let manners = Manners { passes_on: true, fallback: true, calls: 1 };
+    let (ran, verdict, scene) = run(manners, TIMEOUT, ABSORBED);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(finding(&verdict, "absorbed(q) > 90%")["verdict"], "PASS", "{verdict}");
+    let [absorbed, surfaced, _, background] = book(&verdict);
+    assert!(absorbed > 60 && surfaced == 0 && background == 0, "{verdict}");
+    let shown = &verdict["faults"][0]["ledger"]["examples"][0];
+    assert_eq!((&shown["account"], &shown["upstream"], &shown["outcome"]), (&"absorbed".into(), &"quoter".into(), &"ok".into()));
+
+    let folder = scene.evidence();
+    let read = |name: &str| fs::read(folder.join(name)).expect("a report");
+    let names = ["verdict.json", "summary.md", "junit.xml", "timeline.csv"];
+    let before = names.map(read);
+    let again = scene.ask(&["judge", folder.to_str().expect("a path")]);
+    assert_eq!(again.code, Some(0), "{again:?}");
+    assert!(names.map(read) == before, "not the same byte for byte");
+    assert!(again.out.contains(" absorbed, 0 surfaced"), "{}", again.out);
+}
+
+#[test]
+fn what_nothing_hides_surfaces() {
+    let manners = Manners { passes_on: true, fallback: false, calls: 2 };
+    let (ran, verdict, _scene) = run(manners, TIMEOUT, ABSORBED);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert_eq!(finding(&verdict, "absorbed(q) > 90%")["verdict"], "FAIL", "{verdict}");
+    let [absorbed, surfaced, ..] = book(&verdict);
+    // A call that began the fault's last instants may find its retry answered.
+    assert!(surfaced > 120 && absorbed <= 4, "{verdict}");
+    let retries = &verdict["faults"][0]["ledger"]["retries"];
+    assert_eq!(retries["most"], 2, "{verdict}");
+    assert!(retries["calls_per_shot"].as_f64() > Some(1.8), "{verdict}");
+}
+
+#[test]
+fn without_our_trace_nothing_is_attributed() {
+    let manners = Manners { passes_on: false, fallback: true, calls: 1 };
+    let (ran, verdict, _scene) = run(manners, TIMEOUT, ABSORBED);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    let promise = finding(&verdict, "absorbed(q) > 90%");
+    assert_eq!(promise["verdict"], "INCONCLUSIVE", "{verdict}");
+    assert!(promise["why"].as_str().is_some_and(|why| why.contains("not attributable")), "{verdict}");
+    let [absorbed, surfaced, unexplained, background] = book(&verdict);
+    assert!(unexplained > 60 && absorbed + surfaced + background == 0, "{verdict}");
+    assert!(ran.out.contains("not attributable"), "{}", ran.out);
+}
+
+#[test]
+fn a_service_that_does_not_wait_as_it_is_told_is_found_out() {
+    let manners = Manners { passes_on: true, fallback: true, calls: 3 };
+    let limit = "{ rate_limit: { rate: 2/s, burst: 2 } }";
+    let (ran, verdict, _scene) = run(manners, limit, "  - expect: errors(q) < 100%\n");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let told = &verdict["faults"][0]["ledger"]["retry_after"];
+    let count = |word: &str| told[word].as_u64().unwrap_or_default();
+    assert!(count("told") > 100 && count("early") * 10 > count("knowing") * 9, "{verdict}");
+    assert!(count("again") > 60 && count("again_early") == count("again"), "{verdict}");
+    assert!(ran.out.contains("came too early"), "{}", ran.out);
+}
+
+/// Traffic, number of the shot, attempt.
+type Key = (Shot, u32);
+
+/// What a fault decided, by key.
+fn decided(scene: &Scene, fault: u16) -> BTreeMap<Key, Effect> {
+    let run = scene.evidence();
+    let (read, torn) = touches::read::<Decision>(&run.join("touches.stage.log")).expect("readable");
+    assert_eq!(torn, None);
+    let tracer = Tracer::new(Seed(1), run.file_name().and_then(|n| n.to_str()).expect("a name"));
+    let of_fault = read.iter().filter(|d| d.fault == fault);
+    of_fault.filter_map(|d| Some(((tracer.shot(d.trace)?, d.attempt), d.effect))).collect()
+}
+
+/// Two runs of one seed, of which the second has one fault more, listed first and on the same quoter: what both saw,
+/// both decided alike.
+#[test]
+fn a_fault_more_shifts_no_decision() {
+    let with = |more: &str| {
+        let target = "{ sim: quote-service, timeout: 5s, with: { external: always } }";
+        let yaml = scenario(target, &hold("60/s", "3s"), "  - expect: errors(q) < 100%\n")
+            + "upstreams: { jupiter: { like: jupiter } }\nfaults:\n"
+            + more
+            + "  hangs: { on: upstream/jupiter, inject: { timeout: {} }, share: 50%, at: 500ms, for: 1s }\n";
+        let scene = Scene::new(&yaml);
+        let ran = scene.run(&[]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        scene
+    };
+    let alone = decided(&with(""), 0);
+    let beside =
+        decided(&with("  before: { on: upstream/jupiter, inject: { timeout: {} }, share: 30%, at: 1700ms, for: 1s }\n"), 1);
+    let common: Vec<&Key> = alone.keys().filter(|key| beside.contains_key(key)).collect();
+    assert!(common.len() * 2 >= alone.len().max(beside.len()) && common.len() >= 10, "{} common", common.len());
+    assert!(common.iter().all(|key| alone[key] == beside[key]), "decisions were shifted");
+    assert!(common.iter().any(|key| alone[key] == Effect::Injected), "none was struck");
+}
