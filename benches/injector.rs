@@ -78,7 +78,9 @@ fn config(law: Law) -> Config {
             when: When::Always,
             ttl: Duration::from_secs(3600),
         }],
+        allow_hosts: Vec::new(),
         touches: None,
+        undo: None,
         linger: LINGER,
     }
 }

@@ -84,13 +84,14 @@ pub fn stood(scenario: &Scenario, judgement: &Judgement) -> Vec<Stood> {
     let one = |(i, fault): (usize, &FaultSummary)| {
         let about_it = critical(&|window| window.fault() == Some(i) && !matches!(window, Window::Before(_)));
         let verdict = about_it.or_else(|| critical(&|window| window == Window::Measured));
+        let told = fault.ledger.as_ref().filter(|ledger| ledger.attributable);
         let invalid = fault.trouble.as_ref().map(|_| Verdict::Invalid);
         Stood {
             fault: fault.name.clone(),
             kind: fault.kind.to_string(),
             injected: fault.injected,
-            absorbed: None,
-            surfaced: None,
+            absorbed: told.map(|ledger| ledger.absorbed),
+            surfaced: told.map(|ledger| ledger.surfaced),
             recovery: recovery(fault),
             verdict: verdict.max(invalid),
         }

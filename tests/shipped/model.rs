@@ -91,7 +91,7 @@ struct State {
 }
 
 /// How one request to a quoter ends.
-enum End {
+enum Call {
     Offer(Price),
     Failed,
     /// And when it may be asked again, in seconds from then.
@@ -290,24 +290,24 @@ impl<'a> Model<'a> {
             let (took, end) = self.attempt(state, quoter, now, nth);
             now += took;
             match end {
-                End::Offer(price) => return Some((now - at, Some(price))),
-                End::Limited(retry_after) if self.options.retry_after => {
+                Call::Offer(price) => return Some((now - at, Some(price))),
+                Call::Limited(retry_after) if self.options.retry_after => {
                     state.closed[quoter] = state.closed[quoter].max(now + retry_after);
                     break;
                 }
-                End::Limited(_) | End::Failed => {}
+                Call::Limited(_) | Call::Failed => {}
             }
         }
         Some((now - at, None))
     }
 
     /// One request to a stub, the so-manieth for its shot.
-    fn attempt(&self, state: &mut State, quoter: usize, now: f64, nth: u32) -> (f64, End) {
+    fn attempt(&self, state: &mut State, quoter: usize, now: f64, nth: u32) -> (f64, Call) {
         const REFUSED: f64 = 0.001;
         let upstream = &self.scenario.upstreams[quoter];
         let patience = self.options.timeout.map_or(f64::INFINITY, |t| t.as_secs_f64());
         let (mut limited, mut more, mut age, mut garbled) = (false, 0.0, 0.0, false);
-        for (position, (fault, (bucket, struck))) in self.scenario.faults.iter().zip(&mut state.faults).enumerate() {
+        for (i, (fault, (bucket, struck))) in self.scenario.faults.iter().zip(&mut state.faults).enumerate() {
             let (start, end) = (fault.at.as_secs_f64(), (fault.at + fault.length).as_secs_f64());
             if fault.on != On::Upstream(quoter) || now < start || now >= end {
                 continue;
@@ -323,8 +323,7 @@ impl<'a> Model<'a> {
             };
             let at = Offset::after_zero(Duration::from_secs_f64(now));
             let trace = state.trace;
-            let decision = Decision { trace, at, fault: position as u16, attempt: nth, effect, retry_after: 0 };
-            state.decisions.push(decision);
+            state.decisions.push(Decision { trace, at, fault: i as u16, attempt: nth, effect, retry_after: 0 });
             if effect != Effect::Injected {
                 continue;
             }
@@ -333,14 +332,14 @@ impl<'a> Model<'a> {
             let Inject::Http(inject) = &fault.inject else { panic!("only faults on upstreams are modelled") };
             match inject {
                 HttpFault::RateLimit { .. } => {
-                    return (REFUSED, End::Limited(bucket.as_ref().map_or(0.0, Bucket::retry_after)));
+                    return (REFUSED, Call::Limited(bucket.as_ref().map_or(0.0, Bucket::retry_after)));
                 }
-                HttpFault::Timeout => return (patience.min(end - now), End::Failed),
+                HttpFault::Timeout => return (patience.min(end - now), Call::Failed),
                 HttpFault::Status { headers, .. } => {
                     let seconds = headers.iter().find(|(name, _)| name == "Retry-After").and_then(|h| h.1.parse().ok());
-                    return (REFUSED, seconds.map_or(End::Failed, End::Limited));
+                    return (REFUSED, seconds.map_or(Call::Failed, Call::Limited));
                 }
-                HttpFault::Latency { replace: false, .. } => more += self.slower[position].draw(&mut state.stream),
+                HttpFault::Latency { replace: false, .. } => more += self.slower[i].draw(&mut state.stream),
                 HttpFault::Stale { by, .. } => age = by.as_secs_f64(),
                 HttpFault::Corrupt(Corruption::Json) => garbled = true,
                 other => panic!("{other:?} is not modelled"),
@@ -349,17 +348,17 @@ impl<'a> Model<'a> {
         if let Some(bucket) = state.own[quoter].as_mut().filter(|_| !limited)
             && !bucket.take(now)
         {
-            return (REFUSED, End::Limited(bucket.retry_after()));
+            return (REFUSED, Call::Limited(bucket.retry_after()));
         }
         let length = self.latency[quoter].draw(&mut state.stream) + more;
         let ok = state.stream.unit() < upstream.success.fraction();
         let oldest = self.options.max_quote_age.map_or(f64::INFINITY, |age| age.as_secs_f64());
         let end = match ok {
-            _ if length > patience => return (patience, End::Failed),
-            true if garbled && !self.options.validate => End::Offer(Price::Nothing),
-            true if garbled || age > oldest => End::Failed,
-            true => End::Offer(Price::Aged(age)),
-            false => End::Failed,
+            _ if length > patience => return (patience, Call::Failed),
+            true if garbled && !self.options.validate => Call::Offer(Price::Nothing),
+            true if garbled || age > oldest => Call::Failed,
+            true => Call::Offer(Price::Aged(age)),
+            false => Call::Failed,
         };
         (length, end)
     }
