@@ -15,7 +15,7 @@ use crate::stand::Stand;
 #[test]
 fn links_lead_to_quoters_and_to_the_target_and_break_as_planned() {
     let target =
-        "{ sim: quote-service, timeout: 3s, connections: 8, with: { external: miss, ttl: 1ms, fallback: false } }";
+        "{ sim: quote-service, timeout: 3s, connections: 8, with: { external: miss, ttl: 1ms, fallback: false, rate.jupiter: none } }";
     let slo = "  - expect: errors(q) < 5%
     outside: faults
     steady: true
