@@ -11,6 +11,7 @@ use super::super::links::Links;
 use crate::base::httpd;
 use crate::base::law::Law;
 use crate::base::seed::Seed;
+use crate::base::time::monotonic;
 use crate::base::trace::TraceId;
 use crate::base::units::Share;
 use crate::evidence::touches::{self, Decision, Effect};
@@ -62,10 +63,10 @@ async fn echo() -> String {
 
 /// How long a byte takes there and back.
 async fn ping(stream: &mut TcpStream) -> Option<Duration> {
-    let begun = tokio::time::Instant::now();
+    let begun = monotonic();
     stream.write_all(b"x").await.ok()?;
     timeout(SOON, stream.read_u8()).await.ok()?.ok()?;
-    Some(begun.elapsed())
+    Some(Duration::from_nanos(monotonic() - begun))
 }
 
 /// A byte there and back on each, all at once; on how many it took half a second.
