@@ -58,3 +58,6 @@ mod multiplexed;
 
 #[path = "e2e/forward.rs"]
 mod forward;
+
+#[path = "e2e/injected.rs"]
+mod injected;
