@@ -127,7 +127,7 @@ impl Recording {
             workers: 1,
             traffic: vec![("quotes".into(), vec!["hit".into(), "miss".into()])],
             edges: &[Offset::ZERO],
-            faults: if fault { vec![("hang".into(), always)] } else { Vec::new() },
+            faults: if fault { vec![("hang".into(), vec![always])] } else { Vec::new() },
             lag_limit: Duration::from_millis(1),
             wall_zero: 0,
             tracer: Tracer::new(Seed(1), "bench"),
