@@ -40,7 +40,7 @@ fn main() {
     }
 
     println!("\n| latency said | observed p50 ms | p99 | too late p50 µs | p99 |\n|---|---|---|---|---|");
-    let base = quantile(&mut (0..2000).map(|_| trip(&mut connect(&echo), 0)).collect(), 0.5);
+    let base = quantile(&mut (0..2000).map(|_| trip(&mut connect(&echo), 0)).collect::<Vec<_>>(), 0.5);
     for (said, times) in [("0.5", 2000), ("2", 1000), ("20", 200)] {
         let slow = stage.proxy(&format!("slow-{said}"), &echo);
         stage.toxic(&format!("slow-{said}"), "latency", &format!("{{\"latency\": {said}}}"));
@@ -184,7 +184,7 @@ fn carry(place: &str, bytes: usize) -> f64 {
     bytes as f64 / ((monotonic() - begun) as f64 / 1e9)
 }
 
-fn quantile(all: &mut Vec<f64>, q: f64) -> f64 {
+fn quantile(all: &mut [f64], q: f64) -> f64 {
     all.sort_by(f64::total_cmp);
     all[((all.len() - 1) as f64 * q) as usize]
 }

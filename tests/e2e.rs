@@ -79,3 +79,6 @@ mod shrink;
 
 #[path = "e2e/forward.rs"]
 mod forward;
+
+#[path = "e2e/injected.rs"]
+mod injected;

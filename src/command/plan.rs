@@ -170,7 +170,7 @@ fn struck(scenario: &Scenario, plan: &Plan, fault: &Fault, spans: &[Span]) -> St
     };
     let unit = match fault.on {
         On::Upstream(_) => "requests",
-        On::Link(_) => return format!(", {share} of connections"),
+        On::Link(_) => "connections",
         On::Process(_) | On::Hook(_) => return String::new(),
     };
     let which = if fault.matching == Match::default() { "" } else { " that match" };
@@ -308,6 +308,10 @@ mod tests {
             "proofload: 1\ntarget: http://127.0.0.1:1\ntraffic:\n  pings: {{ flow: {{ steps: [{{ get: / }}] }}, load: [{load}] }}\nslo:\n"
         );
         promises.iter().for_each(|promise| text.push_str(&format!("  - {{ {promise} }}\n")));
+        of(&text)
+    }
+
+    fn of(text: &str) -> String {
         let settings = Settings {
             overrides: &[],
             time_scale: 1,
@@ -316,8 +320,38 @@ mod tests {
             files: &|_| Err(std::io::ErrorKind::NotFound.into()),
             default_name: "drawn",
         };
-        let scenario = read("drawn", &text, &settings).expect("valid");
+        let scenario = read("drawn", text, &settings).expect("valid");
         describe(&scenario, &Plan::new(&scenario))
+    }
+
+    #[test]
+    fn links_say_who_comes_their_way_and_what_will_be_touched() {
+        let drawn = of("proofload: 1
+target: http://127.0.0.1:1
+upstreams: { jupiter: { like: jupiter, listen: 127.0.0.1:2, calls: 0.5 } }
+links:
+  way: { listen: 127.0.0.1:3, to: upstream/jupiter }
+  front: { to: target }
+  db: { listen: 127.0.0.1:4, to: 127.0.0.1:5 }
+  cache: { toxiproxy: 'http://127.0.0.1:6', proxy: redis }
+traffic: { pings: { flow: { steps: [{ get: / }] }, load: [{ hold: { at: 10/s, for: 60s } }] } }
+faults:
+  narrow: { on: link/way, inject: { bandwidth: { rate: 256KB/s } }, at: 10s, for: 10s }
+  far: { on: link/front, inject: { latency: 5ms }, at: 20s, for: 10s }
+  some: { on: link/front, inject: { latency: 5ms }, share: 50%, at: 30s, for: 10s }
+");
+        for line in [
+            "point the target's jupiter at http://127.0.0.1:3, the link way\n",
+            "traffic reaches the target by the link front\n",
+            "point the target at 127.0.0.1:4 instead of 127.0.0.1:5, the link db\n",
+            "the link cache is the proxy redis of the toxiproxy server at 127.0.0.1:6; a free port leads there too\n",
+            "narrow for 10s: bandwidth on link/way, 100% of connections; about 50 touches expected\n",
+            "far for 10s: latency on link/front, 100% of connections; about 100 touches expected\n",
+            "some for 10s: latency on link/front, 50% of connections; touches depend on who opens connections through the link\n",
+        ] {
+            assert!(drawn.contains(line), "{line}{drawn}");
+        }
+        assert!(!drawn.contains("http://127.0.0.1:2"), "whoever went there would go past the link: {drawn}");
     }
 
     #[test]

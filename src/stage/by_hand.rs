@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::child::widen;
 use super::config::Config;
 use super::link::api::Api;
 use super::protocol::{self, Report};
@@ -29,6 +30,7 @@ impl ByHand {
     /// Opens the stubs and links of a scenario, listens for runs at `control` and speaks toxiproxy's API at `api` (each
     /// HOST:PORT on this machine). `Err` says what could not be opened and what to do.
     pub async fn open(config: &Config, control: &str, api: Option<&str>) -> Result<ByHand, String> {
+        widen();
         let (listener, address) = ear("runs", control).await?;
         let api = match api {
             Some(api) => Some(ear("toxiproxy's clients", api).await?),

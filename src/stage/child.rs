@@ -16,9 +16,7 @@ use super::serve::serve_until;
 pub fn child() -> io::Result<()> {
     // Fails where it leads a process group already: started by hand from a shell, which is harmless.
     let _ = rustix::process::setsid();
-    // A fault that lets requests hang holds a connection for each.
-    let limit = rustix::process::getrlimit(Resource::Nofile);
-    let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    widen();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let done = runtime.block_on(async {
         let orders = pipe::Receiver::from_owned_fd(io::stdin().as_fd().try_clone_to_owned()?)?;
@@ -32,6 +30,12 @@ pub fn child() -> io::Result<()> {
     });
     runtime.shutdown_background();
     done
+}
+
+/// As many files as the system allows: a fault that lets requests hang holds a connection for each.
+pub(super) fn widen() {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 #[cfg(test)]

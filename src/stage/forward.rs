@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -134,7 +134,7 @@ impl Forward {
             let mut read = ReadBuf::new(&mut byte);
             // Nothing may come unasked: neither an end nor a byte.
             let stream = Pin::new(&mut line.stream);
-            if let Poll::Pending = stream.poll_read(&mut Context::from_waker(Waker::noop()), &mut read) {
+            if stream.poll_read(&mut Context::from_waker(Waker::noop()), &mut read).is_pending() {
                 return Some(line);
             }
         }

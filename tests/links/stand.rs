@@ -40,7 +40,7 @@ impl Stand {
             }
             said.push(line);
         }
-        panic!("it ended: {:?}, {said:?}", child.wait());
+        unreachable!("it ended: {:?}, {said:?}", child.wait());
     }
 
     /// The number of its process.

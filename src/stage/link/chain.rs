@@ -30,6 +30,16 @@ struct Known {
     met: bool,
 }
 
+impl Known {
+    fn meet(&mut self, connection: u64) {
+        if !std::mem::replace(&mut self.met, true)
+            && let Some(watcher) = &self.toxic.watcher
+        {
+            watcher.met(connection, self.chosen);
+        }
+    }
+}
+
 impl Chain {
     /// A direction without toxics.
     pub fn new(stream: Stream, place: Place) -> Chain {
@@ -85,12 +95,8 @@ impl Chain {
 
     /// Takes what came from the sender.
     pub fn push(&mut self, item: Item, now: u64) {
-        for known in self.known.iter_mut().filter(|k| !k.met) {
-            known.met = true;
-            if let Some(watcher) = &known.toxic.watcher {
-                watcher.met(self.place.connection, known.chosen);
-            }
-        }
+        let connection = self.place.connection;
+        self.known.iter_mut().for_each(|known| known.meet(connection));
         match self.hops.first_mut() {
             Some(hop) => hop.take(Parcel { at: now, item }),
             None => self.put_out(item),
@@ -106,6 +112,9 @@ impl Chain {
                     match self.hops[i].turn(now) {
                         Turn::Pass(parcel) => {
                             moved = true;
+                            if parcel.item == Item::Close {
+                                self.closed_by(i);
+                            }
                             match self.hops.get_mut(i + 1) {
                                 Some(hop) => hop.take(parcel),
                                 None => self.put_out(parcel.item),
@@ -155,6 +164,14 @@ impl Chain {
         match self.out.front_mut() {
             Some(Item::Data(front)) if bytes < front.len() => front.advance(bytes),
             _ => _ = self.out.pop_front(),
+        }
+    }
+
+    /// A toxic that closes a connection has met it, also when nothing ever came.
+    fn closed_by(&mut self, hop: usize) {
+        let id = self.hops[hop].toxic.id;
+        if let Some(known) = self.known.iter_mut().find(|known| known.toxic.id == id) {
+            known.meet(self.place.connection);
         }
     }
 

@@ -83,10 +83,9 @@ pub struct Hop {
     free: u64,
     /// When something came last.
     came: Option<u64>,
-    delay: Duration,      // of what comes together
-    draws: u64,           // numbers drawn so far
-    piece: Option<usize>, // the size of the next slice
-    passed: u64,          // bytes that went on
+    delay: Duration, // of what comes together
+    draws: u64,      // numbers drawn so far
+    passed: u64,     // bytes that went on
     spoiler: Spoiler,
     fuse: Option<u64>, // when it resets the connection
     lost: bool,        // bytes that came are gone
@@ -119,7 +118,6 @@ impl Hop {
             came: None,
             delay: Duration::ZERO,
             draws: 0,
-            piece: None,
             passed: 0,
             spoiler: Spoiler::default(),
             fuse: None,
@@ -133,7 +131,7 @@ impl Hop {
     /// Goes on with other settings. What waits already leaves when it would have.
     pub fn change(&mut self, toxic: Arc<Toxic>, now: u64) {
         self.toxic = toxic;
-        (self.since, self.free, self.piece) = (now, self.free.min(now), None);
+        (self.since, self.free) = (now, self.free.min(now));
     }
 
     /// Whether more can come.
@@ -233,14 +231,9 @@ impl Hop {
                 if at > now {
                     return Turn::Wait(at);
                 }
-                let piece = match self.piece {
-                    Some(piece) => piece,
-                    None => {
-                        let spread = (self.draw() * (2 * size_variation + 1) as f64) as u64;
-                        (average_size - size_variation.min(average_size) + spread).max(1) as usize
-                    }
-                };
-                self.piece = None;
+                let least = average_size.saturating_sub(size_variation);
+                let spread = (self.draw() * (2.0 * size_variation as f64 + 1.0)) as u64;
+                let piece = usize::try_from(least.saturating_add(spread)).unwrap_or(usize::MAX).max(1);
                 let turn = self.paced(at, piece.min(length), now);
                 self.free = self.free.saturating_add(nanos(delay));
                 turn

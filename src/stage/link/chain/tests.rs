@@ -296,6 +296,12 @@ fn what_is_touched_is_told_once_for_each_connection() {
     let [met, chosen, struck] = counts();
     assert_eq!((met, chosen), (200, struck));
     assert!((77..=123).contains(&struck), "{struck}");
+    // Closed by its time, without anything that came: met and struck all the same.
+    let kind = Kind::Timeout { timeout: ms(1) };
+    let silent = Toxic { kind, watcher: Some(counting.clone()), ..(*toxic(9, Kind::Noop)).clone() };
+    chains[0].set(&[Arc::new(silent)], 20 * MS);
+    assert_eq!(read(&mut chains[0], 20 * MS, u64::MAX).last().map(|(at, _)| *at), Some(21 * MS));
+    assert_eq!(counts(), [201, chosen + 1, struck + 1]);
 }
 
 /// What can happen to a direction.
