@@ -164,7 +164,7 @@ mod tests {
         start(&sh("exec sleep 60"), &[("PROOFLOAD_STARTED", &mark)]).await.expect("stays");
         let found = super::super::process::marked(&format!("PROOFLOAD_STARTED={mark}"));
         assert_eq!(found.len(), 1);
-        assert!(found[0].signal(rustix::process::Signal::KILL).expect("ours"));
+        assert!(found[0].signal(Signal::KILL).expect("ours"));
     }
 
     #[test]

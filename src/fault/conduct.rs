@@ -198,6 +198,12 @@ mod tests {
         }
     }
 
+    /// A stage, and nothing that the run breaks itself.
+    fn alone(stage: &mut Stage) -> Actors<'_> {
+        static NONE: std::sync::LazyLock<Locals> = std::sync::LazyLock::new(Locals::default);
+        Actors { stage, locals: &NONE }
+    }
+
     fn span(start: i64, end: i64) -> Span {
         Span { start: Offset::from_millis(start), end: Offset::from_millis(end) }
     }
@@ -243,7 +249,7 @@ mod tests {
             assert_eq!(Line::open(&url).await.ask(QUOTE).await, 200);
             stop.send_replace(true);
         };
-        let (conducted, ()) = tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, stopped), calls);
+        let (conducted, ()) = tokio::join!(conduct(alone(&mut stage), &faults, &planned, clock, &tell, stopped), calls);
         conducted.expect("the stage lives");
         let steps = steps(&mut hear);
         assert_eq!(words(&steps), ["a Applied", "a Touched", "a Cleared", "b Applied", "b Cleared"]);
@@ -270,7 +276,7 @@ mod tests {
             drop(stop);
             assert_eq!(line.answer_within(5000).await, Some(0));
         };
-        let (conducted, ()) = tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, stopped), calls);
+        let (conducted, ()) = tokio::join!(conduct(alone(&mut stage), &faults, &planned, clock, &tell, stopped), calls);
         conducted.expect("the stage lives");
         assert_eq!(words(&steps(&mut hear)), ["a Applied", "a Touched", "a Cleared"]);
     }
@@ -292,7 +298,7 @@ mod tests {
             stop.send_replace(true);
         };
         let (planned, faults) = ([vec![span(0, 150)]], [fault("a")]);
-        let (conducted, ()) = tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, stopped), until);
+        let (conducted, ()) = tokio::join!(conduct(alone(&mut stage), &faults, &planned, clock, &tell, stopped), until);
         conducted.expect("the stage lives");
         assert_eq!(words(&steps(&mut hear)), ["a Applied", "a Cleared"], "cleared once");
     }
@@ -307,7 +313,7 @@ mod tests {
             life.abort();
         };
         let (planned, faults) = ([vec![span(0, 3_600_000)]], [fault("a")]);
-        let (conducted, ()) = tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, stopped), kill);
+        let (conducted, ()) = tokio::join!(conduct(alone(&mut stage), &faults, &planned, clock, &tell, stopped), kill);
         assert!(matches!(conducted, Err(StageError::Died(_))));
         assert_eq!(words(&steps(&mut hear)), ["a Applied", "a Failed"]);
     }
@@ -328,7 +334,7 @@ mod tests {
             stop.send_replace(true);
         };
         let (planned, faults) = ([vec![span(0, 3_600_000)]], [fault("a")]);
-        let (conducted, ()) = tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, stopped), until);
+        let (conducted, ()) = tokio::join!(conduct(alone(&mut stage), &faults, &planned, clock, &tell, stopped), until);
         conducted.expect("it did not die");
         let steps = steps(&mut hear);
         assert_eq!(words(&steps), ["a Failed", "a Stuck"]);

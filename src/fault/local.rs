@@ -13,7 +13,7 @@ use super::guard::{Guard, Guards, Over};
 use super::victim::Victim;
 use crate::base::time::{Clock, Offset};
 use crate::evidence::event::{Event, FaultStep};
-use crate::scenario::{Process, Scenario};
+use crate::scenario::{Fault, Process, Scenario};
 
 /// The faults of a scenario that the run applies itself.
 #[derive(Default)]
@@ -37,8 +37,8 @@ impl Locals {
         guards: &Arc<Guards>,
         ours: impl Fn(&Process) -> Option<Victim>,
     ) -> Result<Locals, String> {
-        let local = |fault| -> Result<Option<Arc<Local>>, String> {
-            let crate::scenario::Fault { name, ttl, .. } = fault;
+        let local = |fault: &Fault| -> Result<Option<Arc<Local>>, String> {
+            let Fault { name, ttl, .. } = fault;
             let deed = Deed::of(fault, scenario, &ours).map_err(|why| format!("fault `{name}`: {why}"))?;
             let (name, ttl, guards) = (name.clone(), *ttl, guards.clone());
             Ok(deed.map(|deed| Arc::new(Local { name, ttl, deed, guards, turn: Mutex::new(0) })))

@@ -11,9 +11,9 @@ use crate::base::time::{Offset, Span};
 use crate::evidence::event::{Event, FaultStep};
 use crate::evidence::manifest::How;
 use crate::evidence::reader::Evidence;
-use crate::evidence::touches::Effect;
+use crate::evidence::touches::{Effect, ShotTouch};
 use crate::plan::Timeline;
-use crate::scenario::{Scenario, Window};
+use crate::scenario::{On, Scenario, Window};
 
 /// The grid on which windows are cut.
 pub const GRID: Duration = Duration::from_millis(100);
@@ -77,15 +77,20 @@ impl FaultTimes {
             Event::Fault { at, fault, step } if fault == name => Some((*at, step)),
             _ => None,
         });
+        let mut stood: Vec<(Offset, Option<Offset>)> = Vec::new();
         let mut counted = false;
         let mut gone = None;
         for (at, step) in steps {
             match step {
-                FaultStep::Applied => times.applied = times.applied.or(Some(at)),
+                FaultStep::Applied => {
+                    times.applied = times.applied.or(Some(at));
+                    stood.push((at, None));
+                }
                 FaultStep::Touched => times.touched = Some(times.touched.map_or(at, |t| t.min(at))),
                 FaultStep::Cleared { eligible, injected } => {
                     (times.eligible, times.injected, counted) = (*eligible, *injected, true);
                     times.cleared = Some(at);
+                    stood.last_mut().into_iter().for_each(|(_, end)| *end = Some(at));
                     times.stuck = None;
                 }
                 FaultStep::Failed { why } if times.applied.is_none() => {
@@ -110,11 +115,26 @@ impl FaultTimes {
         if !counted {
             (times.eligible, times.injected) = (of_fault.count() as u64, injected.count() as u64);
         }
+        if matches!(scenario.faults[fault].on, On::Process(_) | On::Hook(_)) {
+            times.count_shots(&stood, gone.unwrap_or(seen.max(timeline.end)), &evidence.shots);
+        }
         times.effective = times.effective_span(gone.unwrap_or(seen.max(timeline.end)));
         if times.trouble.is_none() {
             times.trouble = times.find_trouble(seen);
         }
         times
+    }
+
+    /// Of what strikes as a whole: every shot that was due or under way while it stood, each time that it did.
+    fn count_shots(&mut self, stood: &[(Offset, Option<Offset>)], last: Offset, shots: &[ShotTouch]) {
+        let meets = |shot: &ShotTouch, (from, to): &(Offset, Option<Offset>)| {
+            let first = shot.due.max(*from);
+            (shot.done() >= *from && shot.due <= to.unwrap_or(last)).then_some(first)
+        };
+        let touched: Vec<Offset> =
+            shots.iter().filter_map(|shot| stood.iter().filter_map(|span| meets(shot, span)).min()).collect();
+        (self.eligible, self.injected) = (touched.len() as u64, touched.len() as u64);
+        self.touched = touched.into_iter().min();
     }
 
     /// First touch to end. What was counted but not seen to begin began when it was applied; what was not seen to end

@@ -33,7 +33,9 @@ pub fn expected_touches(scenario: &Scenario, plan: &Plan, fault: &Fault) -> Opti
         let arriving = shots_due(plan, None, *span) * calls;
         match fault.ramp {
             // Whom `when` admits is spread over the span as the load is.
-            Some(_) => fault.when.admitted(arriving) / arriving.max(f64::MIN_POSITIVE) * ramped(plan, fault, *span) * calls,
+            Some(_) => {
+                fault.when.admitted(arriving) / arriving.max(f64::MIN_POSITIVE) * ramped(plan, fault, *span) * calls
+            }
             None => fault.when.admitted(arriving) * fault.share.fraction(),
         }
     };

@@ -74,7 +74,8 @@ impl Prepared<'_> {
         })
         .map_err(|e| e.to_string())?;
         let (quit_breaking, breaking) = watch::channel(false);
-        let faults = tokio::spawn(break_things(
+        let has_stage = self.stage.is_some();
+        let mut faults = tokio::spawn(break_things(
             self.stage.take(),
             self.locals.clone(),
             scenario.clone(),
@@ -102,17 +103,24 @@ impl Prepared<'_> {
             Ok(Ok(Err(why))) => how = How::CutShort(format!("the sender failed: {why}")),
             _ => how = How::CutShort("the sender panicked".into()),
         }
+        let mut broken = None;
         // The last shot may be over before the load is, and the last scrape must not be: promises about the target's
         // own metrics are evaluated at the first scrape after their window.
         if how == How::Complete {
             tokio::select! {
                 () = tokio::time::sleep(self.clock.until(plan.timeline.end)) => {}
                 signal = signals.next() => how = signal,
+                // Only a stage that died ends it before it is told to.
+                ended = &mut faults, if has_stage => broken = Some(ended),
             }
         }
         phases.abort();
         let _ = quit_breaking.send(true);
-        match faults.await {
+        let broken = match broken {
+            Some(ended) => ended,
+            None => faults.await,
+        };
+        match broken {
             Ok((stage, Ok(()))) => self.stage = stage,
             Ok((_, Err(why))) => how = How::CutShort(why),
             Err(_) => how = How::CutShort("the conduct of faults panicked".into()),

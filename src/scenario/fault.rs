@@ -155,7 +155,9 @@ impl Fault {
 
     /// When it ends for the last time, from the plan's zero.
     pub fn end(&self) -> Duration {
-        self.at + self.length + self.repeat.map_or(Duration::ZERO, |r| r.every.saturating_mul(r.times.saturating_sub(1)))
+        self.at
+            + self.length
+            + self.repeat.map_or(Duration::ZERO, |r| r.every.saturating_mul(r.times.saturating_sub(1)))
     }
 
     /// The share that it strikes this long after it began.

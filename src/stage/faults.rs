@@ -220,8 +220,8 @@ pub fn until(instant: Option<Offset>, now: Offset) -> Duration {
 mod tests {
     use super::*;
     use crate::base::trace::{Shot, Tracer};
-    use crate::evidence::touches;
     use crate::base::units::{Rate, Share};
+    use crate::evidence::touches;
     use crate::scenario::{Per, RateLimit, RetryAfter};
     use crate::stage::testing;
 

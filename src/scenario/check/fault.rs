@@ -142,7 +142,11 @@ impl Check<'_, '_> {
             "process" if name.starts_with(|c: char| c.is_ascii_digit()) => {
                 let pid = name.parse::<u32>().ok().filter(|pid| (2..=4_194_304).contains(pid));
                 if pid.is_none() {
-                    self.reader.wrong(on.at, format!("`{name}` is no process to break"), "write a number from 2 to 4194304");
+                    self.reader.wrong(
+                        on.at,
+                        format!("`{name}` is no process to break"),
+                        "write a number from 2 to 4194304",
+                    );
                 }
                 (Some(Family::Process), pid.map(|pid| On::Process(Process::Pid(pid))))
             }
@@ -212,7 +216,11 @@ impl Check<'_, '_> {
         }
         let times = u32::try_from(raw.times.value).ok().filter(|n| (2..=MOST_TIMES).contains(n));
         if times.is_none() {
-            self.reader.wrong(raw.times.at, format!("times are 2 to {MOST_TIMES}"), "write how often in all, or leave `repeat` out");
+            self.reader.wrong(
+                raw.times.at,
+                format!("times are 2 to {MOST_TIMES}"),
+                "write how often in all, or leave `repeat` out",
+            );
         }
         times.map(|times| Repeat { every, times })
     }
@@ -230,17 +238,34 @@ impl Check<'_, '_> {
     }
 
     fn matching(&mut self, raw: &raw::Match) -> Match {
-        if raw.method.is_none() && raw.path.is_none() && raw.header.is_none() && raw.query.is_none() && !self.reader.is_broken_here() {
-            self.reader.wrong(raw.place, "`match` says nothing", "name a method, a path, a header or a query, or leave it out");
+        if raw.method.is_none()
+            && raw.path.is_none()
+            && raw.header.is_none()
+            && raw.query.is_none()
+            && !self.reader.is_broken_here()
+        {
+            self.reader.wrong(
+                raw.place,
+                "`match` says nothing",
+                "name a method, a path, a header or a query, or leave it out",
+            );
         }
         if let Some(method) = raw.method.as_ref().filter(|m| !is_method(&m.value)) {
-            self.reader.wrong(method.at, format!("`{}` is no method", method.value), "write it in capitals, such as GET");
+            self.reader.wrong(
+                method.at,
+                format!("`{}` is no method", method.value),
+                "write it in capitals, such as GET",
+            );
         }
         if let Some(path) = &raw.path {
             let (whole, star) = path.value.split_once('*').unwrap_or((&path.value, ""));
             if !whole.starts_with('/') || !star.is_empty() || !whole.chars().all(|c| c.is_ascii_graphic() && c != '?') {
                 let what = format!("`{}` is no path", path.value);
-                self.reader.wrong(path.at, what, "begin with /; only its end may be a *, and the query goes into `query`");
+                self.reader.wrong(
+                    path.at,
+                    what,
+                    "begin with /; only its end may be a *, and the query goes into `query`",
+                );
             }
         }
         for (name, value) in raw.header.iter().flat_map(|h| &h.0) {
@@ -263,7 +288,8 @@ impl Check<'_, '_> {
     /// Refuses what only a stub can do.
     fn of_stubs(&mut self, raw: &raw::Fault, fault: &Fault, world: &World<'_>) {
         let On::Upstream(upstream) = fault.on else { return };
-        if matches!(fault.inject, Inject::Http(HttpFault::Stale { .. })) && world.upstreams[upstream].forward.is_some() {
+        if matches!(fault.inject, Inject::Http(HttpFault::Stale { .. })) && world.upstreams[upstream].forward.is_some()
+        {
             let what = format!("nobody knows what `{}` said earlier", world.upstreams[upstream].name);
             self.reader.wrong(raw.inject.at, what, "let a stub be stale: `like` instead of `forward`");
         }

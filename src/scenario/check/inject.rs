@@ -17,7 +17,16 @@ use crate::base::units::{ByteRate, Rate, Share, Size};
 const UPSTREAM: [&str; 10] =
     ["latency", "timeout", "status", "rate_limit", "reset", "truncate", "corrupt", "stale", "slow_body", "refuse"];
 const LINK: [&str; 10] = [
-    "latency", "bandwidth", "slow_close", "timeout", "reset_peer", "slicer", "limit_data", "down", "corrupt", "drop_half",
+    "latency",
+    "bandwidth",
+    "slow_close",
+    "timeout",
+    "reset_peer",
+    "slicer",
+    "limit_data",
+    "down",
+    "corrupt",
+    "drop_half",
 ];
 const PROCESS: [&str; 4] = ["pause", "kill", "cpu", "memory"];
 const DOCKER: [&str; 1] = ["docker"];
@@ -97,7 +106,11 @@ impl Check<'_, '_> {
                 self.of_links("stream", full.stream.as_ref().map(|s| s.at));
                 let Some(law) = &full.law else {
                     if full.latency.is_none() && !self.reader.is_broken_here() {
-                        self.reader.wrong(at, "how much later?", "write `latency: 80ms` or `latency: { law: …, replace: true }`");
+                        self.reader.wrong(
+                            at,
+                            "how much later?",
+                            "write `latency: 80ms` or `latency: { law: …, replace: true }`",
+                        );
                     }
                     return None;
                 };
@@ -197,11 +210,7 @@ impl Check<'_, '_> {
     fn corruption(&mut self, raw: &raw::Corrupt) -> Corruption {
         self.of_links("every", raw.every.map(|e| e.at));
         self.of_links("stream", raw.stream.as_ref().map(|s| s.at));
-        let given = [
-            raw.bits.map(|b| b.at),
-            raw.json.as_ref().map(|j| j.at),
-            raw.content_type.as_ref().map(|c| c.at),
-        ];
+        let given = [raw.bits.map(|b| b.at), raw.json.as_ref().map(|j| j.at), raw.content_type.as_ref().map(|c| c.at)];
         if let Some(second) = given.into_iter().flatten().nth(1) {
             self.reader.wrong(second, "corrupt in a second way", "write one of `bits`, `json` and `content_type`");
         }
@@ -238,17 +247,22 @@ impl Check<'_, '_> {
             raw::Inject::ResetPeer(raw) => {
                 (Toxic::ResetPeer { timeout: raw.timeout.map_or(Duration::ZERO, |t| t.value) }, raw.stream.as_ref())
             }
-            raw::Inject::Bandwidth(raw) => {
-                (Toxic::Bandwidth { rate: self.byte_rate(&raw.rate) }, raw.stream.as_ref())
-            }
+            raw::Inject::Bandwidth(raw) => (Toxic::Bandwidth { rate: self.byte_rate(&raw.rate) }, raw.stream.as_ref()),
             raw::Inject::SlowClose(raw) => (Toxic::SlowClose { delay: raw.delay.value }, raw.stream.as_ref()),
             raw::Inject::Slicer(raw) => (self.slicer(raw), raw.stream.as_ref()),
             raw::Inject::LimitData(raw) => (Toxic::LimitData { bytes: raw.bytes.value }, raw.stream.as_ref()),
             raw::Inject::Down(_) => (Toxic::Down, None),
             raw::Inject::Corrupt(raw) => {
-                let of_upstreams = [raw.json.as_ref().map(|j| ("json", j.at)), raw.content_type.as_ref().map(|c| ("content_type", c.at))];
+                let of_upstreams = [
+                    raw.json.as_ref().map(|j| ("json", j.at)),
+                    raw.content_type.as_ref().map(|c| ("content_type", c.at)),
+                ];
                 for (key, at) in of_upstreams.into_iter().flatten() {
-                    self.reader.wrong(at, format!("`{key}` belongs to replies of an upstream"), "flip `bits` of a link");
+                    self.reader.wrong(
+                        at,
+                        format!("`{key}` belongs to replies of an upstream"),
+                        "flip `bits` of a link",
+                    );
                 }
                 if let Some(every) = raw.every.filter(|e| e.value.0 == 0) {
                     self.reader.wrong(every.at, "bits of no bytes", "write a size above 0");
@@ -276,7 +290,11 @@ impl Check<'_, '_> {
             (None, Some(latency)) => {
                 let jitter = full.jitter.map_or(Duration::ZERO, |j| j.value);
                 if let Some(jitter) = full.jitter.filter(|j| j.value > latency.value) {
-                    self.reader.wrong(jitter.at, "a jitter larger than the latency: no data comes before it is sent", "lower it");
+                    self.reader.wrong(
+                        jitter.at,
+                        "a jitter larger than the latency: no data comes before it is sent",
+                        "lower it",
+                    );
                 }
                 Law::Uniform(latency.value.saturating_sub(jitter), latency.value + jitter)
             }
@@ -286,7 +304,11 @@ impl Check<'_, '_> {
             }
             (None, None) if self.reader.is_broken_here() => return None,
             (None, None) => {
-                self.reader.wrong(at, "how much later?", "write `latency: 80ms` or `latency: { latency: 80ms, jitter: 20ms }`");
+                self.reader.wrong(
+                    at,
+                    "how much later?",
+                    "write `latency: 80ms` or `latency: { latency: 80ms, jitter: 20ms }`",
+                );
                 return None;
             }
         };

@@ -45,7 +45,8 @@ pub fn check(raw: &raw::Root, source: String, settings: &Settings<'_>, reader: &
     let processes = check.within("processes", |c| c.programs(raw));
     let hooks = check.within("hooks", |c| c.hooks(raw));
     let target_of = target.as_ref();
-    let world = fault::World { target: target_of, upstreams: &upstreams, links: &links, programs: &processes, hooks: &hooks };
+    let world =
+        fault::World { target: target_of, upstreams: &upstreams, links: &links, programs: &processes, hooks: &hooks };
     let faults = check.within("faults", |c| c.faults(raw, &world, &traffic));
     let promises = check.within("slo", |c| c.promises(raw, &traffic, &faults));
     let abort_when = check.within("abort_when", |c| c.aborts(raw, &traffic));

@@ -47,7 +47,9 @@ impl Check<'_, '_> {
             let forward = upstream.forward.as_ref().map(|f| ("forward", f.at));
             for (key, at) in forward.into_iter().filter(|(key, _)| UPSTREAM.contains(key)) {
                 let what = format!("`{key}` is planned, not built");
-                self.within("upstreams", |c| c.within(&name.value, |c| c.reader.wrong(at, what, "leave it out for now")));
+                self.within("upstreams", |c| {
+                    c.within(&name.value, |c| c.reader.wrong(at, what, "leave it out for now"))
+                });
             }
         }
         for (name, fault) in raw.faults.iter().flat_map(|f| &f.0) {

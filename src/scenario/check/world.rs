@@ -27,7 +27,11 @@ impl Check<'_, '_> {
             self.reader.wrong(name.at, "`target` is the practice target", "call it something else");
         }
         if raw.command.is_empty() && !self.reader.is_broken_here() {
-            self.reader.wrong(raw.place, format!("`{}` has no command", name.value), "write `command: [./program, --option]`");
+            self.reader.wrong(
+                raw.place,
+                format!("`{}` has no command", name.value),
+                "write `command: [./program, --option]`",
+            );
         }
         self.exec(raw.place, "a process is started by a command");
         Program {
@@ -85,7 +89,11 @@ impl Check<'_, '_> {
 
     fn call(&mut self, raw: &raw::Call) -> Call {
         if let Some(method) = raw.method.as_ref().filter(|m| !is_method(&m.value)) {
-            self.reader.wrong(method.at, format!("`{}` is no method", method.value), "write it in capitals, such as POST");
+            self.reader.wrong(
+                method.at,
+                format!("`{}` is no method", method.value),
+                "write it in capitals, such as POST",
+            );
         }
         // What follows a `?` is no part of an address.
         let place = raw.url.value.split('?').next().unwrap_or_default().to_owned();

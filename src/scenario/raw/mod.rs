@@ -15,7 +15,8 @@ use std::time::Duration;
 
 pub use fault::{Fault, Match, Ramp, Repeat, When};
 pub use inject::{
-    Aged, Corrupt, DockerAction, Inject, Kill, Latency, LatencyMap, Per, ResetAt, RetryAfter, Slicer, Stream, Throttle, Truncate,
+    Aged, Corrupt, DockerAction, Inject, Kill, Latency, LatencyMap, Per, ResetAt, RetryAfter, Slicer, Stream, Throttle,
+    Truncate,
 };
 pub use load::Segment;
 pub use outside::{Law, LawKind, Link, StubReply, Upstream};
