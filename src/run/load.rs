@@ -89,6 +89,7 @@ impl Prepared<'_> {
         let scraping = tokio::spawn(observer.clone().watch(watching));
 
         let mut sent = tokio::task::spawn_blocking(move || sender.join());
+        let mut broken = None;
         let (mut how, joined) = tokio::select! {
             joined = &mut sent => (How::Complete, joined),
             how = signals.next() => {
@@ -97,20 +98,24 @@ impl Prepared<'_> {
                 let _ = quit_breaking.send(true);
                 (how, sent.await)
             }
+            // The stage died, or whoever conducts the faults did: nothing else ends it before it is told to.
+            ended = &mut faults, if has_stage => {
+                let _ = stop.send(true);
+                broken = Some(ended);
+                (How::Complete, sent.await)
+            }
         };
         match joined {
             Ok(Ok(Ok(()))) => {}
             Ok(Ok(Err(why))) => how = How::CutShort(format!("the sender failed: {why}")),
             _ => how = How::CutShort("the sender panicked".into()),
         }
-        let mut broken = None;
         // The last shot may be over before the load is, and the last scrape must not be: promises about the target's
         // own metrics are evaluated at the first scrape after their window.
-        if how == How::Complete {
+        if how == How::Complete && broken.is_none() {
             tokio::select! {
                 () = tokio::time::sleep(self.clock.until(plan.timeline.end)) => {}
                 signal = signals.next() => how = signal,
-                // Only a stage that died ends it before it is told to.
                 ended = &mut faults, if has_stage => broken = Some(ended),
             }
         }
