@@ -60,7 +60,7 @@ fn read(text: &str) -> Result<Scenario, Mistakes> {
     let settings = Settings {
         overrides: &[],
         time_scale: 1,
-        leave: Some(Leave::default()),
+        leave: Some(Leave { exec: true, pids: &[4242], ..Leave::default() }),
         env: &|_| None,
         files: &files,
         default_name: "test",

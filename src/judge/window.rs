@@ -14,7 +14,7 @@ use crate::evidence::manifest::How;
 use crate::evidence::reader::Evidence;
 use crate::evidence::touches::Effect;
 use crate::plan::Timeline;
-use crate::scenario::{Scenario, Window};
+use crate::scenario::{On, Scenario, Window};
 
 /// The grid on which windows are cut.
 pub const GRID: Duration = Duration::from_millis(100);
@@ -106,6 +106,9 @@ impl FaultTimes {
                 occurrence.injected += u64::from(injected);
             }
         }
+        if matches!(scenario.faults[fault].on, On::Process(_) | On::Hook(_)) {
+            times.count_shots(seen.max(timeline.end), evidence);
+        }
         for occurrence in &mut times.occurrences {
             occurrence.effective = occurrence.effective_span(occurrence.gone.unwrap_or(seen.max(timeline.end)));
         }
@@ -115,6 +118,24 @@ impl FaultTimes {
             times.trouble = times.find_trouble(seen);
         }
         times
+    }
+
+    /// Of what strikes as a whole: every shot that was due or under way while it stood, counted once, the first time that
+    /// it did.
+    fn count_shots(&mut self, last: Offset, evidence: &Evidence) {
+        for occurrence in &mut self.occurrences {
+            (occurrence.eligible, occurrence.injected, occurrence.touched) = (0, 0, None);
+        }
+        for shot in evidence.shots.iter() {
+            let stood = |o: &&mut Occurrence| {
+                o.applied.is_some_and(|from| shot.done() >= from && shot.due <= o.cleared.or(o.gone).unwrap_or(last))
+            };
+            let Some(occurrence) = self.occurrences.iter_mut().find(stood) else { continue };
+            let first = occurrence.applied.map_or(shot.due, |from| shot.due.max(from));
+            occurrence.eligible += 1;
+            occurrence.injected += 1;
+            occurrence.touched = Some(occurrence.touched.map_or(first, |t| t.min(first)));
+        }
     }
 
     /// Which of its times an instant belongs to.

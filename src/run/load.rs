@@ -92,7 +92,8 @@ impl Prepared<'_> {
             events: events.clone(),
         }));
         let (quit_breaking, breaking) = watch::channel(false);
-        let faults = tokio::spawn(break_things(
+        let has_stage = self.stage.is_some();
+        let mut faults = tokio::spawn(break_things(
             self.stage.take(),
             self.locals.clone(),
             scenario.clone(),
@@ -107,21 +108,31 @@ impl Prepared<'_> {
         let scraping = tokio::spawn(observer.clone().watch(watching));
 
         let mut sent = tokio::task::spawn_blocking(move || sender.join());
+        let mut broken = None; // how the conduct of faults ended, where it did before it was told to
         let (mut how, mut joined) = tokio::select! {
             joined = &mut sent => (How::Complete, Some(joined)),
             how = early(signals, &mut watch) => (how, None),
+            // The stage died, or whoever conducts the faults did.
+            ended = &mut faults, if has_stage => {
+                broken = Some(ended);
+                (How::Complete, None)
+            }
         };
         // The last shot may be over before the load is, and the last scrape must not be: promises about the target's
         // own metrics are evaluated at the first scrape after their window.
-        if matches!(joined, Some(Ok(Ok(Ok(()))))) {
+        if broken.is_none() && matches!(joined, Some(Ok(Ok(Ok(()))))) {
             tokio::select! {
                 () = tokio::time::sleep(self.clock.until(plan.timeline.end)) => {}
                 sooner = early(signals, &mut watch) => how = sooner,
+                ended = &mut faults, if has_stage => broken = Some(ended),
             }
         }
         // Faults first: what ends early ends them at once, and drains without them.
         let _ = quit_breaking.send(true);
-        let conducted = faults.await;
+        let conducted = match broken {
+            Some(ended) => ended,
+            None => faults.await,
+        };
         if joined.is_none() {
             let _ = stop.send(true);
             joined = Some(sent.await);

@@ -49,6 +49,7 @@ pub struct Kept {
     keeper: Keeper,
     recipe: Recipe,
     over: oneshot::Receiver<Result<(), String>>,
+    ended: Option<Result<(), Unkept>>,
 }
 
 impl Keeper {
@@ -66,7 +67,7 @@ impl Keeper {
         }
         self.tell(&Order::Hold { recipe: recipe.clone(), ttl }).await?;
         match timeout(ANSWER, is_held).await {
-            Ok(Ok(Ok(()))) => Ok(Kept { keeper: self.clone(), recipe: recipe.clone(), over: is_over }),
+            Ok(Ok(Ok(()))) => Ok(Kept { keeper: self.clone(), recipe: recipe.clone(), over: is_over, ended: None }),
             Ok(Ok(Err(why))) => Err(Unkept::Failed(why)),
             Ok(Err(_)) | Err(_) => Err(Unkept::Lost),
         }
@@ -85,12 +86,15 @@ impl Keeper {
 
 impl Kept {
     /// Waits until the recipe was followed without our asking: its time to live was over. [`Unkept::Lost`] when the stage
-    /// is gone. Dropping the future loses nothing.
+    /// is gone. Dropping the future loses nothing; asked again it says the same.
     pub async fn over(&mut self) -> Result<(), Unkept> {
-        match (&mut self.over).await {
-            Ok(done) => done.map_err(Unkept::Failed),
-            Err(_) => Err(Unkept::Lost),
+        if self.ended.is_none() {
+            self.ended = Some(match (&mut self.over).await {
+                Ok(done) => done.map_err(Unkept::Failed),
+                Err(_) => Err(Unkept::Lost),
+            });
         }
+        self.ended.clone().unwrap_or(Err(Unkept::Lost))
     }
 
     /// Lets it be followed now.

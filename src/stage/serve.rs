@@ -107,9 +107,15 @@ where
         undo(world, now).await;
     }
     if let Some(warden) = &mut warden {
+        let undoing = async {
+            warden.undo_all(&news).await;
+            if end == End::Broken {
+                warden.undo_rest(&news).await;
+            }
+        };
         // The run, if it lives, hears of each as it is done.
         tokio::select! {
-            () = warden.undo_all(&news) => {}
+            () = undoing => {}
             () = &mut writing => {} // not while there may be news
         }
     }

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::mend::mend_surely;
 use super::protocol::Report;
 use crate::base::time::{Clock, Offset};
-use crate::evidence::undo::{Recipe, UndoLog};
+use crate::evidence::undo::{self, Recipe, UndoLog};
 
 /// Holds recipes and follows them.
 pub struct Warden {
@@ -71,6 +71,16 @@ impl Warden {
         }
         while self.at_work.join_next().await.is_some() {}
     }
+
+    /// Follows what the run wrote down and could not hand over any more before it died. Nothing of it was applied; but
+    /// who reads the record cannot know that.
+    pub async fn undo_rest(&mut self, news: &mpsc::UnboundedSender<Report>) {
+        // Where the record cannot be read, there is `heal`.
+        for recipe in undo::read(self.log.path()).map(|found| found.left).unwrap_or_default() {
+            self.hold(recipe, None);
+        }
+        self.undo_all(news).await;
+    }
 }
 
 /// Follows one recipe; writes down that it was done.
@@ -91,7 +101,7 @@ async fn follow(recipe: Recipe, log: UndoLog, news: mpsc::UnboundedSender<Report
 mod tests {
     use super::*;
     use crate::base::process::{Process, State};
-    use crate::evidence::undo::{self, Undo};
+    use crate::evidence::undo::Undo;
     use rustix::process::Signal;
 
     const LONG: Duration = Duration::from_secs(10);
@@ -126,6 +136,20 @@ mod tests {
         warden.undo_all(&news).await;
         assert!(heard.try_recv().is_err(), "told once");
         assert_eq!(undo::read(log.path()).expect("reads").left, []);
+    }
+
+    #[tokio::test]
+    async fn what_was_written_down_and_not_handed_over_is_done_too() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let log = UndoLog::at(&folder.path().join(undo::FILE));
+        let mut warden = Warden::new(log.clone(), Clock::starting_in(Duration::ZERO));
+        let (news, _heard) = mpsc::unbounded_channel();
+        let (_child, process, recipe) = stopped(1).await;
+        log.promise(&recipe).expect("written");
+        warden.undo_all(&news).await;
+        assert_eq!(process.state(), State::Stopped, "not held");
+        warden.undo_rest(&news).await;
+        assert_eq!((process.state(), undo::read(log.path()).expect("reads").left.len()), (State::Running, 0));
     }
 
     #[tokio::test]

@@ -65,11 +65,11 @@ fn a_target_that_is_paused_or_killed_recovers() {
     during: breaks
   - expect: recovery(q) < 4s
     after: breaks
-    stable: 1s
+    stable: 3s
 ";
     let target = "{ sim: quote-service, timeout: 300ms }";
     for inject in ["pause: {}", "kill: { signal: KILL }"] {
-        let yaml = scenario(target, &hold("100/s", "10s"), slo)
+        let yaml = scenario(target, &hold("100/s", "12s"), slo)
             + &format!("faults: {{ breaks: {{ on: process/target, inject: {{ {inject} }}, at: 2s, for: 1500ms }} }}\n");
         let scene = Scene::new(&yaml);
         let ran = scene.run(&[]);
@@ -90,7 +90,7 @@ fn processes_are_started_broken_and_ended() {
   other: { command: [sleep, '8002'] }
 upstreams: { jupiter: { like: jupiter, listen: '127.0.0.1:0' } }
 faults:
-  ends: { on: process/worker, inject: { kill: { signal: TERM } }, at: 500ms, for: 500ms, repeat: { every: 1s, times: 2 } }
+  ends: { on: process/worker, inject: { kill: { signal: TERM } }, at: 500ms, for: 500ms }
   stops: { on: process/other, inject: { pause: {} }, at: 500ms, for: 1s }
 ";
     let scene = Scene::new(&beside(&server, "4s", rest));
@@ -178,6 +178,8 @@ fn paused(length: &str) -> (Scene, Going, Idle, Server) {
     let scene = Scene::new(&beside(&server, "40s", &faults));
     let run = scene.start(&["--allow-pid", &pid]);
     assert!(soon(|| idle.state() == State::Stopped));
+    // Until the run has seen it too.
+    std::thread::sleep(std::time::Duration::from_millis(300));
     (scene, run, idle, server)
 }
 

@@ -7,6 +7,7 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use proofload::base::seed::Seed;
 use proofload::evidence::undo;
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::scene::{Scene, Turn, children, kill};
+use crate::scene::{Going, PROGRAM, Scene, Turn, children, is_gone, kill};
 use crate::things::{Engine, Flag, Idle, Marked, soon};
 
 /// Who is killed.
@@ -30,7 +31,6 @@ enum Whom {
 
 /// Everything that the faults of a run break.
 struct Things {
-    scene: Scene,
     engine: Engine,
     flag: Flag,
     paused: Idle,
@@ -38,6 +38,7 @@ struct Things {
     file: PathBuf,
     stub: u16,
     word: Marked,
+    scene: Scene, // last: what listens in its folder ends before that is gone
 }
 
 impl Things {
@@ -160,7 +161,7 @@ fn killed(nth: usize) -> (Whom, Duration, Vec<String>) {
     command.env("DOCKER_HOST", things.engine.host());
     things.word.put(&mut command);
     command.process_group(0);
-    let run = crate::scene::Going::start(command, &things.scene.path(""));
+    let run = Going::start(command, &things.scene.path(""));
     thread::sleep(moment);
     let stage = children(run.pid()).into_iter().find(|(_, line)| line.contains(" stage ")).map(|(pid, _)| pid);
     let kill_stage = || stage.into_iter().for_each(|pid| kill(pid, Signal::KILL));
@@ -183,7 +184,11 @@ fn killed(nth: usize) -> (Whom, Duration, Vec<String>) {
     let lives = matches!(whom, Whom::Run | Whom::Group);
     if !lives {
         for run in things.scene.runs() {
-            let healed = things.scene.ask(&["heal", run.to_str().expect("text")]);
+            let mut command = Command::new(PROGRAM);
+            command.arg("heal").arg(&run);
+            // What it starts again is looked for by the word.
+            things.word.put(&mut command);
+            let healed = Going::start(command, &things.scene.path("")).wait();
             if healed.code != Some(0) {
                 return (whom, moment, vec![format!("heal: {healed:?}")]);
             }
@@ -192,7 +197,7 @@ fn killed(nth: usize) -> (Whom, Duration, Vec<String>) {
     soon(|| things.broken().is_empty());
     let mut broken = things.broken();
     // A run that was over before it was killed has taken its stage along.
-    if lives && ended.code.is_none() && stage.is_some_and(|pid| !crate::scene::is_gone(pid)) && !things.stub_answers() {
+    if lives && ended.code.is_none() && stage.is_some_and(|pid| !is_gone(pid)) && !things.stub_answers() {
         broken.push("the stub does not answer".into());
     }
     stage.into_iter().for_each(|pid| kill(pid, Signal::KILL));
