@@ -118,13 +118,11 @@ impl Record for Decision {
         out.extend(self.fault.to_le_bytes());
         // 24 bits are more calls than any trace makes; ordinals wrap.
         out.extend(&self.attempt.to_le_bytes()[..3]);
-        out.extend([
-            match self.effect {
-                Effect::Spared => 0,
-                Effect::Allowed => 1,
-                Effect::Injected => 2,
-            },
-        ]);
+        out.extend([match self.effect {
+            Effect::Spared => 0,
+            Effect::Allowed => 1,
+            Effect::Injected => 2,
+        }]);
         out.extend(self.retry_after.to_le_bytes());
     }
 

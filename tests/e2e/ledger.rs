@@ -86,7 +86,10 @@ fn what_a_fallback_hides_is_absorbed_and_judging_again_says_the_same() {
     let [absorbed, surfaced, _, background] = book(&verdict);
     assert!(absorbed > 60 && surfaced == 0 && background == 0, "{verdict}");
     let shown = &verdict["faults"][0]["ledger"]["examples"][0];
-    assert_eq!((&shown["account"], &shown["upstream"], &shown["outcome"]), (&"absorbed".into(), &"quoter".into(), &"ok".into()));
+    assert_eq!(
+        (&shown["account"], &shown["upstream"], &shown["outcome"]),
+        (&"absorbed".into(), &"quoter".into(), &"ok".into())
+    );
 
     let folder = scene.evidence();
     let read = |name: &str| fs::read(folder.join(name)).expect("a report");
@@ -167,8 +170,10 @@ fn a_fault_more_shifts_no_decision() {
         scene
     };
     let alone = decided(&with(""), 0);
-    let beside =
-        decided(&with("  before: { on: upstream/jupiter, inject: { timeout: {} }, share: 30%, at: 1700ms, for: 1s }\n"), 1);
+    let beside = decided(
+        &with("  before: { on: upstream/jupiter, inject: { timeout: {} }, share: 30%, at: 1700ms, for: 1s }\n"),
+        1,
+    );
     let common: Vec<&Key> = alone.keys().filter(|key| beside.contains_key(key)).collect();
     assert!(common.len() * 2 >= alone.len().max(beside.len()) && common.len() >= 10, "{} common", common.len());
     assert!(common.iter().all(|key| alone[key] == beside[key]), "decisions were shifted");

@@ -33,9 +33,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
+use proofload::base::seed::Seed;
 use proofload::base::series::{Labels, Sample, Series, stale};
 use proofload::base::time::{Offset, Span};
-use proofload::base::seed::Seed;
 use proofload::base::trace::{Shot, TraceId, Tracer};
 use proofload::base::units::parse_duration;
 use proofload::evidence::event::{Event, Exemplar, FaultStep, Scrape};

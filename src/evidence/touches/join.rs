@@ -99,7 +99,8 @@ mod tests {
     #[test]
     fn calls_find_their_shot() {
         let decisions = vec![decision(3, 9, 1), decision(0, 1, 0), decision(5, 4, 0), decision(3, 2, 0)];
-        let shots = vec![ShotTouch { trace: trace(4), ..shot(None, None) }, ShotTouch { trace: trace(3), ..shot(None, None) }];
+        let shots =
+            vec![ShotTouch { trace: trace(4), ..shot(None, None) }, ShotTouch { trace: trace(3), ..shot(None, None) }];
         let mut expected = vec![
             (trace(3), true, vec![decision(3, 2, 0), decision(3, 9, 1)]),
             (trace(5), false, vec![decision(5, 4, 0)]),

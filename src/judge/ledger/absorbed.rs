@@ -68,7 +68,8 @@ fn standing(trial: &Trial<'_>, promise: &Promise, absorbed: &Absorbed, books: &[
         _ => None,
     };
     if let Some(spoilt) = spoilt {
-        let of = |traffic: &usize| absorbed.traffic.is_none_or(|named| named == *traffic) && !unfit[*traffic].is_empty();
+        let of =
+            |traffic: &usize| absorbed.traffic.is_none_or(|named| named == *traffic) && !unfit[*traffic].is_empty();
         let blame = (0..unfit.len()).find(of).map(|t| trial.fitness.blame(t, &unfit[t])).unwrap_or_default();
         ruling.verdict = Verdict::Invalid;
         ruling.why = format!("{}, {spoilt}: {blame}", ruling.why);

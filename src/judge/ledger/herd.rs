@@ -102,7 +102,8 @@ impl Arrivals {
         let Some(first) = self.first else { return Herd::default() };
         let bins = |span: &Span| (bin_of(span.start).max(first), bin_of(span.end));
         let stretches: Vec<(i64, i64)> = effective.iter().map(bins).filter(|(start, end)| start < end).collect();
-        let within = |start: i64, end: i64| -> u64 { self.bins.range(start..end).map(|(_, b)| u64::from(b.requests)).sum() };
+        let within =
+            |start: i64, end: i64| -> u64 { self.bins.range(start..end).map(|(_, b)| u64::from(b.requests)).sum() };
         let (mut length, mut all, mut releases) = (0, 0, Vec::new());
         for (start, end) in stretches {
             length += end - start;

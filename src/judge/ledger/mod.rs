@@ -18,7 +18,8 @@ use std::collections::BTreeMap;
 
 pub use absorbed::finding;
 pub use summary::{
-    ClassLedger, ExampleSummary, HerdSummary, LedgerSummary, ObedienceSummary, RetrySummary, ShareSummary, TrafficLedger,
+    ClassLedger, ExampleSummary, HerdSummary, LedgerSummary, ObedienceSummary, RetrySummary, ShareSummary,
+    TrafficLedger,
 };
 
 use super::shots::second;

@@ -115,6 +115,9 @@ mod tests {
         assert!(shares(100, 99, 1_000_000_000).trouble().is_some());
         assert_eq!(shares(0, 0, 0).trouble(), None, "nothing came its way");
         let why = shares(100, 75, 500_000_000).trouble().expect("off");
-        assert_eq!(why, "chose 75 of 100 requests, which is not the share of 50 % that was declared: 34 to 66 would be");
+        assert_eq!(
+            why,
+            "chose 75 of 100 requests, which is not the share of 50 % that was declared: 34 to 66 would be"
+        );
     }
 }

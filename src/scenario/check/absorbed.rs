@@ -24,7 +24,9 @@ impl Check<'_, '_> {
             Ok(absorbed) => Some(Claim::Absorbed(absorbed)),
             // What could not be read has had its mistakes told already.
             Err(_) if self.reader.is_broken_here() => None,
-            Err((what, _)) if what.strip_suffix(absorbed::NO_SUBJECT).is_some_and(|name| self.is_mistaken(name)) => None,
+            Err((what, _)) if what.strip_suffix(absorbed::NO_SUBJECT).is_some_and(|name| self.is_mistaken(name)) => {
+                None
+            }
             Err((what, remedy)) => {
                 self.reader.wrong(raw.expect.at, what, remedy);
                 None
