@@ -19,11 +19,9 @@ fn main() {
     let folder = tempfile::tempdir().expect("a folder");
     let all: Vec<(Manner, Found)> =
         cases(500, Duration::from_secs(30)).iter().map(|case| (case.manner, case.play(folder.path()))).collect();
-    for (manner, words) in [
-        (Manner::Errs, "all shots err"),
-        (Manner::Slow, "all shots are late"),
-        (Manner::Partly, "seven in ten err"),
-    ] {
+    for (manner, words) in
+        [(Manner::Errs, "all shots err"), (Manner::Slow, "all shots are late"), (Manner::Partly, "seven in ten err")]
+    {
         let of: Vec<&Found> = all.iter().filter(|(m, _)| *m == manner).map(|(_, found)| found).collect();
         let mut errors: Vec<f64> = of.iter().filter_map(|f| f.error()).map(|e| e.as_secs_f64() * 1e3).collect();
         errors.sort_by(f64::total_cmp);
@@ -31,11 +29,14 @@ fn main() {
         let (median, most) = (errors[errors.len() / 2], errors[errors.len() - 1]);
         println!("| {words} | {} of {} found | {median:.1} | {most:.1} | {held} |", errors.len(), of.len());
     }
-    println!("\nReal runs, 1 000/s; the upstream hangs for a second, and the target answers 503 until so long after:\n");
+    println!(
+        "\nReal runs, 1 000/s; the upstream hangs for a second, and the target answers 503 until so long after:\n"
+    );
     println!("| recovers after s | reported s | from s | error ms | verdict |");
     println!("|---|---|---|---|---|");
     for millis in [500, 1_370, 4_000, 9_730, 30_000] {
-        let line = real(millis).unwrap_or_else(|| format!("| {:.2} | – | – | – | nothing found |", millis as f64 / 1e3));
+        let line =
+            real(millis).unwrap_or_else(|| format!("| {:.2} | – | – | – | nothing found |", millis as f64 / 1e3));
         println!("{line}");
     }
 }

@@ -51,10 +51,9 @@ fn expressions(scenario: &Scenario) -> Vec<Mistake> {
         let wrong = |what: String, remedy: &str| Some(Mistake { at: *place, path, what, remedy: remedy.into() });
         // Any length will do to see whether it reads.
         match promql::parse(&expr.replace("$window", "1m")) {
-            Err(why) => wrong(
-                why.to_string(),
-                "write PromQL as Prometheus 3 reads it; `$window` is the length of the window",
-            ),
+            Err(why) => {
+                wrong(why.to_string(), "write PromQL as Prometheus 3 reads it; `$window` is the length of the window")
+            }
             Ok(expr) if matches!(expr.kind(), promql::Kind::Matrix | promql::Kind::Text) => {
                 wrong("it has no value to compare".into(), "write rate(…) or …_over_time(…), not a range or a text")
             }

@@ -244,7 +244,8 @@ mod tests {
             assert_eq!(Line::open(&url).await.ask(QUOTE).await, 200);
             stop.send_replace(true);
         };
-        let (conducted, ()) = tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, Gate::open(), stopped), calls);
+        let (conducted, ()) =
+            tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, Gate::open(), stopped), calls);
         conducted.expect("the stage lives");
         let steps = steps(&mut hear);
         assert_eq!(words(&steps), ["a Applied", "a Touched", "a Cleared", "b Applied", "b Cleared"]);
@@ -271,7 +272,8 @@ mod tests {
             drop(stop);
             assert_eq!(line.answer_within(5000).await, Some(0));
         };
-        let (conducted, ()) = tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, Gate::open(), stopped), calls);
+        let (conducted, ()) =
+            tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, Gate::open(), stopped), calls);
         conducted.expect("the stage lives");
         assert_eq!(words(&steps(&mut hear)), ["a Applied", "a Touched", "a Cleared"]);
     }
@@ -340,7 +342,8 @@ mod tests {
             stop.send_replace(true);
         };
         let (planned, faults) = ([vec![span(0, 150)]], [fault("a")]);
-        let (conducted, ()) = tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, Gate::open(), stopped), until);
+        let (conducted, ()) =
+            tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, Gate::open(), stopped), until);
         conducted.expect("the stage lives");
         assert_eq!(words(&steps(&mut hear)), ["a Applied", "a Cleared"], "cleared once");
     }
@@ -355,7 +358,8 @@ mod tests {
             life.abort();
         };
         let (planned, faults) = ([vec![span(0, 3_600_000)]], [fault("a")]);
-        let (conducted, ()) = tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, Gate::open(), stopped), kill);
+        let (conducted, ()) =
+            tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, Gate::open(), stopped), kill);
         assert!(matches!(conducted, Err(StageError::Died(_))));
         assert_eq!(words(&steps(&mut hear)), ["a Applied", "a Failed"]);
     }
@@ -376,7 +380,8 @@ mod tests {
             stop.send_replace(true);
         };
         let (planned, faults) = ([vec![span(0, 3_600_000)]], [fault("a")]);
-        let (conducted, ()) = tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, Gate::open(), stopped), until);
+        let (conducted, ()) =
+            tokio::join!(conduct(&mut stage, &faults, &planned, clock, &tell, Gate::open(), stopped), until);
         conducted.expect("it did not die");
         let steps = steps(&mut hear);
         assert_eq!(words(&steps), ["a Failed", "a Stuck"]);

@@ -77,11 +77,7 @@ pub fn search(
     if let Some((other, _)) = others.iter().find(|(_, span)| span.contains(start)) {
         return unknown(format!("`{}` struck already when it began", trial.scenario.faults[*other].name));
     }
-    let cut = |part: Span| Cut {
-        parts: vec![part],
-        leaving: (0..trial.windows.faults.len()).collect(),
-        joining: None,
-    };
+    let cut = |part: Span| Cut { parts: vec![part], leaving: (0..trial.windows.faults.len()).collect(), joining: None };
     let before = Span { start: start - CALM, end: start };
     // A slice of a slower clock may reach into the fault.
     if slices::bad(trial, &steady, &cut(before), reading).iter().any(|slice| slice.end <= start) {
@@ -102,7 +98,9 @@ pub fn search(
             "no slice of time held more than {}, and {least} bad ones are needed to be beyond chance",
             text::count(most, "shot")
         )),
-        () if until < start + bound => unknown(format!("what was seen without another fault ends at {}", instant(until))),
+        () if until < start + bound => {
+            unknown(format!("what was seen without another fault ends at {}", instant(until)))
+        }
         () => Detected::Never { until },
     }
 }
@@ -120,13 +118,18 @@ pub fn finding(trial: &Trial<'_>, promise: &Promise, expectation: &Expectation, 
 }
 
 fn on_strike(trial: &Trial<'_>, expectation: &Expectation, fault: usize, nth: usize) -> (Span, Ruling) {
-    let strike = trial.windows.faults[fault].strikes().nth(nth).unwrap_or(Span { start: Offset::ZERO, end: Offset::ZERO });
+    let strike =
+        trial.windows.faults[fault].strikes().nth(nth).unwrap_or(Span { start: Offset::ZERO, end: Offset::ZERO });
     let bound = Duration::from_nanos(expectation.bound);
     let look = |reading| {
         let took = |at: Offset| at.since(strike.start);
-        let within = |from, at| format!("{} to {} after it began", units::duration(took(from)), units::duration(took(at)));
-        let ruling = |verdict, observed: Option<Duration>, why| {
-            Ruling { verdict, observed: observed.map(Quantity::time), samples: 0, why }
+        let within =
+            |from, at| format!("{} to {} after it began", units::duration(took(from)), units::duration(took(at)));
+        let ruling = |verdict, observed: Option<Duration>, why| Ruling {
+            verdict,
+            observed: observed.map(Quantity::time),
+            samples: 0,
+            why,
         };
         match search(trial, fault, nth, expectation.traffic, bound, reading) {
             Detected::Felt { from, at } => {
@@ -162,8 +165,7 @@ fn on_strike(trial: &Trial<'_>, expectation: &Expectation, fault: usize, nth: us
         }
     }
     let cut = Cut { parts: vec![span], ..Cut::default() };
-    let shots =
-        trial.shots.population(subject(expectation), &cut, &[Stretch::whole(span)], &BTreeSet::new(), false);
+    let shots = trial.shots.population(subject(expectation), &cut, &[Stretch::whole(span)], &BTreeSet::new(), false);
     ruling.samples = shots.due();
     (span, ruling)
 }

@@ -73,7 +73,8 @@ pub fn dip(trial: &Trial<'_>, fault: usize, traffic: usize) -> Option<DipSummary
                 dip.deepest = Some(Span { start, end: start + GRID * width as u32 });
             }
         }
-        let slowest = span.slices(STRETCH).into_iter().filter_map(|second| p95(trial, traffic, second)).reduce(f64::max);
+        let slowest =
+            span.slices(STRETCH).into_iter().filter_map(|second| p95(trial, traffic, second)).reduce(f64::max);
         dip.p95 = dip.p95.into_iter().chain(slowest).reduce(f64::max);
     }
     let before = trial.windows.cut(Window::Before(fault), Some(traffic));
@@ -102,8 +103,7 @@ fn of_slices(trial: &Trial<'_>, traffic: usize, span: Span) -> Vec<(u64, u64)> {
         .filter(|e| e.clock == Timing::Response && e.class.is_none())
         .map(|e| (e.bound, e.compare))
         .min_by_key(|(bound, _)| *bound);
-    let too_long =
-        |nanos: u64| bound.is_some_and(|(bound, compare)| !compare.holds(nanos as f64, bound as f64));
+    let too_long = |nanos: u64| bound.is_some_and(|(bound, compare)| !compare.holds(nanos as f64, bound as f64));
     let count = span.length().as_nanos().div_ceil(GRID.as_nanos()) as usize;
     let mut slices = vec![(0, 0); count];
     let subject = Subject { traffic, class: None, clock: Timing::Response };

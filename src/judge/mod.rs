@@ -38,8 +38,8 @@ pub use ledger::{
 };
 pub use stop::Stops;
 pub use summary::{
-    CanarySummary, Claimed, DetectionSummary, FaultSummary, LoopSummary, OccurrenceSummary, Percentiles, RecoverySummary,
-    ScrapeSummary, TrafficSummary,
+    CanarySummary, Claimed, DetectionSummary, FaultSummary, LoopSummary, OccurrenceSummary, Percentiles,
+    RecoverySummary, ScrapeSummary, TrafficSummary,
 };
 pub use verdict::{Exit, FORMAT, Finding, Judgement, Kind, Place, Quantity, Reason, Slices, Stuck, Verdict};
 

@@ -168,7 +168,12 @@ pub fn review(scenario: &Scenario, plan: &Plan) -> Vec<Mistake> {
 
 /// Why what must be steady before the first fault cannot be told by then.
 fn review_gate(scenario: &Scenario, plan: &Plan, expectation: &Expectation, refuse: &mut dyn FnMut(String, String)) {
-    let starts = plan.timeline.faults.iter().zip(&scenario.faults).flat_map(|(spans, f)| spans.iter().map(move |s| (s.start, f)));
+    let starts = plan
+        .timeline
+        .faults
+        .iter()
+        .zip(&scenario.faults)
+        .flat_map(|(spans, f)| spans.iter().map(move |s| (s.start, f)));
     let Some((until, fault)) = starts.min_by_key(|(start, _)| *start) else { return };
     let measured = plan.timeline.measured(Some(expectation.traffic));
     let span = Span { start: measured.start, end: until.max(measured.start) };
@@ -206,7 +211,10 @@ fn review_detection(
     for span in &plan.timeline.faults[fault] {
         let until = span.start + bound;
         if until > measured.end {
-            let what = format!("the load ends before this can be decided: {} from its start on are needed", units::duration(bound));
+            let what = format!(
+                "the load ends before this can be decided: {} from its start on are needed",
+                units::duration(bound)
+            );
             refuse(what, "lengthen the load, or begin the fault earlier".into());
         }
         let others = all().filter(|(f, s)| *f != fault || s != span);

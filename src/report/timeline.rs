@@ -36,7 +36,8 @@ pub fn timeline(plan: &Plan, evidence: &Evidence, judgement: &Judgement) -> Stri
     for second in 0..seconds {
         let start = Offset::from_millis(second * 1000);
         let span = Span { start, end: start + Duration::from_secs(1) };
-        let under_way = judgement.faults.iter().filter(|f| f.occurrences.iter().any(|o| o.planned.overlap(span).is_some()));
+        let under_way =
+            judgement.faults.iter().filter(|f| f.occurrences.iter().any(|o| o.planned.overlap(span).is_some()));
         let faults: Vec<&str> = under_way.map(|f| f.name.as_str()).collect();
         let striking = judgement.faults.iter().filter(|f| f.effective.is_some_and(|e| e.overlap(span).is_some()));
         let effective: Vec<&str> = striking.map(|f| f.name.as_str()).collect();

@@ -122,8 +122,7 @@ pub fn gate(gate: &GateSummary) -> String {
 
 /// What the canary saw after the last fault, in a sentence.
 pub fn canary(seen: &[CanarySummary]) -> Option<String> {
-    let unclean: Vec<String> =
-        seen.iter().filter(|s| !s.clean).map(|s| format!("{}: {}", s.on, s.saw)).collect();
+    let unclean: Vec<String> = seen.iter().filter(|s| !s.clean).map(|s| format!("{}: {}", s.on, s.saw)).collect();
     match (seen.len() as u64, unclean.as_slice()) {
         (0, _) => None,
         (n, []) => Some(format!("{} after the last fault, all as before", text::count(n, "look"))),

@@ -265,7 +265,10 @@ mod tests {
         for share in ["100%", "0.1%"] {
             let seen = seen(share, Some(0)).await;
             let (on, fault, clean, saw, remedy) = &seen[0];
-            assert_eq!((on.as_str(), fault.as_deref(), *clean, *remedy), ("upstream/jupiter", Some("hangs"), false, true));
+            assert_eq!(
+                (on.as_str(), fault.as_deref(), *clean, *remedy),
+                ("upstream/jupiter", Some("hangs"), false, true)
+            );
             assert!(saw.contains("no answer within"), "{saw}");
             assert!(seen[1].2, "{seen:?}");
         }

@@ -4,12 +4,12 @@
 mod board;
 mod canary;
 mod load;
+mod lookout;
 mod prepare;
 mod record;
 mod resources;
 mod signals;
 mod target;
-mod lookout;
 
 use std::path::{Path, PathBuf};
 

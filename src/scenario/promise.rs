@@ -29,16 +29,8 @@ pub type Refusal = (String, String);
 pub type Known<'a> = [(&'a str, Vec<&'a str>)];
 
 const MEASURES: [&str; 9] = ["p50", "p95", "p99", "max", "mean", "errors", "timeouts", "rejected", "rate"];
-const PLANNED: [&str; 8] = [
-    "lost",
-    "duplicated",
-    "reordered",
-    "drain",
-    "consumer_lag",
-    "staleness",
-    "leak",
-    "capacity",
-];
+const PLANNED: [&str; 8] =
+    ["lost", "duplicated", "reordered", "drain", "consumer_lag", "staleness", "leak", "capacity"];
 
 /// Reads a promise about what the client saw.
 pub fn parse_client(promise: &str, known: &Known<'_>) -> Result<Expectation, Refusal> {
@@ -226,7 +218,10 @@ mod tests {
         assert_eq!(parse("errors(quotes) == 0").map(|e| e.bound), Ok(0));
         assert_eq!(parse("rate(orders) >= 90/s").map(|e| (e.traffic, e.bound)), Ok((1, 90_000_000)));
         assert_eq!(parse("recovery(quotes) < 5s").map(|e| e.bound), Ok(5_000_000_000));
-        assert_eq!(parse("detection(orders) <= 30s").map(|e| (e.measure, e.bound)), Ok((Measure::Detection, 30_000_000_000)));
+        assert_eq!(
+            parse("detection(orders) <= 30s").map(|e| (e.measure, e.bound)),
+            Ok((Measure::Detection, 30_000_000_000))
+        );
     }
 
     #[test]

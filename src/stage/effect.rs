@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use super::decide::spread;
 use super::quote::Age;
@@ -14,7 +13,7 @@ use crate::scenario::{Corruption, Keep};
 
 /// How late the runtime's timer is on average: it rounds up to a millisecond, and so does the wait beneath it.
 /// Without this every law would be a millisecond slower than stated.
-const ROUNDING: Duration = Duration::from_millis(1);
+pub const ROUNDING: Duration = Duration::from_millis(1);
 
 /// A delay that ends early when its fault does.
 #[derive(Debug, Clone)]
@@ -28,18 +27,18 @@ pub struct Held {
 impl Held {
     /// Passes this time from an instant on, or what there is of it before the fault is over. Returns when it ends, which
     /// may be a little later than now.
-    async fn pass(mut self, from: Instant) -> Instant {
+    async fn pass(mut self, from: tokio::time::Instant) -> tokio::time::Instant {
         tokio::select! {
             biased;
-            _ = self.over.wait_for(|over| *over) => from.max(Instant::now().min(from + self.length)),
+            _ = self.over.wait_for(|over| *over) => from.max(tokio::time::Instant::now().min(from + self.length)),
             () = sleep_until(from + self.length) => from + self.length,
         }
     }
 }
 
 /// Sleeps until an instant, as closely as on average a timer can.
-async fn sleep_until(instant: Instant) {
-    if let Some(early) = instant.checked_sub(ROUNDING).filter(|early| *early > Instant::now()) {
+async fn sleep_until(instant: tokio::time::Instant) {
+    if let Some(early) = instant.checked_sub(ROUNDING).filter(|early| *early > tokio::time::Instant::now()) {
         tokio::time::sleep_until(early).await;
     }
 }
@@ -111,12 +110,12 @@ impl Effects {
 
     /// Waits as long as the request does: the upstream's own time since it came, or what replaces it, and then what is
     /// added. What took longer has taken it already.
-    pub async fn wait(&mut self, came: Instant, own: Duration) {
+    pub async fn wait(&mut self, came: tokio::time::Instant, own: Duration) {
         let mut due = match self.replaced.take() {
             Some(held) => held.pass(came).await,
             None => came + own,
         };
-        due = due.max(Instant::now());
+        due = due.max(tokio::time::Instant::now());
         for held in self.added.drain(..) {
             due = held.pass(due).await;
         }

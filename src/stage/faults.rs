@@ -540,7 +540,7 @@ mod tests {
         let config = FaultConfig { matching, when: When::First(3), ..fault("f", HttpFault::Timeout, ALL) };
         let (mut faults, mut reports) = faults(&[config]);
         let paths = ["/other", "/quote", "/quotes", "/quote/x", "/quote"];
-        let mut round = |faults: &mut Faults| {
+        let round = |faults: &mut Faults| {
             paths.map(|path| {
                 let request = Request { path: path.into(), ..Request::default() };
                 ask(faults, "jupiter", 1, 1, &request).end.is_some()
@@ -575,5 +575,38 @@ mod tests {
             .filter_map(|r| if let Report::Cleared { eligible, .. } = r { Some(eligible) } else { None })
             .collect();
         assert_eq!(eligible, [1, 1, 1, 0]);
+    }
+
+    /// The injected delays against the declared law: Kolmogorov's and Smirnov's test at 99.9 %.
+    #[test]
+    fn delays_have_the_declared_distribution() {
+        const N: usize = 2_000;
+        let ms = Duration::from_millis;
+        for law in [
+            Law::Uniform(ms(1), ms(9)),
+            Law::Normal { mean: ms(50), sd: ms(10) },
+            Law::Lognormal { median: ms(30), sigma: 0.5 },
+            Law::Pareto { min: ms(10), alpha: 2.0 },
+            Law::Quantiles(vec![(0.5, ms(120)), (0.95, ms(280))]),
+        ] {
+            let late = HttpFault::Latency { law: law.clone(), replace: false };
+            let (mut faults, _reports) = faults(&[fault("f", late, ALL)]);
+            faults.apply(0, Offset::ZERO);
+            let drawn = |seq| ask(&mut faults, "jupiter", seq, 1, &Request::default()).added[0].length;
+            let mut delays: Vec<Duration> = (0..N as u64).map(drawn).collect();
+            delays.sort_unstable();
+            let apart = delays.iter().enumerate().map(|(i, observed)| {
+                // The law is its quantile function; where it reaches the delay is its distribution function.
+                let (mut low, mut high) = (0.0, 1.0);
+                for _ in 0..50 {
+                    let middle = (low + high) / 2.0;
+                    if law.at(middle) < *observed { low = middle } else { high = middle }
+                }
+                let (before, after) = (i as f64 / N as f64, (i + 1) as f64 / N as f64);
+                (low - before).abs().max((low - after).abs())
+            });
+            let apart = apart.fold(0.0, f64::max);
+            assert!(apart < 1.95 / (N as f64).sqrt(), "{law:?}: {apart}");
+        }
     }
 }

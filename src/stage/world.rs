@@ -8,7 +8,6 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
 use super::config::Config;
 use super::effect::{Effects, End};
@@ -188,7 +187,7 @@ struct Front {
 
 impl Handler for Front {
     async fn handle(&self, request: Request) -> Answer {
-        let came = Instant::now();
+        let came = tokio::time::Instant::now();
         let Course { own, source, mut effects } = lock(&self.scene).receive(self.slot, &request);
         let mut reply = match source {
             Source::Reply(reply) => reply,

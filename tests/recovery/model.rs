@@ -152,9 +152,7 @@ impl Case {
             }
             let taken = vec![(0, recorder::second_of(reply.due), 1)];
             let (at, through) = (reply.done, reply.done);
-            recorder
-                .batch(&Batch { at, through, taken, replies: vec![reply], ..Batch::default() })
-                .expect("writes");
+            recorder.batch(&Batch { at, through, taken, replies: vec![reply], ..Batch::default() }).expect("writes");
         }
         recorder.flush(flush).expect("writes");
         folder.write_manifest(&manifest(scenario, plan)).expect("writes");

@@ -14,7 +14,7 @@ type Keep = Box<dyn Fn(&Labels) -> bool + Send>;
 pub struct Follower {
     path: PathBuf,
     file: Option<File>,
-    rest: Vec<u8>, // a header or a chunk without its end
+    rest: Vec<u8>,                              // a header or a chunk without its end
     reader: Result<Reader<Keep>, Option<Keep>>, // the latter until the header has been read
 }
 

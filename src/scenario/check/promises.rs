@@ -279,7 +279,9 @@ impl Check<'_, '_> {
         if !all.iter().flatten().any(steady) && !self.reader.is_broken("slo") {
             let name = &traffic[*subject].name;
             let (what, means) = match measure {
-                Measure::Recovery => (format!("nothing says when `{name}` has recovered"), "recovery means that it holds again"),
+                Measure::Recovery => {
+                    (format!("nothing says when `{name}` has recovered"), "recovery means that it holds again")
+                }
                 _ => (format!("nothing says when `{name}` is broken"), "detection means that it does not hold"),
             };
             self.reader.wrong(promise.place, what, format!("mark a promise on it as `steady: true`: {means}"));
