@@ -84,3 +84,40 @@ fn every_report_says_what_a_closed_loop_is() {
     let flat_out = report::table(&case("closed-loop-rate.case").judge(), "here", false);
     assert!(!flat_out.contains("response") && flat_out.contains("closed loop of 4 connections"), "{flat_out}");
 }
+
+/// What became of struck requests is in every report, with a few of them by name, what hurt first.
+#[test]
+fn every_report_shows_the_ledger() {
+    let case = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/verdicts").join(name);
+        Case::read(&fs::read_to_string(path).expect("readable")).expect("a case")
+    };
+    let slow = case("green-absorbed-but-slow.case");
+    let judgement = slow.judge();
+    let files = report::files(&slow.plan, &slow.evidence(), &judgement);
+    let file = |name: &str| files.iter().find(|(n, _)| *n == name).map(|(_, text)| text.clone()).expect("a report");
+    let table = report::table(&judgement, "here", false);
+    for text in [&table, &file("summary.md"), &file("junit.xml")] {
+        for line in [
+            "of 100 struck: 0 absorbed, 100 surfaced (0 failed, 100 late), 0 unexplained, 0 background",
+            "chose 100 of 100 requests, 100 % declared: 100 to 100 expected",
+            "100 calls for 100 shots: 1.00 for each, at most 1",
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+    }
+    let shown = |text: &str| text.matches("call 1 of jupiter: ok after 900 ms").count();
+    assert_eq!((shown(&table), shown(&file("summary.md"))), (3, 10), "{table}");
+    let csv = file("timeline.csv");
+    let effective = |second: &str| {
+        let mut lines = csv.lines().map(|line| line.split(',').collect::<Vec<_>>());
+        let column = lines.next().and_then(|head| head.iter().position(|c| *c == "effective")).expect("a column");
+        lines.find(|line| line[0] == second).map(|line| line[column].to_owned()).expect("a second")
+    };
+    assert_eq!(["19", "20", "29", "30"].map(effective), ["", "hangs", "hangs", ""], "{csv}");
+
+    let herd = report::table(&case("retry-after-herd.case").judge(), "here", false);
+    assert!(herd.contains("told to wait 60 times: ") && herd.contains(" brought a herd: "), "{herd}");
+    let nobodys = report::table(&case("green-absorbed-by-whom.case").judge(), "here", false);
+    assert!(nobodys.contains("not attributable: none of 100 struck requests said whose it was"), "{nobodys}");
+}
