@@ -142,9 +142,8 @@ fn every_scenario_reads_and_every_one_has_a_twin() {
     ] {
         let entries = fs::read_dir(&folder).expect("a folder").map(|entry| entry.expect("an entry").path());
         let mut names = Vec::new();
-        let is_scenario = |path: &PathBuf| {
-            path.extension().is_some_and(|e| e == "yaml") && !scenario::is_suite(&text(path))
-        };
+        let is_scenario =
+            |path: &PathBuf| path.extension().is_some_and(|e| e == "yaml") && !scenario::is_suite(&text(path));
         for file in entries.filter(is_scenario) {
             let scenario = read(&file, 1);
             let mistakes = plan::review(&scenario, &Plan::new(&scenario));

@@ -102,7 +102,9 @@ mod tests {
 
     #[test]
     fn it_names_scenarios_in_order_and_what_is_set_in_all() {
-        let suite = read("suite: 1\nname: chaos\nrun: [b.yaml, a.yaml]\nset: { seed: '${SEED}', traffic.q.load.0.hold.for: 5s }");
+        let suite = read(
+            "suite: 1\nname: chaos\nrun: [b.yaml, a.yaml]\nset: { seed: '${SEED}', traffic.q.load.0.hold.for: 5s }",
+        );
         let set = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         let want = Suite {
             name: "chaos".into(),

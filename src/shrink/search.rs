@@ -197,7 +197,8 @@ mod tests {
                 if there.len() == n && parts.iter().all(|p| *p == Part::whole(p.fault)) {
                     return Seen::Fails;
                 }
-                let bytes: Vec<u8> = parts.iter().flat_map(|p| [p.fault as u8, p.halved as u8, p.thinned as u8]).collect();
+                let bytes: Vec<u8> =
+                    parts.iter().flat_map(|p| [p.fault as u8, p.halved as u8, p.thinned as u8]).collect();
                 match unit(Seed(seed).decide(&[b"oracle", &bytes])) {
                     u if u < 0.3 => Seen::Fails,
                     u if u < 0.6 => Seen::Holds,

@@ -76,7 +76,8 @@ fn nothing_is_sent_while_anything_is_wrong() {
     assert!(ended.err.contains("typo.yaml:") && ended.err.contains("wrong.yaml:"), "all files' mistakes: {ended:?}");
     assert!(ended.err.contains("nothing was sent"), "{ended:?}");
 
-    fs::write(scene.path("scenes/suite.yaml"), "suite: 1\nrun: [good.yaml, lost.yaml, suite.yaml]\nst: {}\n").expect("written");
+    fs::write(scene.path("scenes/suite.yaml"), "suite: 1\nrun: [good.yaml, lost.yaml, suite.yaml]\nst: {}\n")
+        .expect("written");
     let ended = run(&scene, "scenes/suite.yaml", &[]);
     assert_eq!((ended.code, server.connections()), (Some(2), 0), "{ended:?}");
     for said in ["`lost.yaml`", "a suite within a suite", "did you mean `set`?"] {

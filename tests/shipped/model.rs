@@ -82,8 +82,8 @@ enum Price {
 struct State {
     stream: Stream,
     cache: HashMap<(u32, u8), (f64, f64, Price)>, // when filled, when it expires
-    free: Vec<f64>,                        // by quoter: when its limiter lets the next call leave
-    closed: Vec<f64>,                      // by quoter: until then it wants to be left alone
+    free: Vec<f64>,                               // by quoter: when its limiter lets the next call leave
+    closed: Vec<f64>,                             // by quoter: until then it wants to be left alone
     own: Vec<Option<Bucket>>,
     faults: Vec<(Option<Bucket>, Struck)>,
     trace: TraceId, // of the shot that is answered

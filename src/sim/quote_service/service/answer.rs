@@ -260,9 +260,8 @@ impl Service {
         };
         // Whoever was only not waited for because another failed has not failed.
         let late = |call: &Call| call.outcome == Outcome::TimedOut || (call.outcome == Outcome::Late && !failed_fast);
-        let of_pool = local.map(|(offer, slot)| {
-            (scaled(ask.amount, offer.ratio), Maker::Pool(offer.protocol), slot, Duration::ZERO)
-        });
+        let of_pool = local
+            .map(|(offer, slot)| (scaled(ask.amount, offer.ratio), Maker::Pool(offer.protocol), slot, Duration::ZERO));
         let of_quoter = offer.map(|offer| {
             let behind = offer.age.as_millis() as u64 / SLOT_MS;
             (offer.out_amount, Maker::Quoter(offer.quoter), self.slot().saturating_sub(behind), offer.age)
