@@ -1,6 +1,7 @@
 //! The table at the end of a suite: what became of each scenario, and how the platform stood each fault.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
@@ -89,7 +90,7 @@ fn row(stood: &Stood) -> Vec<Cell> {
 
 fn recovery(recovery: Recovery) -> String {
     match recovery {
-        Recovery::Nothing => "at once".into(),
+        Recovery::Nothing | Recovery::Within(_, Duration::ZERO) => "at once".into(),
         Recovery::Within(after, by) => format!("{}–{}", units::duration(after), units::duration(by)),
         Recovery::Undecided => "undecided".into(),
         Recovery::Never => "never".into(),
@@ -98,8 +99,6 @@ fn recovery(recovery: Recovery) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -128,5 +127,6 @@ mod tests {
         };
         let cells: Vec<String> = row(&stood).iter().map(|cell| cell.content().to_owned()).collect();
         assert_eq!(cells, ["–", "hangs", "timeout", &text::thousands(12_345), "–", "0", "300ms–400ms"]);
+        assert_eq!(recovery(Recovery::Within(ms(0), ms(0))), "at once");
     }
 }
