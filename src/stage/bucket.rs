@@ -199,8 +199,8 @@ mod tests {
         assert_eq!(header("X-RateLimit-Limit"), Some("2"));
         assert_eq!(header("X-RateLimit-Remaining"), Some("0"));
         assert_eq!(header("X-RateLimit-Reset"), Some("4"));
-        // The example date of RFC 9110, from a second and a half before it.
-        let dated = refused.refusal(RetryAfter::HttpDate, 784_111_775_500_000_000);
+        // The example date of RFC 9110: a second and a half on, and rounded up.
+        let dated = refused.refusal(RetryAfter::HttpDate, 784_111_775_400_000_000);
         assert!(dated.headers.contains(&("Retry-After".into(), "Sun, 06 Nov 1994 08:49:37 GMT".into())), "{dated:?}");
         let silent = refused.refusal(RetryAfter::None, 0);
         assert!(silent.headers.iter().all(|h| h.0 != "Retry-After") && silent.headers.len() == 4);
