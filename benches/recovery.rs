@@ -1,4 +1,4 @@
-//! How well recovery is measured: five hundred targets that recover in a step, under a virtual clock, and a few real runs
+//! How well recovery is measured: three hundred targets that recover in a step, under a virtual clock, and a few real runs
 //! against a practice target that limps for a known time after its upstream was mended.
 //!
 //! `cargo bench --bench recovery`
@@ -18,7 +18,7 @@ fn main() {
     println!("|---|---|---|---|---|");
     let folder = tempfile::tempdir().expect("a folder");
     let all: Vec<(Manner, Found)> =
-        cases(500, Duration::from_secs(30)).iter().map(|case| (case.manner, case.play(folder.path()))).collect();
+        cases(300, Duration::from_secs(30)).iter().map(|case| (case.manner, case.play(folder.path()))).collect();
     for (manner, words) in
         [(Manner::Errs, "all shots err"), (Manner::Slow, "all shots are late"), (Manner::Partly, "seven in ten err")]
     {

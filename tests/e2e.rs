@@ -41,6 +41,9 @@ mod stand;
 #[path = "e2e/links.rs"]
 mod links;
 
+#[path = "e2e/gates.rs"]
+mod gates;
+
 #[path = "e2e/histogram.rs"]
 mod histogram;
 

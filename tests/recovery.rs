@@ -16,7 +16,7 @@ const MOST: Duration = Duration::from_millis(100);
 fn recovery_is_known_to_a_tenth_of_a_second() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut wrong = Vec::new();
-    let all = cases(200, Duration::from_secs(8));
+    let all = cases(120, Duration::from_secs(4));
     for case in &all {
         let found = case.play(folder.path());
         if found.error().is_none_or(|error| error > MOST) || found.outside().is_none_or(|out| out > MOST) {

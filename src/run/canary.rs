@@ -17,9 +17,9 @@ use crate::base::seed::Seed;
 use crate::base::text::cause;
 use crate::base::time::{Clock, Offset};
 use crate::base::trace::{Shot, Tracer};
-use crate::base::units::{self, Share};
+use crate::base::units;
 use crate::evidence::event::Event;
-use crate::scenario::{Lead, On, Scenario, Upstream};
+use crate::scenario::{Fault, HttpFault, Inject, Lead, Match, On, Scenario, Upstream, When};
 use crate::stage::client::Stage;
 use crate::stage::decide::{Key, draw, strikes};
 use crate::stage::quoter::Quoter;
@@ -32,6 +32,8 @@ const SLOW: Duration = Duration::from_millis(500);
 const ATTEMPTS: u32 = 4;
 /// How long a connection is watched for being closed.
 const WATCH: Duration = Duration::from_millis(200);
+/// At most so many requests are spent on a fault that lets the first ones pass.
+const MOST: usize = 50;
 /// Of so many calls one is struck by a fault of any share worth the name, and answered well.
 const KEYS: u64 = 1_000_000;
 
@@ -42,12 +44,20 @@ struct Seen {
 }
 
 /// Where an upstream answers, and what is asked of it.
-pub(super) struct Question<'a> {
+struct Question<'a> {
     url: &'a str,
     upstream: &'a Upstream,
-    fault: Option<&'a str>,
-    shot: Shot,
-    expected: Duration,
+    fault: Option<&'a Fault>,
+    shots: Vec<Shot>,
+    seed: Seed,
+}
+
+/// An answer, as far as it matters.
+struct Answer {
+    status: u16,
+    limit: Option<u32>,
+    whole: bool, // what says that it is JSON is
+    took: Duration,
 }
 
 /// Looks at every upstream and link of a scenario; what was seen, as events.
@@ -70,7 +80,8 @@ pub(super) async fn canary(
     let mut events = Vec::new();
     for question in questions(scenario, stage.upstreams()) {
         let seen = question.ask(tracer).await;
-        events.push(told(format!("upstream/{}", question.upstream.name), question.fault, seen));
+        let fault = question.fault.map(|fault| fault.name.as_str());
+        events.push(told(format!("upstream/{}", question.upstream.name), fault, seen));
     }
     for (link, (name, address)) in scenario.links.iter().zip(stage.links()) {
         let seen = match end(&link.to, stage, services) {
@@ -82,44 +93,75 @@ pub(super) async fn canary(
     events
 }
 
-/// What is asked: of each upstream, a call for each of its faults that this one would strike; one in any case.
+/// What is asked: of each upstream, calls for each of its faults that this one would strike; one in any case.
 fn questions<'a>(scenario: &'a Scenario, places: &'a [(String, String)]) -> Vec<Question<'a>> {
     let mut all = Vec::new();
     for (i, (upstream, (_, url))) in scenario.upstreams.iter().zip(places).enumerate() {
-        let faults = scenario.faults.iter().filter(|f| f.on == On::Upstream(i));
-        let faults: Vec<Option<(&str, Share)>> = match faults.clone().next() {
-            None => vec![None],
-            Some(_) => faults.map(|f| Some((f.name.as_str(), f.share))).collect(),
-        };
+        let mut faults: Vec<Option<&Fault>> =
+            scenario.faults.iter().filter(|f| f.on == On::Upstream(i)).map(Some).collect();
+        if faults.is_empty() {
+            faults.push(None);
+        }
         for fault in faults {
-            let shot = call(scenario.seed, upstream, fault);
-            let key = Key::Call { shot, attempt: 0 };
-            let expected = upstream.latency.at(draw(scenario.seed, "latency", &upstream.name, key));
-            all.push(Question { url, upstream, fault: fault.map(|(name, _)| name), shot, expected });
+            let shots = calls(scenario.seed, upstream, fault);
+            all.push(Question { url, upstream, fault, shots, seed: scenario.seed });
         }
     }
     all
 }
 
-/// A call that a fault strikes and that the stub by itself answers well.
-fn call(seed: Seed, upstream: &Upstream, fault: Option<(&str, Share)>) -> Shot {
+/// How many requests show a fault: those that it lets pass at first, and one.
+fn enough(fault: Option<&Fault>) -> usize {
+    let Some(fault) = fault else { return 1 };
+    let burst = match &fault.inject {
+        Inject::Http(HttpFault::RateLimit { limit, .. }) => limit.burst as usize + 1,
+        _ => 1,
+    };
+    let nth = if let When::Every(n) = fault.when { n as usize } else { 1 };
+    burst.max(nth).min(MOST)
+}
+
+/// Calls that a fault strikes and that the stub by itself answers well.
+fn calls(seed: Seed, upstream: &Upstream, fault: Option<&Fault>) -> Vec<Shot> {
     let shot = |seq| Shot { traffic: Shot::CANARY, seq };
     let fits = |seq: &u64| {
         let key = Key::Call { shot: shot(*seq), attempt: 0 };
-        let struck = fault.is_none_or(|(name, share)| strikes(seed, name, share, &upstream.name, key));
+        let struck = fault.is_none_or(|fault| strikes(seed, &fault.name, fault.share, &upstream.name, key));
         struck && draw(seed, "success", &upstream.name, key) < upstream.success.fraction()
     };
-    // Each fault has calls of its own: an upstream that has seen a call knows the next for a retry.
-    let first = fault.map_or(0, |(name, _)| seed.decide(&[b"canary", name.as_bytes()]) % (1 << 32));
-    shot((first..first + KEYS).find(fits).unwrap_or(first))
+    // Each fault has calls of its own: an upstream that has seen a call takes the next for a retry.
+    let first = fault.map_or(0, |fault| seed.decide(&[b"canary", fault.name.as_bytes()]) % (1 << 32));
+    let mut found: Vec<Shot> = (first..first + KEYS).filter(fits).take(enough(fault)).map(shot).collect();
+    if found.is_empty() {
+        found.push(shot(first));
+    }
+    found
 }
 
 impl Question<'_> {
+    /// The path and query of the request: such that the fault takes it for its business.
     fn path(&self) -> String {
-        match (self.upstream.replies.first(), self.upstream.like.as_deref().and_then(Quoter::from_word)) {
+        let own = match (self.upstream.replies.first(), self.upstream.like.as_deref().and_then(Quoter::from_word)) {
             (Some(reply), _) => reply.path.clone(),
             (None, Some(quoter)) => quoter.example().to_owned(),
             (None, None) => "/".to_owned(),
+        };
+        let Some(matching) = self.fault.map(|fault| &fault.matching) else { return own };
+        let mut path = matching.path.as_ref().map_or(own, |path| path.trim_end_matches('*').to_owned());
+        for (name, value) in &matching.query {
+            path.push(if path.contains('?') { '&' } else { '?' });
+            path.push_str(&format!("{name}={}", anything(value)));
+        }
+        path
+    }
+
+    /// The status of a clean answer, where that is known beforehand.
+    fn wanted(&self) -> Option<u16> {
+        let elsewhere = self.fault.is_some_and(|fault| fault.matching != Match::default());
+        match self.upstream.replies.first() {
+            _ if elsewhere || self.upstream.forward.is_some() => None,
+            Some(reply) => Some(reply.status),
+            None => Some(200),
         }
     }
 
@@ -129,52 +171,92 @@ impl Question<'_> {
             Ok(client) => client,
             Err(why) => return Seen { clean: false, saw: format!("could not ask: {}", cause(&why)) },
         };
-        let header = tracer.id(self.shot).traceparent();
-        let mut refused = String::new();
+        let mut saw = String::new();
+        for shot in &self.shots {
+            let seen = self.ask_once(&client, tracer, *shot).await;
+            if !seen.clean {
+                return seen;
+            }
+            saw = seen.saw;
+        }
+        Seen { clean: true, saw }
+    }
+
+    async fn ask_once(&self, client: &reqwest::Client, tracer: Tracer, shot: Shot) -> Seen {
+        // What stands behind a request that is passed on takes the time that it takes.
+        let (expected, status) = match &self.upstream.forward {
+            Some(address) => match self.send(client, &address.to_string(), None, Duration::ZERO).await {
+                Ok(direct) => (direct.took, Some(direct.status)),
+                Err(_) => (PATIENCE, None),
+            },
+            None => {
+                let key = Key::Call { shot, attempt: 0 };
+                let own = self.upstream.latency.at(draw(self.seed, "latency", &self.upstream.name, key));
+                (own, self.wanted())
+            }
+        };
         for _ in 0..ATTEMPTS {
-            let request = client.get(format!("{}{}", self.url, self.path()));
-            let request = request.header("traceparent", String::from_utf8_lossy(&header).into_owned());
-            let asked = Clock::starting_in(Duration::ZERO);
-            let got = timeout(self.expected + PATIENCE, async {
-                let response = request.send().await?;
-                let status = response.status().as_u16();
-                let limit = response.headers().get("x-ratelimit-limit").and_then(|l| l.to_str().ok()?.parse().ok());
-                let media = response.headers().get("content-type").and_then(|m| Some(m.to_str().ok()?.to_owned()));
-                Ok::<_, reqwest::Error>((status, limit, media, response.bytes().await?))
-            });
-            let (status, limit, media, body) = match got.await {
-                Ok(Ok(got)) => got,
-                Ok(Err(why)) => return Seen { clean: false, saw: cause(&why) },
-                Err(_) => {
-                    let within = units::duration(self.expected + PATIENCE);
-                    return Seen { clean: false, saw: format!("no answer within {within}") };
-                }
+            let got = match self.send(client, self.url, Some((tracer, shot)), expected).await {
+                Ok(got) => got,
+                Err(saw) => return Seen { clean: false, saw },
             };
-            let took = asked.now().since(Offset::ZERO);
             let own = self.upstream.rate_limit.map(|limit| limit.burst);
-            if status == 429 && own.is_some() && own == limit {
+            if got.status == 429 && own.is_some() && own == got.limit {
                 // The stub's own limit, which whatever still calls it uses up: that is as it was before.
-                refused = format!("429 by its own rate limit, {ATTEMPTS} times");
                 sleep(SLOW).await;
                 continue;
             }
-            let said = format!("{status} after {}", units::measured(took));
-            let wanted = self.upstream.replies.first().map_or(200, |reply| reply.status);
-            let is_json = media.as_deref().is_some_and(|m| m.contains("json"));
-            let wrong = match () {
-                () if status != wanted => Some(format!("{said} instead of {wanted}")),
-                () if took > self.expected + SLOW => {
-                    Some(format!("{said} instead of {}", units::measured(self.expected)))
-                }
-                () if is_json && serde_json::from_slice::<serde_json::Value>(&body).is_err() => {
-                    Some(format!("{said}, and no JSON"))
-                }
-                () => None,
+            let said = format!("{} after {}", got.status, units::measured(got.took));
+            let wrong = match status {
+                Some(wanted) if got.status != wanted => Some(format!("{said} instead of {wanted}")),
+                _ if got.took > expected + SLOW => Some(format!("{said} instead of {}", units::measured(expected))),
+                _ if !got.whole => Some(format!("{said}, and no JSON")),
+                _ => None,
             };
             return Seen { clean: wrong.is_none(), saw: wrong.unwrap_or(said) };
         }
-        Seen { clean: true, saw: refused }
+        Seen { clean: true, saw: format!("429 by its own rate limit, {ATTEMPTS} times") }
     }
+
+    /// Sends the request to an address; the error is what was seen instead of an answer.
+    async fn send(
+        &self,
+        client: &reqwest::Client,
+        to: &str,
+        call: Option<(Tracer, Shot)>,
+        expected: Duration,
+    ) -> Result<Answer, String> {
+        let matching = self.fault.map(|fault| &fault.matching);
+        let method = matching.and_then(|m| m.method.as_ref()?.parse().ok()).unwrap_or(reqwest::Method::GET);
+        let mut request = client.request(method, format!("{}{}", to.trim_end_matches('/'), self.path()));
+        for (name, value) in matching.iter().flat_map(|m| &m.headers) {
+            request = request.header(name, anything(value));
+        }
+        if let Some((tracer, shot)) = call {
+            request =
+                request.header("traceparent", String::from_utf8_lossy(&tracer.id(shot).traceparent()).into_owned());
+        }
+        let asked = Clock::starting_in(Duration::ZERO);
+        let got = timeout(expected + PATIENCE, async {
+            let response = request.send().await?;
+            let header = |name: &str| response.headers().get(name).and_then(|v| Some(v.to_str().ok()?.to_owned()));
+            let (status, limit) = (response.status().as_u16(), header("x-ratelimit-limit"));
+            let is_json = header("content-type").is_some_and(|media| media.contains("json"));
+            let body = response.bytes().await?;
+            let whole = !is_json || serde_json::from_slice::<serde_json::Value>(&body).is_ok();
+            let limit = limit.and_then(|limit| limit.parse().ok());
+            Ok::<_, reqwest::Error>(Answer { status, limit, whole, took: asked.now().since(Offset::ZERO) })
+        });
+        match got.await {
+            Ok(got) => got.map_err(|why| cause(&why)),
+            Err(_) => Err(format!("no answer within {}", units::duration(expected + PATIENCE))),
+        }
+    }
+}
+
+/// A value that a fault's `match` accepts.
+fn anything(value: &str) -> &str {
+    if value == "*" { "canary" } else { value }
 }
 
 /// What a connection does when nothing is said on it.
@@ -326,20 +408,31 @@ mod tests {
         }
     }
 
-    /// The burst of one is the first canary's: a limit that is left over shows when the load has used it up.
+    /// Although its bucket is full again after the load: more is asked for than it holds.
     #[tokio::test]
     async fn a_limit_that_is_left_over_is_found() {
-        let scenario = scenario("100%");
-        let clock = Clock::starting_in(Duration::ZERO);
-        let config = Config::new(&scenario, &clock, "run", None);
-        let ((orders, reports), (hear, say)) = crate::stage::testing::lease(1 << 16);
-        let _life = tokio::spawn(serve(orders, reports));
-        let mut stage = Stage::over(hear, say, &config).await.expect("opens");
-        stage.apply(1).await.expect("applied");
-        let tracer = Tracer::new(scenario.seed, "run");
-        canary(&scenario, &stage, &[], tracer, clock).await;
-        let events = canary(&scenario, &stage, &[], tracer, clock).await;
-        assert!(matches!(&events[1], Event::Canary { clean: false, saw, .. } if saw.contains("429")), "{events:?}");
+        let seen = seen("100%", Some(1)).await;
+        let (on, fault, clean, saw, _) = &seen[1];
+        assert_eq!((on.as_str(), fault.as_deref(), *clean), ("upstream/plain", Some("limits"), false));
+        assert!(saw.contains("429"), "{saw}");
+    }
+
+    /// A fault that minds other requests than the stub's usual ones is asked in its own words.
+    #[test]
+    fn a_fault_that_is_choosy_is_asked_for_what_it_minds() {
+        let mut scenario = scenario("100%");
+        scenario.faults[0].matching = Match {
+            method: Some("POST".into()),
+            path: Some("/v6/*".into()),
+            headers: vec![("X-Key".into(), "*".into())],
+            query: vec![("user".into(), "7".into()), ("any".into(), "*".into())],
+        };
+        scenario.faults[1].when = When::Every(7);
+        let places = [("jupiter".into(), "http://a".into()), ("plain".into(), "http://b".into())];
+        let questions = questions(&scenario, &places);
+        assert_eq!(questions[0].path(), "/v6/?user=7&any=canary");
+        assert_eq!((questions[0].wanted(), questions[1].wanted()), (None, Some(203)));
+        assert_eq!((questions[0].shots.len(), questions[1].shots.len()), (1, 7));
     }
 
     #[tokio::test]

@@ -118,6 +118,7 @@ pub(super) async fn watch(watching: Watching) -> How {
             }
         }
     }
+    drop(look); // what it remembers is not needed any more
     std::future::pending().await
 }
 

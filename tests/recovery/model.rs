@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proofload::base::seed::{Seed, Stream};
 use proofload::base::time::Offset;
-use proofload::base::trace::{Shot, Tracer};
+use proofload::base::trace::Tracer;
 use proofload::evidence::event::{Event, FaultStep};
 use proofload::evidence::folder::Folder;
 use proofload::evidence::manifest::{End, FORMAT, Host, How, Manifest};
@@ -21,6 +21,8 @@ use proofload::scenario::{self, Scenario, Settings};
 const BEFORE: Duration = Duration::from_secs(2);
 /// How long the fault lasts.
 const FAULT: Duration = Duration::from_secs(1);
+/// How often a sender reports.
+const REPORT: Duration = Duration::from_millis(100);
 /// What the promise on latency allows.
 const BOUND: Duration = Duration::from_millis(100);
 
@@ -142,17 +144,20 @@ impl Case {
         .peekable();
         let second = Duration::from_secs(1);
         let mut flush = Offset::ZERO + second;
-        for reply in replies {
-            while let Some((at, step)) = steps.next_if(|(at, _)| *at <= reply.done) {
+        // As a sender reports: in batches, many a second.
+        for replies in replies.chunk_by(|a, b| a.done.floor_to(REPORT) == b.done.floor_to(REPORT)) {
+            let Some(last) = replies.last() else { continue };
+            let (first, at) = (replies[0].done, last.done);
+            while let Some((at, step)) = steps.next_if(|(at, _)| *at <= first) {
                 tell(&mut recorder, at, step);
             }
-            while reply.done >= flush {
+            while first >= flush {
                 recorder.flush(flush).expect("writes");
                 flush = flush + second;
             }
-            let taken = vec![(0, recorder::second_of(reply.due), 1)];
-            let (at, through) = (reply.done, reply.done);
-            recorder.batch(&Batch { at, through, taken, replies: vec![reply], ..Batch::default() }).expect("writes");
+            let taken = replies.iter().map(|reply| (0, recorder::second_of(reply.due), 1)).collect();
+            let batch = Batch { at, through: at, taken, replies: replies.to_vec(), ..Batch::default() };
+            recorder.batch(&batch).expect("writes");
         }
         recorder.flush(flush).expect("writes");
         folder.write_manifest(&manifest(scenario, plan)).expect("writes");
@@ -199,7 +204,7 @@ fn manifest(scenario: &Scenario, plan: &Plan) -> Manifest {
         scenario: scenario.name.clone(),
         file: "recovery".into(),
         scenario_digest: String::new(),
-        plan_digest: plan.digest(),
+        plan_digest: String::new(),
         seed: scenario.seed.0,
         time_scale: 1,
         inputs: Vec::new(),
