@@ -169,10 +169,10 @@ impl Conductor<'_> {
         match report {
             Report::Touched { fault, at } => self.say(fault, at, FaultStep::Touched),
             // A time to live that runs out as we clear is reported twice; one end is enough.
-            Report::Cleared { fault, at, eligible, injected } => {
-                if self.effective.get_mut(fault).is_some_and(std::mem::take) {
-                    self.say(fault, at, FaultStep::Cleared { eligible, injected });
-                }
+            Report::Cleared { fault, at, eligible, injected }
+                if self.effective.get_mut(fault).is_some_and(std::mem::take) =>
+            {
+                self.say(fault, at, FaultStep::Cleared { eligible, injected });
             }
             Report::Failed { fault: Some(fault), why } => self.say(fault, self.clock.now(), FaultStep::Failed { why }),
             Report::Failed { fault: None, why } => self.tell(Event::Note { at: self.clock.now(), text: why }),

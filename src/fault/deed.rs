@@ -29,7 +29,7 @@ pub enum Deed {
     /// Acts on a container, by name.
     Container(Docker, String, DockerAction),
     /// Calls a hook.
-    Hook(HookCalls),
+    Hook(Box<HookCalls>),
 }
 
 impl Deed {
@@ -46,7 +46,7 @@ impl Deed {
         };
         Ok(Some(match (&fault.on, &fault.inject) {
             (On::Upstream(_) | On::Link(_), _) => return Ok(None),
-            (On::Hook(hook), _) => Deed::Hook(HookCalls::new(&scenario.hooks[*hook])),
+            (On::Hook(hook), _) => Deed::Hook(Box::new(HookCalls::new(&scenario.hooks[*hook]))),
             (On::Process(Process::Container(name)), Inject::Process(ProcessFault::Docker { action })) => {
                 Deed::Container(Docker::of_host(), name.clone(), *action)
             }

@@ -99,14 +99,14 @@ fn sh(script: &str) -> Action {
 /// Breaks by making a file, unless told to do something else.
 fn hook(file: &Path, apply: Option<&str>, undo: Option<&str>) -> Deed {
     let file = file.display();
-    Deed::Hook(HookCalls::new(&Hook {
+    Deed::Hook(Box::new(HookCalls::new(&Hook {
         name: "h".into(),
         apply: sh(apply.unwrap_or(&format!("touch {file}"))),
         undo: sh(undo.unwrap_or(&format!("rm -f {file}"))),
         probe: sh(&format!("test ! -e {file}")),
         within: Duration::from_millis(600),
         place: Place::default(),
-    }))
+    })))
 }
 
 #[tokio::test]

@@ -102,7 +102,6 @@ impl Prepared<'_> {
             events.clone(),
             gate,
             breaking,
-            stop.clone(),
         ));
         let phases = tokio::spawn(announce(scenario.clone(), plan.clone(), self.clock, events.clone()));
         let scraping = tokio::spawn(observer.clone().watch(watching));
@@ -222,17 +221,13 @@ async fn break_things(
     events: mpsc::UnboundedSender<Event>,
     gate: Gate,
     quit: watch::Receiver<bool>,
-    stop: watch::Sender<bool>,
 ) -> (Option<Stage>, Result<(), String>) {
     let Some(mut stage) = stage else { return (None, Ok(())) };
     stage.report_on(&clock);
     let actors = Actors { stage: &mut stage, locals: &locals };
     match conduct(actors, &scenario.faults, &plan.timeline.faults, clock, &events, gate, quit).await {
         Ok(()) => (Some(stage), Ok(())),
-        Err(why) => {
-            let _ = stop.send(true);
-            (None, Err(why.to_string()))
-        }
+        Err(why) => (None, Err(why.to_string())),
     }
 }
 

@@ -65,7 +65,7 @@ impl Keeper {
             Some(waiting) => _ = waiting.insert(recipe.id, News { held: Some(held), over }),
             None => return Err(Unkept::Lost),
         }
-        self.tell(&Order::Hold { recipe: recipe.clone(), ttl }).await?;
+        self.tell(&Order::Hold { recipe: Box::new(recipe.clone()), ttl }).await?;
         match timeout(ANSWER, is_held).await {
             Ok(Ok(Ok(()))) => Ok(Kept { keeper: self.clone(), recipe: recipe.clone(), over: is_over, ended: None }),
             Ok(Ok(Err(why))) => Err(Unkept::Failed(why)),

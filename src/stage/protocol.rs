@@ -42,7 +42,7 @@ pub enum Order {
     /// Hold how to undo something that the run is about to do; answered by [`Report::Held`], or [`Report::Stuck`].
     Hold {
         /// How.
-        recipe: Recipe,
+        recipe: Box<Recipe>,
         /// Undo it after this long, whatever the run says; not before the run is gone where there is none.
         ttl: Option<Duration>,
     },

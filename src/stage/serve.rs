@@ -204,7 +204,7 @@ async fn obey<R: AsyncRead + Unpin>(
                 let id = recipe.id;
                 let _ = news.send(match warden {
                     Some(warden) => {
-                        warden.hold(recipe, ttl);
+                        warden.hold(*recipe, ttl);
                         Report::Held { id }
                     }
                     None => Report::Stuck { id, why: "this stage holds no recipes".into() },
