@@ -97,8 +97,7 @@ impl Prepared<'_> {
             plan.clone(),
             self.clock,
             events.clone(),
-            gate,
-            breaking,
+            (gate, breaking),
             stop.clone(),
         ));
         let phases = tokio::spawn(announce(scenario.clone(), plan.clone(), self.clock, events.clone()));
@@ -206,8 +205,7 @@ async fn break_things(
     plan: Arc<Plan>,
     clock: Clock,
     events: mpsc::UnboundedSender<Event>,
-    gate: Gate,
-    quit: watch::Receiver<bool>,
+    (gate, quit): (Gate, watch::Receiver<bool>),
     stop: watch::Sender<bool>,
 ) -> (Option<Stage>, Result<(), String>) {
     let Some(mut stage) = stage else { return (None, Ok(())) };
