@@ -13,7 +13,7 @@ use super::latency::Tag;
 use super::manifest::Manifest;
 use super::reader::Evidence;
 use super::samples;
-use crate::base::series::{Labels, Series};
+use crate::base::series::Series;
 use crate::base::time::Offset;
 
 /// Follows the folder of a run.
@@ -32,7 +32,7 @@ impl Follower {
         folder: &Folder,
         manifest: Manifest,
         wanted: impl Fn(&Tag) -> bool + Send + 'static,
-        keep: Option<Box<dyn Fn(&Labels) -> bool + Send>>,
+        keep: Option<samples::Keep>,
     ) -> Follower {
         Follower {
             evidence: Evidence {

@@ -100,8 +100,7 @@ impl Prepared<'_> {
             plan.clone(),
             self.clock,
             events.clone(),
-            gate,
-            breaking,
+            (gate, breaking),
         ));
         let phases = tokio::spawn(announce(scenario.clone(), plan.clone(), self.clock, events.clone()));
         let scraping = tokio::spawn(observer.clone().watch(watching));
@@ -219,8 +218,7 @@ async fn break_things(
     plan: Arc<Plan>,
     clock: Clock,
     events: mpsc::UnboundedSender<Event>,
-    gate: Gate,
-    quit: watch::Receiver<bool>,
+    (gate, quit): (Gate, watch::Receiver<bool>),
 ) -> (Option<Stage>, Result<(), String>) {
     let Some(mut stage) = stage else { return (None, Ok(())) };
     stage.report_on(&clock);

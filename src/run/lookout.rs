@@ -15,6 +15,7 @@ use crate::evidence::folder::Folder;
 use crate::evidence::follow::Follower;
 use crate::evidence::latency::Tag;
 use crate::evidence::manifest::{How, Manifest};
+use crate::evidence::samples;
 use crate::fault::gate::Leave;
 use crate::judge::{self, Gate, Stops, Verdict};
 use crate::plan::Plan;
@@ -150,7 +151,7 @@ impl Look {
             })
             .collect();
         let back = exprs.iter().map(|e| e.reach().back_ms.unsigned_abs()).max().unwrap_or_default();
-        let keep = (!exprs.is_empty()).then(|| -> Box<dyn Fn(&crate::base::series::Labels) -> bool + Send> {
+        let keep = (!exprs.is_empty()).then(|| -> samples::Keep {
             Box::new(move |labels| exprs.iter().flat_map(promql::Expr::selectors).any(|s| s.selector.matches(labels)))
         });
         let wanted = move |tag: &Tag| clocks.contains(&tag.timing);

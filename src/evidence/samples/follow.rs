@@ -8,7 +8,8 @@ use super::read::{Reader, Samples, anchor, checksum, word};
 use super::{CHUNK_HEADER, HEADER};
 use crate::base::series::{Labels, Series};
 
-type Keep = Box<dyn Fn(&Labels) -> bool + Send>;
+/// Which series are kept, by their labels.
+pub type Keep = Box<dyn Fn(&Labels) -> bool + Send>;
 
 /// Follows a file of samples.
 pub struct Follower {

@@ -26,7 +26,7 @@ mod openmetrics;
 mod read;
 mod write;
 
-pub use follow::Follower;
+pub use follow::{Follower, Keep};
 pub use openmetrics::export_openmetrics;
 pub use read::{Error, Samples, Scraped, read, read_where};
 pub use write::{Kept, Scrape, Writer};
