@@ -34,7 +34,8 @@ pub use fitness::{FitnessSummary, Unfit};
 pub use gate::{Gate, GateSummary, Held, closes, gate};
 pub use health::HealthSummary;
 pub use ledger::{
-    ClassLedger, ExampleSummary, HerdSummary, LedgerSummary, ObedienceSummary, RetrySummary, ShareSummary, TrafficLedger,
+    ClassLedger, ExampleSummary, HerdSummary, LedgerSummary, ObedienceSummary, RetrySummary, ShareSummary,
+    TrafficLedger,
 };
 pub use stop::Stops;
 pub use summary::{

@@ -153,7 +153,10 @@ fn parse_measure(name: &str) -> Result<Measure, Refusal> {
             None => {
                 return Err((
                     format!("`{name}` is no measure"),
-                    text::suggest(name, MEASURES.into_iter().chain(["recovery", "detection", "absorbed"]).collect::<Vec<_>>()),
+                    text::suggest(
+                        name,
+                        MEASURES.into_iter().chain(["recovery", "detection", "absorbed"]).collect::<Vec<_>>(),
+                    ),
                 ));
             }
         },
