@@ -159,11 +159,11 @@ fn decided(scene: &Scene, fault: u16) -> BTreeMap<Key, Effect> {
 #[test]
 fn a_fault_more_shifts_no_decision() {
     let with = |more: &str| {
-        let target = "{ sim: quote-service, timeout: 5s, with: { external: always } }";
-        let yaml = scenario(target, &hold("60/s", "3s"), "  - expect: errors(q) < 100%\n")
+        let target = "{ sim: quote-service, timeout: 5s, with: { ttl: 1ms } }";
+        let yaml = scenario(target, &hold("18/s", "6s"), "  - expect: errors(q) < 100%\n")
             + "upstreams: { jupiter: { like: jupiter } }\nfaults:\n"
             + more
-            + "  hangs: { on: upstream/jupiter, inject: { timeout: {} }, share: 50%, at: 500ms, for: 1s }\n";
+            + "  hangs: { on: upstream/jupiter, inject: { timeout: {} }, share: 50%, at: 500ms, for: 3s }\n";
         let scene = Scene::new(&yaml);
         let ran = scene.run(&[]);
         assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -171,7 +171,7 @@ fn a_fault_more_shifts_no_decision() {
     };
     let alone = decided(&with(""), 0);
     let beside = decided(
-        &with("  before: { on: upstream/jupiter, inject: { timeout: {} }, share: 30%, at: 1700ms, for: 1s }\n"),
+        &with("  before: { on: upstream/jupiter, inject: { timeout: {} }, share: 60%, at: 4s, for: 1500ms }\n"),
         1,
     );
     let common: Vec<&Key> = alone.keys().filter(|key| beside.contains_key(key)).collect();
