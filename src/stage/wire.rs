@@ -148,11 +148,6 @@ async fn ask_as(line: &mut TcpStream, method: &str, target: &str, headers: &str)
 const RESET: Option<Result<(), ErrorKind>> = Some(Err(ErrorKind::ConnectionReset));
 const CLOSED: Option<Result<(), ErrorKind>> = Some(Ok(()));
 
-fn clean() -> usize {
-    // A quote of the stub is of one length while its amounts have as many digits.
-    700
-}
-
 #[tokio::test]
 async fn status_is_answered_with_its_headers_and_body() {
     let headers = vec![("Retry-After".to_owned(), "7".to_owned())];
@@ -197,7 +192,6 @@ async fn a_truncated_body_is_promised_whole_and_ends_in_order() {
 async fn corrupt_replies_keep_their_length_or_state_another() {
     for heard in struck(HttpFault::Corrupt(Corruption::Bits(1))).await {
         assert_eq!((heard.status(), heard.body().len(), &heard.end), (200, heard.promised(), &None));
-        assert!(heard.promised() > clean() / 2);
     }
     for heard in struck(HttpFault::Corrupt(Corruption::Json)).await {
         assert!(serde_json::from_slice::<serde_json::Value>(heard.body()).is_err());
