@@ -37,7 +37,7 @@ fn ageing(n: u32, _: &Request) -> Answer {
 }
 
 /// Asks for three amounts that share no price.
-async fn three(subject: &Subject) -> Vec<(u16, serde_json::Value)> {
+async fn three(subject: &Subject) -> Vec<(u16, Value)> {
     let mut replies = Vec::new();
     for amount in [1_000, 100_000, 10_000_000] {
         replies.push(subject.get(&path("/quote", SOL, USDC, amount)).await);
