@@ -21,7 +21,7 @@ const KINDS: [(&str, &str); 12] = [
 
 /// One fault after the other; every request asks the upstream anew.
 fn scene() -> Scene {
-    let target = "{ sim: quote-service, timeout: 5s, with: { fresh: 0s, \"rate.jupiter\": none } }";
+    let target = "{ sim: quote-service, timeout: 5s, with: { fresh: 0s, \"rate.jupiter\": none, retry_after: off } }";
     let hybrid = "amount: { fixed: 1000000 }, hybrid: { share: 100%, path: /quote/hybrid } }";
     let mut yaml = scenario(target, &hold("60/s", "13s"), "  - expect: errors(q) < 100%\n").replacen(
         "amount: { fixed: 1000000 } }",

@@ -14,7 +14,7 @@ use crate::stand::Stand;
 /// The practice target asks its quoter through one link, and traffic reaches it through another.
 #[test]
 fn links_lead_to_quoters_and_to_the_target_and_break_as_planned() {
-    let target = "{ sim: quote-service, timeout: 3s, connections: 8, with: { external: miss, ttl: 1ms, fallback: false, rate.jupiter: none } }";
+    let target = "{ sim: quote-service, timeout: 3s, connections: 8, with: { external: miss, ttl: 1ms, fallback: false, stale_if_error: off, rate.jupiter: none } }";
     let slo = "  - expect: errors(q) < 5%
     outside: faults
     steady: true
