@@ -22,6 +22,7 @@ mod stat;
 mod stop;
 mod suite;
 mod summary;
+mod toll;
 mod trial;
 mod verdict;
 mod window;
@@ -40,10 +41,8 @@ pub use ledger::{
 };
 pub use stop::Stops;
 pub use suite::{Ended, Recovery, Stood, Turn, stood};
-pub use summary::{
-    CanarySummary, Claimed, DetectionSummary, FaultSummary, LoopSummary, OccurrenceSummary, Percentiles,
-    RecoverySummary, ScrapeSummary, TrafficSummary,
-};
+pub use summary::{Claimed, LoopSummary, Percentiles, ScrapeSummary, TrafficSummary};
+pub use toll::{CanarySummary, DetectionSummary, FaultSummary, OccurrenceSummary, RecoverySummary};
 pub use verdict::{Exit, FORMAT, Finding, Judgement, Kind, Place, Quantity, Reason, Slices, Stuck, Verdict};
 
 use crate::base::series::Series;
@@ -87,8 +86,8 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
         fitness: trial.fitness.summary(scenario, evidence, trial.timeline.measured(None)),
         traffic,
         gate,
-        faults: summary::faults(&trial, &ledger),
-        canary: summary::canary(evidence),
+        faults: toll::faults(&trial, &ledger),
+        canary: toll::canary(evidence),
         scrapes: summary::scrapes(&trial),
         stuck,
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::summary::FaultSummary;
+use super::toll::FaultSummary;
 use super::verdict::{Judgement, Verdict};
 use crate::scenario::{Scenario, Severity, Window};
 
