@@ -24,6 +24,8 @@ impl Check<'_, '_> {
     }
 
     fn abort(&mut self, raw: &raw::Abort, traffic: &[Traffic], jobs: &[Job]) -> Option<Abort> {
+        // First, because after a mistake here it would be taken for told.
+        let claim = self.claim(&raw.expect, raw.promql.as_ref(), traffic);
         let hold = raw.r#for.map_or(HOLD, |hold| {
             if hold.value < LOOK || !hold.value.as_nanos().is_multiple_of(LOOK.as_nanos()) {
                 let what = "conditions are looked at once a second";
@@ -31,7 +33,6 @@ impl Check<'_, '_> {
             }
             hold.value
         });
-        let claim = self.claim(&raw.expect, raw.promql.as_ref(), traffic);
         match &claim {
             Some(Claim::Client(e)) if e.measure.is_of_fault() => {
                 let what = format!("a {} is known when all is over", e.measure);
