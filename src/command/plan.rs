@@ -312,14 +312,7 @@ mod tests {
     }
 
     fn of(text: &str) -> String {
-        let settings = Settings {
-            overrides: &[],
-            time_scale: 1,
-            leave: None,
-            env: &|_| None,
-            files: &|_| Err(std::io::ErrorKind::NotFound.into()),
-            default_name: "drawn",
-        };
+        let settings = Settings::alone("drawn");
         let scenario = read("drawn", text, &settings).expect("valid");
         describe(&scenario, &Plan::new(&scenario))
     }

@@ -59,14 +59,7 @@ mod tests {
         let text = "proofload: 1\ntarget: http://127.0.0.1:1\ntraffic:\n  a:\n    flow: { steps: [{ get: / }] }\n    load:\n      \
              - hold: { at: 1/s, for: 10s }\n      - saturate: { connections: 8, for: 10s }\n      \
              - saturate: { connections: 2, for: 5s }\n      - hold: { at: 1/s, for: 5s }\n";
-        let settings = Settings {
-            overrides: &[],
-            time_scale: 1,
-            leave: None,
-            env: &|_| None,
-            files: &|_| Err(std::io::ErrorKind::NotFound.into()),
-            default_name: "divided",
-        };
+        let settings = Settings::alone("divided");
         let timeline = Plan::new(&read("divided", text, &settings).expect("valid")).timeline;
         let divided = |start: i64, end: i64| {
             let part = Span { start: Offset::from_millis(start), end: Offset::from_millis(end) };

@@ -189,14 +189,8 @@ mod tests {
              - ramp: {{ to: 200/s, over: 10s }}\n      - step: {{ by: 50/s, every: 2s, times: 3 }}\n      - spike: {{ to: 600/s, for: 1s }}\n      \
              - hold: {{ for: 10s }}\n"
         );
-        let settings = Settings {
-            overrides: &[],
-            time_scale: 1,
-            leave: None,
-            env: &|_| None,
-            files: &|_| Ok(b"input,output\nA,B\nB,A\nA,C\nC,A\n".to_vec()),
-            default_name: "golden",
-        };
+        let settings =
+            Settings { files: &|_| Ok(b"input,output\nA,B\nB,A\nA,C\nC,A\n".to_vec()), ..Settings::alone("golden") };
         Plan::new(&read("golden", &text, &settings).expect("a valid scenario"))
     }
 

@@ -64,14 +64,7 @@ mod tests {
              a: { flow: { steps: [{ get: / }] }, load: [{ saturate: { connections: 5, for: 10s } }, { hold: { at: 1/s, for: 5s } }] }\n  \
              b: { flow: { steps: [{ get: / }] }, load: [{ hold: { at: 1/s, for: 10s } }, { saturate: { connections: 7, for: 10s } }] }\n  \
              c: { flow: { steps: [{ get: / }] }, load: [{ hold: { at: 1/s, for: 15s } }, { saturate: { connections: 2, for: 1s } }] }\n";
-        let settings = Settings {
-            overrides: &[],
-            time_scale: 1,
-            leave: None,
-            env: &|_| None,
-            files: &|_| Err(std::io::ErrorKind::NotFound.into()),
-            default_name: "loops",
-        };
+        let settings = Settings::alone("loops");
         let scenario = read("loops", text, &settings).expect("valid");
         assert_eq!(closed_connections(&scenario.traffic), 9);
         assert_eq!(closed_connections(&scenario.traffic[..2]), 7);

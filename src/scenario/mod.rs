@@ -224,6 +224,20 @@ pub struct Settings<'a> {
     pub default_name: &'a str,
 }
 
+impl<'a> Settings<'a> {
+    /// Of a text that stands alone: as written, with nothing in the environment and no file beside it; anything is allowed.
+    pub fn alone(default_name: &'a str) -> Settings<'a> {
+        Settings {
+            overrides: &[],
+            time_scale: 1,
+            leave: None,
+            env: &|_| None,
+            files: &|_| Err(io::ErrorKind::NotFound.into()),
+            default_name,
+        }
+    }
+}
+
 /// What a scenario may do beyond sending to this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Leave<'a> {

@@ -54,14 +54,7 @@ impl Bench {
 
     /// Runs a scenario.
     pub async fn trial(&self, name: &str, yaml: &str) -> Result<Trial, String> {
-        let settings = Settings {
-            overrides: &[],
-            time_scale: 1,
-            leave: Some(Leave::default()),
-            env: &|_| None,
-            files: &|_| Err(std::io::ErrorKind::NotFound.into()),
-            default_name: name,
-        };
+        let settings = Settings { leave: Some(Leave::default()), ..Settings::alone(name) };
         let scenario = scenario::read(name, yaml, &settings).map_err(|e| e.to_string())?;
         let plan = Plan::new(&scenario);
         let launch = Launch {

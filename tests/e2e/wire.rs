@@ -258,14 +258,7 @@ fn a_name_that_cannot_be_looked_up_is_an_outcome_of_its_own() {
 target: { url: 'http://no..where:8080', timeout: 1s }
 traffic: { q: { flow: { steps: [{ get: / }] }, arrivals: even, load: [{ hold: { at: 80/s, for: 1s } }] } }
 ";
-    let settings = Settings {
-        overrides: &[],
-        time_scale: 1,
-        leave: None,
-        env: &|_| None,
-        files: &|_| Err(std::io::ErrorKind::NotFound.into()),
-        default_name: "dns",
-    };
+    let settings = Settings::alone("dns");
     let scenario = Arc::new(scenario::read("dns", yaml, &settings).expect("a valid scenario"));
     let System::Services(services) = &scenario.target.system else { panic!("a service") };
     let services = services.iter().map(|s| (s.name.clone(), s.addresses.clone())).collect();

@@ -103,14 +103,7 @@ impl Case {
             FAULT.as_millis(),
             BOUND.as_millis()
         );
-        let settings = Settings {
-            overrides: &[],
-            time_scale: 1,
-            leave: None,
-            env: &|_| None,
-            files: &|_| Err(std::io::ErrorKind::NotFound.into()),
-            default_name: "recovery",
-        };
+        let settings = Settings::alone("recovery");
         scenario::read("recovery", &text, &settings).expect("valid")
     }
 

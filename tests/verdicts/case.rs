@@ -90,12 +90,8 @@ impl Case {
         let parts: Vec<&str> = text.split("\n---\n").collect();
         let [yaml, evidence, expected] = parts.as_slice() else { return Err("a case has three parts".into()) };
         let settings = Settings {
-            overrides: &[],
-            time_scale: 1,
-            leave: None,
-            env: &|_| None,
             files: &|name| Err(io::Error::new(io::ErrorKind::NotFound, name.to_owned())),
-            default_name: "case",
+            ..Settings::alone("case")
         };
         let scenario = scenario::read("case", yaml, &settings).map_err(|m| m.to_string())?;
         let plan = Plan::new(&scenario);

@@ -305,14 +305,7 @@ slo:
   - expect: errors(q) < 100%
 {slo}"
         );
-        let settings = Settings {
-            overrides: &[],
-            time_scale: 1,
-            leave: None,
-            env: &|_| None,
-            files: &|_| Err(std::io::ErrorKind::NotFound.into()),
-            default_name: "ledger",
-        };
+        let settings = Settings::alone("ledger");
         let scenario = scenario::read("ledger", &yaml, &settings).expect("valid");
         Bounds::read(&scenario.promises, 0)
     }

@@ -12,14 +12,7 @@ fn scenario(share: &str) -> Scenario {
          hangs: {{ on: upstream/jupiter, inject: {{ timeout: {{}} }}, share: {share}, at: 10s, for: 5s }}\n  \
          limits: {{ on: upstream/plain, inject: {{ rate_limit: {{ rate: 0/s, burst: 1 }} }}, at: 10s, for: 5s }}\n"
     );
-    let settings = Settings {
-        overrides: &[],
-        time_scale: 1,
-        leave: None,
-        env: &|_| None,
-        files: &|_| Err(std::io::ErrorKind::NotFound.into()),
-        default_name: "canary",
-    };
+    let settings = Settings::alone("canary");
     read("canary", &text, &settings).expect("valid")
 }
 
