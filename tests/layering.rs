@@ -67,7 +67,7 @@ const DEEDS: &[(&[&str], &str, &[&str])] = &[
 ];
 
 /// A timer is no measurement: these rooms may ask tokio when to give up, the path written out in full.
-const TIMERS: (&[&str], &[&str]) = (&["tokio", "time", "Instant", "now"], &["traffic/http/", "stage/"]);
+const TIMERS: (&[&str], &[&str]) = (&["tokio", "time", "Instant", "now"], &["traffic/http/"]);
 
 /// Macros that print, and the rooms that may.
 const PRINTING: (&[&str], &[&str]) = (&["println", "print", "eprintln", "eprint", "dbg"], &["cli", "report"]);
@@ -128,6 +128,7 @@ fn a_planted_violation_is_caught() {
         ("evidence/mod.rs", "use rustix::time::{clock_gettime, ClockId};", "reads a clock"),
         ("judge/mod.rs", "let t = tokio::time::Instant::now();", "reads a clock"),
         ("stage/link.rs", "let t = Instant::now();", "reads a clock"),
+        ("stage/world.rs", "let t = tokio::time::Instant::now();", "reads a clock"),
         ("evidence/mod.rs", "let x: u8 = rand::random();", "draws by chance"),
         ("plan/arrival.rs", "use rand_chacha::ChaCha8Rng;", "draws by chance"),
         ("plan/arrival.rs", "use std::collections::hash_map::RandomState;", "draws by chance"),

@@ -30,7 +30,7 @@ impl Held {
     async fn pass(mut self, from: tokio::time::Instant) -> tokio::time::Instant {
         tokio::select! {
             biased;
-            _ = self.over.wait_for(|over| *over) => from.max(tokio::time::Instant::now().min(from + self.length)),
+            _ = self.over.wait_for(|over| *over) => from.max(crate::base::time::timer().min(from + self.length)),
             () = sleep_until(from + self.length) => from + self.length,
         }
     }
@@ -38,7 +38,7 @@ impl Held {
 
 /// Sleeps until an instant, as closely as on average a timer can.
 async fn sleep_until(instant: tokio::time::Instant) {
-    if let Some(early) = instant.checked_sub(ROUNDING).filter(|early| *early > tokio::time::Instant::now()) {
+    if let Some(early) = instant.checked_sub(ROUNDING).filter(|early| *early > crate::base::time::timer()) {
         tokio::time::sleep_until(early).await;
     }
 }
@@ -115,7 +115,7 @@ impl Effects {
             Some(held) => held.pass(came).await,
             None => came + own,
         };
-        due = due.max(tokio::time::Instant::now());
+        due = due.max(crate::base::time::timer());
         for held in self.added.drain(..) {
             due = held.pass(due).await;
         }

@@ -274,11 +274,11 @@ async fn latency_is_waited_once_and_let_go_when_it_is_over() {
     let mut service =
         Service::with(vec![fault("one", late(short)), fault("two", late(short)), fault("hour", hour)]).await;
     service.apply(0);
-    let began = tokio::time::Instant::now();
+    let began = crate::base::time::timer();
     assert_eq!(ask(&mut service.pool[0], QUOTE).await.status(), 200);
     assert!(began.elapsed() >= short - ROUNDING);
     service.apply(1);
-    let began = tokio::time::Instant::now();
+    let began = crate::base::time::timer();
     assert_eq!(ask(&mut service.pool[1], QUOTE).await.status(), 200);
     assert!(began.elapsed() >= short * 2 - ROUNDING, "two add up");
     service.apply(2);
@@ -302,7 +302,7 @@ async fn latency_that_replaces_takes_the_place_of_the_stubs_own() {
     let mut service = Service { world, reports: mpsc::unbounded_channel().1, pool: Vec::new() };
     service.apply(0);
     let mut line = service.connect().await;
-    let began = tokio::time::Instant::now();
+    let began = crate::base::time::timer();
     let heard = tokio::time::timeout(Duration::from_secs(60), ask(&mut line, QUOTE)).await.expect("not an hour");
     assert!(heard.status() == 200 && began.elapsed() >= short - ROUNDING);
     service.clear();
@@ -313,7 +313,7 @@ async fn a_slow_body_comes_at_its_rate_and_the_rest_at_once_when_it_is_over() {
     let slow = |rate| fault("f", HttpFault::SlowBody { rate: ByteRate(rate) });
     let mut service = Service::with(vec![slow(2_000)]).await;
     service.apply(0);
-    let began = tokio::time::Instant::now();
+    let began = crate::base::time::timer();
     let heard = ask(&mut service.pool[0], QUOTE).await;
     let pieces = heard.promised() as u64 / 20;
     assert!(began.elapsed() >= Duration::from_millis(pieces * 10) - ROUNDING, "{pieces} pieces of 10 ms");

@@ -215,7 +215,7 @@ struct Front {
 
 impl Handler for Front {
     async fn handle(&self, request: Request) -> Answer {
-        let came = tokio::time::Instant::now();
+        let came = crate::base::time::timer();
         let Course { own, source, mut effects } = lock(&self.scene).receive(self.slot, &request);
         let mut reply = match source {
             Source::Reply(reply) => reply,
