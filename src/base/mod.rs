@@ -15,5 +15,6 @@ pub mod sleep;
 pub mod text;
 pub mod time;
 pub mod timing;
+pub mod tls;
 pub mod trace;
 pub mod units;
