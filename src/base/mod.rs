@@ -18,6 +18,7 @@ pub mod spots;
 pub mod text;
 pub mod time;
 pub mod timing;
+pub mod tls;
 pub mod trace;
 pub mod units;
 pub mod yaml;
