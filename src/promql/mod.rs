@@ -43,6 +43,7 @@ mod rate;
 mod select;
 mod selector;
 mod sum;
+pub mod syntax;
 mod tags;
 #[cfg(test)]
 mod tests;
