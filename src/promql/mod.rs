@@ -45,6 +45,7 @@ pub mod rules;
 mod select;
 mod selector;
 mod sum;
+pub mod syntax;
 mod tags;
 #[cfg(test)]
 mod tests;
