@@ -10,10 +10,8 @@ mod fault;
 mod inject;
 mod load;
 mod locate;
-mod mistake;
 mod promise;
 mod raw;
-mod reader;
 mod schema;
 mod stub;
 mod suite;
@@ -23,11 +21,11 @@ mod variant;
 mod vars;
 mod wire;
 mod world;
-mod yaml;
 
 use std::io;
 use std::time::Duration;
 
+pub use crate::base::mistake::{Mistake, Mistakes, Place};
 pub use crate::base::timing::Timing;
 pub use absorbed::Absorbed;
 pub use claim::{Claim, Compare, Expectation, Filter, Measure, Promise, Quantile, Severity, Window};
@@ -36,7 +34,6 @@ pub use inject::{
     Corruption, DockerAction, HttpFault, Inject, Keep, Per, ProcessFault, ResetAt, RetryAfter, Stream, Toxic,
 };
 pub use load::{Arrivals, Segment, closed_connections};
-pub use mistake::{Mistake, Mistakes, Place};
 pub use schema::schema;
 pub use stub::{Lead, Link, RateLimit, StubReply, Toxiproxy, Upstream};
 pub use suite::{Suite, SuiteSettings, is_suite, read_suite, suite_schema};
@@ -48,6 +45,7 @@ pub use world::{Abort, Action, Call, Hook, Program};
 
 use crate::base::seed::Seed;
 use crate::base::units::Share;
+use crate::base::{mistake, reader, yaml};
 
 /// Valid intent: what to send, what to break, what to watch, and what was promised.
 #[derive(Debug, Clone)]
@@ -259,7 +257,7 @@ impl Settings<'_> {
 /// Reads a scenario. `Err` carries every mistake that could be found.
 pub fn read(file: &str, text: &str, settings: &Settings<'_>) -> Result<Scenario, Mistakes> {
     let fail = |all| Mistakes { file: file.into(), text: text.into(), all };
-    let mut root = yaml::parse(text).map_err(|m| fail(vec![m]))?;
+    let mut root = yaml::parse(text).map_err(|m| fail(vec![m.or_remedy("start with `proofload: 1`")]))?;
     let mut reader = reader::Reader::default();
     vars::substitute(&mut root, settings.env, &mut reader);
     vars::apply(&mut root, settings.overrides, &mut reader);
