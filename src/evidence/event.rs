@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::counters::Count;
 use super::health::{HostHealth, WorkerHealth};
+use super::page::Page;
 use super::servers::{Alertmanager, Prometheus};
 use crate::base::time::Offset;
 
@@ -88,6 +89,10 @@ pub enum Event {
         #[serde(flatten)]
         told: Alertmanager,
     },
+    /// What a page of metrics says of itself, where it says something new.
+    Page(Page),
+    /// A probe was asked.
+    Probe(Probe),
     /// A few of one kind of failure: never a line per request.
     Exemplar(Exemplar),
     /// A request before or after the load.
@@ -209,6 +214,28 @@ pub struct Scrape {
     pub at_b: Vec<Count>,
     /// Whether nothing was under way: before the first shot or after the drain.
     pub quiet: bool,
+}
+
+/// A probe was asked: whether the service lives, whether it is ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// Of which job's service.
+    pub job: String,
+    /// The path.
+    pub path: String,
+    /// When it was asked.
+    pub at: Offset,
+    /// From request to the head of the reply, or until it was given up, in nanoseconds.
+    pub took: u64,
+    /// What was answered; nothing where nobody answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Why nobody answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// Whether we were too late for it ourselves: it was not asked, which says nothing of the target.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub missed: bool,
 }
 
 /// One of a few of a kind.

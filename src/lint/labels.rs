@@ -99,9 +99,7 @@ pub fn shape(subject: &Subject<'_>, part: &Syntax) -> Shape {
                         many.map(|labels| labels.extend(taken.iter().cloned()))
                     }
                     (None, Labelled::Only(labels)) => Shape::Exactly(set(labels)),
-                    (None, Labelled::AllBut(labels)) => {
-                        lhs.map(|inner| inner.retain(|l| !labels.contains(l)))
-                    }
+                    (None, Labelled::AllBut(labels)) => lhs.map(|inner| inner.retain(|l| !labels.contains(l))),
                     (None, Labelled::Unsaid) if lhs == Shape::Unknown => rhs,
                     (None, Labelled::Unsaid) => lhs,
                 },
@@ -116,7 +114,8 @@ fn call(subject: &Subject<'_>, name: &str, args: &[Syntax]) -> Shape {
         "time" | "scalar" | "pi" => Shape::Number,
         "absent" | "absent_over_time" => match args.first().map(|arg| &arg.form) {
             Some(Form::Selector(pick)) => {
-                let equal = pick.matchers.iter().filter(|(m, _)| matches!(m.op, MatchOp::Equal) && m.label != "__name__");
+                let equal =
+                    pick.matchers.iter().filter(|(m, _)| matches!(m.op, MatchOp::Equal) && m.label != "__name__");
                 Shape::Within(equal.map(|(m, _)| m.label.clone()).collect())
             }
             _ => Shape::Exactly(BTreeSet::new()),

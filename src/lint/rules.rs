@@ -182,14 +182,7 @@ fn place(rule: &Rule, text: &str, span: &Span) -> Place {
     rule.place(before, part.lines().next().unwrap_or_default().trim_end().chars().count().max(1))
 }
 
-fn of_alert(
-    group: &Group,
-    rule: &Rule,
-    alert: &Alert,
-    file: &str,
-    subject: &Subject<'_>,
-    findings: &mut Vec<Finding>,
-) {
+fn of_alert(group: &Group, rule: &Rule, alert: &Alert, file: &str, subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let of = title(rule);
     let mut say = |kind, at, what: String| findings.push(Finding::new(kind, at, &of, what));
     if alert.for_ms == 0 {
@@ -201,7 +194,8 @@ fn of_alert(
     let severity = rule.severity();
     if severity.is_empty() {
         say(kinds::NO_SEVERITY, rule.at, format!("`{}` has no label `severity`", rule.name));
-    } else if let Some(said) = comment_severity(file, rule.at.line).filter(|said| !severity.eq_ignore_ascii_case(said)) {
+    } else if let Some(said) = comment_severity(file, rule.at.line).filter(|said| !severity.eq_ignore_ascii_case(said))
+    {
         say(kinds::SEVERITY_COMMENT, rule.at, format!("the comment says {said}, the label {severity}"));
     }
     if !alert.annotations.iter().any(|a| matches!(a.name.as_str(), "summary" | "description" | "message" | "title")) {

@@ -4,9 +4,13 @@
 
 pub mod api;
 pub mod exposition;
+pub mod fetch;
 mod host;
+mod news;
+pub mod probe;
 pub mod prometheus;
 mod scrape;
 
 pub use host::HostMeter;
+pub use news::Inspect;
 pub use scrape::{Observer, Scraped, Watched};

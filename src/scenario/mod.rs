@@ -6,6 +6,7 @@ mod shape;
 mod absorbed;
 mod check;
 mod claim;
+mod contract;
 mod fault;
 mod inject;
 mod load;
@@ -30,6 +31,7 @@ pub use crate::base::mistake::{Mistake, Mistakes, Place};
 pub use crate::base::timing::Timing;
 pub use absorbed::Absorbed;
 pub use claim::{Claim, Compare, Expectation, Filter, Measure, Promise, Quantile, Severity, Window};
+pub use contract::{Cardinality, Contract, Probe, ScrapeLimits};
 pub use fault::{Fault, Match, On, Process, Ramp, Repeat, When};
 pub use inject::{
     Corruption, DockerAction, HttpFault, Inject, Keep, Per, ProcessFault, ResetAt, RetryAfter, Stream, Toxic,
@@ -70,6 +72,8 @@ pub struct Scenario {
     pub prometheus: Option<Prometheus>,
     /// The Alertmanager that sends its alerts on.
     pub alertmanager: Option<Alertmanager>,
+    /// What those pages, and the probes beside them, must be.
+    pub contracts: Vec<Contract>,
     /// Processes that the run starts.
     pub processes: Vec<Program>,
     /// How to break and mend what we do not know.

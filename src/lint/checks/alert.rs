@@ -38,7 +38,10 @@ fn condition(subject: &Subject<'_>, remarks: &mut Vec<Remark>) {
     let is_conditional = any(subject.tree, |part| match &part.form {
         Form::Call { name, .. } => matches!(*name, "absent" | "absent_over_time" | "vector"),
         Form::Selector(pick) => pick.metric.as_deref().is_some_and(|metric| {
-            metric == "ALERTS" || metric == "ALERTS_FOR_STATE" || metric.contains(':') || subject.known.recorded.contains(metric)
+            metric == "ALERTS"
+                || metric == "ALERTS_FOR_STATE"
+                || metric.contains(':')
+                || subject.known.recorded.contains(metric)
         }),
         _ => false,
     });
@@ -62,10 +65,18 @@ fn absent(subject: &Subject<'_>, part: &Syntax, arg: &Syntax, remarks: &mut Vec<
     for (pick, _) in arg.picks() {
         for (matcher, span) in &pick.matchers {
             if matches!(matcher.op, MatchOp::Regex(_)) && matcher.value.contains('|') {
-                let what = format!("`{}` is true only when all of `{}` are gone", subject.quote(&part.span), subject.quote(span));
+                let what = format!(
+                    "`{}` is true only when all of `{}` are gone",
+                    subject.quote(&part.span),
+                    subject.quote(span)
+                );
                 remarks.push(Remark::new(kinds::ABSENT_REGEX, &part.span, what));
             } else if matches!(matcher.op, MatchOp::Regex(_)) {
-                let what = format!("`{}` is true only when nothing satisfies `{}`", subject.quote(&part.span), subject.quote(span));
+                let what = format!(
+                    "`{}` is true only when nothing satisfies `{}`",
+                    subject.quote(&part.span),
+                    subject.quote(span)
+                );
                 remarks.push(Remark::new(kinds::ABSENT_REGEX, &part.span, what).as_grave_as(Severity::Info));
             }
         }

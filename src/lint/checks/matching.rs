@@ -29,7 +29,13 @@ fn braced(labels: &BTreeSet<String>) -> String {
     format!("({})", text::list(labels.iter().map(String::as_str)))
 }
 
-fn unmatched(part: &Syntax, binary: &Binary, lhs: &BTreeSet<String>, rhs: &BTreeSet<String>, remarks: &mut Vec<Remark>) {
+fn unmatched(
+    part: &Syntax,
+    binary: &Binary,
+    lhs: &BTreeSet<String>,
+    rhs: &BTreeSet<String>,
+    remarks: &mut Vec<Remark>,
+) {
     let without = |labels: &BTreeSet<String>, ignored: &[String]| -> BTreeSet<String> {
         labels.iter().filter(|l| !ignored.contains(l)).cloned().collect()
     };

@@ -150,7 +150,8 @@ fn answered(
             let more = if seen.len() > 8 { ", …" } else { "" };
             let what = format!("no series of `{metric}` satisfies `{}`; seen: {shown}{more}", subject.quote(span));
             let remark = Remark::new(kinds::UNKNOWN_VALUE, span, what);
-            let near = matches!(matcher.op, MatchOp::Equal).then(|| text::nearest(value, seen.iter().copied())).flatten();
+            let near =
+                matches!(matcher.op, MatchOp::Equal).then(|| text::nearest(value, seen.iter().copied())).flatten();
             remarks.push(match near {
                 Some(near) => remark.instead(format!("did you mean `{near}`? {}", kinds::UNKNOWN_VALUE.instead)),
                 None => remark,
@@ -177,7 +178,8 @@ fn grouped(subject: &Subject<'_>, exposed: &Exposed, remarks: &mut Vec<Remark>) 
         let picks = arg.picks();
         let [(Pick { metric: Some(metric), .. }, _)] = picks.as_slice() else { return };
         let series = exposed.series(metric);
-        let rewrites = super::any(arg, |part| matches!(part.form, Form::Call { name: "label_replace" | "label_join", .. }));
+        let rewrites =
+            super::any(arg, |part| matches!(part.form, Form::Call { name: "label_replace" | "label_join", .. }));
         if series.is_empty() || rewrites {
             return;
         }
