@@ -2,7 +2,7 @@
 
 mod hgrm;
 mod junit;
-mod ledger;
+pub mod ledger;
 mod markdown;
 mod percentiles;
 mod suite;
