@@ -47,6 +47,7 @@ mod select;
 mod selector;
 mod standing;
 mod sum;
+pub mod syntax;
 mod tags;
 #[cfg(test)]
 mod tests;
