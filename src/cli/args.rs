@@ -293,6 +293,20 @@ pub enum RulesCommand {
     #[command(after_help = "Exit codes: 0 nothing, 1 findings of the severity of --fail-on or graver, \
 2 wrong command line or unreadable file, 5 --against does not answer.")]
     Lint(LintArgs),
+    /// Run unit tests of rules, written for promtool
+    #[command(after_help = "Exit codes: 0 every test passes, 1 one fails, 2 wrong command line or unreadable file.")]
+    Test(RulesTestArgs),
+}
+
+/// `proofload rules test`
+#[derive(Debug, Args)]
+pub struct RulesTestArgs {
+    /// Files of unit tests, as `promtool test rules` takes them
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Which Prometheus evaluates: ranges of version 2 include their first instant
+    #[arg(long, value_name = "VERSION", default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=3))]
+    pub semantics: u8,
 }
 
 /// `proofload rules lint`

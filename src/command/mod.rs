@@ -13,6 +13,7 @@ mod live;
 mod load;
 mod plan;
 mod query;
+mod rules_test;
 mod run;
 mod schema;
 mod selftest;
@@ -37,6 +38,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Judge(args) => judge::judge(&args),
         Command::Report(args) => judge::report(&args),
         Command::Rules(RulesCommand::Lint(args)) => lint::lint(&args),
+        Command::Rules(RulesCommand::Test(args)) => rules_test::test(&args),
         Command::Heal(args) => heal::heal(&args),
         Command::Sim(args) => sim::sim(&args),
         Command::Selftest => selftest::selftest(),
