@@ -7,6 +7,7 @@ mod inject;
 mod load;
 mod outside;
 mod request;
+mod servers;
 mod slo;
 mod suite;
 mod target;
@@ -23,7 +24,8 @@ pub use inject::{
 };
 pub use load::Segment;
 pub use outside::{Law, LawKind, Link, StubReply, Upstream};
-pub use request::{Header, Step};
+pub use request::{Header, Secret, Step};
+pub use servers::{Alertmanager, Basic, Prometheus};
 pub use slo::{Abort, Promise, Severity};
 pub use suite::Suite;
 pub use target::{Addresses, Reuse, Target, TargetMap, Tls, Version};
@@ -77,8 +79,11 @@ record! {
     pub struct Observe {
         /// Pages of metrics, by job name.
         jobs: Option<Names<Job>>,
+        /// A Prometheus server that watches the target too.
+        prometheus: Option<Prometheus>,
+        /// The Alertmanager that sends its alerts on.
+        alertmanager: Option<Alertmanager>,
     }
-    planned { "prometheus" }
 }
 
 record! {
