@@ -9,6 +9,7 @@ mod judge;
 mod listed;
 mod live;
 mod load;
+mod metrics;
 mod plan;
 mod query;
 mod run;
@@ -17,7 +18,7 @@ mod selftest;
 mod sim;
 mod stage;
 
-use crate::cli::args::{ChaosCommand, Cli, Command};
+use crate::cli::args::{ChaosCommand, Cli, Command, MetricsCommand};
 use crate::exit::Exit;
 
 /// Does what the command line asks for.
@@ -34,6 +35,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Stage(args) => stage::stage(&args),
         Command::Judge(args) => judge::judge(&args),
         Command::Report(args) => judge::report(&args),
+        Command::Metrics(MetricsCommand::Lint(args)) => metrics::lint(&args),
         Command::Heal(args) => heal::heal(&args),
         Command::Sim(args) => sim::sim(&args),
         Command::Selftest => selftest::selftest(),

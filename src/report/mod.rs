@@ -1,9 +1,11 @@
 //! What was made of a run, for people and for machines. Pure: one renderer per file, text out.
 
+pub mod contract;
 mod hgrm;
 mod junit;
 mod ledger;
 mod markdown;
+pub mod page;
 mod percentiles;
 mod suite;
 mod table;
