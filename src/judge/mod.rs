@@ -5,6 +5,7 @@ mod anatomy;
 mod bucket;
 mod cause;
 mod closed;
+mod contract;
 mod detection;
 mod dip;
 mod distribution;
@@ -31,6 +32,7 @@ mod window;
 pub use crate::scenario::Severity;
 pub use anatomy::Anatomy;
 pub use cause::{Cause, CauseSummary};
+pub use contract::{ContractSummary, Part, ProbeSummary, Violation};
 pub use dip::DipSummary;
 pub use distribution::{Distribution, Wanted};
 pub use fitness::{FitnessSummary, Unfit};
@@ -62,7 +64,7 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
     let server = server::Server::new(&trial, samples);
     let ledger = ledger::Ledger::read(&trial);
     let injector = injector::Injector::read(&trial);
-    let findings: Vec<Finding> = scenario
+    let mut findings: Vec<Finding> = scenario
         .promises
         .iter()
         .map(|promise| {
@@ -77,6 +79,8 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
         })
         .map(|(promise, finding)| injector.doubt(&trial, promise, finding))
         .collect();
+    let (of_contracts, contracts) = contract::contracts(&trial, samples);
+    findings.extend(of_contracts);
     let traffic = summary::traffic(&trial);
     let gate = gate::summary(&trial).filter(|gate| gate.window.end <= trial.windows.seen || withheld(&trial).is_some());
     let reasons = reasons(&trial, &ledger, &findings, &traffic, gate.as_ref());
@@ -99,6 +103,7 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
         injector: injector.summary(),
         canary: toll::canary(evidence),
         scrapes: summary::scrapes(&trial),
+        contracts,
         stuck,
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::anatomy::Anatomy;
+use super::contract::ContractSummary;
 use super::fitness::FitnessSummary;
 use super::gate::GateSummary;
 use super::injector::InjectorSummary;
@@ -293,6 +294,9 @@ pub struct Judgement {
     /// What was scraped, by job.
     #[serde(serialize_with = "by_name")]
     pub scrapes: Vec<(String, ScrapeSummary)>,
+    /// What the metrics and probes of each job came to, where a contract is about them.
+    #[serde(rename = "contract", serialize_with = "by_name", skip_serializing_if = "Vec::is_empty")]
+    pub contracts: Vec<(String, ContractSummary)>,
     /// Faults that could not be undone.
     pub stuck: Vec<Stuck>,
 }

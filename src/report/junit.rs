@@ -3,7 +3,7 @@
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::{ledger, words};
+use super::{contract, ledger, words};
 use crate::judge::{Finding, Judgement, Severity, Verdict};
 
 /// Renders a judgement.
@@ -27,6 +27,12 @@ pub fn junit(judgement: &Judgement) -> String {
     for fault in &judgement.faults {
         let said = [vec![words::fault(fault)], ledger::lines(fault)].concat().join("; ");
         suite.add_property((format!("fault {}", fault.name).as_str(), said.as_str()));
+    }
+    for (job, of) in &judgement.contracts {
+        let violations = of.violations.iter().map(contract::violation);
+        let said: Vec<String> =
+            std::iter::once(contract::page(of)).chain(contract::probes(of)).chain(violations).collect();
+        suite.add_property((format!("contract {job}").as_str(), said.join("; ").as_str()));
     }
     // What is wrong with the experiment itself must not hide behind kept promises.
     let mut status = TestCaseStatus::success();

@@ -68,12 +68,12 @@ pub struct Scenario {
     pub traffic: Vec<Traffic>,
     /// Pages of metrics that are watched.
     pub jobs: Vec<Job>,
+    /// What those pages, and the probes beside them, must be.
+    pub contracts: Vec<Contract>,
     /// The Prometheus server that watches the target too.
     pub prometheus: Option<Prometheus>,
     /// The Alertmanager that sends its alerts on.
     pub alertmanager: Option<Alertmanager>,
-    /// What those pages, and the probes beside them, must be.
-    pub contracts: Vec<Contract>,
     /// Processes that the run starts.
     pub processes: Vec<Program>,
     /// How to break and mend what we do not know.

@@ -10,6 +10,7 @@ use super::cache::Lifetimes;
 use super::dialect::Dialect;
 use super::quoters::{Policy, Upstream};
 use super::truth::Truth;
+use super::twist::{Readiness, Twist};
 
 /// When external quoters are asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +89,10 @@ pub struct Options {
     pub pool_failures: Share,
     /// How long `/ready` says 503 after the start, times `delays`.
     pub warm_up: Duration,
+    /// What `/ready` says.
+    pub ready: Readiness,
+    /// How the page of metrics breaks its contract, if it does.
+    pub page: Option<Twist>,
     /// Where a record of each request goes.
     pub truth: Truth,
 }
@@ -125,6 +130,8 @@ impl Default for Options {
             no_delay: false,
             pool_failures: Share::NONE,
             warm_up: Duration::from_millis(300),
+            ready: Readiness::Start,
+            page: None,
             truth: Truth::Off,
         }
     }

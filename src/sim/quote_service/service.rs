@@ -25,6 +25,7 @@ use super::pools::Protocol;
 use super::prices::{FIRST_SLOT, SLOT_MS};
 use super::quoters::{Means, Quoters};
 use super::truth::Log;
+use super::twist::Readiness;
 use super::work::Work;
 use answer::Path;
 
@@ -62,6 +63,7 @@ struct Service {
     means: Arc<Means>,
     workers: Semaphore,
     waiting: AtomicUsize,
+    pages: AtomicU64,        // of metrics, that were asked for
     pool_queries: AtomicU64, // per protocol
     pool_failures: [AtomicU64; 3],
     log: Arc<Log>,
@@ -98,13 +100,14 @@ impl httpd::Handler for Api {
             "/metrics" => {
                 // Writing thousands of lines takes milliseconds that no quote in flight should pay for.
                 let instruments = service.instruments.clone();
+                let nth = service.pages.fetch_add(1, Relaxed);
                 match tokio::task::spawn_blocking(move || instruments.page()).await {
-                    Ok(page) => Response::new(200, metrics::MEDIA, page),
+                    Ok(page) => Response::new(200, metrics::MEDIA, service.twisted(page, nth).await),
                     Err(_) => Response::text(500, "the metrics page could not be written\n"),
                 }
             }
-            "/health" => service.health(),
-            "/ready" => pages::ready(service.warming()),
+            "/health" | "/health/live" => service.health(),
+            "/ready" | "/health/ready" => service.ready(),
             _ => Response::text(404, "try /quote, /quote/hybrid, /health, /ready or /metrics\n"),
         }
         .into()
@@ -127,6 +130,7 @@ impl Service {
             work,
             workers: Semaphore::new(options.workers),
             waiting: AtomicUsize::new(0),
+            pages: AtomicU64::new(0),
             pool_queries: AtomicU64::new(0),
             pool_failures: Default::default(),
             log: Arc::new(Log::open(&options.truth)?),
@@ -168,6 +172,22 @@ impl Service {
 
     fn warming(&self) -> Duration {
         self.options.warm_up.mul_f64(self.options.scale()).saturating_sub(self.uptime())
+    }
+
+    /// Whether requests may come: what `/ready` says, or claims.
+    fn ready(&self) -> Response {
+        match self.options.ready {
+            Readiness::Always => pages::ready(Duration::ZERO, false),
+            Readiness::Start => pages::ready(self.warming(), false),
+            Readiness::Quoters => pages::ready(self.warming(), self.quoters.is_cut_off()),
+        }
+    }
+
+    /// A page of metrics as it is served.
+    async fn twisted(&self, page: String, nth: u64) -> String {
+        let Some(twist) = self.options.page else { return page };
+        tokio::time::sleep(twist.delay()).await;
+        twist.apply(page, nth, self.instruments.quotes_served.get())
     }
 
     fn health(&self) -> Response {
