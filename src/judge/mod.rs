@@ -9,11 +9,13 @@ mod detection;
 mod dip;
 mod distribution;
 mod evaluate;
+mod fetched;
 mod fitness;
 mod gate;
 mod health;
 mod ledger;
 mod measure;
+mod notified;
 mod recovery;
 mod server;
 mod shots;
@@ -32,6 +34,7 @@ pub use anatomy::Anatomy;
 pub use cause::{Cause, CauseSummary};
 pub use dip::DipSummary;
 pub use distribution::{Distribution, Wanted};
+pub use fetched::{Agreement, CheckSummary, FiredSummary, PrometheusSummary, SelectedSummary, Selection, selections};
 pub use fitness::{FitnessSummary, Unfit};
 pub use gate::{Gate, GateSummary, Held, closes, gate};
 pub use health::HealthSummary;
@@ -39,6 +42,8 @@ pub use ledger::{
     ClassLedger, ExampleSummary, HerdSummary, LedgerSummary, ObedienceSummary, RetrySummary, ShareSummary,
     TrafficLedger,
 };
+pub use notified::{AlertmanagerSummary, HeldSummary, NotificationSummary};
+pub use server::Inquiry;
 pub use stop::Stops;
 pub use suite::{Ended, Recovery, Stood, Turn, stood};
 pub use summary::{Claimed, LoopSummary, Percentiles, ScrapeSummary, TrafficSummary};
@@ -57,7 +62,8 @@ use trial::Trial;
 /// Judges a run by its evidence. `samples` are the scraped series, in Unix milliseconds.
 pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[Series]) -> Judgement {
     let trial = Trial::new(scenario, plan, evidence);
-    let server = server::Server::new(&trial, samples);
+    let fetched = fetched::Fetched::read(&trial);
+    let server = server::Server::new(&trial, samples).beside(&fetched);
     let ledger = ledger::Ledger::read(&trial);
     let findings: Vec<Finding> = scenario
         .promises
@@ -65,7 +71,9 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
         .map(|promise| match &promise.claim {
             Claim::Client(expectation) => evaluate::client(&trial, promise, expectation),
             Claim::Absorbed(absorbed) => ledger::finding(&trial, &ledger, promise, absorbed),
-            Claim::Server { expr, compare, bound, .. } => server.finding(promise, expr, *compare, *bound),
+            Claim::Server { expr, compare, bound, source, .. } => {
+                server.finding(promise, expr, *compare, *bound, *source)
+            }
         })
         .collect();
     let traffic = summary::traffic(&trial);
@@ -89,8 +97,17 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
         faults: toll::faults(&trial, &ledger),
         canary: toll::canary(evidence),
         scrapes: summary::scrapes(&trial),
+        prometheus: fetched.summary(&trial, server.checks()),
+        alertmanager: notified::summary(&trial),
         stuck,
     }
+}
+
+/// What a Prometheus server must be asked, whose samples are in the evidence, to hold its own answers against ours.
+pub fn inquiries(scenario: &Scenario, plan: &Plan, evidence: &Evidence) -> Vec<Inquiry> {
+    let trial = Trial::new(scenario, plan, evidence);
+    let fetched = fetched::Fetched::read(&trial);
+    server::Server::new(&trial, &[]).beside(&fetched).inquiries()
 }
 
 /// What about the experiment as a whole keeps it from passing.

@@ -6,8 +6,10 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::anatomy::Anatomy;
+use super::fetched::PrometheusSummary;
 use super::fitness::FitnessSummary;
 use super::gate::GateSummary;
+use super::notified::AlertmanagerSummary;
 use super::summary::{ScrapeSummary, TrafficSummary};
 use super::toll::{CanarySummary, FaultSummary};
 use crate::base::time::{Offset, Span};
@@ -289,6 +291,12 @@ pub struct Judgement {
     /// What was scraped, by job.
     #[serde(serialize_with = "by_name")]
     pub scrapes: Vec<(String, ScrapeSummary)>,
+    /// What a Prometheus server that watched the target too was asked, and said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prometheus: Option<PrometheusSummary>,
+    /// What an Alertmanager had and sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alertmanager: Option<AlertmanagerSummary>,
     /// Faults that could not be undone.
     pub stuck: Vec<Stuck>,
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{ledger, words};
+use super::{ledger, servers, words};
 use crate::base::text;
 use crate::judge::{Judgement, Verdict};
 
@@ -74,6 +74,16 @@ pub fn markdown(judgement: &Judgement) -> String {
     }
     if let Some(canary) = words::canary(&judgement.canary) {
         let _ = writeln!(out, "- canary: {}", escape(&canary));
+    }
+    let watching = [
+        ("server", judgement.prometheus.as_ref().map(servers::prometheus)),
+        ("alerts", judgement.alertmanager.as_ref().map(servers::alertmanager)),
+    ];
+    for (name, lines) in watching {
+        for (i, line) in lines.into_iter().flatten().enumerate() {
+            let line = escape(&line);
+            let _ = if i == 0 { writeln!(out, "- {name}: {line}") } else { writeln!(out, "  - {line}") };
+        }
     }
     if let Some(target) = words::target(judgement) {
         let _ = writeln!(out, "- target: {target}");
