@@ -13,6 +13,7 @@ mod fetched;
 mod fitness;
 mod gate;
 mod health;
+mod injector;
 mod ledger;
 mod measure;
 mod notified;
@@ -38,9 +39,10 @@ pub use fetched::{Agreement, CheckSummary, FiredSummary, PrometheusSummary, Sele
 pub use fitness::{FitnessSummary, Unfit};
 pub use gate::{Gate, GateSummary, Held, closes, gate};
 pub use health::HealthSummary;
+pub use injector::{AddedSummary, InjectorSummary};
 pub use ledger::{
-    ClassLedger, ExampleSummary, HerdSummary, LedgerSummary, ObedienceSummary, RetrySummary, ShareSummary,
-    TrafficLedger,
+    CalledSummary, ClassLedger, ExampleSummary, HerdSummary, LedgerSummary, ObedienceSummary, RetrySummary,
+    ShareSummary, TrafficLedger,
 };
 pub use notified::{AlertmanagerSummary, HeldSummary, NotificationSummary};
 pub use server::Inquiry;
@@ -65,16 +67,23 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
     let fetched = fetched::Fetched::read(&trial);
     let server = server::Server::new(&trial, samples).beside(&fetched);
     let ledger = ledger::Ledger::read(&trial);
+    let injector = injector::Injector::read(&trial);
     let findings: Vec<Finding> = scenario
         .promises
         .iter()
-        .map(|promise| match &promise.claim {
-            Claim::Client(expectation) => evaluate::client(&trial, promise, expectation),
-            Claim::Absorbed(absorbed) => ledger::finding(&trial, &ledger, promise, absorbed),
-            Claim::Server { expr, compare, bound, source, .. } => {
-                server.finding(promise, expr, *compare, *bound, *source)
-            }
+        .map(|promise| {
+            (
+                promise,
+                match &promise.claim {
+                    Claim::Client(expectation) => evaluate::client(&trial, promise, expectation),
+                    Claim::Absorbed(absorbed) => ledger::finding(&trial, &ledger, promise, absorbed),
+                    Claim::Server { expr, compare, bound, source, .. } => {
+                        server.finding(promise, expr, *compare, *bound, *source)
+                    }
+                },
+            )
         })
+        .map(|(promise, finding)| injector.doubt(&trial, promise, finding))
         .collect();
     let traffic = summary::traffic(&trial);
     let gate = gate::summary(&trial).filter(|gate| gate.window.end <= trial.windows.seen || withheld(&trial).is_some());
@@ -95,6 +104,7 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
         traffic,
         gate,
         faults: toll::faults(&trial, &ledger),
+        injector: injector.summary(),
         canary: toll::canary(evidence),
         scrapes: summary::scrapes(&trial),
         prometheus: fetched.summary(&trial, server.checks()),

@@ -9,6 +9,7 @@ use super::anatomy::Anatomy;
 use super::fetched::PrometheusSummary;
 use super::fitness::FitnessSummary;
 use super::gate::GateSummary;
+use super::injector::InjectorSummary;
 use super::notified::AlertmanagerSummary;
 use super::summary::{ScrapeSummary, TrafficSummary};
 use super::toll::{CanarySummary, FaultSummary};
@@ -285,6 +286,9 @@ pub struct Judgement {
     pub gate: Option<GateSummary>,
     /// What was broken.
     pub faults: Vec<FaultSummary>,
+    /// How the stage did that broke it, where there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub injector: Option<InjectorSummary>,
     /// What was seen of the outside world after the last fault.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub canary: Vec<CanarySummary>,

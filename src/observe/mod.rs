@@ -5,9 +5,13 @@
 pub mod alertmanager;
 pub mod api;
 pub mod exposition;
+pub mod fetch;
 mod host;
+mod news;
+pub mod probe;
 pub mod prometheus;
 mod scrape;
 
 pub use host::HostMeter;
+pub use news::Inspect;
 pub use scrape::{Observer, Scraped, Watched};

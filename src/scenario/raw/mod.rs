@@ -1,6 +1,7 @@
 //! The shape of a scenario file, key by key. What is written here is read, refused and put into the JSON Schema;
 //! whether it makes sense is decided in [`check`](super::check).
 
+mod contract;
 mod fault;
 mod inject;
 mod load;
@@ -15,6 +16,7 @@ mod world;
 
 use std::time::Duration;
 
+pub use contract::{Cardinality, Contract, Probe, ScrapeLimits, Severities};
 pub use fault::{Fault, Match, Ramp, Repeat, When};
 pub use inject::{
     Aged, Corrupt, DockerAction, Inject, Kill, Latency, LatencyMap, Per, ResetAt, RetryAfter, Slicer, Stream, Throttle,
@@ -52,6 +54,8 @@ record! {
         traffic: At<Names<Traffic>>,
         /// What is watched.
         observe: Option<Observe>,
+        /// What the pages of jobs, and the probes beside them, must be, by job.
+        contract: Option<Names<Contract>>,
         /// Processes that the run starts, and that faults can act on.
         processes: Option<At<Names<Program>>>,
         /// How to break and mend what we do not know.
@@ -67,7 +71,7 @@ record! {
         /// Caps on what the scenario may do.
         limits: Option<Limits>,
     }
-    planned { "kafka", "alerts", "reconcile", "contract" }
+    planned { "kafka", "alerts", "reconcile" }
 }
 
 record! {
