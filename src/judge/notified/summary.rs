@@ -101,8 +101,8 @@ pub fn summary(trial: &Trial<'_>) -> Option<AlertmanagerSummary> {
                     inhibited_by: inhibited_by.clone(),
                     receivers: receivers.clone(),
                 };
-                match summary.alerts.iter_mut().find(|known| known.labels == held.labels) {
-                    Some(known) => *known = held,
+                match summary.alerts.iter().position(|known| known.labels == held.labels) {
+                    Some(known) => summary.alerts[known] = held,
                     None if summary.alerts.len() < MOST => summary.alerts.push(held),
                     None => {}
                 }

@@ -18,7 +18,7 @@ use crate::base::text;
 const SYSTEMS: [&str; 4] = ["quote-service", "quantum-trader", "b25", "calibrator"];
 const PLANNED: [&str; 2] = ["trading-platform", "tradeengine"];
 /// The services of those practice targets that have several.
-pub const SERVICES: [(&str, &[&str]); 2] = [
+pub const FLEETS: [(&str, &[&str]); 2] = [
     ("quantum-trader", &["ai-engine", "execution", "risk", "portfolio", "rl-training"]),
     (
         "b25",
@@ -191,7 +191,7 @@ impl Check<'_, '_> {
     pub(super) fn service(&mut self, to: Option<&At<String>>, target: Option<&Target>, at: Place) -> Option<String> {
         let names: Vec<&str> = match &target?.system {
             System::Services(services) => services.iter().map(|s| s.name.as_str()).collect(),
-            System::Sim { name, .. } => match SERVICES.iter().find(|(system, _)| system == name) {
+            System::Sim { name, .. } => match FLEETS.iter().find(|(system, _)| system == name) {
                 Some((_, services)) => services.to_vec(),
                 None => {
                     if let Some(to) = to {
