@@ -88,3 +88,6 @@ mod decisions;
 
 #[path = "e2e/injector.rs"]
 mod injector;
+
+#[path = "e2e/watched.rs"]
+mod watched;

@@ -340,7 +340,7 @@ pub struct LintArgs {
     pub fail_on: Level,
     /// How findings are printed
     #[arg(long, value_enum, default_value = "text")]
-    pub format: LintFormat,
+    pub format: Rendering,
 }
 
 /// How grave a finding is.
@@ -352,6 +352,8 @@ pub enum Level {
     Warning,
     /// It cannot do what it was written for
     Error,
+}
+
 /// `proofload metrics`
 #[derive(Debug, Subcommand)]
 pub enum MetricsCommand {
@@ -422,7 +424,6 @@ pub struct MetricsLintArgs {
 
 /// How findings are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LintFormat {
 pub enum Rendering {
     /// For people
     Text,
@@ -435,7 +436,7 @@ pub enum Rendering {
 /// `proofload sim`
 #[derive(Debug, Args)]
 pub struct SimArgs {
-    /// Which practice target: quote-service, or calibrator, which does no work
+    /// Which practice target: quote-service, quantum-trader, b25, or calibrator, which does no work
     pub system: String,
     /// An outside service that it calls
     #[arg(long, value_name = "NAME=URL", value_parser = pair)]

@@ -10,12 +10,14 @@ mod detection;
 mod dip;
 mod distribution;
 mod evaluate;
+mod fetched;
 mod fitness;
 mod gate;
 mod health;
 mod injector;
 mod ledger;
 mod measure;
+mod notified;
 mod recovery;
 mod server;
 mod shots;
@@ -35,6 +37,7 @@ pub use cause::{Cause, CauseSummary};
 pub use contract::{ContractSummary, Part, ProbeSummary, Violation};
 pub use dip::DipSummary;
 pub use distribution::{Distribution, Wanted};
+pub use fetched::{Agreement, CheckSummary, FiredSummary, PrometheusSummary, SelectedSummary, Selection, selections};
 pub use fitness::{FitnessSummary, Unfit};
 pub use gate::{Gate, GateSummary, Held, closes, gate};
 pub use health::HealthSummary;
@@ -43,6 +46,8 @@ pub use ledger::{
     CalledSummary, ClassLedger, ExampleSummary, HerdSummary, LedgerSummary, ObedienceSummary, RetrySummary,
     ShareSummary, TrafficLedger,
 };
+pub use notified::{AlertmanagerSummary, HeldSummary, NotificationSummary};
+pub use server::Inquiry;
 pub use stop::Stops;
 pub use suite::{Ended, Recovery, Stood, Turn, stood};
 pub use summary::{Claimed, LoopSummary, Percentiles, ScrapeSummary, TrafficSummary};
@@ -61,7 +66,8 @@ use trial::Trial;
 /// Judges a run by its evidence. `samples` are the scraped series, in Unix milliseconds.
 pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[Series]) -> Judgement {
     let trial = Trial::new(scenario, plan, evidence);
-    let server = server::Server::new(&trial, samples);
+    let fetched = fetched::Fetched::read(&trial);
+    let server = server::Server::new(&trial, samples).beside(&fetched);
     let ledger = ledger::Ledger::read(&trial);
     let injector = injector::Injector::read(&trial);
     let mut findings: Vec<Finding> = scenario
@@ -73,7 +79,9 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
                 match &promise.claim {
                     Claim::Client(expectation) => evaluate::client(&trial, promise, expectation),
                     Claim::Absorbed(absorbed) => ledger::finding(&trial, &ledger, promise, absorbed),
-                    Claim::Server { expr, compare, bound, .. } => server.finding(promise, expr, *compare, *bound),
+                    Claim::Server { expr, compare, bound, source, .. } => {
+                        server.finding(promise, expr, *compare, *bound, *source)
+                    }
                 },
             )
         })
@@ -104,8 +112,17 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
         canary: toll::canary(evidence),
         scrapes: summary::scrapes(&trial),
         contracts,
+        prometheus: fetched.summary(&trial, server.checks()),
+        alertmanager: notified::summary(&trial),
         stuck,
     }
+}
+
+/// What a Prometheus server must be asked, whose samples are in the evidence, to hold its own answers against ours.
+pub fn inquiries(scenario: &Scenario, plan: &Plan, evidence: &Evidence) -> Vec<Inquiry> {
+    let trial = Trial::new(scenario, plan, evidence);
+    let fetched = fetched::Fetched::read(&trial);
+    server::Server::new(&trial, &[]).beside(&fetched).inquiries()
 }
 
 /// What about the experiment as a whole keeps it from passing.

@@ -7,9 +7,11 @@ use serde::{Serialize, Serializer};
 
 use super::anatomy::Anatomy;
 use super::contract::ContractSummary;
+use super::fetched::PrometheusSummary;
 use super::fitness::FitnessSummary;
 use super::gate::GateSummary;
 use super::injector::InjectorSummary;
+use super::notified::AlertmanagerSummary;
 use super::summary::{ScrapeSummary, TrafficSummary};
 use super::toll::{CanarySummary, FaultSummary};
 use crate::base::time::{Offset, Span};
@@ -297,6 +299,12 @@ pub struct Judgement {
     /// What the metrics and probes of each job came to, where a contract is about them.
     #[serde(rename = "contract", serialize_with = "by_name", skip_serializing_if = "Vec::is_empty")]
     pub contracts: Vec<(String, ContractSummary)>,
+    /// What a Prometheus server that watched the target too was asked, and said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prometheus: Option<PrometheusSummary>,
+    /// What an Alertmanager had and sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alertmanager: Option<AlertmanagerSummary>,
     /// Faults that could not be undone.
     pub stuck: Vec<Stuck>,
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{contract, ledger, words};
+use super::{contract, ledger, servers, words};
 use crate::base::text;
 use crate::judge::{Judgement, Verdict};
 
@@ -85,6 +85,16 @@ pub fn markdown(judgement: &Judgement) -> String {
         }
         for idle in &of.idle {
             let _ = writeln!(out, "  - nothing came under the exception {}", escape(idle));
+        }
+    }
+    let watching = [
+        ("server", judgement.prometheus.as_ref().map(servers::prometheus)),
+        ("alerts", judgement.alertmanager.as_ref().map(servers::alertmanager)),
+    ];
+    for (name, lines) in watching {
+        for (i, line) in lines.into_iter().flatten().enumerate() {
+            let line = escape(&line);
+            let _ = if i == 0 { writeln!(out, "- {name}: {line}") } else { writeln!(out, "  - {line}") };
         }
     }
     if let Some(target) = words::target(judgement) {

@@ -8,6 +8,7 @@ mod lint;
 mod markdown;
 pub mod page;
 mod percentiles;
+mod servers;
 mod suite;
 mod table;
 mod timeline;

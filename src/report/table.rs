@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use super::{contract, ledger, words};
+use super::{contract, ledger, servers, words};
 use crate::base::text;
 use crate::judge::{Finding, Judgement, Severity, Verdict};
 
@@ -102,6 +102,15 @@ pub fn table(judgement: &Judgement, place: &str, colour: bool) -> String {
         }
         for idle in &of.idle {
             let _ = writeln!(out, "         nothing came under the exception {idle}");
+        }
+    }
+    let watching = [
+        ("server", judgement.prometheus.as_ref().map(servers::prometheus)),
+        ("alerts", judgement.alertmanager.as_ref().map(servers::alertmanager)),
+    ];
+    for (name, lines) in watching {
+        for (i, line) in lines.into_iter().flatten().enumerate() {
+            let _ = writeln!(out, "{:<8} {line}", if i == 0 { name } else { "" });
         }
     }
     if let Some(target) = words::target(judgement) {

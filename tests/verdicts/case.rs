@@ -25,6 +25,8 @@
 //! canary upstream/NAME: clean SAW | left_over SAW
 //! scraped JOB FROM..TO [failed | missed]     scrapes at the job's own pace
 //! sample NAME{label="value"} FROM..TO: VALUE [+RATE/s]     at each good scrape of its job
+//! theirs NAME{label="value"} FROM..TO every T: VALUE [+RATE/s]    samples that were fetched from a Prometheus server
+//! event: {…}                                  any event, as the log has it; instants of the server are Unix milliseconds
 //! gap: WHY
 //! ```
 //!
@@ -187,6 +189,8 @@ impl Case {
                 self.forgotten.extend(chosen.into_iter().map(|seq| (traffic, seq)));
             }
             ["ended"] => self.ended(rest)?,
+            ["event"] => self.events.push(serde_json::from_str(rest).ok()?),
+            ["theirs", series, span, "every", every] => self.theirs(series, span_of(span)?, every, rest)?,
             ["gap"] => self.gaps.push(rest.to_owned()),
             ["scraped", job, span, how @ ..] => self.scraped(job, span_of(span)?, how)?,
             ["sample", series @ .., span] => self.sample(&series.concat(), span_of(span)?, rest)?,
@@ -438,6 +442,25 @@ impl Case {
                 quiet: false,
             }));
             at = at + every;
+        }
+        Some(())
+    }
+
+    /// Samples of a series that a Prometheus server has scraped.
+    fn theirs(&mut self, series: &str, span: Span, every: &str, rest: &str) -> Option<()> {
+        let (value, slope) = rest.split_once(" +").unwrap_or((rest, "0/s"));
+        let (value, slope): (f64, f64) = (value.parse().ok()?, slope.strip_suffix("/s")?.parse().ok()?);
+        let (labels, every) = (labels_of(series)?, parse_duration(every).ok()?);
+        let mut samples = Vec::new();
+        let mut at = span.start;
+        while at <= span.end {
+            let value = value + slope * at.since(span.start).as_secs_f64();
+            samples.push(Sample { at: WALL / 1_000_000 + at.nanos() / 1_000_000, value });
+            at = at + every;
+        }
+        match self.fetched.iter_mut().find(|s| s.labels == labels) {
+            Some(known) => known.samples.extend(samples),
+            None => self.fetched.push(Series { labels, samples }),
         }
         Some(())
     }
