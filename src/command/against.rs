@@ -137,7 +137,9 @@ impl Asker {
             series.extend(found.as_array().into_iter().flatten().filter_map(labels));
         }
         let kinds = match self.api(&format!("{base}/api/v1/metadata")).await {
-            Ok(Some(Value::Object(metadata))) => metadata.iter().filter_map(|(n, m)| Some((n.clone(), kind(m)?))).collect(),
+            Ok(Some(Value::Object(metadata))) => {
+                metadata.iter().filter_map(|(n, m)| Some((n.clone(), kind(m)?))).collect()
+            }
             // Without types, names must do.
             _ => BTreeMap::new(),
         };

@@ -103,8 +103,8 @@ fn call(subject: &Subject<'_>, name: &str, args: &[Syntax]) -> Bounds {
         "day_of_month" => Bounds { low: 1.0, high: 31.0 },
         "day_of_year" => Bounds { low: 1.0, high: 366.0 },
         "days_in_month" => Bounds { low: 28.0, high: 31.0 },
-        "vector" | "scalar" | "sort" | "sort_desc" | "label_replace" | "label_join" | "avg_over_time" | "min_over_time"
-        | "max_over_time" | "last_over_time" | "first_over_time" => inner(),
+        "vector" | "scalar" | "sort" | "sort_desc" | "label_replace" | "label_join" | "avg_over_time"
+        | "min_over_time" | "max_over_time" | "last_over_time" | "first_over_time" => inner(),
         "sum_over_time" => inner().sum(),
         _ => ANY,
     }

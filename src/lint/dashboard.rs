@@ -49,13 +49,8 @@ struct Way {
 impl Dashboard {
     /// Reads a dashboard.
     pub fn read(name: &str, text: &str) -> Dashboard {
-        let mut dashboard = Dashboard {
-            name: name.into(),
-            text: text.into(),
-            queries: Vec::new(),
-            variables: None,
-            wrong: None,
-        };
+        let mut dashboard =
+            Dashboard { name: name.into(), text: text.into(), queries: Vec::new(), variables: None, wrong: None };
         match serde_json::from_str::<Value>(text) {
             Ok(Value::Object(root)) => {
                 let root = Value::Object(root);
@@ -141,12 +136,8 @@ impl Dashboard {
 
     /// Everything that is wrong with it.
     pub fn lint(&self, known: &Known<'_>) -> Report {
-        let mut report = Report {
-            file: self.name.clone(),
-            text: self.text.clone(),
-            noun: "query",
-            ..Report::default()
-        };
+        let mut report =
+            Report { file: self.name.clone(), text: self.text.clone(), noun: "query", ..Report::default() };
         if let Some(why) = &self.wrong {
             let at = Place { line: 1, col: 1, len: 1 };
             report.findings.push(Finding::new(kinds::DASHBOARD_FILE, at, "", why.clone()));
@@ -268,7 +259,8 @@ fn source_of(source: &Value, way: &mut Way) {
 
 fn language(name: &str, way: &mut Way) {
     let name = name.to_ascii_lowercase();
-    let other = ["influx", "elasticsearch", "graphite", "mysql", "postgres", "tempo", "jaeger", "testdata", "cloudwatch"];
+    let other =
+        ["influx", "elasticsearch", "graphite", "mysql", "postgres", "tempo", "jaeger", "testdata", "cloudwatch"];
     if name.contains("loki") {
         way.is_loki = true;
     } else if name.contains("prometheus") || name.contains("mimir") || name.contains("thanos") {

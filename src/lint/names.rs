@@ -67,7 +67,11 @@ fn by_name(metric: &str) -> Nature {
     }
     if metric.ends_with("_total") || metric.ends_with("_bucket") {
         Nature::Counter
-    } else if metric == "up" || is_timestamp(metric) || GAUGE_ENDS.iter().any(|end| metric.ends_with(end)) {
+    } else if metric == "up"
+        || metric.contains("_current_")
+        || is_timestamp(metric)
+        || GAUGE_ENDS.iter().any(|end| metric.ends_with(end))
+    {
         Nature::Gauge
     } else {
         Nature::Unknown
@@ -83,7 +87,9 @@ pub fn may_count(metric: &str) -> bool {
 pub fn is_timestamp(metric: &str) -> bool {
     let ends = ["_timestamp", "_timestamp_seconds", "_timestamp_ms", "_timestamp_milliseconds", "_last_seen"];
     ends.iter().any(|end| metric.ends_with(end))
-        || ["_start_time_seconds", "_boot_time_seconds", "_time_created", "_unixtime"].iter().any(|e| metric.ends_with(e))
+        || ["_start_time_seconds", "_boot_time_seconds", "_time_created", "_unixtime"]
+            .iter()
+            .any(|e| metric.ends_with(e))
 }
 
 /// Whether the value is a point in time in milliseconds.

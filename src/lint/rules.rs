@@ -55,6 +55,8 @@ impl RuleFile {
             self.rule_at(finding.at.line) == self.rule_of_comment(exception.at.line)
         });
         findings.sort_by_key(|f| (f.at, std::cmp::Reverse(f.severity)));
+        // What the file's reader refuses and a check finds again is one finding.
+        findings.dedup_by(|a, b| a.kind == b.kind && a.at == b.at && a.kind == kinds::TEMPLATE_TEXT);
         Report {
             file: self.name.clone(),
             text: self.text.clone(),
@@ -68,7 +70,7 @@ impl RuleFile {
 
     /// What is wrong with rules beside one another.
     fn together(&self, findings: &mut Vec<Finding>) {
-        let mut seen: BTreeMap<(bool, &str, Vec<(&str, &str)>), &Rule> = BTreeMap::new();
+        let mut seen: BTreeMap<Identity<'_>, &Rule> = BTreeMap::new();
         for (_, rule) in self.rules() {
             let mut labels: Vec<(&str, &str)> = rule.labels.iter().map(|l| (l.name.as_str(), l.value.text())).collect();
             labels.sort_unstable();
@@ -84,7 +86,7 @@ impl RuleFile {
             };
             let finding = Finding::new(kinds::DUPLICATE_RULE, rule.at, &title(rule), what);
             // With another expression the results may well have other labels.
-            findings.push(if same { finding } else { finding.as_grave_as(Severity::Info) });
+            findings.push(if same { finding } else { finding.graded(Severity::Info) });
         }
     }
 
@@ -118,6 +120,9 @@ impl RuleFile {
         }
     }
 }
+
+/// Whether it is an alert, its name, and its labels.
+type Identity<'r> = (bool, &'r str, Vec<(&'r str, &'r str)>);
 
 fn title(rule: &Rule) -> String {
     format!("{} {}", if rule.alert().is_some() { "alert" } else { "record" }, rule.name)
@@ -182,14 +187,7 @@ fn place(rule: &Rule, text: &str, span: &Span) -> Place {
     rule.place(before, part.lines().next().unwrap_or_default().trim_end().chars().count().max(1))
 }
 
-fn of_alert(
-    group: &Group,
-    rule: &Rule,
-    alert: &Alert,
-    file: &str,
-    subject: &Subject<'_>,
-    findings: &mut Vec<Finding>,
-) {
+fn of_alert(group: &Group, rule: &Rule, alert: &Alert, file: &str, subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let of = title(rule);
     let mut say = |kind, at, what: String| findings.push(Finding::new(kind, at, &of, what));
     if alert.for_ms == 0 {
@@ -201,7 +199,8 @@ fn of_alert(
     let severity = rule.severity();
     if severity.is_empty() {
         say(kinds::NO_SEVERITY, rule.at, format!("`{}` has no label `severity`", rule.name));
-    } else if let Some(said) = comment_severity(file, rule.at.line).filter(|said| !severity.eq_ignore_ascii_case(said)) {
+    } else if let Some(said) = comment_severity(file, rule.at.line).filter(|said| !severity.eq_ignore_ascii_case(said))
+    {
         say(kinds::SEVERITY_COMMENT, rule.at, format!("the comment says {said}, the label {severity}"));
     }
     if !alert.annotations.iter().any(|a| matches!(a.name.as_str(), "summary" | "description" | "message" | "title")) {

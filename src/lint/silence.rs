@@ -55,7 +55,7 @@ pub(super) fn apply(
     let mut complaints = Vec::new();
     for exception in exceptions {
         let mut complain = |severity, what: String| {
-            complaints.push(Finding::new(kinds::IGNORE_COMMENT, exception.at, "", what).as_grave_as(severity));
+            complaints.push(Finding::new(kinds::IGNORE_COMMENT, exception.at, "", what).graded(severity));
         };
         if exception.ids.is_empty() {
             complain(Severity::Warning, "an exception that names no kind".into());
@@ -87,7 +87,9 @@ mod tests {
 
     #[test]
     fn comments_are_read() {
-        let found = of_lines("a: 1\n  # proofload:ignore no-for, raw-counter because it is reset at night\nb: 2 # proofload:ignored\n");
+        let found = of_lines(
+            "a: 1\n  # proofload:ignore no-for, raw-counter because it is reset at night\nb: 2 # proofload:ignored\n",
+        );
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].ids, ["no-for", "raw-counter"]);
         assert_eq!(found[0].reason, "it is reset at night");

@@ -167,11 +167,20 @@ mod tests {
     #[test]
     fn variables_are_filled_in_where_they_stand() {
         let text = |query| fill(query).text;
-        assert_eq!(text("rate(x{a=~\"$a\", b=\"${b:regex}\"}[$__rate_interval])"), "rate(x{a=~\"PROOFLOAD_ANY\", b=\"PROOFLOAD_ANY\"}[5m])");
+        assert_eq!(
+            text("rate(x{a=~\"$a\", b=\"${b:regex}\"}[$__rate_interval])"),
+            "rate(x{a=~\"PROOFLOAD_ANY\", b=\"PROOFLOAD_ANY\"}[5m])"
+        );
         assert_eq!(text("increase(x[$__range])"), "increase(x[1h])");
         assert_eq!(text("topk($k, x) > $limit"), "topk(1, x) > 1");
-        assert_eq!(text("sum by ([[by]]) (${name}_total offset $ago)"), "sum by (PROOFLOAD_ANY) (PROOFLOAD_ANY_total offset 5m)");
-        assert_eq!(text("label_replace(x, \"a\", \"$1\", \"b\", \"(.*)$\")"), "label_replace(x, \"a\", \"$1\", \"b\", \"(.*)$\")");
+        assert_eq!(
+            text("sum by ([[by]]) (${name}_total offset $ago)"),
+            "sum by (PROOFLOAD_ANY) (PROOFLOAD_ANY_total offset 5m)"
+        );
+        assert_eq!(
+            text("label_replace(x, \"a\", \"$1\", \"b\", \"(.*)$\")"),
+            "label_replace(x, \"a\", \"$1\", \"b\", \"(.*)$\")"
+        );
     }
 
     #[test]

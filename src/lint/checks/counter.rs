@@ -36,7 +36,8 @@ pub(super) fn check(subject: &Subject<'_>, remarks: &mut Vec<Remark>) {
                 && compared.bound != 0.0
                 && compared.bound.fract() == 0.0
             {
-                let what = format!("`{}` is hardly ever exactly {}", subject.quote(&compared.value.span), compared.bound);
+                let what =
+                    format!("`{}` is hardly ever exactly {}", subject.quote(&compared.value.span), compared.bound);
                 let remark = Remark::new(kinds::EXACT_INCREASE, &part.span, what);
                 remarks.push(remark.instead(format!("write `> {}`", compared.bound - 0.5)));
             }
@@ -56,15 +57,16 @@ fn rated(subject: &Subject<'_>, name: &str, part: &Syntax, arg: &Syntax, remarks
                 remarks.push(Remark::new(kinds::RATE_OF_TIMESTAMP, &part.span, what));
             } else if nature == Nature::Quantile || pick.matchers.iter().any(|(m, _)| m.label == "quantile") {
                 let what = format!("`{}` is a quantile, no counter", subject.quote(&arg.span));
-                let remark = Remark::new(kinds::RATE_OF_GAUGE, &part.span, what).as_grave_as(Severity::Error);
+                let remark = Remark::new(kinds::RATE_OF_GAUGE, &part.span, what).graded(Severity::Error);
                 remarks.push(remark.instead(format!("for the rate of its events use `{name}({metric}_count[…])`")));
             } else if nature == Nature::Gauge {
                 let told = if by_type { "is declared a gauge" } else { "is a gauge, by its name" };
                 let what = format!("`{metric}` {told}; `{name}` is for counters");
-                let remark = Remark::new(kinds::RATE_OF_GAUGE, &part.span, what).as_grave_as(severity);
+                let remark = Remark::new(kinds::RATE_OF_GAUGE, &part.span, what).graded(severity);
                 let delta = if name == "increase" { "delta" } else { "deriv" };
                 let range = pick.range_ms.map(duration).unwrap_or_default();
-                remarks.push(remark.instead(format!("write `{delta}({metric}[{range}])`, or compare the gauge itself")));
+                remarks
+                    .push(remark.instead(format!("write `{delta}({metric}[{range}])`, or compare the gauge itself")));
             } else if nature == Nature::Unknown && !names::may_count(metric) && !subject.is_open(metric) {
                 let what = format!("whether `{metric}` is a counter cannot be told from its name");
                 remarks.push(Remark::new(kinds::RATE_OF_UNTYPED, &part.span, what));
@@ -89,11 +91,18 @@ fn range(subject: &Subject<'_>, name: &str, part: &Syntax, pick: &Pick, remarks:
     let wanted = if matches!(name, "irate" | "idelta") { 2 } else { 4 };
     if range_ms < wanted * scrape.every_ms {
         let every = duration(scrape.every_ms);
-        let whose = if scrape.is_known { format!("the scrape interval of {every}") } else { format!("a scrape interval of {every}") };
+        let whose = if scrape.is_known {
+            format!("the scrape interval of {every}")
+        } else {
+            format!("a scrape interval of {every}")
+        };
         let held = range_ms / scrape.every_ms;
         let what = format!("`[{}]` holds {held} scrapes at {whose}", duration(range_ms));
         let remark = Remark::new(kinds::SHORT_RANGE, &part.span, what);
-        remarks.push(remark.instead(format!("write `[{}]` or longer, or tell the scrape interval with `--scrape`", duration(4 * scrape.every_ms))));
+        remarks.push(remark.instead(format!(
+            "write `[{}]` or longer, or tell the scrape interval with `--scrape`",
+            duration(4 * scrape.every_ms)
+        )));
     }
 }
 
@@ -106,7 +115,7 @@ fn differed(subject: &Subject<'_>, name: &str, part: &Syntax, arg: &Syntax, rema
         let rate = if name == "delta" { "increase" } else { "rate" };
         let what = format!("`{metric}` {told}; after a restart its `{name}` is negative");
         let severity = if by_type { Severity::Error } else { Severity::Warning };
-        let remark = Remark::new(kinds::DELTA_OF_COUNTER, &part.span, what).as_grave_as(severity);
+        let remark = Remark::new(kinds::DELTA_OF_COUNTER, &part.span, what).graded(severity);
         remarks.push(remark.instead(format!("write `{rate}({})`", subject.quote(&arg.span))));
     }
 }
@@ -119,7 +128,9 @@ fn raw(subject: &Subject<'_>, part: &Syntax, compared: &super::Comparison<'_>, r
         return;
     }
     let told = match (compared.op, compared.bound) {
-        (">" | ">=", _) | ("!=", 0.0) => "once true, it stays true until the process restarts: the alert never resolves",
+        (">" | ">=", _) | ("!=", 0.0) => {
+            "once true, it stays true until the process restarts: the alert never resolves"
+        }
         ("<" | "<=", _) | ("==", 0.0) => "once false, it stays false until the process restarts",
         _ => return,
     };
@@ -127,6 +138,10 @@ fn raw(subject: &Subject<'_>, part: &Syntax, compared: &super::Comparison<'_>, r
     let metric = pick.metric.as_deref().unwrap_or_default();
     let what = format!("`{metric}` {how}: {told}");
     let remark = Remark::new(kinds::RAW_COUNTER, &part.span, what);
+    // Beside another condition it is no more than "has ever happened", which may be meant.
+    let is_alone =
+        !super::any(subject.tree, |p| matches!(&p.form, Form::Binary(b) if b.op == "and" || b.op == "unless"));
+    let remark = if is_alone { remark } else { remark.graded(Severity::Info) };
     let braces = pick.matchers.iter().map(|(_, span)| subject.quote(span)).collect::<Vec<_>>().join(", ");
     let braces = if braces.is_empty() { braces } else { format!("{{{braces}}}") };
     let instead = match compared.op {

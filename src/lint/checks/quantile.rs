@@ -58,8 +58,11 @@ fn buckets(subject: &Subject<'_>, part: &Syntax, arg: &Syntax, remarks: &mut Vec
         let what = format!("`{}` gives one quantile for each label set", subject.quote(&part.span));
         let is_grave = subject.role == Role::Alert && is_of_requests;
         let severity = if is_grave { Severity::Warning } else { kinds::SPLIT_QUANTILE.severity };
-        let remark = Remark::new(kinds::SPLIT_QUANTILE, &part.span, what).as_grave_as(severity);
-        remarks.push(remark.instead(format!("write `sum by (le) ({})`, with the labels to tell apart", subject.quote(&arg.span))));
+        let remark = Remark::new(kinds::SPLIT_QUANTILE, &part.span, what).graded(severity);
+        remarks.push(
+            remark
+                .instead(format!("write `sum by (le) ({})`, with the labels to tell apart", subject.quote(&arg.span))),
+        );
     }
 }
 
@@ -74,21 +77,30 @@ fn other(subject: &Subject<'_>, part: &Syntax, arg: &Syntax, pick: &Pick, metric
     if metric.contains(':') || subject.is_open(metric) || subject.known.recorded.contains(metric) {
         return;
     }
-    let names_le = any(arg, |part| matches!(&part.form, Form::Aggregate { grouping: Labelled::Only(by), .. } if by.iter().any(|l| l == "le")))
-        || pick.matchers.iter().any(|(m, _)| m.label == "le");
+    let names_le = any(
+        arg,
+        |part| matches!(&part.form, Form::Aggregate { grouping: Labelled::Only(by), .. } if by.iter().any(|l| l == "le")),
+    ) || pick.matchers.iter().any(|(m, _)| m.label == "le");
     let bucket = format!("{metric}_bucket");
     let (severity, what) = match subject.known.exposed {
-        Some(exposed) if !exposed.series(&bucket).is_empty() => (Severity::Error, format!("`{metric}` has its buckets in `{bucket}`")),
+        Some(exposed) if !exposed.series(&bucket).is_empty() => {
+            (Severity::Error, format!("`{metric}` has its buckets in `{bucket}`"))
+        }
         Some(exposed) if exposed.kind(metric).is_some_and(|kind| kind != Kind::Unknown && kind != Kind::Histogram) => {
             (Severity::Error, format!("`{metric}` is no histogram"))
         }
         _ if ["_sum", "_count", "_total"].iter().any(|suffix| metric.ends_with(suffix)) => {
             (Severity::Error, format!("`{metric}` has no buckets"))
         }
-        _ if names_le => (kinds::QUANTILE_OF_OTHER.severity, format!("`{metric}` is not named like buckets, and `le` is asked of it")),
-        _ => (Severity::Info, format!("`{metric}` is not named like buckets; if it is a native histogram, all is well")),
+        _ if names_le => (
+            kinds::QUANTILE_OF_OTHER.severity,
+            format!("`{metric}` is not named like buckets, and `le` is asked of it"),
+        ),
+        _ => {
+            (Severity::Info, format!("`{metric}` is not named like buckets; if it is a native histogram, all is well"))
+        }
     };
-    let remark = Remark::new(kinds::QUANTILE_OF_OTHER, &part.span, what).as_grave_as(severity);
+    let remark = Remark::new(kinds::QUANTILE_OF_OTHER, &part.span, what).graded(severity);
     remarks.push(remark.instead(format!("write `{bucket}`")));
 }
 

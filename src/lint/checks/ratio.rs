@@ -9,9 +9,33 @@ use crate::promql::syntax::{Binary, Form, Labelled, Pick, Syntax};
 
 /// Words in the names of events that may not have happened yet.
 const MAYBE_NEVER: &[&str] = &[
-    "abort", "cancel", "conflict", "dead", "denied", "drop", "error", "evict", "exceed", "exception", "exhaust", "expire",
-    "fail", "hit", "invalid", "lost", "miss", "oom", "overflow", "panic", "reject", "retr", "skip", "success", "throttl",
-    "timeout", "violation",
+    "abort",
+    "cancel",
+    "conflict",
+    "dead",
+    "denied",
+    "drop",
+    "error",
+    "evict",
+    "exceed",
+    "exception",
+    "exhaust",
+    "expire",
+    "fail",
+    "hit",
+    "invalid",
+    "lost",
+    "miss",
+    "oom",
+    "overflow",
+    "panic",
+    "reject",
+    "retr",
+    "skip",
+    "success",
+    "throttl",
+    "timeout",
+    "violation",
 ];
 
 pub(super) fn check(subject: &Subject<'_>, remarks: &mut Vec<Remark>) {
@@ -100,14 +124,18 @@ fn differing(a: &Syntax, b: &Syntax) -> Option<Vec<String>> {
             for (one, other) in [(a, b), (b, a)] {
                 let is_alone = |m: &crate::promql::Matcher| {
                     !other.matchers.iter().any(|(o, _)| {
-                        o.label == m.label && o.value == m.value && std::mem::discriminant(&o.op) == std::mem::discriminant(&m.op)
+                        o.label == m.label
+                            && o.value == m.value
+                            && std::mem::discriminant(&o.op) == std::mem::discriminant(&m.op)
                     })
                 };
                 labels.extend(one.matchers.iter().filter(|(m, _)| is_alone(m)).map(|(m, _)| m.label.clone()));
             }
             labels
         }
-        (Form::Call { name: f, args: a }, Form::Call { name: g, args: b }) if f == g && a.len() == b.len() && !a.is_empty() => {
+        (Form::Call { name: f, args: a }, Form::Call { name: g, args: b })
+            if f == g && a.len() == b.len() && !a.is_empty() =>
+        {
             let all: Option<Vec<_>> = a.iter().zip(b).map(|(a, b)| differing(a, b)).collect();
             all?.concat()
         }
@@ -117,11 +145,10 @@ fn differing(a: &Syntax, b: &Syntax) -> Option<Vec<String>> {
         ) if f == op && g == grouping => differing(a, b)?,
         (Form::Negate(a), Form::Negate(b)) => differing(a, b)?,
         (Form::Number(a), Form::Number(b)) if a == b => Vec::new(),
-        (Form::Subquery { arg: a, range_ms: r, step_ms: s, moved: false }, Form::Subquery { arg: b, range_ms, step_ms, moved: false })
-            if r == range_ms && s == step_ms =>
-        {
-            differing(a, b)?
-        }
+        (
+            Form::Subquery { arg: a, range_ms: r, step_ms: s, moved: false },
+            Form::Subquery { arg: b, range_ms, step_ms, moved: false },
+        ) if r == range_ms && s == step_ms => differing(a, b)?,
         _ => return None,
     };
     labels.sort();
@@ -169,7 +196,10 @@ fn addition(subject: &Subject<'_>, part: &Syntax, binary: &Binary, remarks: &mut
             continue;
         }
         let name = subject.quote(span);
-        let what = format!("before the first event that `{name}` counts, the whole of `{}` is empty", subject.quote(&part.span));
+        let what = format!(
+            "before the first event that `{name}` counts, the whole of `{}` is empty",
+            subject.quote(&part.span)
+        );
         let is_total = matches!(&operand.form, Form::Aggregate { grouping: Labelled::Unsaid, .. });
         let operand_text = subject.quote(&operand.span);
         let instead = if is_total {
@@ -177,7 +207,9 @@ fn addition(subject: &Subject<'_>, part: &Syntax, binary: &Binary, remarks: &mut
         } else {
             "make the service expose the series with 0 from its start, or write `(a or 0 * b) + (b or 0 * a)`".into()
         };
-        remarks.push(Remark::new(kinds::ABSENT_OPERAND, &operand.span, what).instead(instead));
+        // Group by group something is always absent; the whole of it gone is what nobody expects.
+        let severity = if is_total { kinds::ABSENT_OPERAND.severity } else { Severity::Info };
+        remarks.push(Remark::new(kinds::ABSENT_OPERAND, &operand.span, what).instead(instead).graded(severity));
     }
 }
 
@@ -213,15 +245,22 @@ fn compared_ratio(subject: &Subject<'_>, part: &Syntax, compared: &super::Compar
         remarks.push(if matches!(&ratio.lhs.form, Form::Aggregate { grouping: Labelled::Unsaid, .. }) {
             remark.instead(format!("write `({} or vector(0)) / …`", subject.quote(&ratio.lhs.span)))
         } else {
-            remark.instead("alert on the share of the bad ones, or make the service expose the series with 0 from its start")
+            remark.instead(
+                "alert on the share of the bad ones, or make the service expose the series with 0 from its start",
+            )
         });
     }
-    if matches!(compared.op, ">" | ">=") && !has_default && is_part && picks.len() == 1 && may_not_have_happened(picks[0].0) {
+    if matches!(compared.op, ">" | ">=")
+        && !has_default
+        && is_part
+        && picks.len() == 1
+        && may_not_have_happened(picks[0].0)
+    {
         let what = format!(
             "before the first event that `{}` counts there is no ratio, and that event itself is not seen",
             subject.quote(picks[0].1)
         );
-        let remark = Remark::new(kinds::ABSENT_OPERAND, &ratio.lhs.span, what).as_grave_as(Severity::Info);
+        let remark = Remark::new(kinds::ABSENT_OPERAND, &ratio.lhs.span, what).graded(Severity::Info);
         remarks.push(remark.why("A series that is born with its first event has no increase at that event; there is no alert, which is right while there is none.").instead("make the service expose the series with 0 from its start"));
     }
     let idle = if is_part { "0/0: no alert" } else { "0/0 or infinite" };
@@ -259,7 +298,9 @@ pub(in super::super) fn is_share(binary: &Binary) -> bool {
     let lhs = filters(&binary.lhs);
     let holds = filters(&binary.rhs).iter().all(|(label, matcher)| {
         lhs.iter().any(|(l, m)| {
-            l == label && m.value == matcher.value && std::mem::discriminant(&m.op) == std::mem::discriminant(&matcher.op)
+            l == label
+                && m.value == matcher.value
+                && std::mem::discriminant(&m.op) == std::mem::discriminant(&matcher.op)
         })
     });
     adds(&binary.lhs) && holds && differing(&binary.lhs, &binary.rhs).is_some()

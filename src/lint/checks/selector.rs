@@ -150,7 +150,8 @@ fn answered(
             let more = if seen.len() > 8 { ", …" } else { "" };
             let what = format!("no series of `{metric}` satisfies `{}`; seen: {shown}{more}", subject.quote(span));
             let remark = Remark::new(kinds::UNKNOWN_VALUE, span, what);
-            let near = matches!(matcher.op, MatchOp::Equal).then(|| text::nearest(value, seen.iter().copied())).flatten();
+            let near =
+                matches!(matcher.op, MatchOp::Equal).then(|| text::nearest(value, seen.iter().copied())).flatten();
             remarks.push(match near {
                 Some(near) => remark.instead(format!("did you mean `{near}`? {}", kinds::UNKNOWN_VALUE.instead)),
                 None => remark,
@@ -177,14 +178,15 @@ fn grouped(subject: &Subject<'_>, exposed: &Exposed, remarks: &mut Vec<Remark>) 
         let picks = arg.picks();
         let [(Pick { metric: Some(metric), .. }, _)] = picks.as_slice() else { return };
         let series = exposed.series(metric);
-        let rewrites = super::any(arg, |part| matches!(part.form, Form::Call { name: "label_replace" | "label_join", .. }));
+        let rewrites =
+            super::any(arg, |part| matches!(part.form, Form::Call { name: "label_replace" | "label_join", .. }));
         if series.is_empty() || rewrites {
             return;
         }
         for label in by.iter().filter(|label| !exposed.may_add(label) && !subject.is_open(label)) {
             if series.iter().all(|labels| labels.get(label).is_empty()) {
                 let what = format!("`by ({label})`, and no series of `{metric}` has that label: all fall in one group");
-                let remark = Remark::new(kinds::UNKNOWN_LABEL, &part.span, what).as_grave_as(Severity::Warning);
+                let remark = Remark::new(kinds::UNKNOWN_LABEL, &part.span, what).graded(Severity::Warning);
                 remarks.push(nearest_label(remark, series, label));
             }
         }

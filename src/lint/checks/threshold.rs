@@ -18,7 +18,11 @@ pub(super) fn check(subject: &Subject<'_>, remarks: &mut Vec<Remark>) {
         }
         if let Some(compared) = comparison(binary) {
             if compared.bound.is_nan() {
-                let what = format!("`{}` is {}", subject.quote(&part.span), if binary.op == "!=" { "always true" } else { "never true" });
+                let what = format!(
+                    "`{}` is {}",
+                    subject.quote(&part.span),
+                    if binary.op == "!=" { "always true" } else { "never true" }
+                );
                 remarks.push(Remark::new(kinds::NAN, &part.span, what));
             } else if !compared.as_bool {
                 let before = remarks.len();
@@ -98,7 +102,11 @@ fn buckets(subject: &Subject<'_>, part: &Syntax, compared: &Comparison<'_>, rema
             number(compared.bound),
         );
         let remark = Remark::new(kinds::NEVER_FIRES, &part.span, what);
-        remarks.push(remark.instead(format!("add buckets above {}, or lower the threshold below {}", number(threshold), number(largest))));
+        remarks.push(remark.instead(format!(
+            "add buckets above {}, or lower the threshold below {}",
+            number(threshold),
+            number(largest)
+        )));
         return;
     }
     let inside = all.iter().find(|bounds| {
@@ -148,11 +156,17 @@ fn scale(subject: &Subject<'_>, part: &Syntax, compared: &Comparison<'_>, remark
     }
     let value_of = scaled(compared.value);
     let Some((metric, how)) = measured(value_of.of) else { return };
+    let rises = matches!(compared.op, ">" | ">=");
     match names::unit(metric) {
-        Some(Unit::Seconds) if how == How::Latency && value_of.factor == 1.0 && bound >= 500.0 => say(
-            format!("`{metric}` counts seconds: {} are {}", number(bound), minutes(bound)),
-            format!("write {} if milliseconds were meant", number(bound / 1000.0)),
-        ),
+        // How long things took, not how long they last.
+        Some(Unit::Seconds)
+            if how == How::Latency && rises && !lasts(metric) && value_of.factor == 1.0 && bound >= 500.0 =>
+        {
+            say(
+                format!("`{metric}` counts seconds: {} are {}", number(bound), minutes(bound)),
+                format!("write {} if milliseconds were meant", number(bound / 1000.0)),
+            )
+        }
         Some(Unit::Milliseconds) if value_of.factor == 1.0 && bound > 0.0 && bound <= 1.0 => say(
             format!("`{metric}` counts milliseconds: {} is next to nothing", number(bound)),
             format!("write {} if seconds were meant", number(bound * 1000.0)),
@@ -169,8 +183,17 @@ fn scale(subject: &Subject<'_>, part: &Syntax, compared: &Comparison<'_>, remark
     }
 }
 
+/// Whether a metric tells of ages and deadlines, which are long by nature.
+fn lasts(metric: &str) -> bool {
+    ["expir", "age_", "ttl", "uptime", "lifetime", "backup", "interval", "lag"].iter().any(|word| metric.contains(word))
+}
+
 fn minutes(seconds: f64) -> String {
-    if seconds >= 7200.0 { format!("{} hours", number((seconds / 360.0).round() / 10.0)) } else { format!("{} minutes", number((seconds / 6.0).round() / 10.0)) }
+    if seconds >= 7200.0 {
+        format!("{} hours", number((seconds / 360.0).round() / 10.0))
+    } else {
+        format!("{} minutes", number((seconds / 6.0).round() / 10.0))
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -189,12 +212,13 @@ fn measured(value: &Syntax) -> Option<(&str, How)> {
             let picks = args.get(1)?.picks();
             Some((picks.first()?.0.metric.as_deref()?, How::Latency))
         }
-        Form::Call { name: "avg_over_time" | "max_over_time" | "min_over_time" | "quantile_over_time" | "abs", args } => {
-            match &args.last()?.form {
-                Form::Selector(pick) => Some((pick.metric.as_deref()?, How::Plain)),
-                _ => None,
-            }
-        }
+        Form::Call {
+            name: "avg_over_time" | "max_over_time" | "min_over_time" | "quantile_over_time" | "abs",
+            args,
+        } => match &args.last()?.form {
+            Form::Selector(pick) => Some((pick.metric.as_deref()?, How::Plain)),
+            _ => None,
+        },
         Form::Aggregate { op, arg, .. } if matches!(op.as_str(), "max" | "min" | "avg") => measured(arg),
         // A mean: `rate(x_sum) / rate(x_count)`.
         Form::Binary(binary) if binary.op == "/" => {
@@ -231,7 +255,10 @@ fn high_water_mark(part: &Syntax, compared: &Comparison<'_>, remarks: &mut Vec<R
         && matches!(compared.op, ">" | ">=")
         && pick.range_ms.is_none()
     {
-        let what = format!("`{metric}` is the highest so far, by its name: once above {}, it stays there", number(compared.bound));
-        remarks.push(Remark::new(kinds::HIGH_WATER_MARK, &part.span, what).as_grave_as(Severity::Warning));
+        let what = format!(
+            "`{metric}` is the highest so far, by its name: once above {}, it stays there",
+            number(compared.bound)
+        );
+        remarks.push(Remark::new(kinds::HIGH_WATER_MARK, &part.span, what).graded(Severity::Warning));
     }
 }
