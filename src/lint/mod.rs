@@ -1,5 +1,6 @@
-//! Looks at alert rules, recording rules and dashboards for what will not do what it was written for: pure, from text
-//! and from what is known to be exposed.
+//! Finds what is wrong with what a platform says of itself before anybody is paged by it: pages of metrics, and alert
+//! rules, recording rules and dashboards that will not do what they were written for. Pure: from text and from what is
+//! known to be exposed.
 
 mod bounds;
 mod checks;
@@ -9,6 +10,7 @@ mod finding;
 mod json;
 pub mod kinds;
 mod labels;
+pub mod metrics;
 mod names;
 mod rules;
 mod silence;

@@ -2,7 +2,7 @@
 
 mod hgrm;
 mod junit;
-mod ledger;
+pub mod ledger;
 mod lint;
 mod markdown;
 mod percentiles;
