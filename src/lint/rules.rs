@@ -51,8 +51,9 @@ impl RuleFile {
         }
         self.together(&mut findings);
         let exceptions = silence::of_lines(&self.text);
+        let starts = if exceptions.is_empty() { Vec::new() } else { self.starts() };
         let silenced = silence::apply(&mut findings, &exceptions, |exception, finding| {
-            self.rule_at(finding.at.line) == self.rule_of_comment(exception.at.line)
+            rule_at(&starts, finding.at.line) == self.rule_of_comment(&starts, exception.at.line)
         });
         findings.sort_by_key(|f| (f.at, std::cmp::Reverse(f.severity)));
         // What the file's reader refuses and a check finds again is one finding.
@@ -103,22 +104,23 @@ impl RuleFile {
         starts
     }
 
-    fn rule_at(&self, line: u32) -> Option<usize> {
-        self.starts().partition_point(|start| *start <= line).checked_sub(1)
-    }
-
     /// The rule that a comment is about: the one that begins below it, or the one that it stands in.
-    fn rule_of_comment(&self, line: u32) -> Option<usize> {
+    fn rule_of_comment(&self, starts: &[u32], line: u32) -> Option<usize> {
         let lines: Vec<&str> = self.text.lines().collect();
         let is_alone = lines.get(line as usize - 1).is_some_and(|l| l.trim_start().starts_with('#'));
         let next = (line as usize..lines.len())
             .find(|i| !lines[*i].trim().is_empty() && !lines[*i].trim_start().starts_with('#'))
             .map(|i| i as u32 + 1);
-        match next.and_then(|next| self.starts().iter().position(|start| *start == next)) {
+        match next.and_then(|next| starts.iter().position(|start| *start == next)) {
             Some(rule) if is_alone => Some(rule),
-            _ => self.rule_at(line),
+            _ => rule_at(starts, line),
         }
     }
+}
+
+/// The rule that a line belongs to.
+fn rule_at(starts: &[u32], line: u32) -> Option<usize> {
+    starts.partition_point(|start| *start <= line).checked_sub(1)
 }
 
 /// Whether it is an alert, its name, and its labels.

@@ -230,7 +230,18 @@ fn may_not_have_happened(pick: &Pick) -> bool {
 
 /// A ratio that is compared with a constant.
 fn compared_ratio(subject: &Subject<'_>, part: &Syntax, compared: &super::Comparison<'_>, remarks: &mut Vec<Remark>) {
-    let value = scaled(compared.value);
+    let mut value = scaled(compared.value);
+    let mut falls = matches!(compared.op, "<" | "<=");
+    // `1 - good / all > 0.05` asks what `good / all < 0.95` asks.
+    if let Form::Binary(rest) = &value.of.form
+        && rest.op == "-"
+        && rest.lhs.number().is_some()
+        && compared.op != "=="
+        && compared.op != "!="
+    {
+        value = scaled(&rest.rhs);
+        falls = !falls;
+    }
     let Form::Binary(ratio) = &value.of.form else { return };
     if ratio.op != "/" || !any(&ratio.rhs, |p| matches!(p.form, Form::Call { name, .. } if RATES.contains(&name))) {
         return;
@@ -239,7 +250,7 @@ fn compared_ratio(subject: &Subject<'_>, part: &Syntax, compared: &super::Compar
     let has_default = any(&ratio.lhs, |part| matches!(&part.form, Form::Binary(b) if b.op == "or"));
     let picks = ratio.lhs.picks();
     let may_be_absent = picks.len() == 1 && may_succeed(picks[0].0);
-    if matches!(compared.op, "<" | "<=") && !has_default && may_be_absent && ratio.group.is_none() {
+    if falls && !has_default && may_be_absent && ratio.group.is_none() {
         let what = format!("without any `{}` the ratio is empty, and the alert silent", subject.quote(picks[0].1));
         let remark = Remark::new(kinds::SILENT_OUTAGE, &part.span, what);
         remarks.push(if matches!(&ratio.lhs.form, Form::Aggregate { grouping: Labelled::Unsaid, .. }) {
