@@ -83,6 +83,9 @@ mod forward;
 #[path = "e2e/injected.rs"]
 mod injected;
 
+#[path = "e2e/linting.rs"]
+mod linting;
+
 #[path = "e2e/decisions.rs"]
 mod decisions;
 
