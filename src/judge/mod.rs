@@ -14,6 +14,7 @@ mod gate;
 mod health;
 mod ledger;
 mod measure;
+mod reconcile;
 mod recovery;
 mod server;
 mod shots;
@@ -38,6 +39,10 @@ pub use health::HealthSummary;
 pub use ledger::{
     ClassLedger, ExampleSummary, HerdSummary, LedgerSummary, ObedienceSummary, RetrySummary, ShareSummary,
     TrafficLedger,
+};
+pub use reconcile::{
+    BoundRecord, CheckSummary, Client, LatencyRecord, Outcome as Agreement, PromiseRecord, QuantileRecord, Record,
+    Residue, Server,
 };
 pub use stop::Stops;
 pub use suite::{Ended, Recovery, Stood, Turn, stood};
@@ -69,9 +74,11 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
         })
         .collect();
     let traffic = summary::traffic(&trial);
+    let reconcile = reconcile::reconcile(&trial, samples);
     let gate = gate::summary(&trial).filter(|gate| gate.window.end <= trial.windows.seen || withheld(&trial).is_some());
-    let reasons = reasons(&trial, &ledger, &findings, &traffic, gate.as_ref());
-    let of_findings = findings.iter().filter(|f| f.severity == Severity::Critical).map(|f| f.verdict);
+    let reasons = reasons(&trial, &ledger, (&findings, &reconcile), &traffic, gate.as_ref());
+    let of_checks = reconcile.iter().filter(|c| c.severity == Severity::Critical).map(|c| c.counts_as);
+    let of_findings = findings.iter().filter(|f| f.severity == Severity::Critical).map(|f| f.verdict).chain(of_checks);
     let verdict = of_findings.clone().chain(reasons.iter().map(|r| r.verdict)).max().unwrap_or(Verdict::Inconclusive);
     let stuck = stuck(&trial);
     Judgement {
@@ -89,6 +96,7 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
         faults: toll::faults(&trial, &ledger),
         canary: toll::canary(evidence),
         scrapes: summary::scrapes(&trial),
+        reconcile,
         stuck,
     }
 }
@@ -97,7 +105,7 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
 fn reasons(
     trial: &Trial<'_>,
     ledger: &ledger::Ledger,
-    findings: &[Finding],
+    (findings, checks): (&[Finding], &[CheckSummary]),
     traffic: &[(String, TrafficSummary)],
     gate: Option<&GateSummary>,
 ) -> Vec<Reason> {
@@ -139,7 +147,8 @@ fn reasons(
             invalid(format!("`{name}`: {} of {planned} were taken up", text::thousands(summary.taken_up)));
         }
     }
-    if !findings.iter().any(|f| f.severity == Severity::Critical) {
+    let critical = |severity| severity == Severity::Critical;
+    if !findings.iter().any(|f| critical(f.severity)) && !checks.iter().any(|c| critical(c.severity)) {
         let why = "there is no critical promise: nothing was proved".to_owned();
         reasons.push(Reason { verdict: Verdict::Inconclusive, why });
     }

@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 use super::anatomy::Anatomy;
 use super::fitness::FitnessSummary;
 use super::gate::GateSummary;
+use super::reconcile::CheckSummary;
 use super::summary::{ScrapeSummary, TrafficSummary};
 use super::toll::{CanarySummary, FaultSummary};
 use crate::base::time::{Offset, Span};
@@ -289,6 +290,9 @@ pub struct Judgement {
     /// What was scraped, by job.
     #[serde(serialize_with = "by_name")]
     pub scrapes: Vec<(String, ScrapeSummary)>,
+    /// Our books against the target's, in the order of the scenario.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reconcile: Vec<CheckSummary>,
     /// Faults that could not be undone.
     pub stuck: Vec<Stuck>,
 }
@@ -307,6 +311,11 @@ fn code<S: Serializer>(exit: &Exit, s: S) -> Result<S::Ok, S::Error> {
 }
 
 impl Judgement {
+    /// The reconciliations that decide.
+    pub fn reconciled(&self) -> impl Iterator<Item = &CheckSummary> {
+        self.reconcile.iter().filter(|c| c.severity == Severity::Critical)
+    }
+
     /// The findings that decide.
     pub fn critical(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|f| f.severity == Severity::Critical)

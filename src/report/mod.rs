@@ -5,6 +5,7 @@ mod junit;
 mod ledger;
 mod markdown;
 mod percentiles;
+mod reconcile;
 mod suite;
 mod table;
 mod timeline;

@@ -14,6 +14,7 @@ mod mistake;
 mod promise;
 mod raw;
 mod reader;
+mod reconcile;
 mod schema;
 mod stub;
 mod suite;
@@ -37,6 +38,7 @@ pub use inject::{
 };
 pub use load::{Arrivals, Segment, closed_connections};
 pub use mistake::{Mistake, Mistakes, Place};
+pub use reconcile::{Against, Check, Labels as ByLabels, Reconcile, Statuses, Subset, TimeUnit, Timeouts};
 pub use schema::schema;
 pub use stub::{Lead, Link, RateLimit, StubReply, Toxiproxy, Upstream};
 pub use suite::{Suite, SuiteSettings, is_suite, read_suite, suite_schema};
@@ -76,6 +78,8 @@ pub struct Scenario {
     pub faults: Vec<Fault>,
     /// The promises, in the order of the file.
     pub promises: Vec<Promise>,
+    /// What the target's metrics must agree on with us.
+    pub reconcile: Reconcile,
     /// What the generator must keep for its word to count.
     pub fitness: Fitness,
     /// Time runs this many times faster than written; 1 as written.

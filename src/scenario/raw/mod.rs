@@ -5,6 +5,7 @@ mod fault;
 mod inject;
 mod load;
 mod outside;
+mod reconcile;
 mod request;
 mod slo;
 mod suite;
@@ -21,6 +22,7 @@ pub use inject::{
 };
 pub use load::Segment;
 pub use outside::{Law, LawKind, Link, StubReply, Upstream};
+pub use reconcile::{Count, Latency as TimedBy, Ratio, Reconcile, Timeouts, Unit};
 pub use request::{Header, Step};
 pub use slo::{Abort, Promise, Severity};
 pub use suite::Suite;
@@ -60,12 +62,14 @@ record! {
         abort_when: Option<At<Vec<Abort>>>,
         /// The promises.
         slo: Option<Vec<Promise>>,
+        /// What the target's metrics must agree on with us.
+        reconcile: Option<At<Reconcile>>,
         /// What the generator itself must keep for its word to count.
         fitness: Option<Fitness>,
         /// Caps on what the scenario may do.
         limits: Option<Limits>,
     }
-    planned { "kafka", "alerts", "reconcile", "contract" }
+    planned { "kafka", "alerts", "contract" }
 }
 
 record! {

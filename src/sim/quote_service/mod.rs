@@ -2,6 +2,8 @@
 //! protocols, and from external quoters. Nothing about its answers is diced: hits come from the cache, misses really
 //! do the work or really ask, and latency is the sum of its parts.
 //!
+//! Its metrics can be made to lie (`lie`, `processes`), for practice in catching it.
+//!
 //! `GET /quote` and `GET /quote/hybrid` with `input`, `output`, `amount`; `/health`, `/ready`, `/metrics`.
 
 mod cache;
@@ -10,6 +12,7 @@ mod dialect;
 mod freshness;
 mod instruments;
 mod knobs;
+mod lies;
 mod limiter;
 mod options;
 mod pages;
@@ -26,6 +29,7 @@ mod work;
 mod tests;
 
 pub use instruments::QuoteError;
+pub use lies::Lie;
 pub use options::{External, Options};
 pub use quoters::{Call, Outcome};
 pub use service::start;

@@ -8,6 +8,7 @@ use crate::base::units::{Rate, Share};
 
 use super::cache::Lifetimes;
 use super::dialect::Dialect;
+use super::lies::Lie;
 use super::quoters::{Policy, Upstream};
 use super::truth::Truth;
 
@@ -88,6 +89,12 @@ pub struct Options {
     pub pool_failures: Share,
     /// How long `/ready` says 503 after the start, times `delays`.
     pub warm_up: Duration,
+    /// What the metrics lie about.
+    pub lie: Lie,
+    /// How many processes answer in turn behind the one port, each with a cache and counters of its own.
+    pub processes: usize,
+    /// Whether `http_requests_total` counts scrapes and health checks as well.
+    pub count_all: bool,
     /// Where a record of each request goes.
     pub truth: Truth,
 }
@@ -125,6 +132,9 @@ impl Default for Options {
             no_delay: false,
             pool_failures: Share::NONE,
             warm_up: Duration::from_millis(300),
+            lie: Lie::None,
+            processes: 1,
+            count_all: false,
             truth: Truth::Off,
         }
     }
