@@ -85,3 +85,9 @@ mod injected;
 
 #[path = "e2e/reconcile.rs"]
 mod reconcile;
+
+#[path = "e2e/decisions.rs"]
+mod decisions;
+
+#[path = "e2e/injector.rs"]
+mod injector;

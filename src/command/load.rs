@@ -90,7 +90,9 @@ fn expressions(scenario: &Scenario) -> Vec<Mistake> {
 fn selectors(scenario: &Scenario) -> Vec<Mistake> {
     let wrong = |metric: &String, place| {
         let what = match promql::parse(metric) {
-            Ok(expr) if matches!(expr.selectors().as_slice(), [one] if is_plain(one)) && ends_it(metric) => return None,
+            Ok(expr) if matches!(expr.selectors().as_slice(), [one] if is_plain(one)) && ends_it(metric) => {
+                return None;
+            }
             Ok(_) => format!("`{metric}` is more than a metric"),
             Err(why) => why.to_string(),
         };

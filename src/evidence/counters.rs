@@ -128,11 +128,7 @@ impl Counters {
                 some(counts, Ordering::Acquire).into_iter().map(move |(status, n)| (class, status, n))
             });
             let replies = replies.collect();
-            RouteCount {
-                sent: route.sent.load(Ordering::Relaxed),
-                again: route.again.load(Ordering::Relaxed),
-                replies,
-            }
+            RouteCount { sent: route.sent.load(Ordering::Relaxed), again: route.again.load(Ordering::Relaxed), replies }
         };
         let read = |c: &Counts| {
             let finished = c.finished.load(Ordering::Acquire);

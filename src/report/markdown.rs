@@ -42,7 +42,11 @@ pub fn markdown(judgement: &Judgement) -> String {
     out.push('\n');
     let rows = reconcile::rows(judgement);
     if !rows.is_empty() {
-        let _ = writeln!(out, "|{}|\n|---|---|---|---:|---:|---:|---:|---:|", reconcile::HEAD.map(|h| format!(" {h} ")).join("|"));
+        let _ = writeln!(
+            out,
+            "|{}|\n|---|---|---|---:|---:|---:|---:|---:|",
+            reconcile::HEAD.map(|h| format!(" {h} ")).join("|")
+        );
         for row in rows {
             let _ = writeln!(out, "|{}|", row.map(|cell| format!(" {} ", escape(&cell))).join("|"));
         }
@@ -82,9 +86,12 @@ pub fn markdown(judgement: &Judgement) -> String {
         for example in fault.ledger.iter().flat_map(|ledger| &ledger.examples) {
             let _ = writeln!(out, "    - {}", escape(&ledger::example(example)));
         }
-        for line in words::damage(fault) {
+        for line in words::control(fault).into_iter().chain(words::damage(fault)) {
             let _ = writeln!(out, "  - {}", escape(&line));
         }
+    }
+    if let Some(injector) = words::injector(judgement) {
+        let _ = writeln!(out, "- stage: {injector}");
     }
     if let Some(canary) = words::canary(&judgement.canary) {
         let _ = writeln!(out, "- canary: {}", escape(&canary));

@@ -12,7 +12,11 @@ pub const HEAD: [&str; 8] = ["", "reconciled", "of", "sent", "received", "failed
 /// A row for each comparison that reports have room for: of many groups that agree only all together.
 pub fn rows(judgement: &Judgement) -> Vec<[String; 8]> {
     let of_check = |check: &CheckSummary| {
-        let shown = check.records.iter().enumerate().filter(|(n, r)| *n == 0 || r.verdict != Agreement::Ok || check.records.len() <= 6);
+        let shown = check
+            .records
+            .iter()
+            .enumerate()
+            .filter(|(n, r)| *n == 0 || r.verdict != Agreement::Ok || check.records.len() <= 6);
         shown.map(|(n, record)| row(check, record, n == 0)).collect::<Vec<_>>()
     };
     judgement.reconcile.iter().flat_map(of_check).collect()
@@ -43,7 +47,11 @@ fn row(check: &CheckSummary, record: &Record, first: bool) -> [String; 8] {
 
 /// A count as people read it.
 fn count(value: f64) -> String {
-    if value.fract() == 0.0 && (0.0..1e15).contains(&value) { text::thousands(value as u64) } else { format!("{value:.1}") }
+    if value.fract() == 0.0 && (0.0..1e15).contains(&value) {
+        text::thousands(value as u64)
+    } else {
+        format!("{value:.1}")
+    }
 }
 
 /// What there is to say of a check: why it is as it is where it does not agree, what stands in one book only, and how its

@@ -190,6 +190,7 @@ impl World {
             latency: self.latency(&requests),
             shots: Vec::new().into(),
             decisions: Vec::new().into(),
+            fetched: Vec::new(),
             gaps: Vec::new(),
         };
         judge(&self.scenario, &self.plan, &evidence, &series)

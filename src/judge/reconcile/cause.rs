@@ -69,7 +69,9 @@ pub const SEVERAL: &str = "several processes answer behind one port, each with c
 
 /// Why a server counted fewer than it answered, or more than there were.
 pub fn of_counts(signs: &Signs, excess: Excess) -> String {
-    if signs.several() {
+    // Where some are missing, start times that return say where they are, however little they differ.
+    let returning = signs.lives.iter().any(|life| matches!(life, Life::Several(_)));
+    if signs.several() || (returning && matches!(excess, Excess::Fewer { .. })) {
         return SEVERAL.into();
     }
     match excess {

@@ -8,7 +8,7 @@ use super::cause::{self, Signs};
 use super::client::{Cell, Entry, broke, never_left, timed_out};
 use super::foreign::Foreign;
 use super::groups::{Group, Key, Split};
-use super::page::{Course, Page};
+use super::page::{Course, Own, Page};
 use super::summary::{Client, Outcome, Record, Residue, Server};
 use crate::base::series::Series;
 use crate::base::text;
@@ -63,8 +63,8 @@ pub struct Reading<'a> {
     pub fell: bool,
     /// Whether every page was read after the drain.
     pub closed: bool,
-    /// How many of our own scrapes were made since the opening ones: at least, and at most.
-    pub scrapes: [u64; 2],
+    /// What we asked of the services besides shots since the opening scrapes.
+    pub own: Own,
 }
 
 /// A group of requests under comparison.
@@ -253,10 +253,11 @@ fn record(
         && check.subset.status.is_none_or(|s| s.contains(200))
         && claim.key.is_none_or(|key| crate::scenario::Statuses::parse(&key.status).is_none_or(|s| s.contains(200)));
     let may_add = |reading: &Reading<'_>| {
-        let own = if takes_scrapes { reading.scrapes[1] as f64 } else { 0.0 };
-        own + counted
-            .foreign
-            .map_or(0.0, |foreign| foreign.most(reading.to.b.since(readings[0].opened(books)).as_secs_f64()))
+        let own = if takes_scrapes { reading.own.scrapes[1] + reading.own.probes[1] } else { 0 };
+        own as f64
+            + counted
+                .foreign
+                .map_or(0.0, |foreign| foreign.most(reading.to.b.since(readings[0].opened(books)).as_secs_f64()))
     };
     if signs.several() {
         (record.verdict, record.why) = (Outcome::Mismatch, format!("{}: what a page says is a part", cause::SEVERAL));
@@ -347,19 +348,23 @@ fn settle(mut record: Record, signs: &Signs, counted: Counted<'_>, last: &Readin
         return lies(record, signs, Excess::Fewer { value, missing }, &said);
     }
     // Our own scrapes first: how many there were is known.
-    let own = [last.scrapes[0] as f64, last.scrapes[1] as f64];
-    let fits_scrapes = at.takes_scrapes && value > most && least + own[0] <= value && value <= most + own[1];
+    let Own { scrapes, probes } = last.own;
+    let own = scrapes[1] as f64;
+    let both = [scrapes[0] + probes[0], scrapes[1] + probes[1]];
+    let fits = |own: &[u64; 2]| value > most && least + own[0] as f64 <= value && value <= most + own[1] as f64;
+    let ours = [(scrapes, "our own scrapes"), (both, "our own scrapes and probes")];
+    let fitting = ours.into_iter().find(|(own, _)| at.takes_scrapes && fits(own));
     let (mut value, mut said) = (value, said);
-    if fits_scrapes {
-        record.residue.push(Residue::new("our own scrapes of the page", last.scrapes[1]));
-        said.push_str(" and our own scrapes");
-        value = (value - own[1]).max(least);
+    if let Some((own, what)) = fitting {
+        record.residue.push(Residue::new(what, own[1]));
+        said.push_str(&format!(" and {what}"));
+        value = (value - own[1] as f64).max(least);
     }
     if value > most {
         let (over, slack, seconds) = (value - most, most - least, record.window.length().as_secs_f64());
         let allows = |foreign: &Foreign| {
             let plain = foreign.allows(over, slack, seconds);
-            let without = || foreign.without_scrapes().allows((over - own[1]).max(0.0), slack, seconds);
+            let without = || foreign.without_scrapes().allows((over - own).max(0.0), slack, seconds);
             if at.takes_scrapes { plain.or_else(|_| without()) } else { plain }
         };
         match counted.foreign.map(allows) {
@@ -375,10 +380,11 @@ fn settle(mut record: Record, signs: &Signs, counted: Counted<'_>, last: &Readin
         }
     }
     if at.timed_out > 0 {
-        // What broke off may be among those that were counted: it is given the benefit where there is enough of it.
-        let surely = (value - least - at.broken as f64).max(0.0);
-        let counted_of_them = match at.timed_out > at.broken {
-            true => surely.min(at.timed_out as f64) as u64,
+        // What broke off, and our own scrapes, may be among those that were counted: they are given the benefit where there
+        // is enough of them.
+        let others = at.broken + if at.takes_scrapes && fitting.is_none() { scrapes[1] + probes[1] } else { 0 };
+        let counted_of_them = match at.timed_out > others {
+            true => (value - least - others as f64).max(0.0).min(at.timed_out as f64) as u64,
             false => (value - least).min(at.timed_out as f64) as u64,
         };
         let lacking = at.timed_out - ((value - least).min(at.timed_out as f64) as u64);
@@ -394,7 +400,7 @@ fn settle(mut record: Record, signs: &Signs, counted: Counted<'_>, last: &Readin
             Timeouts::Unsaid if counted_of_them == 0 && lacking > 0 => {
                 record.verdict = Outcome::Undecided;
                 record.why = format!(
-                    "timeouts not counted: none of {of}; either they never arrived, or the counter leaves out what went worst ({said}): say `timeouts: counted` or `timeouts: uncounted`"
+                    "timeouts not counted: none of {of} for sure; either they never arrived, or the counter leaves out what went worst ({said}): say `timeouts: counted` or `timeouts: uncounted`"
                 );
                 return record;
             }

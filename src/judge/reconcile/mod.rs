@@ -31,7 +31,7 @@ use counts::{Counted, Reading};
 use foreign::Foreign;
 use groups::Split;
 use latency::Timed;
-use page::{Course, Page};
+use page::{Course, Own, Page};
 
 /// A run laid out for accounting.
 pub(super) struct Books<'a> {
@@ -202,24 +202,16 @@ impl<'a> Books<'a> {
                 to,
                 fell: now().any(|((.., course), point)| course.falls.iter().any(|fall| fall <= point)),
                 closed: now().all(|((page, opening, _), point)| page.closing == Some(opening + point)),
-                scrapes: self.own_scrapes(pages, at),
+                own: self.own_requests(pages, at),
             });
         }
         readings
     }
 
-    /// How many scrapes of some pages we made since their opening ones, up to an instant: at least, and at most. One that
-    /// brought nothing may have been counted or not.
-    fn own_scrapes(&self, pages: &[&Page<'a>], until: Offset) -> [u64; 2] {
-        let (mut least, mut most) = (0, 0);
-        for page in self.pages.iter().filter(|page| pages.iter().any(|other| page.is_beside(other))) {
-            let opening = page.opening.map_or(Offset::ZERO, |opening| page.scrapes[opening].b);
-            let made = |s: &&Scrape| s.job == page.job && !s.missed && s.a >= opening && s.b <= until;
-            for scrape in self.scrapes().filter(made) {
-                (least, most) = (least + u64::from(scrape.failed.is_none()), most + 1);
-            }
-        }
-        [least, most]
+    /// What we asked of the services of some pages besides shots, up to an instant.
+    fn own_requests(&self, pages: &[&Page<'a>], until: Offset) -> Own {
+        let beside = self.pages.iter().filter(|page| pages.iter().any(|other| page.is_beside(other)));
+        beside.map(|page| page.own_by(until)).fold(Own::default(), Own::and)
     }
 
     fn scrapes(&self) -> impl Iterator<Item = &'a Scrape> + use<'a> {
@@ -230,7 +222,8 @@ impl<'a> Books<'a> {
     /// What some series grew by while we were silent, our own scrapes left in: they go on at their own pace.
     fn foreign(&self, series: &[&Series]) -> Foreign {
         let mut foreign = Foreign::default();
-        for page in self.pages_of(series) {
+        let pages = self.pages_of(series);
+        for page in &pages {
             let quiet: Vec<usize> = (0..page.scrapes.len()).filter(|i| page.scrapes[*i].quiet).collect();
             for pair in quiet.windows(2).filter(|pair| pair[1] == pair[0] + 1) {
                 let (from, to) = (page.scrapes[pair[0]], page.scrapes[pair[1]]);
@@ -248,6 +241,8 @@ impl<'a> Books<'a> {
                 }
             }
         }
+        // The pages were silent together: what each counted in that time adds up.
+        foreign.seconds /= pages.len().max(1) as f64;
         foreign
     }
 
@@ -257,10 +252,15 @@ impl<'a> Books<'a> {
         self.pages_of(series).iter().map(falls).sum()
     }
 
+    /// Whether our own counts were kept at scrapes.
+    fn counted(&self) -> bool {
+        self.scrapes().any(|scrape| scrape.at_b.iter().any(|count| !count.routes.is_empty()))
+    }
+
     /// Whether we did not ask for a page when we should have.
     fn missed_by_us(&self) -> bool {
         let asked = |page: &Page<'_>| page.opening.is_some() && page.closing.is_some();
-        self.complete && self.pages.iter().any(|page| !asked(page) && page.refused.is_none())
+        self.complete && self.counted() && self.pages.iter().any(|page| !asked(page) && page.refused.is_none())
     }
 
     /// Why the books could not be closed.
@@ -298,10 +298,9 @@ impl<'a> Books<'a> {
             | Against::Histogram { metric, .. }
             | Against::Summary { metric, .. } => metric,
         };
-        let counted = self.scrapes().any(|s| s.at_b.iter().any(|count| !count.routes.is_empty()));
         let refused = self.pages.iter().find_map(|page| page.refused);
         let why = match () {
-            () if !counted => "the evidence holds no counts at its scrapes: it is of an earlier version".into(),
+            () if !self.counted() => "the evidence holds no counts at its scrapes: it is of an earlier version".into(),
             () if series.is_empty() => format!("`{metric}` is on no page"),
             () if pages.iter().any(|page| page.opening.is_none()) => match refused {
                 Some(why) => format!("the quiet scrape before the load failed: {why}"),

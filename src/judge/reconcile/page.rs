@@ -27,8 +27,48 @@ pub struct Page<'a> {
     /// Why a quiet scrape brought nothing, if the target was asked.
     pub refused: Option<&'a str>,
     starts: Vec<Option<f64>>, // by scrape: when the process says that it began, in Unix seconds
+    own: Vec<(Offset, Own)>,  // by when each was over: all since the opening scrape
     instance: String,
     wall_ms: i64,
+}
+
+/// What we asked of a service besides shots: at least, and at most. What brought nothing may have arrived or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Own {
+    /// Scrapes of the page.
+    pub scrapes: [u64; 2],
+    /// Probes of a contract.
+    pub probes: [u64; 2],
+}
+
+impl Own {
+    /// Both together.
+    pub fn and(self, other: Own) -> Own {
+        let sum = |a: [u64; 2], b: [u64; 2]| [a[0] + b[0], a[1] + b[1]];
+        Own { scrapes: sum(self.scrapes, other.scrapes), probes: sum(self.probes, other.probes) }
+    }
+
+    /// What a job asked since its opening scrape, by when each was over.
+    fn read(job: &str, since: Offset, evidence: &Evidence) -> Vec<(Offset, Own)> {
+        let one = |answered: bool| [u64::from(answered), 1];
+        let asked = |event: &Event| match event {
+            Event::Scrape(s) if s.job == job && !s.missed && s.a >= since => {
+                Some((s.b, Own { scrapes: one(s.failed.is_none()), ..Own::default() }))
+            }
+            Event::Probe(p) if p.job == job && !p.missed && p.at >= since => {
+                Some((p.at, Own { probes: one(p.status.is_some()), ..Own::default() }))
+            }
+            _ => None,
+        };
+        let mut all: Vec<(Offset, Own)> = evidence.events.iter().filter_map(asked).collect();
+        all.sort_by_key(|(at, _)| *at);
+        let mut sum = Own::default();
+        for (_, own) in &mut all {
+            sum = sum.and(*own);
+            *own = sum;
+        }
+        all
+    }
 }
 
 /// What became of the process behind a page.
@@ -77,6 +117,7 @@ impl<'a> Page<'a> {
             missed: 0,
             refused: None,
             starts: Vec::new(),
+            own: Vec::new(),
             instance: String::new(),
             wall_ms: evidence.manifest.wall_zero.div_euclid(1_000_000),
         };
@@ -91,12 +132,20 @@ impl<'a> Page<'a> {
         page.scrapes.sort_by_key(|scrape| scrape.a);
         page.opening = page.scrapes.iter().rposition(|scrape| before_the_load(scrape));
         page.closing = page.scrapes.iter().position(|scrape| scrape.quiet && !before_the_load(scrape));
+        let since = page.opening.map_or(Offset::ZERO, |opening| page.scrapes[opening].b);
+        page.own = Own::read(job, since, evidence);
         let ours = |series: &&&Series| series.labels.get("job") == job;
         let up = storage.named("up").iter().find(ours);
         page.instance = up.map_or_else(String::new, |series| series.labels.get("instance").to_owned());
         let start = storage.named("process_start_time_seconds").iter().find(ours);
         page.starts = start.map_or_else(Vec::new, |series| page.values(series));
         page
+    }
+
+    /// What we asked of its service besides shots, up to an instant.
+    pub fn own_by(&self, until: Offset) -> Own {
+        let next = self.own.partition_point(|(at, _)| *at <= until);
+        next.checked_sub(1).map_or(Own::default(), |last| self.own[last].1)
     }
 
     /// Whether another page is of the same place.

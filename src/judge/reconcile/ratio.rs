@@ -60,7 +60,7 @@ pub fn record(books: &Books<'_>, check: &Check, above: &[&Series], below: &[&Ser
         units::percent(bound[1])
     );
     // A counter of all requests may count our own scrapes with them: we know how many we made.
-    let own = if check.subset.route.is_none() { under.scrapes[1] as f64 } else { 0.0 };
+    let own = if check.subset.route.is_none() { under.own.scrapes[1] as f64 } else { 0.0 };
     let without = (under.grown > own).then(|| over.grown / (under.grown - own));
     let below = |value: f64| value < bound[0] * (1.0 - 1e-12) && without.is_none_or(|w| w < bound[0] * (1.0 - 1e-12));
     let outside = |value: f64| below(value) || value > bound[1] * (1.0 + 1e-12);

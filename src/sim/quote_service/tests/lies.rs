@@ -51,7 +51,8 @@ async fn processes_have_counters_of_their_own() {
         seen.push(subject.sum("http_requests_total", "").await);
     }
     assert_eq!(seen, [3.0, 3.0]);
-    let starts = [subject.sum("process_start_time_seconds", "").await, subject.sum("process_start_time_seconds", "").await];
+    let starts =
+        [subject.sum("process_start_time_seconds", "").await, subject.sum("process_start_time_seconds", "").await];
     assert!(starts[0] != starts[1], "{starts:?}");
 }
 
