@@ -85,6 +85,8 @@ mod injected;
 
 #[path = "e2e/linting.rs"]
 mod linting;
+#[path = "e2e/reconcile.rs"]
+mod reconcile;
 
 #[path = "e2e/decisions.rs"]
 mod decisions;

@@ -18,6 +18,7 @@ mod injector;
 mod ledger;
 mod measure;
 mod notified;
+mod reconcile;
 mod recovery;
 mod server;
 mod shots;
@@ -47,6 +48,9 @@ pub use ledger::{
     ShareSummary, TrafficLedger,
 };
 pub use notified::{AlertmanagerSummary, HeldSummary, NotificationSummary};
+pub use reconcile::{
+    Accord, BoundRecord, Client, LatencyRecord, PromiseRecord, QuantileRecord, Reconciliation, Record, Residue, Server,
+};
 pub use server::Inquiry;
 pub use stop::Stops;
 pub use suite::{Ended, Recovery, Stood, Turn, stood};
@@ -90,9 +94,11 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
     let (of_contracts, contracts) = contract::contracts(&trial, samples);
     findings.extend(of_contracts);
     let traffic = summary::traffic(&trial);
+    let reconcile = reconcile::reconcile(&trial, samples);
     let gate = gate::summary(&trial).filter(|gate| gate.window.end <= trial.windows.seen || withheld(&trial).is_some());
-    let reasons = reasons(&trial, &ledger, &findings, &traffic, gate.as_ref());
-    let of_findings = findings.iter().filter(|f| f.severity == Severity::Critical).map(|f| f.verdict);
+    let reasons = reasons(&trial, &ledger, (&findings, &reconcile), &traffic, gate.as_ref());
+    let of_checks = reconcile.iter().filter(|c| c.severity == Severity::Critical).map(|c| c.counts_as);
+    let of_findings = findings.iter().filter(|f| f.severity == Severity::Critical).map(|f| f.verdict).chain(of_checks);
     let verdict = of_findings.clone().chain(reasons.iter().map(|r| r.verdict)).max().unwrap_or(Verdict::Inconclusive);
     let stuck = stuck(&trial);
     Judgement {
@@ -114,6 +120,7 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
         contracts,
         prometheus: fetched.summary(&trial, server.checks()),
         alertmanager: notified::summary(&trial),
+        reconcile,
         stuck,
     }
 }
@@ -129,7 +136,7 @@ pub fn inquiries(scenario: &Scenario, plan: &Plan, evidence: &Evidence) -> Vec<I
 fn reasons(
     trial: &Trial<'_>,
     ledger: &ledger::Ledger,
-    findings: &[Finding],
+    (findings, checks): (&[Finding], &[Reconciliation]),
     traffic: &[(String, TrafficSummary)],
     gate: Option<&GateSummary>,
 ) -> Vec<Reason> {
@@ -171,7 +178,8 @@ fn reasons(
             invalid(format!("`{name}`: {} of {planned} were taken up", text::thousands(summary.taken_up)));
         }
     }
-    if !findings.iter().any(|f| f.severity == Severity::Critical) {
+    let critical = |severity| severity == Severity::Critical;
+    if !findings.iter().any(|f| critical(f.severity)) && !checks.iter().any(|c| critical(c.severity)) {
         let why = "there is no critical promise: nothing was proved".to_owned();
         reasons.push(Reason { verdict: Verdict::Inconclusive, why });
     }

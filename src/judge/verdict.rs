@@ -12,6 +12,7 @@ use super::fitness::FitnessSummary;
 use super::gate::GateSummary;
 use super::injector::InjectorSummary;
 use super::notified::AlertmanagerSummary;
+use super::reconcile::Reconciliation;
 use super::summary::{ScrapeSummary, TrafficSummary};
 use super::toll::{CanarySummary, FaultSummary};
 use crate::base::time::{Offset, Span};
@@ -305,6 +306,9 @@ pub struct Judgement {
     /// What an Alertmanager had and sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alertmanager: Option<AlertmanagerSummary>,
+    /// Our books against the target's, in the order of the scenario.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reconcile: Vec<Reconciliation>,
     /// Faults that could not be undone.
     pub stuck: Vec<Stuck>,
 }
@@ -323,6 +327,11 @@ fn code<S: Serializer>(exit: &Exit, s: S) -> Result<S::Ok, S::Error> {
 }
 
 impl Judgement {
+    /// The reconciliations that decide.
+    pub fn reconciled(&self) -> impl Iterator<Item = &Reconciliation> {
+        self.reconcile.iter().filter(|c| c.severity == Severity::Critical)
+    }
+
     /// The findings that decide.
     pub fn critical(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|f| f.severity == Severity::Critical)

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use super::{contract, ledger, servers, words};
+use super::{contract, ledger, reconcile, servers, words};
 use crate::base::text;
 use crate::judge::{Finding, Judgement, Severity, Verdict};
 
@@ -43,10 +43,14 @@ pub fn table(judgement: &Judgement, place: &str, colour: bool) -> String {
             let _ = writeln!(out, "       {anatomy}");
         }
     }
+    let disagree: Vec<_> = judgement.reconcile.iter().filter(|c| c.counts_as != Verdict::Pass).collect();
+    for check in &disagree {
+        let _ = writeln!(out, "  {} {}: {}", reconcile::mark(check), check.check, check.why);
+    }
     for reason in &judgement.reasons {
         let _ = writeln!(out, "  {}: {}", reason.verdict.word(), reason.why);
     }
-    if findings.iter().any(|f| f.verdict != Verdict::Pass) || !judgement.reasons.is_empty() {
+    if findings.iter().any(|f| f.verdict != Verdict::Pass) || !disagree.is_empty() || !judgement.reasons.is_empty() {
         out.push('\n');
     }
     for (name, traffic) in &judgement.traffic {
@@ -77,6 +81,7 @@ pub fn table(judgement: &Judgement, place: &str, colour: bool) -> String {
             let _ = writeln!(out, "         {line}");
         }
     }
+    out.push_str(&reconciled(judgement, colour));
     if let Some(injector) = words::injector(judgement) {
         let _ = writeln!(out, "stage    {injector}");
     }
@@ -129,6 +134,35 @@ pub fn table(judgement: &Judgement, place: &str, colour: bool) -> String {
     out
 }
 
+/// Our books against the target's.
+fn reconciled(judgement: &Judgement, colour: bool) -> String {
+    let rows = reconcile::rows(judgement);
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
+    table.set_header(reconcile::HEAD);
+    for row in rows {
+        table.add_row(row.iter().enumerate().map(|(n, cell)| match n {
+            3.. => Cell::new(cell).set_alignment(CellAlignment::Right),
+            _ => Cell::new(text::shorten(cell, PROMISE)),
+        }));
+    }
+    let mut out = String::from("\n");
+    for line in table.lines() {
+        let _ = writeln!(out, "{}", shade(line.trim_end(), colour));
+    }
+    for (check, line) in judgement.reconcile.iter().flat_map(|c| reconcile::lines(c).into_iter().map(move |l| (c, l))) {
+        if line != check.why || check.counts_as == Verdict::Pass {
+            let name = check.check.split([' ', '{']).next().unwrap_or_default();
+            let _ = writeln!(out, "         {name}: {line}");
+        }
+    }
+    out.push('\n');
+    out
+}
+
 fn row(finding: &Finding) -> Vec<Cell> {
     vec![
         Cell::new(mark(finding)),
@@ -153,9 +187,9 @@ fn mark(finding: &Finding) -> String {
 pub(super) fn shade(line: &str, colour: bool) -> String {
     let word = line.split_whitespace().next().unwrap_or_default();
     let code = match word {
-        "PASS" | "pass" => 32,
-        "FAIL" => 31,
-        "INCONCLUSIVE" | "INVALID" => 35,
+        "PASS" | "pass" | "OK" => 32,
+        "FAIL" | "MISMATCH" => 31,
+        "INCONCLUSIVE" | "INVALID" | "UNDECIDED" | "NO_DATA" => 35,
         "warning" | "info" => 33,
         _ => return line.into(),
     };

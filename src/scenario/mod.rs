@@ -13,6 +13,7 @@ mod load;
 mod locate;
 mod promise;
 mod raw;
+mod reconcile;
 mod schema;
 mod servers;
 mod stub;
@@ -38,6 +39,7 @@ pub use inject::{
     Corruption, DockerAction, HttpFault, Inject, Keep, Per, ProcessFault, ResetAt, RetryAfter, Stream, Toxic,
 };
 pub use load::{Arrivals, Segment, closed_connections};
+pub use reconcile::{Against, Check, Labels as ByLabels, Reconcile, Statuses, Subset, TimeUnit, Timeouts};
 pub use schema::schema;
 pub use servers::{Alertmanager, Login, Prometheus, Server, Source};
 pub use stub::{Lead, Link, RateLimit, StubReply, Toxiproxy, Upstream};
@@ -85,6 +87,8 @@ pub struct Scenario {
     pub faults: Vec<Fault>,
     /// The promises, in the order of the file.
     pub promises: Vec<Promise>,
+    /// What the target's metrics must agree on with us.
+    pub reconcile: Reconcile,
     /// What the generator must keep for its word to count.
     pub fitness: Fitness,
     /// Time runs this many times faster than written; 1 as written.
