@@ -331,7 +331,7 @@ pub struct LintArgs {
     pub allow_host: Vec<String>,
     /// How often targets are scraped; as `--against` shows, or 15s, when left out
     #[arg(long, value_name = "TIME", value_parser = crate::base::units::parse_duration)]
-    pub scrape: Option<std::time::Duration>,
+    pub scrape: Option<Duration>,
     /// Show findings of this severity or graver
     #[arg(long, value_enum, value_name = "SEVERITY", default_value = "warning")]
     pub level: Level,

@@ -28,9 +28,9 @@
 //!     Scrapes hold our own counts as the shots make them: a request is counted as sent when its first byte was, and as
 //!     answered when it was done. A reply has status 200 where it was ok, 500 where it was rejected.
 //! sample NAME{label="value"} FROM..TO: VALUE [+RATE/s]     at each good scrape of its job
+//!     `before T` for the quiet scrape then; `all` for every scrape, growing while the load lasts
 //! theirs NAME{label="value"} FROM..TO every T: VALUE [+RATE/s]    samples that were fetched from a Prometheus server
 //! event: {…}                                  any event, as the log has it; instants of the server are Unix milliseconds
-//!     `before T` for the quiet scrape then; `all` for every scrape, growing while the load lasts
 //! services N      addresses that requests went to        no counts     scrapes without our own counts
 //! gap: WHY
 //! ```
@@ -473,6 +473,9 @@ impl Case {
             Some(known) => known.samples.extend(samples),
             None => self.fetched.push(Series { labels, samples }),
         }
+        Some(())
+    }
+
     fn quiet(&mut self, job: &str, at: Offset, how: &[&str]) -> Option<()> {
         let (failed, missed) = failed(how)?;
         self.events.push(Event::Scrape(scrape(job, at, failed, missed, true)));
