@@ -82,3 +82,12 @@ mod forward;
 
 #[path = "e2e/injected.rs"]
 mod injected;
+
+#[path = "e2e/decisions.rs"]
+mod decisions;
+
+#[path = "e2e/injector.rs"]
+mod injector;
+
+#[path = "e2e/contract.rs"]
+mod contract;

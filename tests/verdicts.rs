@@ -13,6 +13,7 @@
 //! stuck FRAGMENT                             of what could not be undone
 //! fault NAME FRAGMENT                        of what reports say of it: when, its damage, line by line
 //! gate VERDICT FRAGMENT | no gate            of what reports say of the time before the first fault
+//! contract JOB FRAGMENT                      of what reports show of a contract, line by line
 //! cause FRAGMENT                             of `WORD xSECONDS what: why; remedy`: why seconds were unfit
 //! causes COUNT
 //! FAULT absorbed N surfaced N unexplained N background N      its book
@@ -172,7 +173,13 @@ fn check(line: &str, judgement: &Judgement) -> Result<(), String> {
     if let Some(rest) = line.strip_prefix("fault ") {
         let (name, fragment) = rest.split_once(' ').ok_or_else(|| format!("what does `{line}` expect?"))?;
         let fault = judgement.faults.iter().find(|f| f.name == name).ok_or_else(|| format!("no fault {name}"))?;
-        let said = [vec![report::words::fault(fault)], report::words::damage(fault)].concat().join("\n");
+        let said = [
+            vec![report::words::fault(fault)],
+            report::ledger::lines(fault),
+            report::words::control(fault),
+            report::words::damage(fault),
+        ];
+        let said = said.concat().join("\n");
         let said = said.replace('\u{202f}', " ");
         return if said.contains(fragment) { Ok(()) } else { Err(format!("not so: {line}\n    said: {said}")) };
     }
@@ -188,6 +195,16 @@ fn check(line: &str, judgement: &Judgement) -> Result<(), String> {
         let said = report::words::gate(gate).replace('\u{202f}', " ");
         let is = gate.verdict.word() == verdict && said.contains(fragment);
         return if is { Ok(()) } else { Err(format!("not so: {line}\n    said: {} {said}", gate.verdict.word())) };
+    }
+    if let Some(rest) = line.strip_prefix("contract ") {
+        let (job, fragment) = rest.split_once(' ').ok_or_else(|| format!("what does `{line}` expect?"))?;
+        let of =
+            judgement.contracts.iter().find(|(name, _)| name == job).ok_or_else(|| format!("no contract {job}"))?;
+        let violations = of.1.violations.iter().map(report::contract::violation).collect();
+        let said =
+            [vec![report::contract::page(&of.1)], report::contract::probes(&of.1), violations, of.1.idle.clone()];
+        let said = said.concat().join("\n").replace('\u{202f}', " ");
+        return if said.contains(fragment) { Ok(()) } else { Err(format!("not so: {line}\n    said: {said}")) };
     }
     let causes = &judgement.fitness.causes;
     if let Some(fragment) = line.strip_prefix("cause ") {

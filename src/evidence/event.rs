@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::counters::Count;
-use super::health::{HostHealth, WorkerHealth};
+use super::health::{Called, HostHealth, StageHealth, WorkerHealth};
 use super::page::Page;
 use super::servers::{Alertmanager, Prometheus};
 use crate::base::time::Offset;
@@ -33,6 +33,27 @@ pub enum Event {
         /// What became of it.
         step: FaultStep,
     },
+    /// A fault was told to begin or to end: how long that took is the injector's own doing.
+    Order {
+        /// When it was told.
+        at: Offset,
+        /// Which.
+        fault: String,
+        /// Whether to end; else to begin.
+        end: bool,
+        /// When it should have been told.
+        planned: Offset,
+    },
+    /// How often each upstream had been called by then, in the order of the scenario: whenever a fault begins or ends, and
+    /// once a second.
+    Calls {
+        /// When.
+        at: Offset,
+        /// By upstream.
+        upstreams: Vec<Called>,
+    },
+    /// How the stage did, once a second.
+    Stage(StageHealth),
     /// Whether what is promised to be steady held before the first fault.
     Gate {
         /// When that was decided.

@@ -3,7 +3,8 @@
 pub mod contract;
 mod hgrm;
 mod junit;
-mod ledger;
+pub mod ledger;
+mod lint;
 mod markdown;
 pub mod page;
 mod percentiles;
@@ -14,6 +15,7 @@ pub mod words;
 
 pub use hgrm::hgrm;
 pub use junit::junit;
+pub use lint::{lint_github, lint_json, lint_text};
 pub use markdown::markdown;
 pub use percentiles::percentiles;
 pub use suite::suite;

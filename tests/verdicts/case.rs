@@ -10,6 +10,8 @@
 //! late TRAFFIC SECOND: N    dropped TRAFFIC SECOND: N    cpu SECOND: SHARE
 //! worker N SECOND: [cpu SHARE] [delay T] [hiccup T] [no_files N] [no_ports N]     told at the second's end
 //! host SECOND: [busy SHARE] [own CORES] [steal SHARE] [throttled T] [files N/N] [time_wait N/N] [target CORES]
+//! stage FROM..TO: [wakes T] [calls T] [links T] [used T]    told at the end of each second: one in a hundred so late
+//! calls T: CALLS/SHOTS …    of each upstream so far    told FAULT to begin|end T: planned T
 //! exemplar TRAFFIC OUTCOME: WHY    connections: N     that could be opened    cores: N     that we may use
 //! fault NAME: applied T | touched T | cleared T eligible N injected N | failed T WHY | withheld WHY | stuck T WHY
 //! decided FAULT T: injected | allowed | spared    what the stage wrote down of a call that carried no trace
@@ -21,7 +23,11 @@
 //!     from shots that were under way.
 //! ended: complete | died T | interrupted T | terminated T | cut_short T | aborted T | unsteady T | not_started
 //! canary upstream/NAME: clean SAW | left_over SAW
-//! scraped JOB FROM..TO [failed | missed]     scrapes at the job's own pace
+//! scraped JOB FROM..TO [failed | missed | took T]     scrapes at the job's own pace
+//! sent JOB: N/s                              our own count at each of its scrapes so far
+//! declares JOB NAME: TYPE                    what its page says
+//! remark JOB ID METRIC [line N]: WHY         what was wrong with how its page is laid out
+//! asked JOB PATH FROM..TO every T: STATUS | nobody | missed     probes
 //! sample NAME{label="value"} FROM..TO: VALUE [+RATE/s]     at each good scrape of its job
 //! gap: WHY
 //! ```
@@ -38,10 +44,13 @@ use proofload::base::series::{Labels, Sample, Series, stale};
 use proofload::base::time::{Offset, Span};
 use proofload::base::trace::{Shot, TraceId, Tracer};
 use proofload::base::units::parse_duration;
-use proofload::evidence::event::{Event, Exemplar, FaultStep, Scrape};
-use proofload::evidence::health::{HostHealth, ProcessHealth, WorkerHealth};
+use proofload::evidence::counters::Count;
+use proofload::evidence::event::{Event, Exemplar, FaultStep, Probe, Scrape};
+use proofload::evidence::health::{Called, HostHealth, Lateness, ProcessHealth, StageHealth, WorkerHealth};
 use proofload::evidence::manifest::How;
+use proofload::evidence::page::{Family, Page, Remark};
 use proofload::evidence::reply::{Opening, Outcome};
+use proofload::evidence::samples::Kind;
 use proofload::evidence::touches::{Decision, Effect};
 use proofload::plan::Plan;
 use proofload::scenario::{self, Scenario, Settings};
@@ -139,6 +148,20 @@ impl Case {
             }
             ["cpu", second] => self.cpu.push((second.parse().ok()?, rest.parse().ok()?)),
             ["worker", worker, second] => self.worker(worker.parse().ok()?, second.parse().ok()?, rest)?,
+            ["stage", seconds] => self.stage(seconds, rest)?,
+            ["calls", at] => {
+                let called = |text: &str| {
+                    let (calls, shots) = text.split_once('/')?;
+                    Some(Called { calls: calls.parse().ok()?, shots: shots.parse().ok()? })
+                };
+                let upstreams: Option<Vec<Called>> = rest.split_whitespace().map(called).collect();
+                self.events.push(Event::Calls { at: at_of(at)?, upstreams: upstreams? });
+            }
+            ["told", fault, "to", edge, at] => {
+                let (fault, planned) = ((*fault).to_owned(), at_of(rest.strip_prefix("planned ")?)?);
+                let end = matches!(*edge, "end");
+                self.events.push(Event::Order { at: at_of(at)?, fault, end, planned });
+            }
             ["host", second] => self.host(second.parse().ok()?, rest)?,
             ["exemplar", traffic, outcome] => self.events.push(Event::Exemplar(Exemplar {
                 at: Offset::ZERO,
@@ -172,6 +195,19 @@ impl Case {
             }
             ["ended"] => self.ended(rest)?,
             ["gap"] => self.gaps.push(rest.to_owned()),
+            ["sent", job] => self.sent(job, rest)?,
+            ["declares", job, name] => {
+                let family =
+                    Family { name: (*name).into(), kind: Some(Kind::from_word(rest)?), help: None, unit: None };
+                self.page(job).families.push(family);
+            }
+            ["remark", job, id, metric, line @ ..] => {
+                let line = if let ["line", n] = line { Some(n.parse().ok()?) } else { None };
+                let examples = if line.is_some() { vec![format!("{metric} 1")] } else { Vec::new() };
+                let (id, metric, why) = ((*id).into(), (*metric).into(), rest.into());
+                self.page(job).remarks.push(Remark { id, metric, line, count: 1, why, examples });
+            }
+            ["asked", job, path, span, "every", every] => self.asked(job, path, span_of(span)?, every, rest)?,
             ["scraped", job, span, how @ ..] => self.scraped(job, span_of(span)?, how)?,
             ["sample", series @ .., span] => self.sample(&series.concat(), span_of(span)?, rest)?,
             [traffic, select @ ..] => {
@@ -299,6 +335,28 @@ impl Case {
         Some(())
     }
 
+    /// What the stage told at the end of each of some seconds.
+    fn stage(&mut self, seconds: &str, rest: &str) -> Option<()> {
+        let (from, to) = seconds.split_once("..")?;
+        let (from, to): (i64, i64) = (from.parse().ok()?, to.parse().ok()?);
+        let late = |p99: u64| Lateness { count: 100, p50: p99 / 2, p99, max: p99 };
+        for second in from..to {
+            let at = Offset::from_millis(second * 1000 + 1000);
+            let mut health = StageHealth { at, over: 1_000_000_000, ..StageHealth::default() };
+            for (word, value) in pairs(rest) {
+                match word {
+                    "wakes" => health.wakes = late(nanos_of(value)?),
+                    "calls" => health.calls = late(nanos_of(value)?),
+                    "links" => health.links = late(nanos_of(value)?),
+                    "used" => health.used = nanos_of(value)?,
+                    _ => return None,
+                }
+            }
+            self.events.push(Event::Stage(health));
+        }
+        Some(())
+    }
+
     fn host(&mut self, second: i64, rest: &str) -> Option<()> {
         let at = Offset::from_millis(second * 1000 + 1000);
         let mut host = HostHealth { at, over: 1_000_000_000, ..HostHealth::default() };
@@ -378,10 +436,12 @@ impl Case {
 
     fn scraped(&mut self, job: &str, span: Span, how: &[&str]) -> Option<()> {
         let every = self.scenario.jobs.iter().find(|j| j.name == job)?.every;
-        let (failed, missed) = match how {
-            [] => (None, false),
-            ["failed"] => (Some("refused".to_owned()), false),
-            ["missed"] => (Some("too late".to_owned()), true),
+        let usual = Duration::from_millis(3);
+        let (failed, missed, took) = match how {
+            [] => (None, false, usual),
+            ["failed"] => (Some("refused".to_owned()), false, usual),
+            ["missed"] => (Some("too late".to_owned()), true, usual),
+            ["took", took] => (None, false, parse_duration(took).ok()?),
             _ => return None,
         };
         let mut at = span.start;
@@ -391,7 +451,7 @@ impl Case {
                 job: job.into(),
                 planned: at,
                 a: at,
-                b: at + Duration::from_millis(3),
+                b: at + took,
                 failed: failed.clone(),
                 missed,
                 samples: 0,
@@ -399,6 +459,63 @@ impl Case {
                 at_b: Vec::new(),
                 quiet: false,
             }));
+            at = at + every;
+        }
+        Some(())
+    }
+
+    /// The page of a job, which is noted once.
+    fn page(&mut self, job: &str) -> &mut Page {
+        let of_job = |event: &Event| matches!(event, Event::Page(page) if page.job == job);
+        if !self.events.iter().any(of_job) {
+            self.events.push(Event::Page(Page {
+                job: job.into(),
+                at: Offset::ZERO,
+                media: Some("text/plain; version=0.0.4".into()),
+                bytes: 1_000,
+                took: 3_000_000,
+                samples: 1,
+                families: Vec::new(),
+                remarks: Vec::new(),
+            }));
+        }
+        let known = self.events.iter_mut().find_map(|event| match event {
+            Event::Page(page) if page.job == job => Some(page),
+            _ => None,
+        });
+        known.expect("it is there")
+    }
+
+    /// Our own count of what was sent, at each scrape of a job.
+    fn sent(&mut self, job: &str, rate: &str) -> Option<()> {
+        let rate: f64 = rate.strip_suffix("/s")?.parse().ok()?;
+        for event in &mut self.events {
+            if let Event::Scrape(scrape) = event
+                && scrape.job == job
+            {
+                let sent = (scrape.a.since(Offset::ZERO).as_secs_f64() * rate) as u64;
+                scrape.at_a = vec![Count { sent, ..Count::default() }];
+            }
+        }
+        Some(())
+    }
+
+    /// A probe, again and again.
+    fn asked(&mut self, job: &str, path: &str, span: Span, every: &str, answer: &str) -> Option<()> {
+        let every = parse_duration(every).ok()?;
+        let (status, missed) = match answer {
+            "nobody" => (None, false),
+            "missed" => (None, true),
+            status => (Some(status.parse().ok()?), false),
+        };
+        let why = status.is_none().then(|| "connection refused".to_owned());
+        let within =
+            |probe: &Probe| probe.job == job && probe.path == path && span.start <= probe.at && probe.at < span.end;
+        self.events.retain(|event| !matches!(event, Event::Probe(probe) if within(probe)));
+        let mut at = span.start;
+        while at < span.end {
+            let (job, path, why) = (job.to_owned(), path.to_owned(), why.clone());
+            self.events.push(Event::Probe(Probe { job, path, at, took: 2_000_000, status, why, missed }));
             at = at + every;
         }
         Some(())
