@@ -48,7 +48,9 @@ fn the_exit_code_says_how_grave_the_findings_are() {
     let desk = Desk::new(RULES);
     let code = |more: &[&str]| desk.lint(more).code;
     assert_eq!(code(&[]), Some(0));
-    assert_eq!(code(&["--fail-on", "info"]), Some(1), "without traffic… is a remark");
+    fs::write(desk.file(), RULES.replace("        for: 5m\n", "")).expect("written");
+    assert_eq!(code(&["--fail-on", "warning"]), Some(0));
+    assert_eq!(code(&["--fail-on", "info"]), Some(1), "an alert without `for` is a remark");
     let never = RULES.replace("> 1", "< 0");
     fs::write(desk.file(), &never).expect("written");
     let ran = desk.lint(&[]);
@@ -120,8 +122,8 @@ fn a_prometheus_is_asked_for_what_the_rules_read() {
     let json: Value = serde_json::from_str(&ran.out).expect("JSON");
     let ids: Vec<&str> =
         json["files"][0]["findings"].as_array().into_iter().flatten().filter_map(|f| f["id"].as_str()).collect();
-    // The range holds two scrapes, the type is declared, the value was never seen.
-    assert_eq!(ids, ["short-range", "rate-of-gauge", "unknown-value"], "{}", ran.out);
+    // The type is declared, the range holds two scrapes, the value was never seen.
+    assert_eq!(ids, ["rate-of-gauge", "short-range", "unknown-value"], "{}", ran.out);
     assert_eq!(ran.code, Some(1), "a declared gauge is no matter of taste");
 }
 
