@@ -83,6 +83,8 @@ mod forward;
 #[path = "e2e/injected.rs"]
 mod injected;
 
+#[path = "e2e/linting.rs"]
+mod linting;
 #[path = "e2e/reconcile.rs"]
 mod reconcile;
 
@@ -91,3 +93,6 @@ mod decisions;
 
 #[path = "e2e/injector.rs"]
 mod injector;
+
+#[path = "e2e/watched.rs"]
+mod watched;

@@ -39,6 +39,8 @@ mod machines;
 mod reports;
 #[path = "verdicts/schema.rs"]
 mod schema;
+#[path = "verdicts/servers.rs"]
+mod servers;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -186,6 +188,9 @@ fn check(line: &str, judgement: &Judgement) -> Result<(), String> {
         let said = said.concat().join("\n");
         let said = said.replace('\u{202f}', " ");
         return if said.contains(fragment) { Ok(()) } else { Err(format!("not so: {line}\n    said: {said}")) };
+    }
+    if let Some(rest) = line.strip_prefix("server ") {
+        return servers::check(rest, judgement);
     }
     if let Some(fragment) = line.strip_prefix("stuck ") {
         return if judgement.stuck.iter().any(|s| s.why.contains(fragment)) { Ok(()) } else { miss() };

@@ -3,8 +3,8 @@
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::{ledger, reconcile, words};
-use crate::judge::{CheckSummary, Finding, Judgement, Severity, Verdict};
+use super::{contract, ledger, reconcile, words};
+use crate::judge::{Finding, Judgement, Reconciliation, Severity, Verdict};
 
 /// Renders a judgement.
 pub fn junit(judgement: &Judgement) -> String {
@@ -33,6 +33,12 @@ pub fn junit(judgement: &Judgement) -> String {
         let said = [vec![words::fault(fault)], ledger::lines(fault)].concat().join("; ");
         suite.add_property((format!("fault {}", fault.name).as_str(), said.as_str()));
     }
+    for (job, of) in &judgement.contracts {
+        let violations = of.violations.iter().map(contract::violation);
+        let said: Vec<String> =
+            std::iter::once(contract::page(of)).chain(contract::probes(of)).chain(violations).collect();
+        suite.add_property((format!("contract {job}").as_str(), said.join("; ").as_str()));
+    }
     // What is wrong with the experiment itself must not hide behind kept promises.
     let mut status = TestCaseStatus::success();
     if let Some(reason) = judgement.reasons.iter().max_by_key(|r| r.verdict) {
@@ -59,7 +65,7 @@ fn plain(verdict: Verdict, severity: Severity) -> TestCaseStatus {
     }
 }
 
-fn agreement(check: &CheckSummary) -> TestCaseStatus {
+fn agreement(check: &Reconciliation) -> TestCaseStatus {
     let mut status = plain(check.counts_as, check.severity);
     if check.counts_as != Verdict::Pass {
         let said = [vec![reconcile::sentence(check)], reconcile::lines(check)].concat();

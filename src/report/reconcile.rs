@@ -4,25 +4,25 @@ use std::time::Duration;
 
 use crate::base::text;
 use crate::base::units;
-use crate::judge::{Agreement, CheckSummary, Judgement, Record, Severity, Verdict};
+use crate::judge::{Accord, Judgement, Reconciliation, Record, Severity, Verdict};
 
 /// What the columns of [`rows`] are.
 pub const HEAD: [&str; 8] = ["", "reconciled", "of", "sent", "received", "failed", "server", "bound"];
 
 /// A row for each comparison that reports have room for: of many groups that agree only all together.
 pub fn rows(judgement: &Judgement) -> Vec<[String; 8]> {
-    let of_check = |check: &CheckSummary| {
+    let of_check = |check: &Reconciliation| {
         let shown = check
             .records
             .iter()
             .enumerate()
-            .filter(|(n, r)| *n == 0 || r.verdict != Agreement::Ok || check.records.len() <= 6);
+            .filter(|(n, r)| *n == 0 || r.verdict != Accord::Ok || check.records.len() <= 6);
         shown.map(|(n, record)| row(check, record, n == 0)).collect::<Vec<_>>()
     };
     judgement.reconcile.iter().flat_map(of_check).collect()
 }
 
-fn row(check: &CheckSummary, record: &Record, first: bool) -> [String; 8] {
+fn row(check: &Reconciliation, record: &Record, first: bool) -> [String; 8] {
     let client = &record.client;
     let number = |value: f64| match check.kind {
         "ratio" => units::percent(value),
@@ -56,9 +56,9 @@ fn count(value: f64) -> String {
 
 /// What there is to say of a check: why it is as it is where it does not agree, what stands in one book only, and how its
 /// histogram would decide our promises.
-pub fn lines(check: &CheckSummary) -> Vec<String> {
+pub fn lines(check: &Reconciliation) -> Vec<String> {
     let mut lines = Vec::new();
-    if check.verdict != Agreement::Ok || check.kind == "summary" {
+    if check.verdict != Accord::Ok || check.kind == "summary" {
         lines.push(check.why.clone());
     }
     for record in &check.records {
@@ -85,7 +85,7 @@ pub fn lines(check: &CheckSummary) -> Vec<String> {
 }
 
 /// The verdict of a check; of one that does not count, what it is.
-pub fn mark(check: &CheckSummary) -> String {
+pub fn mark(check: &Reconciliation) -> String {
     match check.severity {
         Severity::Critical => check.counts_as.word().into(),
         _ if check.counts_as == Verdict::Pass => "pass".into(),
@@ -94,6 +94,6 @@ pub fn mark(check: &CheckSummary) -> String {
 }
 
 /// A check in a sentence: what was held against what, and what came of it.
-pub fn sentence(check: &CheckSummary) -> String {
+pub fn sentence(check: &Reconciliation) -> String {
     format!("{}: {}", check.verdict.word(), check.why)
 }

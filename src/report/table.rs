@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use super::{ledger, reconcile, words};
+use super::{contract, ledger, reconcile, servers, words};
 use crate::base::text;
 use crate::judge::{Finding, Judgement, Severity, Verdict};
 
@@ -12,6 +12,8 @@ use crate::judge::{Finding, Judgement, Severity, Verdict};
 const PROMISE: usize = 44;
 /// So many struck requests are shown of a fault; the other reports show more.
 const EXAMPLES: usize = 3;
+/// So many violations are shown of a contract; the other reports show all.
+const VIOLATIONS: usize = 12;
 /// How wide the table may be, in characters.
 const WIDTH: u16 = 100;
 
@@ -88,6 +90,33 @@ pub fn table(judgement: &Judgement, place: &str, colour: bool) -> String {
     }
     for (job, scrapes) in &judgement.scrapes {
         let _ = writeln!(out, "scrapes  {job}: {} good of {}", scrapes.good, scrapes.planned);
+    }
+    for (job, of) in &judgement.contracts {
+        let _ = writeln!(out, "contract {job}: {}", contract::page(of));
+        for violation in of.violations.iter().take(VIOLATIONS) {
+            let _ = writeln!(out, "         {}", contract::violation(violation));
+            if violation.breaks {
+                let _ = writeln!(out, "           → {}", violation.remedy);
+            }
+        }
+        if let Some(more) = of.violations.len().checked_sub(VIOLATIONS).filter(|more| *more > 0) {
+            let _ = writeln!(out, "         and {more} more, in summary.md");
+        }
+        for line in contract::probes(of) {
+            let _ = writeln!(out, "         {line}");
+        }
+        for idle in &of.idle {
+            let _ = writeln!(out, "         nothing came under the exception {idle}");
+        }
+    }
+    let watching = [
+        ("server", judgement.prometheus.as_ref().map(servers::prometheus)),
+        ("alerts", judgement.alertmanager.as_ref().map(servers::alertmanager)),
+    ];
+    for (name, lines) in watching {
+        for (i, line) in lines.into_iter().flatten().enumerate() {
+            let _ = writeln!(out, "{:<8} {line}", if i == 0 { name } else { "" });
+        }
     }
     if let Some(target) = words::target(judgement) {
         let _ = writeln!(out, "target   {target}");

@@ -140,7 +140,7 @@ pub fn damage(fault: &FaultSummary) -> Vec<String> {
 }
 
 /// `20 s to 21 s`, to a tenth of a second.
-fn instants(span: Span) -> String {
+pub fn instants(span: Span) -> String {
     format!("{} to {}", seconds(span.start.secs()), seconds(span.end.secs()))
 }
 

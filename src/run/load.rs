@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::prepare::{LEAD, Prepared};
@@ -53,7 +53,7 @@ impl Prepared<'_> {
         let observer = Observer::create(&samples, watched, self.clock, counters.clone(), events.clone(), inspect);
         let observer = Arc::new(observer.map_err(|e| format!("{}: {e}", samples.display()))?);
         let recorder = Recorder::create(&self.folder, self.recorder_plan(&plan)).map_err(|e| e.to_string())?;
-        let (flush, flushes) = mpsc::unbounded_channel();
+        let (flush, flushes) = mpsc::unbounded_channel::<oneshot::Sender<()>>();
         let (flushed, last_flush) = watch::channel(Offset::ZERO);
         let recording = tokio::spawn(record::record(record::Recording {
             recorder,
@@ -67,6 +67,8 @@ impl Prepared<'_> {
             board: self.launch.board.clone(),
             stop: stop.clone(),
         }));
+        let (quit_listening, listening) = watch::channel(false);
+        let alerting = self.watch_alertmanager(&events, listening);
         silence(&observer, baseline).await;
         let host = HostMeter::new(self.clock.now(), self.target.as_ref().and_then(target::Sim::pid));
         let host = tokio::spawn(host.watch(self.clock, events.clone(), watching.clone()));
@@ -92,7 +94,7 @@ impl Prepared<'_> {
             folder: self.folder.clone(),
             manifest: self.manifest.clone(),
             clock: self.clock,
-            flush,
+            flush: flush.clone(),
             flushed: last_flush,
             leave,
             events: events.clone(),
@@ -160,7 +162,19 @@ impl Prepared<'_> {
         silence(&observer, baseline).await;
         self.canary(&how, &events).await;
         self.after(&events).await;
-        drop((events, observer));
+        tokio::select! {
+            () = self.ask_prometheus(&how, &flush, &events) => {}
+            told = signals.next() => {
+                // Whoever is impatient has what came so far.
+                if how == How::Complete {
+                    how = told;
+                }
+            }
+        }
+        // Notifications come late: they are received for as long as anything is asked.
+        let _ = quit_listening.send(true);
+        let _ = alerting.await;
+        drop((events, observer, flush));
         match recording.await {
             Ok(Ok(())) => Ok(how),
             Ok(Err(why)) => Ok(How::CutShort(why)),

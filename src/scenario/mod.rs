@@ -31,6 +31,7 @@ use std::time::Duration;
 pub use crate::base::mistake::{Mistake, Mistakes, Place};
 pub use crate::base::timing::Timing;
 pub use absorbed::Absorbed;
+pub use check::FLEETS;
 pub use claim::{Claim, Compare, Expectation, Filter, Measure, Promise, Quantile, Severity, Window};
 pub use contract::{Cardinality, Contract, Probe, ScrapeLimits};
 pub use fault::{Fault, Match, On, Process, Ramp, Repeat, When};
@@ -70,12 +71,12 @@ pub struct Scenario {
     pub traffic: Vec<Traffic>,
     /// Pages of metrics that are watched.
     pub jobs: Vec<Job>,
+    /// What those pages, and the probes beside them, must be.
+    pub contracts: Vec<Contract>,
     /// The Prometheus server that watches the target too.
     pub prometheus: Option<Prometheus>,
     /// The Alertmanager that sends its alerts on.
     pub alertmanager: Option<Alertmanager>,
-    /// What those pages, and the probes beside them, must be.
-    pub contracts: Vec<Contract>,
     /// Processes that the run starts.
     pub processes: Vec<Program>,
     /// How to break and mend what we do not know.

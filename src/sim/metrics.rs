@@ -41,6 +41,12 @@ impl Gauge {
         self.0.store(value.to_bits(), Relaxed);
     }
 
+    /// Adds to the value, or takes from it.
+    pub fn add(&self, change: f64) {
+        let changed = |bits| Some((f64::from_bits(bits) + change).to_bits());
+        let _ = self.0.fetch_update(Relaxed, Relaxed, changed); // the closure never declines
+    }
+
     /// The value.
     pub fn get(&self) -> f64 {
         f64::from_bits(self.0.load(Relaxed))
@@ -223,6 +229,16 @@ impl Registry {
     /// Declares one gauge without labels; it is on the page from the start.
     pub fn gauge(&mut self, name: &'static str, help: &'static str) -> Gauge {
         self.family(name, help, [], &[]).with([])
+    }
+
+    /// Declares a family of gauges.
+    pub fn gauges<const N: usize>(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        labels: [&'static str; N],
+    ) -> Family<Gauge, N> {
+        self.family(name, help, labels, &[])
     }
 
     /// Declares a family of histograms. `bounds` are the buckets' upper bounds, increasing; `+Inf` is added.

@@ -29,6 +29,8 @@
 //!     answered when it was done. A reply has status 200 where it was ok, 500 where it was rejected.
 //! sample NAME{label="value"} FROM..TO: VALUE [+RATE/s]     at each good scrape of its job
 //!     `before T` for the quiet scrape then; `all` for every scrape, growing while the load lasts
+//! theirs NAME{label="value"} FROM..TO every T: VALUE [+RATE/s]    samples that were fetched from a Prometheus server
+//! event: {…}                                  any event, as the log has it; instants of the server are Unix milliseconds
 //! services N      addresses that requests went to        no counts     scrapes without our own counts
 //! gap: WHY
 //! ```
@@ -197,6 +199,8 @@ impl Case {
                 self.forgotten.extend(chosen.into_iter().map(|seq| (traffic, seq)));
             }
             ["ended"] => self.ended(rest)?,
+            ["event"] => self.events.push(serde_json::from_str(rest).ok()?),
+            ["theirs", series, span, "every", every] => self.theirs(series, span_of(span)?, every, rest)?,
             ["gap"] => self.gaps.push(rest.to_owned()),
             ["scraped", job, span, how @ ..] => self.scraped(job, span_of(span)?, how)?,
             ["quiet", job, "before", length, how @ ..] => {
@@ -449,6 +453,25 @@ impl Case {
             self.events.retain(|e| !matches!(e, Event::Scrape(s) if s.job == job && s.planned == at));
             self.events.push(Event::Scrape(scrape(job, at, failed.clone(), missed, false)));
             at = at + every;
+        }
+        Some(())
+    }
+
+    /// Samples of a series that a Prometheus server has scraped.
+    fn theirs(&mut self, series: &str, span: Span, every: &str, rest: &str) -> Option<()> {
+        let (value, slope) = rest.split_once(" +").unwrap_or((rest, "0/s"));
+        let (value, slope): (f64, f64) = (value.parse().ok()?, slope.strip_suffix("/s")?.parse().ok()?);
+        let (labels, every) = (labels_of(series)?, parse_duration(every).ok()?);
+        let mut samples = Vec::new();
+        let mut at = span.start;
+        while at <= span.end {
+            let value = value + slope * at.since(span.start).as_secs_f64();
+            samples.push(Sample { at: WALL / 1_000_000 + at.nanos() / 1_000_000, value });
+            at = at + every;
+        }
+        match self.fetched.iter_mut().find(|s| s.labels == labels) {
+            Some(known) => known.samples.extend(samples),
+            None => self.fetched.push(Series { labels, samples }),
         }
         Some(())
     }

@@ -9,7 +9,7 @@ use super::client::{Cell, Entry, broke, never_left, timed_out};
 use super::foreign::Foreign;
 use super::groups::{Group, Key, Split};
 use super::page::{Course, Own, Page};
-use super::summary::{Client, Outcome, Record, Residue, Server};
+use super::summary::{Accord, Client, Record, Residue, Server};
 use crate::base::series::Series;
 use crate::base::text;
 use crate::base::time::{Offset, Span};
@@ -88,7 +88,7 @@ pub fn records(books: &Books<'_>, check: &Check, selected: &[&Series], counted: 
         let mut record = record(books, check, &Claim::whole(selected), &readings, &signs, counted);
         let count = last.grown.round() as u64;
         let cause = format!("label `{label}` dropped: it is on no series");
-        (record.verdict, record.why) = (Outcome::Mismatch, cause.clone());
+        (record.verdict, record.why) = (Accord::Mismatch, cause.clone());
         record.residue = vec![Residue::new(cause, count)];
         return vec![record];
     }
@@ -105,7 +105,7 @@ pub fn records(books: &Books<'_>, check: &Check, selected: &[&Series], counted: 
             records.push(record(books, check, &claim, if all.is_empty() { &readings } else { &all }, &signs, counted));
         }
         shifted(&mut records);
-        records.retain(|r| r.client.received > 0 || r.value.is_some_and(|v| v > 0.0) || r.verdict != Outcome::Ok);
+        records.retain(|r| r.client.received > 0 || r.value.is_some_and(|v| v > 0.0) || r.verdict != Accord::Ok);
     }
     let series: Vec<&Series> = ours.iter().flat_map(|group| group.series.iter().copied()).collect();
     let readings = books.readings(&pages, &series);
@@ -161,7 +161,7 @@ fn shifted(records: &mut [Record]) {
     }
     let from: Vec<&str> = records.iter().filter(|r| missing(r) > 0.0).map(|r| r.group.as_str()).collect();
     let cause = format!("{} counted under {}", text::list(from), to.group);
-    for record in records.iter_mut().filter(|r| r.verdict == Outcome::Mismatch) {
+    for record in records.iter_mut().filter(|r| r.verdict == Accord::Mismatch) {
         record.why = format!("{cause}: {}", record.why);
         record.residue = vec![Residue::new(cause.clone(), lacking as u64)];
     }
@@ -227,7 +227,7 @@ fn record(
         },
         bound: [least as f64, most as f64],
         value: Some(last.grown),
-        verdict: Outcome::Ok,
+        verdict: Accord::Ok,
         why: String::new(),
         residue: Vec::new(),
         latency: None,
@@ -260,7 +260,7 @@ fn record(
                 .map_or(0.0, |foreign| foreign.most(reading.to.b.since(readings[0].opened(books)).as_secs_f64()))
     };
     if signs.several() {
-        (record.verdict, record.why) = (Outcome::Mismatch, format!("{}: what a page says is a part", cause::SEVERAL));
+        (record.verdict, record.why) = (Accord::Mismatch, format!("{}: what a page says is a part", cause::SEVERAL));
         record.residue.push(Residue::new(cause::SEVERAL, (record.bound[0] - last.grown).max(0.0) as u64));
         return record;
     }
@@ -269,7 +269,7 @@ fn record(
         let timed_out = timeouts(books, check, claim, &end);
         settle(record.clone(), signs, counted, last, &Settled { least, most, takes_scrapes, timed_out, broken })
     });
-    if let Some(settled) = settled.as_ref().filter(|settled| settled.verdict == Outcome::Mismatch) {
+    if let Some(settled) = settled.as_ref().filter(|settled| settled.verdict == Accord::Mismatch) {
         return settled.clone();
     }
     // Open windows: what one scrape proves, no other can take back.
@@ -308,7 +308,7 @@ fn record(
             format!("counter reset: it fell {} and its process is the same", text::count(resets, "time"))
         });
         record.residue.push(Residue::new(why.clone(), resets));
-        (record.verdict, record.why) = (Outcome::Undecided, format!("{why}; what was counted before is lost"));
+        (record.verdict, record.why) = (Accord::Undecided, format!("{why}; what was counted before is lost"));
         return record;
     }
     if closed.is_none() {
@@ -319,7 +319,7 @@ fn record(
             range(least, most),
             books.why_open(claim.series.as_slice())
         );
-        (record.verdict, record.why) = (Outcome::Undecided, why);
+        (record.verdict, record.why) = (Accord::Undecided, why);
         return record;
     }
     settled.unwrap_or(record)
@@ -393,12 +393,12 @@ fn settle(mut record: Record, signs: &Signs, counted: Counted<'_>, last: &Readin
         let of = text::thousands(at.timed_out);
         match counted.timeouts {
             Timeouts::Counted if lacking > 0 => {
-                record.verdict = Outcome::Mismatch;
+                record.verdict = Accord::Mismatch;
                 record.why = format!("timeouts not counted: {} of {of} are missing ({said})", text::thousands(lacking));
                 return record;
             }
             Timeouts::Unsaid if counted_of_them == 0 && lacking > 0 => {
-                record.verdict = Outcome::Undecided;
+                record.verdict = Accord::Undecided;
                 record.why = format!(
                     "timeouts not counted: none of {of} for sure; either they never arrived, or the counter leaves out what went worst ({said}): say `timeouts: counted` or `timeouts: uncounted`"
                 );
@@ -418,7 +418,7 @@ fn lies(mut record: Record, signs: &Signs, excess: Excess, said: &str) -> Record
         Excess::Fewer { missing, .. } => missing,
         Excess::More { value, most, .. } => (value - most).ceil() as u64,
     };
-    record.verdict = Outcome::Mismatch;
+    record.verdict = Accord::Mismatch;
     record.why = format!("{cause} ({said})");
     record.residue.push(Residue::new(cause, count));
     record

@@ -10,7 +10,7 @@ use super::Books;
 use super::cause::{self, Signs};
 use super::counts::{Excess, range, whole};
 use super::groups::{Key, Split};
-use super::summary::{BoundRecord, LatencyRecord, Outcome, PromiseRecord, QuantileRecord, Record, Residue};
+use super::summary::{Accord, BoundRecord, LatencyRecord, PromiseRecord, QuantileRecord, Record, Residue};
 use crate::base::series::{Labels, Series};
 use crate::base::text;
 use crate::base::timing::Timing;
@@ -66,7 +66,7 @@ pub fn records(books: &Books<'_>, check: &Check, timed: &Timed<'_>) -> Vec<Recor
         let mut record = one(books, check, timed, timed.series, "all".into());
         let cause = format!("label `{label}` dropped: it is on no series");
         record.residue = vec![Residue::new(cause.clone(), record.client.received)];
-        (record.verdict, record.why) = (Outcome::Mismatch, cause);
+        (record.verdict, record.why) = (Accord::Mismatch, cause);
         return vec![record];
     }
     let mut classes: Vec<&crate::scenario::Class> =
@@ -113,13 +113,13 @@ fn one(books: &Books<'_>, check: &Check, timed: &Timed<'_>, series: &[&Series], 
     (record.bound, record.value) = ([least as f64, end.most() as f64], Some(last.grown));
     let signs = Signs::read(books.scenario, &check.of, &pages, &books.evidence.manifest.services, books.falls(series));
     if end.received == 0 && last.grown == 0.0 {
-        (record.verdict, record.why) = (Outcome::Ok, "no such request".into());
+        (record.verdict, record.why) = (Accord::Ok, "no such request".into());
         return record;
     }
     if signs.several() || last.fell || signs.restarted().is_some() {
         let (verdict, why) = match signs.several() {
-            true => (Outcome::Mismatch, format!("{}: what a page says is a part", cause::SEVERAL)),
-            false => (Outcome::Undecided, signs.restarted().unwrap_or_else(|| "counter reset".into())),
+            true => (Accord::Mismatch, format!("{}: what a page says is a part", cause::SEVERAL)),
+            false => (Accord::Undecided, signs.restarted().unwrap_or_else(|| "counter reset".into())),
         };
         (record.verdict, record.why) = (verdict, why.clone());
         record.residue.push(Residue::new(why, record.server.resets));
@@ -127,7 +127,7 @@ fn one(books: &Books<'_>, check: &Check, timed: &Timed<'_>, series: &[&Series], 
     }
     let Some(buckets) = read(books, &pages, series, at, timed.unit) else {
         record.why = "a histogram without buckets, or without le=\"+Inf\"".into();
-        record.verdict = Outcome::NoData;
+        record.verdict = Accord::NoData;
         return record;
     };
     let ours = lengths(books, check);
@@ -139,15 +139,15 @@ fn one(books: &Books<'_>, check: &Check, timed: &Timed<'_>, series: &[&Series], 
     if last.closed && last.grown < least as f64 {
         let missing = least - last.grown as u64;
         let cause = cause::of_counts(&signs, Excess::Fewer { value: last.grown, missing });
-        (record.verdict, record.why) = (Outcome::Mismatch, format!("{cause} ({said})"));
+        (record.verdict, record.why) = (Accord::Mismatch, format!("{cause} ({said})"));
         record.residue.push(Residue::new(cause, missing));
         return record;
     }
     dominated(&mut record, timed, &signs, off);
-    if record.verdict == Outcome::Ok {
+    if record.verdict == Accord::Ok {
         ceiling(&mut record, &buckets, off);
     }
-    if let (Some(ahead), Outcome::Ok) = (signs.ahead, record.verdict) {
+    if let (Some(ahead), Accord::Ok) = (signs.ahead, record.verdict) {
         let ahead = units::measured(std::time::Duration::from_secs_f64(ahead));
         record.why.push_str(&format!("; clock skew: the process says that it began {ahead} after we saw it"));
         record.residue.push(Residue::new(format!("the service's clock is at least {ahead} ahead of ours"), 0));
@@ -284,7 +284,7 @@ fn dominated(record: &mut Record, timed: &Timed<'_>, signs: &Signs, off: f64) {
             text::count(latency.bounds.len() as u64, "bound")
         );
         let count = worst.client - worst.server;
-        (record.verdict, record.why) = (Outcome::Mismatch, why);
+        (record.verdict, record.why) = (Accord::Mismatch, why);
         record.residue.push(Residue::new(cause, count));
         return;
     }
@@ -294,7 +294,7 @@ fn dominated(record: &mut Record, timed: &Timed<'_>, signs: &Signs, off: f64) {
     if timed.gap.is_some_and(|limit| gap > limit.fraction()) && off == 0.0 {
         let cause = format!("{} pushed over {bound} outside the service", units::percent(gap));
         record.residue.push(Residue::new(cause.clone(), (gap * record.value.unwrap_or_default()) as u64));
-        (record.verdict, record.why) = (Outcome::Mismatch, format!("{cause}, more than `gap` allows"));
+        (record.verdict, record.why) = (Accord::Mismatch, format!("{cause}, more than `gap` allows"));
         return;
     }
     let pushed = match gap > 0.0 {
@@ -318,7 +318,7 @@ fn ceiling(record: &mut Record, buckets: &Buckets, off: f64) {
     });
     let bound = units::measured(std::time::Duration::from_secs_f64(*last));
     let share = units::percent(beyond / buckets.all().max(1.0));
-    record.verdict = Outcome::Undecided;
+    record.verdict = Accord::Undecided;
     record.why = format!(
         "bucket ceiling too low: {share} took longer than {bound}, the last bound, and p99 cannot be read{add}"
     );
@@ -346,7 +346,7 @@ pub fn summary(books: &Books<'_>, check: &Check, series: &[&Series], unit: TimeU
     }
     quantiles.sort_by(|a, b| a.quantile.total_cmp(&b.quantile));
     if quantiles.is_empty() {
-        (record.verdict, record.why) = (Outcome::NoData, "no quantile of it is on the pages".into());
+        (record.verdict, record.why) = (Accord::NoData, "no quantile of it is on the pages".into());
         return record;
     }
     let longest = ours.max().map_or(0.0, |length| length.as_secs_f64());
@@ -358,7 +358,7 @@ pub fn summary(books: &Books<'_>, check: &Check, series: &[&Series], unit: TimeU
         .collect();
     record.why = format!("{}: over a sliding window, for orientation only", said.join(", "));
     if beyond > 0 && longest > 0.0 {
-        record.verdict = Outcome::Undecided;
+        record.verdict = Accord::Undecided;
         record.why = format!("longer than our longest exchange of {}: {}", seconds(longest), record.why);
     }
     record.client.received = ours.count();

@@ -12,7 +12,7 @@ mod ratio;
 mod summary;
 
 pub use summary::{
-    BoundRecord, CheckSummary, Client, LatencyRecord, Outcome, PromiseRecord, QuantileRecord, Record, Residue, Server,
+    Accord, BoundRecord, Client, LatencyRecord, PromiseRecord, QuantileRecord, Reconciliation, Record, Residue, Server,
 };
 
 use super::trial::Trial;
@@ -44,7 +44,7 @@ pub(super) struct Books<'a> {
 }
 
 /// What comes of everything that a scenario reconciles.
-pub fn reconcile(trial: &Trial<'_>, samples: &[Series]) -> Vec<CheckSummary> {
+pub fn reconcile(trial: &Trial<'_>, samples: &[Series]) -> Vec<Reconciliation> {
     let checks = &trial.scenario.reconcile.checks;
     if checks.is_empty() {
         return Vec::new();
@@ -63,7 +63,7 @@ impl<'a> Books<'a> {
         Books { scenario: trial.scenario, evidence: trial.evidence, storage, pages, opened, complete }
     }
 
-    fn check(&self, check: &Check) -> CheckSummary {
+    fn check(&self, check: &Check) -> Reconciliation {
         let (kind, name, records) = match &check.against {
             Against::Counter { metric, by, routes, timeouts, foreign } => {
                 let series = self.select(metric, &[""]);
@@ -98,7 +98,7 @@ impl<'a> Books<'a> {
         let worst = records.iter().max_by(|a, b| a.verdict.cmp(&b.verdict).then(b.group.cmp(&a.group)));
         // The first of equals, and all together before any part.
         let worst = worst.and_then(|worst| records.iter().find(|r| r.verdict == worst.verdict)).or(worst);
-        let verdict = worst.map_or(Outcome::NoData, |worst| worst.verdict);
+        let verdict = worst.map_or(Accord::NoData, |worst| worst.verdict);
         let why = worst.map_or_else(
             || "nothing to compare".to_owned(),
             |worst| match worst.group.as_str() {
@@ -107,13 +107,13 @@ impl<'a> Books<'a> {
             },
         );
         let counts_as = match verdict {
-            Outcome::Ok => Verdict::Pass,
-            Outcome::Mismatch => Verdict::Fail,
-            Outcome::Undecided | Outcome::NoData if kind == "summary" => Verdict::Pass,
+            Accord::Ok => Verdict::Pass,
+            Accord::Mismatch => Verdict::Fail,
+            Accord::Undecided | Accord::NoData if kind == "summary" => Verdict::Pass,
             _ if self.missed_by_us() => Verdict::Invalid,
-            Outcome::Undecided | Outcome::NoData => Verdict::Inconclusive,
+            Accord::Undecided | Accord::NoData => Verdict::Inconclusive,
         };
-        CheckSummary { check: name, kind, severity: check.severity, verdict, counts_as, why, records }
+        Reconciliation { check: name, kind, severity: check.severity, verdict, counts_as, why, records }
     }
 
     /// `hit of quotes to /quote`
@@ -283,7 +283,7 @@ impl<'a> Books<'a> {
             server: Server::default(),
             bound: [0.0, 0.0],
             value: None,
-            verdict: Outcome::Ok,
+            verdict: Accord::Ok,
             why: String::new(),
             residue: Vec::new(),
             latency: None,
@@ -308,6 +308,6 @@ impl<'a> Books<'a> {
             },
             () => "its page was not read after the load began".into(),
         };
-        Record { verdict: Outcome::NoData, why, ..self.blank(check, "all") }
+        Record { verdict: Accord::NoData, why, ..self.blank(check, "all") }
     }
 }

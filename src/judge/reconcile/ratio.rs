@@ -3,7 +3,7 @@
 use super::Books;
 use super::cause::{self, Signs};
 use super::counts::{Excess, whole};
-use super::summary::{Client, Outcome, Record, Residue, Server};
+use super::summary::{Accord, Client, Record, Residue, Server};
 use crate::base::series::Series;
 use crate::base::time::{Offset, Span};
 use crate::base::units;
@@ -47,7 +47,7 @@ pub fn record(books: &Books<'_>, check: &Check, above: &[&Series], below: &[&Ser
         },
         bound,
         value,
-        verdict: Outcome::Ok,
+        verdict: Accord::Ok,
         why: String::new(),
         residue: Vec::new(),
         latency: None,
@@ -65,11 +65,11 @@ pub fn record(books: &Books<'_>, check: &Check, above: &[&Series], below: &[&Ser
     let below = |value: f64| value < bound[0] * (1.0 - 1e-12) && without.is_none_or(|w| w < bound[0] * (1.0 - 1e-12));
     let outside = |value: f64| below(value) || value > bound[1] * (1.0 + 1e-12);
     (record.verdict, record.why) = match value {
-        None => (Outcome::NoData, "the counter below the line did not move".into()),
-        _ if signs.several() => (Outcome::Mismatch, format!("{} ({said})", cause::SEVERAL)),
+        None => (Accord::NoData, "the counter below the line did not move".into()),
+        _ if signs.several() => (Accord::Mismatch, format!("{} ({said})", cause::SEVERAL)),
         _ if over.fell || under.fell || signs.restarted().is_some() => {
             let why = signs.restarted().unwrap_or_else(|| "counter reset".into());
-            (Outcome::Undecided, format!("{why}; what was counted before is lost"))
+            (Accord::Undecided, format!("{why}; what was counted before is lost"))
         }
         Some(value) if outside(value) => {
             // Of the two, the one that is itself outside its bracket is to blame.
@@ -83,12 +83,12 @@ pub fn record(books: &Books<'_>, check: &Check, above: &[&Series], below: &[&Ser
                 false => cause::of_counts(&signs, excess),
             };
             record.residue.push(Residue::new(cause.clone(), (over.grown - end.received as f64).abs() as u64));
-            (Outcome::Mismatch, format!("{cause}: {} {said}", units::percent(value)))
+            (Accord::Mismatch, format!("{cause}: {} {said}", units::percent(value)))
         }
         Some(value) if !over.closed => {
-            (Outcome::Undecided, format!("{} {said}; requests were under way", units::percent(value)))
+            (Accord::Undecided, format!("{} {said}; requests were under way", units::percent(value)))
         }
-        Some(value) => (Outcome::Ok, format!("{}: {said}", units::percent(value))),
+        Some(value) => (Accord::Ok, format!("{}: {said}", units::percent(value))),
     };
     record
 }

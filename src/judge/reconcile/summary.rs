@@ -9,7 +9,7 @@ use crate::scenario::Severity;
 /// How two books compare. Ordered by precedence: the greatest of many is that of all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Outcome {
+pub enum Accord {
     /// They agree.
     Ok,
     /// There is nothing to compare.
@@ -20,21 +20,21 @@ pub enum Outcome {
     Mismatch,
 }
 
-impl Outcome {
+impl Accord {
     /// The word for it.
     pub fn word(self) -> &'static str {
         match self {
-            Outcome::Ok => "OK",
-            Outcome::NoData => "NO_DATA",
-            Outcome::Undecided => "UNDECIDED",
-            Outcome::Mismatch => "MISMATCH",
+            Accord::Ok => "OK",
+            Accord::NoData => "NO_DATA",
+            Accord::Undecided => "UNDECIDED",
+            Accord::Mismatch => "MISMATCH",
         }
     }
 }
 
 /// A check and what came of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct CheckSummary {
+pub struct Reconciliation {
     /// What was held against what: `quote_requests_total of quotes, by status`.
     pub check: String,
     /// `count`, `ratio`, `histogram` or `summary`.
@@ -43,7 +43,7 @@ pub struct CheckSummary {
     #[serde(serialize_with = "severity")]
     pub severity: Severity,
     /// How it came out: the worst of its records.
-    pub verdict: Outcome,
+    pub verdict: Accord,
     /// What that is worth among the promises.
     pub counts_as: Verdict,
     /// Why, for a tired human.
@@ -71,7 +71,7 @@ pub struct Record {
     /// The server's increase, or its ratio. Nothing where there is none.
     pub value: Option<f64>,
     /// How it came out.
-    pub verdict: Outcome,
+    pub verdict: Accord,
     /// Why.
     pub why: String,
     /// What stands in one book and not in the other, by cause.

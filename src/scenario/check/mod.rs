@@ -19,6 +19,8 @@ mod world;
 
 use std::time::Duration;
 
+pub use target::FLEETS;
+
 use super::raw;
 use super::reader::Reader;
 use super::shape::At;

@@ -11,6 +11,7 @@ use crate::sim::Knob;
 use super::lies::Lie;
 use super::options::{External, Options};
 use super::truth::Truth;
+use super::twist::{Readiness, Twist};
 
 /// A knob: its name, its help, how its value is read, how it is printed.
 type Row = (&'static str, &'static str, fn(&mut Options, &str) -> Result<(), String>, fn(&Options) -> String);
@@ -172,6 +173,22 @@ const KNOBS: &[Row] = &[
         "how long /ready says 503 after the start",
         |o, v| put(&mut o.warm_up, length(v)),
         |o| units::duration(o.warm_up),
+    ),
+    (
+        "ready",
+        "what /ready says: start (503 until warmed up), quoters (also 503 while a quoter failed three times in a row) or \
+         always (200 whatever is the case: a lie)",
+        |o, v| put(&mut o.ready, Readiness::from_word(v).ok_or(format!("`{v}` is none of start, quoters, always"))),
+        |o| o.ready.word().into(),
+    ),
+    (
+        "page",
+        "how the page of metrics breaks its contract: order_ids, untyped, crooked, falling, repeated, slow, or honest",
+        |o, v| {
+            let known = |v: &str| Twist::from_word(v).ok_or(format!("`{v}` is none of its ways to lie"));
+            put(&mut o.page, or("honest", v, known))
+        },
+        |o| o.page.map_or("honest".into(), |twist| twist.word().into()),
     ),
     (
         "seed",

@@ -26,6 +26,7 @@ use super::pools::Protocol;
 use super::prices::{FIRST_SLOT, SLOT_MS};
 use super::quoters::{Means, Quoters};
 use super::truth::Log;
+use super::twist::Readiness;
 use super::work::Work;
 use answer::Path;
 
@@ -65,6 +66,7 @@ struct Service {
     means: Arc<Means>,
     workers: Semaphore,
     waiting: AtomicUsize,
+    pages: AtomicU64,        // of metrics, that were asked for
     pool_queries: AtomicU64, // per protocol
     pool_failures: [AtomicU64; 3],
     log: Arc<Log>,
@@ -108,7 +110,7 @@ impl httpd::Handler for Api {
 }
 
 /// The paths that there are, those of quotes first.
-const PATHS: [&str; 5] = ["/quote", "/quote/hybrid", "/health", "/ready", "/metrics"];
+const PATHS: [&str; 7] = ["/quote", "/quote/hybrid", "/health", "/health/live", "/health/ready", "/ready", "/metrics"];
 /// By so much a liar's clock is behind the one that stamped the arrival.
 const SKEW: Duration = Duration::from_millis(250);
 /// A liar does not count what took longer.
@@ -127,14 +129,15 @@ impl Service {
             "/quote/hybrid" => self.quote(&request, Path::Hybrid).await,
             "/metrics" => {
                 // Writing thousands of lines takes milliseconds that no quote in flight should pay for.
+                let nth = self.pages.fetch_add(1, Relaxed);
                 let instruments = self.instruments.clone();
                 match tokio::task::spawn_blocking(move || instruments.page()).await {
-                    Ok(page) => Response::new(200, metrics::MEDIA, page),
+                    Ok(page) => Response::new(200, metrics::MEDIA, self.twisted(page, nth).await),
                     Err(_) => Response::text(500, "the metrics page could not be written\n"),
                 }
             }
-            "/health" => self.health(),
-            "/ready" => pages::ready(self.warming()),
+            "/health" | "/health/live" => self.health(),
+            "/ready" | "/health/ready" => self.ready(),
             _ => Response::text(404, "try /quote, /quote/hybrid, /health, /ready or /metrics\n"),
         }
     }
@@ -175,6 +178,7 @@ impl Service {
             work,
             workers: Semaphore::new(options.workers),
             waiting: AtomicUsize::new(0),
+            pages: AtomicU64::new(0),
             pool_queries: AtomicU64::new(0),
             pool_failures: Default::default(),
             log,
@@ -217,6 +221,22 @@ impl Service {
 
     fn warming(&self) -> Duration {
         self.options.warm_up.mul_f64(self.options.scale()).saturating_sub(self.uptime())
+    }
+
+    /// Whether requests may come: what `/ready` says, or claims.
+    fn ready(&self) -> Response {
+        match self.options.ready {
+            Readiness::Always => pages::ready(Duration::ZERO, false),
+            Readiness::Start => pages::ready(self.warming(), false),
+            Readiness::Quoters => pages::ready(self.warming(), self.quoters.is_cut_off()),
+        }
+    }
+
+    /// A page of metrics as it is served.
+    async fn twisted(&self, page: String, nth: u64) -> String {
+        let Some(twist) = self.options.page else { return page };
+        tokio::time::sleep(twist.delay()).await;
+        twist.apply(page, nth, self.instruments.quotes_served.get())
     }
 
     fn health(&self) -> Response {
