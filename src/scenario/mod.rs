@@ -11,6 +11,7 @@ mod fault;
 mod inject;
 mod load;
 mod locate;
+mod notified;
 mod promise;
 mod raw;
 mod schema;
@@ -38,6 +39,7 @@ pub use inject::{
     Corruption, DockerAction, HttpFault, Inject, Keep, Per, ProcessFault, ResetAt, RetryAfter, Stream, Toxic,
 };
 pub use load::{Arrivals, Segment, closed_connections};
+pub use notified::Notified;
 pub use schema::schema;
 pub use servers::{Alertmanager, Login, Prometheus, Server, Source};
 pub use stub::{Lead, Link, RateLimit, StubReply, Toxiproxy, Upstream};
