@@ -32,14 +32,17 @@ impl Prepared<'_> {
     pub(super) async fn load(&mut self, signals: &mut Signals) -> Result<How, String> {
         let scenario = Arc::new(self.launch.scenario.clone());
         let plan = Arc::new(self.launch.plan.clone());
-        let counters = Arc::new(Counters::new(scenario.traffic.len()));
+        let counters = Arc::new(Counters::new(scenario.traffic.iter().map(|t| (t.routes().len(), t.classes.len()))));
         let (events, events_in) = mpsc::unbounded_channel();
         let (reports, reports_in) = mpsc::unbounded_channel();
         let (stop, stopping) = watch::channel(false);
         let (quit_watching, watching) = watch::channel(false);
 
         // The zero is moved to where it really begins: preparations took as long as they took.
-        let lead = LEAD + scenario.jobs.iter().map(|j| j.timeout).max().unwrap_or_default().min(Duration::from_secs(2));
+        let baseline = scenario.reconcile.baseline.unwrap_or_default();
+        let lead = LEAD
+            + baseline
+            + scenario.jobs.iter().map(|j| j.timeout).max().unwrap_or_default().min(Duration::from_secs(2));
         self.clock = Clock::starting_in(lead);
         self.manifest.wall_zero = self.clock.wall_nanos(Offset::ZERO);
         self.manifest.monotonic_zero = self.clock.zero();
@@ -64,9 +67,9 @@ impl Prepared<'_> {
             board: self.launch.board.clone(),
             stop: stop.clone(),
         }));
-        observer.quiet().await;
         let (quit_listening, listening) = watch::channel(false);
         let alerting = self.watch_alertmanager(&events, listening);
+        silence(&observer, baseline).await;
         let host = HostMeter::new(self.clock.now(), self.target.as_ref().and_then(target::Sim::pid));
         let host = tokio::spawn(host.watch(self.clock, events.clone(), watching.clone()));
 
@@ -156,7 +159,7 @@ impl Prepared<'_> {
         }
         let _ = quit_watching.send(true);
         let _ = tokio::join!(scraping, probing, host);
-        observer.quiet().await;
+        silence(&observer, baseline).await;
         self.canary(&how, &events).await;
         self.after(&events).await;
         tokio::select! {
@@ -257,6 +260,15 @@ async fn announce(scenario: Arc<Scenario>, plan: Arc<Plan>, clock: Clock, events
         let traffic = scenario.traffic[phase.traffic].name.clone();
         let (phase, connections) = (phase.word.into(), phase.saturate);
         let _ = events.send(Event::Phase { at: clock.now(), traffic, phase, connections });
+    }
+}
+
+/// A quiet scrape, and another after as long as traffic that is not ours is measured, if it is.
+async fn silence(observer: &Arc<Observer>, baseline: Duration) {
+    observer.quiet().await;
+    if !baseline.is_zero() {
+        tokio::time::sleep(baseline).await;
+        observer.quiet().await;
     }
 }
 
