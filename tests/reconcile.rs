@@ -1,7 +1,7 @@
 //! Reconciliation against books that are made up: honest services of every kind, none of which may be called a liar, and
 //! liars, each of which must be called by the right name.
 //!
-//! `PROOFLOAD_BOOKS=N` does N of each and prints a table.
+//! `PROOFLOAD_BOOKS=N` does N honest ones, a tenth of it of each lie, and prints a table.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -18,8 +18,8 @@ const HITS: usize = 2;
 const RATIO: usize = 3;
 const TIMED: usize = 4;
 
-fn worlds(fewest: u64) -> u64 {
-    std::env::var("PROOFLOAD_BOOKS").ok().and_then(|n| n.parse().ok()).unwrap_or(fewest).max(fewest)
+fn worlds() -> u64 {
+    std::env::var("PROOFLOAD_BOOKS").ok().and_then(|n| n.parse().ok()).unwrap_or(200).max(200)
 }
 
 fn checks(seed: u64, lie: Lie, said: bool) -> Vec<CheckSummary> {
@@ -28,7 +28,7 @@ fn checks(seed: u64, lie: Lie, said: bool) -> Vec<CheckSummary> {
 
 #[test]
 fn no_honest_service_is_called_a_liar() {
-    let (mut open, all) = (0, worlds(200));
+    let (mut open, all) = (0, worlds());
     for seed in 0..all {
         for check in checks(seed, Lie::None, false) {
             let said = || {
@@ -70,7 +70,7 @@ const CASES: &[Case] = &[
 
 #[test]
 fn every_lie_is_called_by_its_name() {
-    let all = worlds(20);
+    let all = worlds() / 10;
     let mut wrong = Vec::new();
     for (lie, said, check, verdict, cause) in CASES {
         let mut caught = 0;
@@ -84,7 +84,7 @@ fn every_lie_is_called_by_its_name() {
                 }
             }
         }
-        println!("| {lie:?} | {all} | {caught} as {} | {cause} |", verdict.word());
+        println!("| {lie:?}{} | {all} | {caught} as {} | {cause} |", if *said { ", said" } else { "" }, verdict.word());
     }
     // Chance may hide a lie from one world in a hundred: a baseline that happened to be quiet, say.
     let most = (CASES.len() as u64 * all / 100) as usize;
