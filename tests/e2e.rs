@@ -83,6 +83,11 @@ mod forward;
 #[path = "e2e/injected.rs"]
 mod injected;
 
+#[path = "e2e/linting.rs"]
+mod linting;
+#[path = "e2e/reconcile.rs"]
+mod reconcile;
+
 #[path = "e2e/decisions.rs"]
 mod decisions;
 
@@ -91,3 +96,5 @@ mod injector;
 
 #[path = "e2e/contract.rs"]
 mod contract;
+#[path = "e2e/watched.rs"]
+mod watched;

@@ -46,12 +46,12 @@ pub enum Command {
     Histogram(HistogramArgs),
     /// Evaluate a PromQL expression over the scraped samples of a run
     Query(QueryArgs),
-    /// Check pages of metrics
-    #[command(subcommand)]
-    Metrics(MetricsCommand),
     /// Look after alert rules
     #[command(subcommand)]
     Rules(RulesCommand),
+    /// Check pages of metrics
+    #[command(subcommand)]
+    Metrics(MetricsCommand),
     /// Undo what a run that died left broken
     Heal(HealArgs),
     /// Run a practice target
@@ -291,6 +291,72 @@ pub struct QueryArgs {
     pub explain: bool,
 }
 
+/// `proofload rules`
+#[derive(Debug, Subcommand)]
+pub enum RulesCommand {
+    /// Find what rules and dashboards will not do that they were written for
+    #[command(after_help = "Exit codes: 0 nothing, 1 findings of the severity of --fail-on or graver, \
+2 wrong command line or unreadable file, 5 --against does not answer.")]
+    Lint(LintArgs),
+    /// Run unit tests of rules, written for promtool
+    #[command(after_help = "Exit codes: 0 every test passes, 1 one fails, 2 wrong command line or unreadable file.")]
+    Test(RulesTestArgs),
+}
+
+/// `proofload rules test`
+#[derive(Debug, Args)]
+pub struct RulesTestArgs {
+    /// Files of unit tests, as `promtool test rules` takes them
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Which Prometheus evaluates: ranges of version 2 include their first instant
+    #[arg(long, value_name = "VERSION", default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=3))]
+    pub semantics: u8,
+}
+
+/// `proofload rules lint`
+#[derive(Debug, Args)]
+pub struct LintArgs {
+    /// Files of Prometheus rules, or folders of them
+    #[arg(value_name = "FILE|FOLDER", required_unless_present = "dashboard")]
+    pub files: Vec<PathBuf>,
+    /// A Grafana dashboard, as JSON
+    #[arg(long, value_name = "FILE.json")]
+    pub dashboard: Vec<PathBuf>,
+    /// What is exposed: a metrics page, a Prometheus, or the folder of a run; several add up
+    #[arg(long, value_name = "URL|DIR")]
+    pub against: Vec<String>,
+    /// A host other than this machine that may be asked
+    #[arg(long, value_name = "HOST")]
+    pub allow_host: Vec<String>,
+    /// A header of every question, its value in an environment variable: Authorization=PROMETHEUS_AUTH
+    #[arg(long, value_name = "NAME=VARIABLE", value_parser = pair)]
+    pub header: Vec<(String, String)>,
+    /// How often targets are scraped; as `--against` shows, or 15s, when left out
+    #[arg(long, value_name = "TIME", value_parser = crate::base::units::parse_duration)]
+    pub scrape: Option<Duration>,
+    /// Show findings of this severity or graver
+    #[arg(long, value_enum, value_name = "SEVERITY", default_value = "warning")]
+    pub level: Level,
+    /// Exit with 1 on findings of this severity or graver
+    #[arg(long, value_enum, value_name = "SEVERITY", default_value = "error")]
+    pub fail_on: Level,
+    /// How findings are printed
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Rendering,
+}
+
+/// How grave a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Level {
+    /// Worth a look once
+    Info,
+    /// It works until something that will happen happens
+    Warning,
+    /// It cannot do what it was written for
+    Error,
+}
+
 /// `proofload metrics`
 #[derive(Debug, Subcommand)]
 pub enum MetricsCommand {
@@ -353,64 +419,15 @@ pub struct MetricsLintArgs {
     pub strict: bool,
     /// How findings are printed
     #[arg(long, value_enum, default_value = "text")]
-    pub format: LintFormat,
+    pub format: Rendering,
     /// A host other than this machine that may be asked
     #[arg(long, value_name = "HOST")]
     pub allow_host: Vec<String>,
-}
-
-/// `proofload rules`
-#[derive(Debug, Subcommand)]
-pub enum RulesCommand {
-    /// Find what rules and dashboards will not do that they were written for
-    #[command(after_help = "Exit codes: 0 nothing, 1 findings of the severity of --fail-on or graver, \
-2 wrong command line or unreadable file, 5 --against does not answer.")]
-    Lint(LintArgs),
-}
-
-/// `proofload rules lint`
-#[derive(Debug, Args)]
-pub struct LintArgs {
-    /// Files of Prometheus rules, or folders of them
-    #[arg(value_name = "FILE|FOLDER", required_unless_present = "dashboard")]
-    pub files: Vec<PathBuf>,
-    /// A Grafana dashboard, as JSON
-    #[arg(long, value_name = "FILE.json")]
-    pub dashboard: Vec<PathBuf>,
-    /// What is exposed: a metrics page, a Prometheus, or the folder of a run; several add up
-    #[arg(long, value_name = "URL|DIR")]
-    pub against: Vec<String>,
-    /// A host other than this machine that may be asked
-    #[arg(long, value_name = "HOST")]
-    pub allow_host: Vec<String>,
-    /// How often targets are scraped; as `--against` shows, or 15s, when left out
-    #[arg(long, value_name = "TIME", value_parser = crate::base::units::parse_duration)]
-    pub scrape: Option<Duration>,
-    /// Show findings of this severity or graver
-    #[arg(long, value_enum, value_name = "SEVERITY", default_value = "warning")]
-    pub level: Level,
-    /// Exit with 1 on findings of this severity or graver
-    #[arg(long, value_enum, value_name = "SEVERITY", default_value = "error")]
-    pub fail_on: Level,
-    /// How findings are printed
-    #[arg(long, value_enum, default_value = "text")]
-    pub format: LintFormat,
-}
-
-/// How grave a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Level {
-    /// Worth a look once
-    Info,
-    /// It works until something that will happen happens
-    Warning,
-    /// It cannot do what it was written for
-    Error,
 }
 
 /// How findings are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LintFormat {
+pub enum Rendering {
     /// For people
     Text,
     /// For machines
@@ -422,7 +439,7 @@ pub enum LintFormat {
 /// `proofload sim`
 #[derive(Debug, Args)]
 pub struct SimArgs {
-    /// Which practice target: quote-service, or calibrator, which does no work
+    /// Which practice target: quote-service, quantum-trader, b25, or calibrator, which does no work
     pub system: String,
     /// An outside service that it calls
     #[arg(long, value_name = "NAME=URL", value_parser = pair)]

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::against::{self, Trouble};
+use super::against::{self, Leave, Trouble};
 use super::load;
-use crate::cli::args::{Level, LintArgs, LintFormat};
+use crate::cli::args::{Level, LintArgs, Rendering};
 use crate::cli::print;
 use crate::exit::Exit;
 use crate::judge;
@@ -35,9 +35,9 @@ pub fn lint(args: &LintArgs) -> Exit {
     reports.extend(dashboards.iter().map(|dashboard| dashboard.lint(&known)));
     let level = severity(args.level);
     print::out(&match args.format {
-        LintFormat::Text => report::lint_text(&reports, level),
-        LintFormat::Json => report::lint_json(&reports, level),
-        LintFormat::Github => report::lint_github(&reports, level),
+        Rendering::Text => report::lint_text(&reports, level),
+        Rendering::Json => report::lint_json(&reports, level),
+        Rendering::Github => report::lint_github(&reports, level),
     });
     let fails = reports.iter().flat_map(|report| &report.findings).any(|f| f.severity >= severity(args.fail_on));
     if fails { Exit::Judged(judge::Exit::Fail) } else { Exit::PASS }
@@ -92,8 +92,9 @@ fn expose(args: &LintArgs, rules: &[RuleFile], dashboards: &[Dashboard]) -> Resu
     metrics.extend(dashboards.iter().flat_map(Dashboard::metrics));
     let mut all: Option<Exposed> = None;
     let mut exit = None;
+    let leave = Leave { hosts: &args.allow_host, headers: &args.header };
     for source in &args.against {
-        match against::read(source, &args.allow_host, &metrics) {
+        match against::read(source, &leave, &metrics) {
             Ok(exposed) => {
                 all = Some(match all.take() {
                     Some(before) => before.join(exposed),

@@ -7,7 +7,7 @@ use crate::base::net::{self, Address};
 use crate::base::text;
 use crate::base::time::{Clock, Offset};
 use crate::base::units;
-use crate::cli::args::{LintFormat, MetricsLintArgs};
+use crate::cli::args::{MetricsLintArgs, Rendering};
 use crate::cli::print;
 use crate::exit::Exit;
 use crate::judge;
@@ -43,9 +43,9 @@ pub fn lint(args: &MetricsLintArgs) -> Exit {
         }
     };
     print::out(&match args.format {
-        LintFormat::Text => page::text(&page),
-        LintFormat::Json => page::json(&page),
-        LintFormat::Github => page::github(&page),
+        Rendering::Text => page::text(&page),
+        Rendering::Json => page::json(&page),
+        Rendering::Github => page::github(&page),
     });
     let breaks = |finding: &Finding| args.strict || finding.rule.gravity == Gravity::Error;
     if page.findings.iter().any(breaks) { Exit::Judged(judge::Exit::Fail) } else { Exit::PASS }

@@ -14,6 +14,7 @@ mod load;
 mod metrics;
 mod plan;
 mod query;
+mod rules_test;
 mod run;
 mod schema;
 mod selftest;
@@ -37,8 +38,9 @@ pub fn run(cli: Cli) -> Exit {
         Command::Stage(args) => stage::stage(&args),
         Command::Judge(args) => judge::judge(&args),
         Command::Report(args) => judge::report(&args),
-        Command::Metrics(MetricsCommand::Lint(args)) => metrics::lint(&args),
         Command::Rules(RulesCommand::Lint(args)) => lint::lint(&args),
+        Command::Rules(RulesCommand::Test(args)) => rules_test::test(&args),
+        Command::Metrics(MetricsCommand::Lint(args)) => metrics::lint(&args),
         Command::Heal(args) => heal::heal(&args),
         Command::Sim(args) => sim::sim(&args),
         Command::Selftest => selftest::selftest(),

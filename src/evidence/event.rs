@@ -94,10 +94,6 @@ pub enum Event {
     Host(HostHealth),
     /// A page of metrics was asked for.
     Scrape(Scrape),
-    /// What a page of metrics says of itself, where it says something new.
-    Page(Page),
-    /// A probe was asked.
-    Probe(Probe),
     /// A Prometheus server that watches the target too was asked.
     Prometheus {
         /// When it had answered.
@@ -114,6 +110,10 @@ pub enum Event {
         #[serde(flatten)]
         told: Alertmanager,
     },
+    /// What a page of metrics says of itself, where it says something new.
+    Page(Page),
+    /// A probe was asked.
+    Probe(Probe),
     /// A few of one kind of failure: never a line per request.
     Exemplar(Exemplar),
     /// A request before or after the load.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{contract, ledger, words};
+use super::{contract, ledger, reconcile, servers, words};
 use crate::base::text;
 use crate::judge::{Judgement, Verdict};
 
@@ -40,6 +40,24 @@ pub fn markdown(judgement: &Judgement) -> String {
         );
     }
     out.push('\n');
+    let rows = reconcile::rows(judgement);
+    if !rows.is_empty() {
+        let _ = writeln!(
+            out,
+            "|{}|\n|---|---|---|---:|---:|---:|---:|---:|",
+            reconcile::HEAD.map(|h| format!(" {h} ")).join("|")
+        );
+        for row in rows {
+            let _ = writeln!(out, "|{}|", row.map(|cell| format!(" {} ", escape(&cell))).join("|"));
+        }
+        out.push('\n');
+        for check in &judgement.reconcile {
+            for line in reconcile::lines(check) {
+                let _ = writeln!(out, "- `{}`: {}", escape(&check.check), escape(&line));
+            }
+        }
+        out.push('\n');
+    }
     for (finding, anatomy) in judgement.findings.iter().filter_map(|f| words::anatomy(f).map(|anatomy| (f, anatomy))) {
         let _ = writeln!(out, "- `{}`: {anatomy}", escape(&words::promise(finding)));
     }
@@ -85,6 +103,16 @@ pub fn markdown(judgement: &Judgement) -> String {
         }
         for idle in &of.idle {
             let _ = writeln!(out, "  - nothing came under the exception {}", escape(idle));
+        }
+    }
+    let watching = [
+        ("server", judgement.prometheus.as_ref().map(servers::prometheus)),
+        ("alerts", judgement.alertmanager.as_ref().map(servers::alertmanager)),
+    ];
+    for (name, lines) in watching {
+        for (i, line) in lines.into_iter().flatten().enumerate() {
+            let line = escape(&line);
+            let _ = if i == 0 { writeln!(out, "- {name}: {line}") } else { writeln!(out, "  - {line}") };
         }
     }
     if let Some(target) = words::target(judgement) {

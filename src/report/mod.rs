@@ -8,6 +8,8 @@ mod lint;
 mod markdown;
 pub mod page;
 mod percentiles;
+mod reconcile;
+mod servers;
 mod suite;
 mod table;
 mod timeline;

@@ -8,6 +8,7 @@ use crate::base::text::suggest;
 use crate::base::units;
 use crate::sim::Knob;
 
+use super::lies::Lie;
 use super::options::{External, Options};
 use super::truth::Truth;
 use super::twist::{Readiness, Twist};
@@ -202,6 +203,25 @@ const KNOBS: &[Row] = &[
         |o| o.port.to_string(),
     ),
     (
+        "lie",
+        "what the metrics lie about: none, dropped-label, ms-as-seconds, low-ceiling, timeouts-uncounted, hits-twice, \
+         reset or clock-skew",
+        |o, v| put(&mut o.lie, Lie::parse(v)),
+        |o| o.lie.word().into(),
+    ),
+    (
+        "processes",
+        "processes that answer in turn behind the one port, each with counters of its own; more than 1 is a real weakness",
+        |o, v| put(&mut o.processes, whole(v, 16).and_then(at_least_one)),
+        |o| o.processes.to_string(),
+    ),
+    (
+        "count_all",
+        "whether http_requests_total counts scrapes and health checks as well",
+        |o, v| put(&mut o.count_all, switch(v)),
+        |o| on_off(o.count_all),
+    ),
+    (
         "truth",
         "file for a line of JSON per request, or off",
         |o, v| {
@@ -356,6 +376,9 @@ mod tests {
             "rate.Jupiter=40/s",
             "rate.jupiter=none",
             "max_wait=1s",
+            "lie=hits-twice",
+            "processes=2",
+            "count_all=on",
         ] {
             assert_eq!(options.set_pair(pair), Ok(()), "{pair}");
         }
@@ -366,6 +389,7 @@ mod tests {
         assert!(!options.retry_after && !options.validate && options.fail_fast);
         assert_eq!((options.max_quote_age, options.stale_if_error), (None, None));
         assert_eq!((options.external, options.fallback, options.scale()), (External::Hybrid, false, 0.0));
+        assert_eq!((options.lie, options.processes, options.count_all), (Lie::HitsTwice, 2, true));
         let quoters = options.quoters();
         assert_eq!((quoters[0].rate, quoters[0].patience), (Rate(0), Duration::from_secs(1)));
     }
@@ -381,6 +405,7 @@ mod tests {
         assert!(error("bands=11").contains("from 0 to 10"));
         assert!(error("delays=NaN").contains("no factor"));
         assert!(error("external=maybe").contains("miss, hybrid, never"));
+        assert!(error("lie=hits-twise").ends_with("did you mean `hits-twice`?"));
         assert!(error("rate.NAME=5/s").contains("such as rate.jupiter"));
         assert!(error("rate.jupiter=fast").contains("not a rate"));
         assert_eq!(error("ttl"), "`ttl`: write KEY=VALUE");

@@ -3,7 +3,7 @@
 //! do the work or really ask, and latency is the sum of its parts.
 //!
 //! `GET /quote` and `GET /quote/hybrid` with `input`, `output`, `amount`; `/health`, `/health/live`, `/health/ready`,
-//! `/ready`, `/metrics`.
+//! `/ready`, `/metrics`. Its metrics can be made to lie (`lie`, `processes`), for practice in catching it.
 
 mod cache;
 mod client;
@@ -11,6 +11,7 @@ mod dialect;
 mod freshness;
 mod instruments;
 mod knobs;
+mod lies;
 mod limiter;
 mod options;
 mod pages;
@@ -28,6 +29,7 @@ mod work;
 mod tests;
 
 pub use instruments::QuoteError;
+pub use lies::Lie;
 pub use options::{External, Options};
 pub use quoters::{Call, Outcome};
 pub use service::start;

@@ -8,6 +8,7 @@ use crate::base::units::{Rate, Share};
 
 use super::cache::Lifetimes;
 use super::dialect::Dialect;
+use super::lies::Lie;
 use super::quoters::{Policy, Upstream};
 use super::truth::Truth;
 use super::twist::{Readiness, Twist};
@@ -93,6 +94,12 @@ pub struct Options {
     pub ready: Readiness,
     /// How the page of metrics breaks its contract, if it does.
     pub page: Option<Twist>,
+    /// What the metrics lie about.
+    pub lie: Lie,
+    /// How many processes answer in turn behind the one port, each with a cache and counters of its own.
+    pub processes: usize,
+    /// Whether `http_requests_total` counts scrapes and health checks as well.
+    pub count_all: bool,
     /// Where a record of each request goes.
     pub truth: Truth,
 }
@@ -132,6 +139,9 @@ impl Default for Options {
             warm_up: Duration::from_millis(300),
             ready: Readiness::Start,
             page: None,
+            lie: Lie::None,
+            processes: 1,
+            count_all: false,
             truth: Truth::Off,
         }
     }
