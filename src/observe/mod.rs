@@ -3,6 +3,7 @@
 
 pub mod exposition;
 mod host;
+pub mod oracle;
 mod scrape;
 
 pub use host::HostMeter;

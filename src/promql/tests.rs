@@ -18,13 +18,10 @@ fn what_is_often_taken_for_promql_is_called_by_its_name() {
         ("holt_winters(x[5m], 0.5, 0.5)", "`holt_winters()` is not supported: Prometheus 3 calls it"),
         ("rat(x[5m])", "did you mean `rate`?"),
         ("teleport(x)", "`teleport()` is not supported: there is no such function"),
-        ("rate(x[5m] anchored)", "`anchored` is not supported: it is experimental"),
-        ("histogram_sum(x)", "`histogram_sum` is not supported: it reads native histograms"),
         ("{{schema:0 sum:1}}", "native histograms are not part of this evaluator"),
-        ("limitk(3, x)", "`limitk` is not supported"),
-        ("a + fill(0) b", "`fill` is not supported"),
         ("a{b=\"c\" or d=\"e\"}", "`or between matchers` is not supported"),
         ("info(x)", "it is experimental in Prometheus"),
+        ("and_over(x)", "there is no such function"),
     ] {
         let error = error(text);
         assert!(error.contains(says), "{text}: {error}");
@@ -38,7 +35,49 @@ fn mistakes_are_located() {
         ("sum(x))", "at character 7: `)` closes nothing"),
         ("rate(x[5m)]", "at character 10: `)` closes `[`"),
         ("x{a=\"b}", "at character 5: the string is never closed"),
-        ("µ + )", "at character 5"),
+        ("µ + 1", "at character 1: `µ` is not part of PromQL"),
+        ("1 + )", "at character 5: `)` closes nothing"),
+        ("a + * b", "at character 5: a number, a selector, a call or `(` is wanted where `*` stands"),
+        ("rate(x[5m] anchored, 1)", "too many arguments"),
+        ("x anchored", "`anchored` belongs behind a selector such as x[5m]"),
+        ("deriv(x[5m] smoothed)", "deriv() does not know `smoothed`"),
+        ("x offset 1m offset 2m", "`offset` is said twice"),
+        ("x @ 1 @ 2", "`@` is said twice"),
+        ("x offset 1m [5m]", "a range stands before `offset`"),
+        ("(x)[5m]", "a range is of a selector"),
+        ("1[5m:]", "a subquery is of an instant vector"),
+        ("x[5m:0s]", "duration must be greater than 0"),
+        ("x[0s]", "duration must be greater than 0"),
+        ("x[5m1h]", "is no length of time"),
+        ("(x) offset 5m", "`offset` belongs behind a selector"),
+        ("1 > 2", "must use BOOL modifier: write `> bool`"),
+        ("x + bool y", "`bool` belongs behind a comparison"),
+        ("x and 1", "`and` stands between instant vectors only"),
+        ("x + on(a) 1", "labels are matched between instant vectors only"),
+        ("x + group_left(a) y", "group_left and group_right stand behind on(…) or ignoring(…)"),
+        ("x and on(a) group_left(b) y", "`and` knows no group_left"),
+        ("x + on(a) group_left(a) y", "label \"a\" must not occur in ON and GROUP clause at once"),
+        ("x or fill(0) y", "`or` has nothing to fill"),
+        ("x + fill(y) z", "one number is wanted"),
+        ("sum by (a) (x) by (b)", "`sum` is grouped twice"),
+        ("topk(x)", "topk takes two arguments"),
+        ("sum(x, y)", "sum takes one argument"),
+        ("count_values(\"\", x)", "invalid label name"),
+        ("abs(x,)", "is wanted where `)` stands"),
+        ("x{a=\"b\" c=\"d\"}", "`,` or `}` is wanted where `c` stands"),
+        ("x{a}", "is wanted where `}` stands"),
+        ("x{__name__=\"y\"}", "the metric's name is said twice"),
+        ("{\"x\",\"y\"}", "the metric's name is said twice"),
+        ("x{\"y\"}", "the metric's name is said twice"),
+        ("bool", "is wanted where `bool` stands"),
+        ("on(x)", "is wanted where `on` stands"),
+        ("and(x)", "is wanted where `and` stands"),
+        ("1.2.3", "`1.2.3` is no number"),
+        ("0x", "`0x` is no number"),
+        ("1__0", "is no number"),
+        ("x y", "an operator or the end is wanted where `y` stands"),
+        ("\"a\nb", "the string is never closed"),
+        ("x @ y", "a time in seconds"),
         ("", "it is empty"),
         ("a +", "is not PromQL"),
         ("rate(x)", "range"),
@@ -86,12 +125,47 @@ fn what_the_parser_would_choke_on_does_not_reach_it() {
 }
 
 #[test]
+fn what_is_printed_reads_back_as_the_same() {
+    for text in [
+        "x[step() * 2]",
+        "x[min_of(5m, range()):step()] offset (-step())",
+        "x offset -(1m + step())",
+        "rate(x[5m] smoothed offset 1m)",
+        "x smoothed @ 5",
+        "changes(x[5m] anchored)",
+        "a + on(b) fill(0) c",
+        "a / ignoring(b) group_right(c) fill_left(1) fill_right(-2) d",
+        "limitk by (a) (3, x) or limit_ratio(-0.5, x)",
+        "histogram_quantiles(x, \"q\", 0.5, 0.9)",
+        "histogram_count(x)",
+        "sum_over_time(((x))[5m:])",
+        "{\"a.b\",\"c d\"!~\"e\"}",
+        "+x ^ -2 ^ +Inf",
+        "010 + 0x1f + 1h30m + 1_000",
+        "and and or or unless",
+        "SUM BY (by, on) (offset OFFSET 5m) AND ON() bottomk",
+        "label_replace(x, \"a\", \"\\n\\\"\", \"b\", '(.*)')",
+    ] {
+        let expr = parse(text).unwrap_or_else(|e| panic!("{e}"));
+        let printed = expr.root.to_string();
+        let again = parse(&printed).unwrap_or_else(|e| panic!("{text}: {e}"));
+        assert_eq!(format!("{:?}", again.root), format!("{:?}", expr.root), "{text}: {printed}");
+    }
+}
+
+#[test]
+fn each_version_knows_its_own_names() {
+    assert!(super::parse_for("holt_winters(x[5m], 0.5, 0.5)", super::Semantics::V2).is_ok());
+    assert!(super::parse_for("holt_winters(x[5m], 0.5, 0.5)", super::Semantics::V3).is_err());
+}
+
+#[test]
 fn depth_is_limited_below_what_a_small_stack_bears() {
     let nested = |n: usize| format!("{}x{}", "(".repeat(n), ")".repeat(n));
     let chained = |n: usize| vec!["x"; n].join(" + ");
     let negated = |n: usize| format!("{}x", "-".repeat(n));
     let called = |n: usize| format!("{}x{}", "abs(".repeat(n), ")".repeat(n));
-    for text in [nested(250), chained(251), negated(250), called(250), vec!["x"; 251].join(" or ")] {
+    for text in [nested(99), chained(251), negated(99), called(99), vec!["x"; 251].join(" or ")] {
         let expr = parse(&text).expect("deep, but not too deep");
         assert!(!expr.root.to_string().is_empty());
         let series = Series::default();
@@ -99,9 +173,10 @@ fn depth_is_limited_below_what_a_small_stack_bears() {
         let _ = evaluate(&expr, &storage, 0, &Options::default());
         let _ = (expr.reach(), expr.selectors().len());
     }
-    for text in [nested(251), chained(252), negated(251), called(251)] {
-        assert!(error(&text).contains("more than 250 operators"));
+    for text in [nested(100), negated(100), called(100), vec!["x"; 101].join(" ^ ")] {
+        assert!(error(&text).contains("more than 100 levels"), "{text}");
     }
+    assert!(error(&chained(252)).contains("more than 250 operators"));
     assert!(error(&"x".repeat(64 * 1024 + 1)).contains("longer than"));
 }
 

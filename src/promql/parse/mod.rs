@@ -1,0 +1,28 @@
+//! From text to the tree that is evaluated: tokens, then a descent over PromQL's grammar that checks types as it goes.
+//! What cannot be evaluated is an error here, never later.
+
+mod aggregation;
+mod call;
+mod grammar;
+mod length;
+mod lex;
+mod literal;
+mod operator;
+mod selector;
+
+use super::error::Error;
+use super::expr::Expr;
+use super::query::Semantics;
+use grammar::Parser;
+
+/// Reads an expression. What cannot be evaluated is an error here, never later.
+pub fn parse(text: &str) -> Result<Expr, Error> {
+    parse_for(text, Semantics::V3)
+}
+
+/// The same for an evaluation by the rules of one of Prometheus's versions, which differ in a function's name.
+pub fn parse_for(text: &str, semantics: Semantics) -> Result<Expr, Error> {
+    let text = text.trim();
+    let root = Parser::new(text, semantics)?.whole()?;
+    Ok(Expr { text: text.to_string(), root })
+}
