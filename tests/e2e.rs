@@ -82,3 +82,9 @@ mod forward;
 
 #[path = "e2e/injected.rs"]
 mod injected;
+
+#[path = "e2e/decisions.rs"]
+mod decisions;
+
+#[path = "e2e/injector.rs"]
+mod injector;

@@ -12,6 +12,7 @@ mod evaluate;
 mod fitness;
 mod gate;
 mod health;
+mod injector;
 mod ledger;
 mod measure;
 mod recovery;
@@ -35,9 +36,10 @@ pub use distribution::{Distribution, Wanted};
 pub use fitness::{FitnessSummary, Unfit};
 pub use gate::{Gate, GateSummary, Held, closes, gate};
 pub use health::HealthSummary;
+pub use injector::{AddedSummary, InjectorSummary};
 pub use ledger::{
-    ClassLedger, ExampleSummary, HerdSummary, LedgerSummary, ObedienceSummary, RetrySummary, ShareSummary,
-    TrafficLedger,
+    CalledSummary, ClassLedger, ExampleSummary, HerdSummary, LedgerSummary, ObedienceSummary, RetrySummary,
+    ShareSummary, TrafficLedger,
 };
 pub use stop::Stops;
 pub use suite::{Ended, Recovery, Stood, Turn, stood};
@@ -59,14 +61,21 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
     let trial = Trial::new(scenario, plan, evidence);
     let server = server::Server::new(&trial, samples);
     let ledger = ledger::Ledger::read(&trial);
+    let injector = injector::Injector::read(&trial);
     let findings: Vec<Finding> = scenario
         .promises
         .iter()
-        .map(|promise| match &promise.claim {
-            Claim::Client(expectation) => evaluate::client(&trial, promise, expectation),
-            Claim::Absorbed(absorbed) => ledger::finding(&trial, &ledger, promise, absorbed),
-            Claim::Server { expr, compare, bound, .. } => server.finding(promise, expr, *compare, *bound),
+        .map(|promise| {
+            (
+                promise,
+                match &promise.claim {
+                    Claim::Client(expectation) => evaluate::client(&trial, promise, expectation),
+                    Claim::Absorbed(absorbed) => ledger::finding(&trial, &ledger, promise, absorbed),
+                    Claim::Server { expr, compare, bound, .. } => server.finding(promise, expr, *compare, *bound),
+                },
+            )
         })
+        .map(|(promise, finding)| injector.doubt(&trial, promise, finding))
         .collect();
     let traffic = summary::traffic(&trial);
     let gate = gate::summary(&trial).filter(|gate| gate.window.end <= trial.windows.seen || withheld(&trial).is_some());
@@ -87,6 +96,7 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
         traffic,
         gate,
         faults: toll::faults(&trial, &ledger),
+        injector: injector.summary(),
         canary: toll::canary(evidence),
         scrapes: summary::scrapes(&trial),
         stuck,

@@ -2,7 +2,8 @@
 
 mod hgrm;
 mod junit;
-mod ledger;
+pub mod ledger;
+mod lint;
 mod markdown;
 mod percentiles;
 mod suite;
@@ -12,6 +13,7 @@ pub mod words;
 
 pub use hgrm::hgrm;
 pub use junit::junit;
+pub use lint::{lint_github, lint_json, lint_text};
 pub use markdown::markdown;
 pub use percentiles::percentiles;
 pub use suite::suite;

@@ -1,25 +1,41 @@
 //! Aggregations, and lists of label names.
 
-use super::grammar::{Parsed, Parser};
+use super::grammar::{Operand, Parsed, Parser};
 use super::lex::What;
-use crate::promql::ast::{Aggregation, Grouping, Node, Place, Vector};
+use crate::promql::ast::{Aggregation, Grouping, Place, Vector};
+use crate::promql::syntax::{Form, Labelled, Syntax};
 
 impl Parser<'_> {
     /// An aggregation; its name has been read already.
-    pub(super) fn aggregation(&mut self, name: &str, place: usize) -> Parsed<Node> {
+    pub(super) fn aggregation(&mut self, name: &str, place: usize) -> Parsed<Operand> {
         let before = self.grouping()?;
         let mut args = self.arguments()?;
         let grouping = match (before, self.grouping()?) {
             (Some(_), Some(_)) => return self.wrong(place, format!("`{name}` is grouped twice")),
-            (grouping, None) | (None, grouping) => grouping.unwrap_or(Grouping::By(Vec::new())),
+            (grouping, None) | (None, grouping) => grouping,
         };
+        let written = match &grouping {
+            None => Labelled::Unsaid,
+            Some(Grouping::By(labels)) => Labelled::Only(labels.clone()),
+            Some(Grouping::Without(labels)) => Labelled::AllBut(labels.clone()),
+        };
+        let grouping = grouping.unwrap_or(Grouping::By(Vec::new()));
         let wanted = 1 + usize::from(TAKE_A_PARAMETER.contains(&name));
         if args.len() != wanted {
             let wanted = if wanted == 1 { "one argument" } else { "two arguments, the number or text first" };
             return self.wrong(place, format!("{name} takes {wanted}"));
         }
-        let arg = args.pop().map_or_else(|| self.unexpected("an argument"), |arg| self.vector(arg))?;
-        let op = match args.pop() {
+        let Some(arg) = args.pop() else { return self.unexpected("an argument") };
+        let param = args.pop();
+        let form = Form::Aggregate {
+            op: name.to_owned(),
+            param: param.as_ref().map(|param| Box::new(param.syntax.clone())),
+            arg: Box::new(arg.syntax.clone()),
+            grouping: written,
+        };
+        let span = self.since(place);
+        let arg = self.vector(arg)?;
+        let op = match param {
             None => match name {
                 "sum" => Aggregation::Sum,
                 "avg" => Aggregation::Avg,
@@ -31,14 +47,14 @@ impl Parser<'_> {
                 _ => Aggregation::Stdvar,
             },
             Some(param) if name == "count_values" => {
-                let (place, label) = (param.place, self.text(param)?);
+                let (place, label) = (param.place(), self.text(param)?);
                 if label.is_empty() {
                     return self.wrong(place, "invalid label name \"\" in count_values: a label needs a name");
                 }
                 Aggregation::CountValues(label)
             }
             Some(param) => {
-                let (place, param) = (Place(param.place), self.scalar(param)?);
+                let (place, param) = (Place(param.place()), self.scalar(param)?);
                 match name {
                     "topk" => Aggregation::Top { k: param, largest: true },
                     "bottomk" => Aggregation::Top { k: param, largest: false },
@@ -48,7 +64,8 @@ impl Parser<'_> {
                 }
             }
         };
-        Ok(Vector::Aggregate { op, grouping, arg }.into())
+        let node = Vector::Aggregate { op, grouping, arg }.into();
+        Ok(Operand { node, syntax: Syntax { span, form }, enclosed: false })
     }
 
     fn grouping(&mut self) -> Parsed<Option<Grouping>> {

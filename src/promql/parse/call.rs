@@ -11,14 +11,14 @@ use crate::promql::labels;
 use crate::promql::over_time::{RANGE_FUNCTIONS, RangeFunction};
 use crate::promql::query::Semantics;
 use crate::promql::selector::{MatchOp, Selector};
+use crate::promql::syntax::Form;
 
 impl Parser<'_> {
     /// A call; the function's name has been read already.
-    pub(super) fn call(&mut self, name: &str, place: usize) -> Parsed<Node> {
-        if !self.is_known(name) {
-            return Err(unknown(name));
-        }
+    pub(super) fn call(&mut self, name: &str, place: usize) -> Parsed<Operand> {
+        let Some(name) = self.known(name) else { return Err(unknown(name)) };
         let operands = self.arguments()?;
+        let form = Form::Call { name, args: operands.iter().map(|operand| operand.syntax.clone()).collect() };
         let mut args = Args { parser: self, name, place, operands: operands.into_iter() };
         let first = Place(args.place_of_next());
         let node = if let Some(map) = MAPS.iter().find(|map| map.name == name) {
@@ -48,14 +48,15 @@ impl Parser<'_> {
                 None => vector_call(name, &mut args)?.into(),
             }
         };
-        if args.is_empty() { Ok(node) } else { args.wrong("has too many arguments") }
+        if args.is_empty() { Ok(self.operand(place, node, form)) } else { args.wrong("has too many arguments") }
     }
 }
 
 impl Parser<'_> {
-    fn is_known(&self, name: &str) -> bool {
+    /// The name of a function, if there is one of that name.
+    fn known(&self, name: &str) -> Option<&'static str> {
         let is_past = |f: &RangeFunction| f.only_v2 && f.name == name && self.semantics == Semantics::V3;
-        names().any(|known| known == name) && !RANGE_FUNCTIONS.iter().any(is_past)
+        names().find(|known| *known == name).filter(|_| !RANGE_FUNCTIONS.iter().any(is_past))
     }
 }
 
@@ -79,7 +80,7 @@ impl Args<'_, '_> {
 
     /// Where the argument that comes next begins, or the call if none does.
     fn place_of_next(&self) -> usize {
-        self.operands.as_slice().first().map_or(self.place, |operand| operand.place)
+        self.operands.as_slice().first().map_or(self.place, Operand::place)
     }
 
     fn next(&mut self) -> Parsed<Operand> {

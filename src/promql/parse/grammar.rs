@@ -6,6 +6,7 @@ use super::operator::Infix;
 use crate::promql::ast::{Matrix, Node, Operator, Scalar, Vector};
 use crate::promql::error::Error;
 use crate::promql::query::Semantics;
+use crate::promql::syntax::{Form, Span, Syntax};
 
 pub(super) type Parsed<T> = Result<T, Error>;
 
@@ -18,12 +19,19 @@ const MAX_NESTED: usize = 100;
 /// How tightly a sign binds: as `*`, so that `-x^2` is `-(x^2)`.
 pub(super) const SIGN: u8 = 6;
 
-/// A part of an expression, and where it begins.
+/// A part of an expression: as it is evaluated, and as it is written.
 pub(super) struct Operand {
     pub(super) node: Node,
-    pub(super) place: usize,
+    pub(super) syntax: Syntax,
     /// Whether it stands between parentheses.
     pub(super) enclosed: bool,
+}
+
+impl Operand {
+    /// Where it begins.
+    pub(super) fn place(&self) -> usize {
+        self.syntax.span.start
+    }
 }
 
 pub(super) struct Parser<'t> {
@@ -41,10 +49,10 @@ impl<'t> Parser<'t> {
         Ok(Parser { text, tokens: lex::tokens(text)?, next: 0, selectors: 0, semantics, depth: 0 })
     }
 
-    pub(super) fn whole(mut self) -> Parsed<Node> {
+    pub(super) fn whole(mut self) -> Parsed<Operand> {
         let operand = self.expr(0)?;
         match self.peek() {
-            What::End => Ok(operand.node),
+            What::End => Ok(operand),
             _ => self.unexpected("an operator or the end"),
         }
     }
@@ -60,6 +68,16 @@ impl<'t> Parser<'t> {
 
     pub(super) fn place(&self) -> usize {
         self.token().start
+    }
+
+    /// From a place to the end of what was read last.
+    pub(super) fn since(&self, start: usize) -> Span {
+        start..self.next.checked_sub(1).and_then(|last| self.tokens.get(last)).map_or(start, |token| token.end)
+    }
+
+    /// An operand that begins at a place and ends with what was read last.
+    pub(super) fn operand(&self, start: usize, node: Node, form: Form) -> Operand {
+        Operand { node, syntax: Syntax { span: self.since(start), form }, enclosed: false }
     }
 
     pub(super) fn advance(&mut self) {
@@ -115,12 +133,13 @@ impl<'t> Parser<'t> {
         }
         let mut lhs = self.signed()?;
         while let Some((infix, binds)) = self.infix().filter(|(_, binds)| *binds >= tightness) {
+            let op_at = self.place();
             self.advance();
+            let op_span = self.since(op_at);
             let modifiers = self.modifiers(infix)?;
             let rises = !matches!(infix, Infix::Arithmetic(Operator::Pow));
             let rhs = self.expr(binds + u8::from(rises))?;
-            let place = lhs.place;
-            lhs = Operand { node: self.binary(infix, modifiers, lhs, rhs)?, place, enclosed: false };
+            lhs = self.binary(infix, op_span, modifiers, lhs, rhs)?;
         }
         self.depth -= 1;
         Ok(lhs)
@@ -130,13 +149,18 @@ impl<'t> Parser<'t> {
     fn signed(&mut self) -> Parsed<Operand> {
         let place = self.place();
         if self.accept("-") {
-            let arg = self.expr(SIGN)?;
-            return Ok(Operand { node: self.negated(place, arg.node)?, place, enclosed: false });
+            let Operand { node, syntax, .. } = self.expr(SIGN)?;
+            let form = match syntax.form {
+                Form::Number(value) => Form::Number(-value),
+                _ => Form::Negate(Box::new(syntax)),
+            };
+            let node = self.negated(place, node)?;
+            return Ok(self.operand(place, node, form));
         }
         if self.accept("+") {
             let arg = self.expr(SIGN)?;
             if matches!(arg.node, Node::Scalar(_) | Node::Vector(_)) {
-                return Ok(Operand { place, enclosed: false, ..arg });
+                return Ok(self.operand(place, arg.node, arg.syntax.form));
             }
             return self.wrong(place, format!("`+` cannot stand before `{}`", arg.node));
         }
@@ -158,38 +182,39 @@ impl<'t> Parser<'t> {
     /// What stands by itself: a literal, a selector, a call, an aggregation, or anything between parentheses.
     pub(super) fn primary(&mut self) -> Parsed<Operand> {
         let place = self.place();
-        let plain = |node| Ok(Operand { node, place, enclosed: false });
         match self.peek().clone() {
             What::Number(value) => {
                 self.advance();
-                plain(Scalar::Number(value).into())
+                Ok(self.operand(place, Scalar::Number(value).into(), Form::Number(value)))
             }
             What::Duration(ms) => {
                 self.advance();
-                plain(Scalar::Number(ms as f64 / 1e3).into())
+                let seconds = ms as f64 / 1e3;
+                Ok(self.operand(place, Scalar::Number(seconds).into(), Form::Number(seconds)))
             }
             What::Text(text) => {
                 self.advance();
-                plain(Node::Text(text))
+                Ok(self.operand(place, Node::Text(text.clone()), Form::Text(text)))
             }
             What::Symbol("(") => {
                 self.advance();
                 let inner = self.expr(0)?;
                 self.expect(")", "an operator or `)`")?;
-                Ok(Operand { place, enclosed: true, ..inner })
+                Ok(Operand { enclosed: true, ..self.operand(place, inner.node, inner.syntax.form) })
             }
-            What::Symbol("{") => plain(self.selector(None)?),
-            What::Word(word) => plain(self.named(word, place)?),
+            What::Symbol("{") => self.selector(None, place),
+            What::Word(word) => self.named(word, place),
             _ => self.unexpected("a number, a selector, a call or `(`"),
         }
     }
 
     /// What begins with a word.
-    fn named(&mut self, word: &'t str, place: usize) -> Parsed<Node> {
+    fn named(&mut self, word: &'t str, place: usize) -> Parsed<Operand> {
         let lower = word.to_ascii_lowercase();
         if let "inf" | "nan" = lower.as_str() {
             self.advance();
-            return Ok(Scalar::Number(if lower == "inf" { f64::INFINITY } else { f64::NAN }).into());
+            let value = if lower == "inf" { f64::INFINITY } else { f64::NAN };
+            return Ok(self.operand(place, Scalar::Number(value).into(), Form::Number(value)));
         }
         let is_aggregation = AGGREGATIONS.contains(&lower.as_str());
         let grouped = |token: Option<&Token<'_>>| matches!(token.map(|t| &t.what), Some(What::Word(w)) if ["by", "without"].iter().any(|k| w.eq_ignore_ascii_case(k)));
@@ -204,7 +229,7 @@ impl<'t> Parser<'t> {
             return self.unexpected("a number, a selector or a call");
         }
         self.advance();
-        if self.comes("(") { self.call(word, place) } else { self.selector(Some(word)) }
+        if self.comes("(") { self.call(word, place) } else { self.selector(Some(word), place) }
     }
 
     /// The arguments between parentheses.
@@ -226,28 +251,28 @@ impl<'t> Parser<'t> {
     pub(super) fn vector(&self, arg: Operand) -> Parsed<Box<Vector>> {
         match arg.node {
             Node::Vector(vector) => Ok(vector),
-            other => self.misplaced(arg.place, "an instant vector", &other),
+            other => self.misplaced(arg.syntax.span.start, "an instant vector", &other),
         }
     }
 
     pub(super) fn scalar(&self, arg: Operand) -> Parsed<Box<Scalar>> {
         match arg.node {
             Node::Scalar(scalar) => Ok(scalar),
-            other => self.misplaced(arg.place, "a number", &other),
+            other => self.misplaced(arg.syntax.span.start, "a number", &other),
         }
     }
 
     pub(super) fn matrix(&self, arg: Operand) -> Parsed<Box<Matrix>> {
         match arg.node {
             Node::Matrix(matrix) => Ok(matrix),
-            other => self.misplaced(arg.place, "a range such as x[5m]", &other),
+            other => self.misplaced(arg.syntax.span.start, "a range such as x[5m]", &other),
         }
     }
 
     pub(super) fn text(&self, arg: Operand) -> Parsed<String> {
         match arg.node {
             Node::Text(text) => Ok(text),
-            other => self.misplaced(arg.place, "a string", &other),
+            other => self.misplaced(arg.syntax.span.start, "a string", &other),
         }
     }
 

@@ -36,7 +36,7 @@ impl Parser<'_> {
     }
 
     fn as_length(&self, operand: Operand) -> Parsed<Length> {
-        let place = operand.place;
+        let place = operand.place();
         let scalar = match operand.node {
             Node::Scalar(scalar) if is_length(&scalar) => scalar,
             other => return self.wrong(place, format!("a length of time such as 5m is wanted, not `{other}`")),

@@ -3,6 +3,7 @@
 use super::grammar::{Operand, Parsed, Parser, SIGN};
 use super::lex::What;
 use crate::promql::ast::{Fill, Group, MatchLabels, Matching, Node, Operator, Scalar, SetOperator, Vector};
+use crate::promql::syntax::{Binary, Form, Labelled, Side, Span};
 
 /// An operator between two operands.
 #[derive(Clone, Copy)]
@@ -128,27 +129,57 @@ impl Parser<'_> {
     }
 
     /// What an operator makes of its operands; an error where their types do not fit.
-    pub(super) fn binary(&self, infix: Infix, modifiers: Modifiers, lhs: Operand, rhs: Operand) -> Parsed<Node> {
+    pub(super) fn binary(
+        &self,
+        infix: Infix,
+        op_span: Span,
+        modifiers: Modifiers,
+        lhs: Operand,
+        rhs: Operand,
+    ) -> Parsed<Operand> {
+        let (start, place) = (lhs.place(), rhs.place());
+        let written = Binary {
+            op: self.text[op_span.clone()].to_ascii_lowercase(),
+            op_span,
+            lhs: lhs.syntax,
+            rhs: rhs.syntax,
+            as_bool: modifiers.as_bool,
+            matching: match &modifiers.labels {
+                None => Labelled::Unsaid,
+                Some(MatchLabels::On(labels)) => Labelled::Only(labels.clone()),
+                Some(MatchLabels::Ignoring(labels)) => Labelled::AllBut(labels.clone()),
+            },
+            group: match &modifiers.group {
+                Some(Group::Left(labels)) => Some((Side::Left, labels.clone())),
+                Some(Group::Right(labels)) => Some((Side::Right, labels.clone())),
+                Some(Group::OneToOne) | None => None,
+            },
+        };
+        let node = self.computed(infix, modifiers, (lhs.node, rhs.node), place)?;
+        Ok(self.operand(start, node, Form::Binary(Box::new(written))))
+    }
+
+    /// The same as it is evaluated.
+    fn computed(&self, infix: Infix, modifiers: Modifiers, (lhs, rhs): (Node, Node), place: usize) -> Parsed<Node> {
         let Modifiers { as_bool, labels, group, fill } = modifiers;
-        let place = rhs.place;
         let matches = group.is_some()
             || fill != Fill::default()
             || matches!(&labels, Some(MatchLabels::On(l) | MatchLabels::Ignoring(l)) if !l.is_empty());
-        if matches && !matches!((&lhs.node, &rhs.node), (Node::Vector(_), Node::Vector(_))) {
+        if matches && !matches!((&lhs, &rhs), (Node::Vector(_), Node::Vector(_))) {
             return self.wrong(place, "labels are matched between instant vectors only");
         }
         let labels = labels.unwrap_or(MatchLabels::Ignoring(Vec::new()));
         let op = match infix {
             Infix::Arithmetic(op) => op,
             Infix::Set(op) => {
-                return match (lhs.node, rhs.node) {
+                return match (lhs, rhs) {
                     (Node::Vector(lhs), Node::Vector(rhs)) => Ok(Vector::Set { op, lhs, rhs, on: labels }.into()),
                     (lhs, rhs) => self
                         .wrong(place, format!("`{op}` stands between instant vectors only, not `{lhs}` and `{rhs}`")),
                 };
             }
         };
-        Ok(match (lhs.node, rhs.node) {
+        Ok(match (lhs, rhs) {
             (Node::Scalar(_), Node::Scalar(_)) if op.is_comparison() && !as_bool => {
                 let why = format!("comparisons between scalars must use BOOL modifier: write `{op} bool`");
                 return self.wrong(place, why);

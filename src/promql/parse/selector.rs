@@ -7,24 +7,28 @@ use super::lex::What;
 use crate::promql::ast::{Edges, Length, Matrix, Node, Vector};
 use crate::promql::error::Error;
 use crate::promql::selector::{At, MatchOp, Matcher, Selector};
+use crate::promql::syntax::{Form, Pick, Span};
 
 const NAME: &str = "__name__";
 
 impl Parser<'_> {
     /// A selector, whose bare name has been read already.
-    pub(super) fn selector(&mut self, name: Option<&str>) -> Parsed<Node> {
-        let place = self.place();
+    pub(super) fn selector(&mut self, name: Option<&str>, place: usize) -> Parsed<Operand> {
         let bare = |name: &str| Matcher { label: NAME.into(), op: MatchOp::Equal, value: name.into() };
         let mut matchers: Vec<Matcher> = name.map(bare).into_iter().collect();
+        let mut written: Vec<(Matcher, Span)> = Vec::new();
         if self.accept("{") {
             let mut named = name.is_some();
             while !self.accept("}") {
-                let place = self.place();
+                let begins = self.place();
                 let (matcher, quoted) = self.matcher()?;
                 if quoted && named || name.is_some() && matcher.label == NAME {
-                    return self.wrong(place, "the metric's name is said twice");
+                    return self.wrong(begins, "the metric's name is said twice");
                 }
                 named |= quoted;
+                if !quoted {
+                    written.push((matcher.clone(), self.since(begins)));
+                }
                 matchers.push(matcher);
                 if let What::Word("or") = self.peek() {
                     let why = "PromQL has no such thing; use a regex: a=~\"b|c\"";
@@ -40,7 +44,10 @@ impl Parser<'_> {
         }
         self.selectors += 1;
         let id = self.selectors;
-        Ok(Vector::Selector(Selector { matchers, offset: Length::Ms(0), at: None, edges: Edges::AsSampled, id }).into())
+        let selector = Selector { matchers, offset: Length::Ms(0), at: None, edges: Edges::AsSampled, id };
+        let metric = selector.metric().map(str::to_owned);
+        let pick = Pick { metric, matchers: written, range_ms: None, moved: String::new() };
+        Ok(self.operand(place, Vector::Selector(selector).into(), Form::Selector(pick)))
     }
 
     /// A matcher, and whether it is the metric's name alone, in quotes.
@@ -91,10 +98,9 @@ impl Parser<'_> {
     pub(super) fn modified(&mut self, mut operand: Operand) -> Parsed<Operand> {
         loop {
             let place = self.place();
-            let begins = operand.place;
             if self.accept("[") {
-                let node = self.range(operand, place)?;
-                operand = Operand { node, place: begins, enclosed: false };
+                operand = self.range(operand, place)?;
+                continue;
             } else if self.accept_word("offset") {
                 let offset = self.offset()?;
                 match self.moment(&mut operand, place, "offset")? {
@@ -113,6 +119,16 @@ impl Parser<'_> {
                 self.edges(&mut operand, place, Edges::Smoothed)?;
             } else {
                 return Ok(operand);
+            }
+            let said = self.since(place);
+            operand.syntax.span.end = said.end;
+            match &mut operand.syntax.form {
+                Form::Selector(pick) => {
+                    let space = if pick.moved.is_empty() { "" } else { " " };
+                    pick.moved = format!("{}{space}{}", pick.moved, &self.text[said]);
+                }
+                Form::Subquery { moved, .. } => *moved = true,
+                _ => {}
             }
         }
     }
@@ -166,27 +182,37 @@ impl Parser<'_> {
     }
 
     /// A range or a subquery; its bracket has been read already.
-    fn range(&mut self, operand: Operand, bracket: usize) -> Parsed<Node> {
+    fn range(&mut self, operand: Operand, bracket: usize) -> Parsed<Operand> {
         let range = self.length("a length of time such as 5m")?;
+        let start = operand.place();
         if self.accept(":") {
             let step = if self.comes("]") { None } else { Some(self.length("a step or `]`")?) };
             self.expect("]", "`]`")?;
             let Node::Vector(arg) = operand.node else {
                 return self.wrong(bracket, format!("a subquery is of an instant vector, not of `{}`", operand.node));
             };
-            return Ok(Matrix::Subquery { arg, range, step, offset: Length::Ms(0), at: None }.into());
+            let (range_ms, step_ms) = (range.ms(), step.as_ref().map(Length::ms));
+            let form = Form::Subquery { arg: Box::new(operand.syntax), range_ms, step_ms, moved: false };
+            let node = Matrix::Subquery { arg, range, step, offset: Length::Ms(0), at: None }.into();
+            return Ok(self.operand(start, node, form));
         }
         self.expect("]", "`]` or `:`")?;
-        match operand.node {
+        let range_ms = Some(range.ms());
+        let node = match operand.node {
             Node::Vector(vector) if !operand.enclosed => match *vector {
                 Vector::Selector(s) if s.offset.is_zero() && s.at.is_none() && s.edges == Edges::AsSampled => {
-                    Ok(Matrix::Range { selector: s, range }.into())
+                    Matrix::Range { selector: s, range }.into()
                 }
-                Vector::Selector(_) => self.wrong(bracket, "a range stands before `offset`, `@` and the like"),
-                other => self.no_range(bracket, &other.into()),
+                Vector::Selector(_) => return self.wrong(bracket, "a range stands before `offset`, `@` and the like"),
+                other => return self.no_range(bracket, &other.into()),
             },
-            other => self.no_range(bracket, &other),
-        }
+            other => return self.no_range(bracket, &other),
+        };
+        let form = match operand.syntax.form {
+            Form::Selector(pick) => Form::Selector(Pick { range_ms, ..pick }),
+            other => other,
+        };
+        Ok(self.operand(start, node, form))
     }
 
     fn no_range<T>(&self, bracket: usize, of: &Node) -> Parsed<T> {

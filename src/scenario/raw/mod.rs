@@ -1,11 +1,13 @@
 //! The shape of a scenario file, key by key. What is written here is read, refused and put into the JSON Schema;
 //! whether it makes sense is decided in [`check`](super::check).
 
+mod contract;
 mod fault;
 mod inject;
 mod load;
 mod outside;
 mod request;
+mod servers;
 mod slo;
 mod suite;
 mod target;
@@ -14,6 +16,7 @@ mod world;
 
 use std::time::Duration;
 
+pub use contract::{Cardinality, Contract, Probe, ScrapeLimits, Severities};
 pub use fault::{Fault, Match, Ramp, Repeat, When};
 pub use inject::{
     Aged, Corrupt, DockerAction, Inject, Kill, Latency, LatencyMap, Per, ResetAt, RetryAfter, Slicer, Stream, Throttle,
@@ -21,7 +24,8 @@ pub use inject::{
 };
 pub use load::Segment;
 pub use outside::{Law, LawKind, Link, StubReply, Upstream};
-pub use request::{Header, Step};
+pub use request::{Header, Secret, Step};
+pub use servers::{Alertmanager, Basic, Prometheus};
 pub use slo::{Abort, Promise, Severity};
 pub use suite::Suite;
 pub use target::{Addresses, Reuse, Target, TargetMap, Tls, Version};
@@ -50,6 +54,8 @@ record! {
         traffic: At<Names<Traffic>>,
         /// What is watched.
         observe: Option<Observe>,
+        /// What the pages of jobs, and the probes beside them, must be, by job.
+        contract: Option<Names<Contract>>,
         /// Processes that the run starts, and that faults can act on.
         processes: Option<At<Names<Program>>>,
         /// How to break and mend what we do not know.
@@ -65,7 +71,7 @@ record! {
         /// Caps on what the scenario may do.
         limits: Option<Limits>,
     }
-    planned { "kafka", "alerts", "reconcile", "contract" }
+    planned { "kafka", "alerts", "reconcile" }
 }
 
 record! {
@@ -73,8 +79,11 @@ record! {
     pub struct Observe {
         /// Pages of metrics, by job name.
         jobs: Option<Names<Job>>,
+        /// A Prometheus server that watches the target too.
+        prometheus: Option<Prometheus>,
+        /// The Alertmanager that sends its alerts on.
+        alertmanager: Option<Alertmanager>,
     }
-    planned { "prometheus" }
 }
 
 record! {
