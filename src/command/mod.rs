@@ -18,6 +18,7 @@ mod schema;
 mod selftest;
 mod sim;
 mod stage;
+mod verify;
 
 use crate::cli::args::{ChaosCommand, Cli, Command, RulesCommand};
 use crate::exit::Exit;

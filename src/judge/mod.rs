@@ -53,7 +53,7 @@ use crate::evidence::event::Event;
 use crate::evidence::manifest::How;
 use crate::evidence::reader::Evidence;
 use crate::plan::Plan;
-use crate::scenario::{Claim, Scenario};
+use crate::scenario::{Claim, Promise, Scenario};
 use trial::Trial;
 
 /// Judges a run by its evidence. `samples` are the scraped series, in Unix milliseconds.
@@ -80,8 +80,7 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
     let traffic = summary::traffic(&trial);
     let gate = gate::summary(&trial).filter(|gate| gate.window.end <= trial.windows.seen || withheld(&trial).is_some());
     let reasons = reasons(&trial, &ledger, &findings, &traffic, gate.as_ref());
-    let of_findings = findings.iter().filter(|f| f.severity == Severity::Critical).map(|f| f.verdict);
-    let verdict = of_findings.clone().chain(reasons.iter().map(|r| r.verdict)).max().unwrap_or(Verdict::Inconclusive);
+    let verdict = overall(&findings, &reasons);
     let stuck = stuck(&trial);
     Judgement {
         format: FORMAT,
@@ -101,6 +100,51 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
         scrapes: summary::scrapes(&trial),
         stuck,
     }
+}
+
+/// An expression that a finding hangs on, as it was evaluated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// Which finding, counted from 0.
+    pub finding: usize,
+    /// PromQL, with its window filled in.
+    pub expr: String,
+    /// When, in Unix milliseconds.
+    pub at_ms: i64,
+}
+
+/// All expressions that the findings of a judgement hang on.
+pub fn questions(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[Series]) -> Vec<Question> {
+    let trial = Trial::new(scenario, plan, evidence);
+    let server = server::Server::new(&trial, samples);
+    let of = |(finding, promise): (usize, &Promise)| {
+        match &promise.claim {
+            Claim::Server { expr, .. } => server.questions(promise, expr),
+            Claim::Client(_) | Claim::Absorbed(_) => Vec::new(),
+        }
+        .into_iter()
+        .map(move |(expr, at_ms)| Question { finding, expr, at_ms })
+    };
+    scenario.promises.iter().enumerate().flat_map(of).collect()
+}
+
+/// Takes findings back that somebody else, asked the same, does not share: they could not be decided, each for the reason
+/// given. The verdict follows.
+pub fn doubt(judgement: &mut Judgement, evidence: &Evidence, doubts: impl IntoIterator<Item = (usize, String)>) {
+    for (finding, why) in doubts {
+        if let Some(finding) = judgement.findings.get_mut(finding) {
+            finding.verdict = Verdict::Inconclusive;
+            finding.why = why;
+        }
+    }
+    judgement.verdict = overall(&judgement.findings, &judgement.reasons);
+    judgement.exit = exit(judgement.verdict, &judgement.stuck, evidence);
+}
+
+/// The greatest of all that counts.
+fn overall(findings: &[Finding], reasons: &[Reason]) -> Verdict {
+    let of_findings = findings.iter().filter(|f| f.severity == Severity::Critical).map(|f| f.verdict);
+    of_findings.chain(reasons.iter().map(|r| r.verdict)).max().unwrap_or(Verdict::Inconclusive)
 }
 
 /// What about the experiment as a whole keeps it from passing.

@@ -65,11 +65,7 @@ impl<'a> Server<'a> {
         let mut finding = evaluate::blank(self.trial, promise, parts.clone(), question.bound, compare.word());
         finding.promql = Some(expr.to_owned());
         finding.needed = 1;
-        // A range cannot leave out a hole, so a window with holes is asked part by part.
-        let stretches: Vec<Span> = match promise.each {
-            Some(each) => parts.iter().flat_map(|part| part.slices(each)).collect(),
-            None => parts,
-        };
+        let stretches = stretches(promise, parts);
         let rulings: Vec<(Span, Ruling)> = stretches.iter().map(|span| (*span, self.ask(&question, *span))).collect();
         match rulings.as_slice() {
             [] => finding.why = evaluate::why_empty(self.trial, promise.window),
@@ -80,6 +76,18 @@ impl<'a> Server<'a> {
             rulings => evaluate::sliced(&mut finding, "value", compare.is_ceiling(), rulings),
         }
         finding
+    }
+
+    /// What a PromQL promise asks, word for word, and when, in Unix milliseconds: once for each stretch of its window that
+    /// was scraped to its end.
+    pub fn questions(&self, promise: &Promise, expr: &str) -> Vec<(String, i64)> {
+        let question = |span: Span| {
+            let text = expr.replace("$window", &window(span.length()));
+            let jobs = self.jobs(&promql::parse(&text).ok()?);
+            Some((text, self.scrape_after(&jobs, span.end)?))
+        };
+        let parts = self.trial.windows.cut(promise.window, None).parts;
+        stretches(promise, parts).into_iter().filter_map(question).collect()
     }
 
     /// Asks at the latest instant up to which every job that the expression reads was scraped: when that was, in Unix
@@ -246,6 +254,15 @@ impl<'a> Server<'a> {
         let first = |job: &&str| self.of_job(job).filter(|s| !s.missed).map(|s| s.a).filter(|a| *a >= end).min();
         let scrapes: Option<Vec<Offset>> = jobs.iter().map(first).collect();
         Some(self.unix_ms(scrapes?.into_iter().max()?))
+    }
+}
+
+/// The stretches of time that a promise is asked about. A range cannot leave out a hole, so a window with holes is asked
+/// part by part.
+fn stretches(promise: &Promise, parts: Vec<Span>) -> Vec<Span> {
+    match promise.each {
+        Some(each) => parts.iter().flat_map(|part| part.slices(each)).collect(),
+        None => parts,
     }
 }
 

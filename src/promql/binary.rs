@@ -84,11 +84,13 @@ pub(super) fn matched<'a>(
             return Err(duplicate(other, point, matching, if swapped { "left" } else { "right" }));
         }
     }
+    let Fill { left, right } = matching.fill;
+    let (fill_many, fill_one) = if swapped { (right, left) } else { (left, right) };
     let mut pairs = Pairs { op, matching, as_bool, semantics, swapped, taken: HashSet::new(), out: Vec::new() };
     let mut met: HashSet<Vec<u8>> = HashSet::new();
     for point in many {
         point.tags.match_key(&matching.labels, &mut key);
-        match (by_key.get(&key), matching.fill.right) {
+        match (by_key.get(&key), fill_one) {
             (Some(partner), _) => pairs.add(point, partner, &key)?,
             (None, Some(value)) => {
                 let partner = Point { tags: Tags::owned(group(&point.tags, matching)), value };
@@ -98,7 +100,7 @@ pub(super) fn matched<'a>(
         }
         met.insert(key.clone());
     }
-    if let Some(value) = matching.fill.left {
+    if let Some(value) = fill_many {
         for partner in &one {
             partner.tags.match_key(&matching.labels, &mut key);
             if !met.contains(&key) {

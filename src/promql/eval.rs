@@ -11,7 +11,7 @@ use super::histogram::Reading;
 use super::notes::Notes;
 use super::part::Part;
 use super::query::Options;
-use super::select::Storage;
+use super::select::{Found, Storage};
 use super::selector::Selector;
 use super::tags::Tags;
 use super::value::{Element, Value};
@@ -48,7 +48,7 @@ pub(super) struct Evaluator<'s, 'a> {
     pub(super) options: &'s Options,
     pub(super) query: Query,
     /// What each selector found: the same at each step.
-    found: RefCell<HashMap<usize, Rc<[&'a Series]>>>,
+    found: RefCell<HashMap<usize, Rc<[Found<'a>]>>>,
     steps: Cell<u64>,
     /// How many subqueries the part that is evaluated stands in.
     pub(super) nested: Cell<u32>,
@@ -334,9 +334,9 @@ impl<'s, 'a> Evaluator<'s, 'a> {
     }
 
     /// The series that a selector finds.
-    pub(super) fn series(&self, selector: &Selector) -> Rc<[&'a Series]> {
+    pub(super) fn series(&self, selector: &Selector) -> Rc<[Found<'a>]> {
         let mut found = self.found.borrow_mut();
-        found.entry(selector.id).or_insert_with(|| self.storage.select(selector).into()).clone()
+        found.entry(selector.id).or_insert_with(|| self.storage.find(selector).into()).clone()
     }
 }
 

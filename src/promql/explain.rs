@@ -224,7 +224,8 @@ impl Search<'_, '_> {
         }
         let end = self.evaluator.moment(at, selector.at, &selector.offset).unwrap_or(at);
         let length = range_ms.unwrap_or(self.evaluator.options.lookback_ms);
-        let newest = series.iter().flat_map(|s| s.samples.iter().rev().find(|s| s.at <= end)).max_by_key(|s| s.at);
+        let newest =
+            series.iter().flat_map(|f| f.series.samples.iter().rev().find(|s| s.at <= end)).max_by_key(|s| s.at);
         let why = match newest {
             None => "all samples are later".into(),
             Some(sample) if is_stale(sample.value) => format!("ended {} before", duration(end - sample.at)),

@@ -10,9 +10,10 @@ use super::eval::{Evaluator, Point, Points, Stretch, distinct_origins};
 use super::over_time::{RangeFunction, Window};
 use super::print;
 use super::query::Semantics;
+use super::select::Found;
 use super::selector::{At, Selector};
 use super::tags::Tags;
-use crate::base::series::{Sample, Series, is_stale};
+use crate::base::series::{Sample, is_stale};
 
 impl<'a> Evaluator<'_, 'a> {
     /// Milliseconds of an offset.
@@ -66,7 +67,7 @@ impl<'a> Evaluator<'_, 'a> {
     pub(super) fn instant(&self, selector: &Selector, at: i64, read: impl Fn(&Sample) -> f64) -> Points<'a> {
         let at = self.moment(at, selector.at, &selector.offset)?;
         let oldest = self.first_instant(at, self.options.lookback_ms);
-        let newest = |series: &&'a Series| {
+        let newest = |Found { series, .. }: &Found<'a>| {
             let upto = series.samples.partition_point(|s| s.at <= at);
             let sample = series.samples[..upto].last().filter(|s| s.at >= oldest && !is_stale(s.value))?;
             Some(Point { tags: Tags::of(&series.labels), value: read(sample) })
@@ -77,24 +78,25 @@ impl<'a> Evaluator<'_, 'a> {
     /// The value of each series at an instant that lies between two samples.
     fn between(&self, selector: &Selector, edges: Edges, at: i64) -> Points<'a> {
         let at = self.moment(at, selector.at, &selector.offset)?;
-        let value = |series: &&'a Series| {
-            let samples = self.around(series, at, at, edges);
-            Some(Point { tags: Tags::of(&series.labels), value: edges::at(&samples, at)? })
+        let value = |found: &Found<'a>| {
+            let samples = self.around(*found, at, at, edges);
+            Some(Point { tags: Tags::of(&found.series.labels), value: edges::at(&samples, at)? })
         };
         Ok(self.series(selector).iter().filter_map(value).collect())
     }
 
     /// The samples of a series from `start` to `end`, and those beyond that tell what it is at the edges.
-    fn around(&self, series: &'a Series, start: i64, end: i64, edges: Edges) -> Cow<'a, [Sample]> {
+    fn around(&self, found: Found<'a>, start: i64, end: i64, edges: Edges) -> Cow<'a, [Sample]> {
         let lookback = self.options.lookback_ms;
         let first = match edges {
             Edges::AsSampled => start,
             Edges::Anchored | Edges::Smoothed => self.first_instant(start, lookback),
         };
         let last = if edges == Edges::Smoothed { end.saturating_add(lookback) } else { end };
-        let from = series.samples.partition_point(|s| s.at < first);
-        let length = series.samples[from..].partition_point(|s| s.at <= last);
-        without_markers(&series.samples[from..from + length])
+        let from = found.series.samples.partition_point(|s| s.at < first);
+        let length = found.series.samples[from..].partition_point(|s| s.at <= last);
+        let samples = &found.series.samples[from..from + length];
+        if self.storage.is_marked(found) { without_markers(samples) } else { Cow::Borrowed(samples) }
     }
 
     /// The samples of a range; series without any are left out.
@@ -110,10 +112,10 @@ impl<'a> Evaluator<'_, 'a> {
             Matrix::Range { selector, range } => {
                 let end = self.moment(at, selector.at, &selector.offset)?;
                 let start = self.first_instant(end, self.length(range, at)?);
-                for series in self.series(selector).iter() {
-                    let samples = self.around(series, start, end, selector.edges);
+                for found in self.series(selector).iter() {
+                    let samples = self.around(*found, start, end, selector.edges);
                     if !samples.is_empty() {
-                        see(Stretch { tags: Tags::of(&series.labels), samples });
+                        see(Stretch { tags: Tags::of(&found.series.labels), samples });
                     }
                 }
                 Ok(())

@@ -4,7 +4,7 @@ use super::aggregation::AGGREGATIONS;
 use super::grammar::{Operand, Parsed, Parser};
 use crate::base::series::Labels;
 use crate::base::text;
-use crate::promql::ast::{LabelReplace, Limits, Matrix, Node, Place, QueryFact, Scalar, Vector};
+use crate::promql::ast::{LabelReplace, Limits, Matrix, Place, QueryFact, Scalar, Vector};
 use crate::promql::error::Error;
 use crate::promql::functions::{CALENDAR, MAPS};
 use crate::promql::labels;
