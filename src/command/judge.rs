@@ -167,6 +167,6 @@ fn with_promises(run: &Scenario, file: &Path) -> Result<Scenario, String> {
             file.display()
         ));
     }
-    let (promises, contracts) = (other.promises, other.contracts);
-    Ok(Scenario { promises, contracts, fitness: other.fitness, ..run.clone() })
+    let Scenario { promises, contracts, reconcile, fitness, .. } = other;
+    Ok(Scenario { promises, contracts, reconcile, fitness, ..run.clone() })
 }

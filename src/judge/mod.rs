@@ -5,16 +5,20 @@ mod anatomy;
 mod bucket;
 mod cause;
 mod closed;
+mod contract;
 mod detection;
 mod dip;
 mod distribution;
 mod evaluate;
+mod fetched;
 mod fitness;
 mod gate;
 mod health;
 mod injector;
 mod ledger;
 mod measure;
+mod notified;
+mod reconcile;
 mod recovery;
 mod server;
 mod shots;
@@ -31,8 +35,10 @@ mod window;
 pub use crate::scenario::Severity;
 pub use anatomy::Anatomy;
 pub use cause::{Cause, CauseSummary};
+pub use contract::{ContractSummary, Part, ProbeSummary, Violation};
 pub use dip::DipSummary;
 pub use distribution::{Distribution, Wanted};
+pub use fetched::{Agreement, CheckSummary, FiredSummary, PrometheusSummary, SelectedSummary, Selection, selections};
 pub use fitness::{FitnessSummary, Unfit};
 pub use gate::{Gate, GateSummary, Held, closes, gate};
 pub use health::HealthSummary;
@@ -41,6 +47,11 @@ pub use ledger::{
     CalledSummary, ClassLedger, ExampleSummary, HerdSummary, LedgerSummary, ObedienceSummary, RetrySummary,
     ShareSummary, TrafficLedger,
 };
+pub use notified::{AlertmanagerSummary, HeldSummary, NotificationSummary};
+pub use reconcile::{
+    Accord, BoundRecord, Client, LatencyRecord, PromiseRecord, QuantileRecord, Reconciliation, Record, Residue, Server,
+};
+pub use server::Inquiry;
 pub use stop::Stops;
 pub use suite::{Ended, Recovery, Stood, Turn, stood};
 pub use summary::{Claimed, LoopSummary, Percentiles, ScrapeSummary, TrafficSummary};
@@ -53,16 +64,17 @@ use crate::evidence::event::Event;
 use crate::evidence::manifest::How;
 use crate::evidence::reader::Evidence;
 use crate::plan::Plan;
-use crate::scenario::{Claim, Promise, Scenario};
+use crate::scenario::{Claim, Promise, Scenario, Source};
 use trial::Trial;
 
 /// Judges a run by its evidence. `samples` are the scraped series, in Unix milliseconds.
 pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[Series]) -> Judgement {
     let trial = Trial::new(scenario, plan, evidence);
-    let server = server::Server::new(&trial, samples);
+    let fetched = fetched::Fetched::read(&trial);
+    let server = server::Server::new(&trial, samples).beside(&fetched);
     let ledger = ledger::Ledger::read(&trial);
     let injector = injector::Injector::read(&trial);
-    let findings: Vec<Finding> = scenario
+    let mut findings: Vec<Finding> = scenario
         .promises
         .iter()
         .map(|promise| {
@@ -70,17 +82,23 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
                 promise,
                 match &promise.claim {
                     Claim::Client(expectation) => evaluate::client(&trial, promise, expectation),
+                    Claim::Notified(notified) => notified::finding(&trial, promise, notified),
                     Claim::Absorbed(absorbed) => ledger::finding(&trial, &ledger, promise, absorbed),
-                    Claim::Server { expr, compare, bound, .. } => server.finding(promise, expr, *compare, *bound),
+                    Claim::Server { expr, compare, bound, source, .. } => {
+                        server.finding(promise, expr, *compare, *bound, *source)
+                    }
                 },
             )
         })
         .map(|(promise, finding)| injector.doubt(&trial, promise, finding))
         .collect();
+    let (of_contracts, contracts) = contract::contracts(&trial, samples);
+    findings.extend(of_contracts);
     let traffic = summary::traffic(&trial);
+    let reconcile = reconcile::reconcile(&trial, samples);
     let gate = gate::summary(&trial).filter(|gate| gate.window.end <= trial.windows.seen || withheld(&trial).is_some());
-    let reasons = reasons(&trial, &ledger, &findings, &traffic, gate.as_ref());
-    let verdict = overall(&findings, &reasons);
+    let reasons = reasons(&trial, &ledger, (&findings, &reconcile), &traffic, gate.as_ref());
+    let verdict = overall(&findings, &reconcile, &reasons);
     let stuck = stuck(&trial);
     Judgement {
         format: FORMAT,
@@ -98,8 +116,19 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
         injector: injector.summary(),
         canary: toll::canary(evidence),
         scrapes: summary::scrapes(&trial),
+        contracts,
+        prometheus: fetched.summary(&trial, server.checks()),
+        alertmanager: notified::summary(&trial),
+        reconcile,
         stuck,
     }
+}
+
+/// What a Prometheus server must be asked, whose samples are in the evidence, to hold its own answers against ours.
+pub fn inquiries(scenario: &Scenario, plan: &Plan, evidence: &Evidence) -> Vec<Inquiry> {
+    let trial = Trial::new(scenario, plan, evidence);
+    let fetched = fetched::Fetched::read(&trial);
+    server::Server::new(&trial, &[]).beside(&fetched).inquiries()
 }
 
 /// An expression that a finding hangs on, as it was evaluated.
@@ -119,8 +148,9 @@ pub fn questions(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples:
     let server = server::Server::new(&trial, samples);
     let of = |(finding, promise): (usize, &Promise)| {
         match &promise.claim {
-            Claim::Server { expr, .. } => server.questions(promise, expr),
-            Claim::Client(_) | Claim::Absorbed(_) => Vec::new(),
+            // Of samples that a server gave, its own answers are in the evidence.
+            Claim::Server { expr, source, .. } if *source != Source::Prometheus => server.questions(promise, expr),
+            _ => Vec::new(),
         }
         .into_iter()
         .map(move |(expr, at_ms)| Question { finding, expr, at_ms })
@@ -137,21 +167,22 @@ pub fn doubt(judgement: &mut Judgement, evidence: &Evidence, doubts: impl IntoIt
             finding.why = why;
         }
     }
-    judgement.verdict = overall(&judgement.findings, &judgement.reasons);
+    judgement.verdict = overall(&judgement.findings, &judgement.reconcile, &judgement.reasons);
     judgement.exit = exit(judgement.verdict, &judgement.stuck, evidence);
 }
 
 /// The greatest of all that counts.
-fn overall(findings: &[Finding], reasons: &[Reason]) -> Verdict {
+fn overall(findings: &[Finding], checks: &[Reconciliation], reasons: &[Reason]) -> Verdict {
     let of_findings = findings.iter().filter(|f| f.severity == Severity::Critical).map(|f| f.verdict);
-    of_findings.chain(reasons.iter().map(|r| r.verdict)).max().unwrap_or(Verdict::Inconclusive)
+    let of_checks = checks.iter().filter(|c| c.severity == Severity::Critical).map(|c| c.counts_as);
+    of_findings.chain(of_checks).chain(reasons.iter().map(|r| r.verdict)).max().unwrap_or(Verdict::Inconclusive)
 }
 
 /// What about the experiment as a whole keeps it from passing.
 fn reasons(
     trial: &Trial<'_>,
     ledger: &ledger::Ledger,
-    findings: &[Finding],
+    (findings, checks): (&[Finding], &[Reconciliation]),
     traffic: &[(String, TrafficSummary)],
     gate: Option<&GateSummary>,
 ) -> Vec<Reason> {
@@ -193,7 +224,8 @@ fn reasons(
             invalid(format!("`{name}`: {} of {planned} were taken up", text::thousands(summary.taken_up)));
         }
     }
-    if !findings.iter().any(|f| f.severity == Severity::Critical) {
+    let critical = |severity| severity == Severity::Critical;
+    if !findings.iter().any(|f| critical(f.severity)) && !checks.iter().any(|c| critical(c.severity)) {
         let why = "there is no critical promise: nothing was proved".to_owned();
         reasons.push(Reason { verdict: Verdict::Inconclusive, why });
     }

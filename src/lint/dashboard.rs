@@ -27,8 +27,8 @@ pub struct Dashboard {
 
 /// A query of a panel.
 struct Query {
-    /// `P95 latency`, `P95 latency, B`
-    title: String,
+    /// `panel P95 latency`, `panel P95 latency, B`, `variable service`
+    of: String,
     expr: String,
     /// Where the text begins, its opening quote included.
     at: Place,
@@ -46,6 +46,12 @@ struct Way {
     is_other: bool,
 }
 
+/// Where the texts stand that the walk will come to.
+struct Places {
+    exprs: Strings,
+    queries: Strings,
+}
+
 impl Dashboard {
     /// Reads a dashboard.
     pub fn read(name: &str, text: &str) -> Dashboard {
@@ -57,8 +63,8 @@ impl Dashboard {
                 let inner = root.get("dashboard").filter(|inner| inner.is_object()).unwrap_or(&root);
                 let inner = inner.get("spec").filter(|spec| spec.is_object()).unwrap_or(inner);
                 dashboard.variables = defined(inner);
-                let mut strings = Strings::of(text, "expr");
-                dashboard.walk(&root, &Way::default(), &mut strings);
+                let mut places = Places { exprs: Strings::of(text, "expr"), queries: Strings::of(text, "query") };
+                dashboard.walk(&root, &Way::default(), &mut places);
                 let known = ["panels", "rows", "elements", "targets", "model", "__elements", "templating"];
                 if dashboard.queries.is_empty() && !known.iter().any(|key| inner.get(key).is_some()) {
                     dashboard.wrong = Some("it has neither panels nor rows nor elements".into());
@@ -70,9 +76,9 @@ impl Dashboard {
         dashboard
     }
 
-    fn walk(&mut self, value: &Value, way: &Way, strings: &mut Strings) {
+    fn walk(&mut self, value: &Value, way: &Way, places: &mut Places) {
         match value {
-            Value::Array(items) => items.iter().for_each(|item| self.walk(item, way, strings)),
+            Value::Array(items) => items.iter().for_each(|item| self.walk(item, way, places)),
             Value::Object(object) => {
                 let mut way = way.clone();
                 let text = |key: &str| object.get(key).and_then(Value::as_str).filter(|t| !t.trim().is_empty());
@@ -95,12 +101,17 @@ impl Dashboard {
                 for (key, inner) in object {
                     match inner {
                         Value::String(expr) if key == "expr" => {
-                            let at = strings.next().unwrap_or_default();
+                            let at = places.exprs.next().unwrap_or_default();
                             if !way.is_other && !expr.trim().is_empty() {
                                 self.query(object, &way, expr, at);
                             }
                         }
-                        inner => self.walk(inner, &way, strings),
+                        Value::String(query) if key == "query" => {
+                            let at = places.queries.next().unwrap_or_default();
+                            let name = text("name").or(text("refId")).unwrap_or_default();
+                            self.variable(&way, name, query, at);
+                        }
+                        inner => self.walk(inner, &way, places),
                     }
                 }
             }
@@ -108,14 +119,29 @@ impl Dashboard {
         }
     }
 
+    /// What a variable asks: `label_values(SELECTOR, label)`.
+    fn variable(&mut self, way: &Way, name: &str, query: &str, at: Place) {
+        const CALL: &str = "label_values(";
+        let asked = query.strip_prefix(CALL).and_then(|rest| rest.rsplit_once(','));
+        if let Some((selector, _)) = asked.filter(|_| !way.is_loki && !way.is_other) {
+            self.queries.push(Query {
+                of: format!("variable {name}"),
+                expr: selector.into(),
+                at: Place { col: at.col + CALL.len() as u32, ..at },
+                is_loki: false,
+                description: String::new(),
+            });
+        }
+    }
+
     fn query(&mut self, object: &serde_json::Map<String, Value>, way: &Way, expr: &str, at: Place) {
         let reference = object.get("refId").and_then(Value::as_str).filter(|id| !id.is_empty());
-        let title = match reference {
-            Some(id) => format!("{}, {id}", way.title),
-            None => way.title.clone(),
+        let of = match reference {
+            Some(id) => format!("panel {}, {id}", way.title),
+            None => format!("panel {}", way.title),
         };
         self.queries.push(Query {
-            title,
+            of,
             expr: expr.into(),
             at,
             is_loki: way.is_loki,
@@ -159,11 +185,11 @@ impl Dashboard {
     }
 
     fn of_query(&self, query: &Query, known: &Known<'_>) -> Vec<Finding> {
-        let of = format!("panel {}", query.title);
+        let of = &query.of;
         let mut findings = Vec::new();
         let filled = variables::fill(&query.expr);
         let mut say = |kind, span: &Span, what: String| {
-            let finding = Finding::new(kind, self.place(query, span), &of, what);
+            let finding = Finding::new(kind, self.place(query, span), of, what);
             findings.push(finding);
         };
         for (name, span) in &filled.used {
@@ -192,7 +218,9 @@ impl Dashboard {
         for remark in checks::expression(&subject) {
             // A range that a variable stands for is as long as the reader makes it.
             let is_of_variable = remark.kind == kinds::SHORT_RANGE && filled.touches(&remark.span, '[');
-            if is_of_variable {
+            // A variable may well ask for the labels of whatever a job exposes.
+            let is_list = remark.kind == kinds::NAMELESS && query.of.starts_with("variable ");
+            if is_of_variable || is_list {
                 continue;
             }
             findings.push(Finding {
@@ -275,13 +303,15 @@ fn language(name: &str, way: &mut Way) {
 fn defined(dashboard: &Value) -> Option<BTreeSet<String>> {
     let classic = dashboard.get("templating").and_then(|t| t.get("list")).and_then(Value::as_array);
     let newer = dashboard.get("variables").and_then(Value::as_array);
+    // What an export asks for when it is imported.
+    let inputs = dashboard.get("__inputs").and_then(Value::as_array);
     let is_whole = dashboard.get("panels").or(dashboard.get("rows")).or(dashboard.get("elements")).is_some();
     if classic.is_none() && newer.is_none() && !is_whole {
         return None;
     }
     let name = |v: &Value| Some(v.get("name").or(v.get("spec")?.get("name"))?.as_str()?.to_owned());
     let of = |v: &Value| v.get("name").and_then(Value::as_str).map(str::to_owned).or_else(|| name(v));
-    Some(classic.into_iter().chain(newer).flatten().filter_map(of).collect())
+    Some(classic.into_iter().chain(newer).chain(inputs).flatten().filter_map(of).collect())
 }
 
 /// Whether a text that is no PromQL has what only LogQL has.

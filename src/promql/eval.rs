@@ -48,7 +48,7 @@ pub(super) struct Evaluator<'s, 'a> {
     pub(super) options: &'s Options,
     pub(super) query: Query,
     /// What each selector found: the same at each step.
-    found: RefCell<HashMap<usize, Rc<[Found<'a>]>>>,
+    found: RefCell<HashMap<usize, Rc<[Found<'s, 'a>]>>>,
     steps: Cell<u64>,
     /// How many subqueries the part that is evaluated stands in.
     pub(super) nested: Cell<u32>,
@@ -75,6 +75,12 @@ impl<'s, 'a> Evaluator<'s, 'a> {
     /// An evaluator for one instant.
     pub(super) fn at(storage: &'s Storage<'a>, options: &'s Options, at: i64) -> Self {
         Evaluator::new(storage, options, Query { start: at, end: at, step: 0 })
+    }
+
+    /// The same, for another instant.
+    pub(super) fn move_to(&mut self, at: i64) {
+        self.query = Query { start: at, end: at, step: 0 };
+        self.steps.set(0);
     }
 
     /// The same, which says that of quantiles.
@@ -334,7 +340,7 @@ impl<'s, 'a> Evaluator<'s, 'a> {
     }
 
     /// The series that a selector finds.
-    pub(super) fn series(&self, selector: &Selector) -> Rc<[Found<'a>]> {
+    pub(super) fn series(&self, selector: &Selector) -> Rc<[Found<'s, 'a>]> {
         let mut found = self.found.borrow_mut();
         found.entry(selector.id).or_insert_with(|| self.storage.find(selector).into()).clone()
     }

@@ -7,6 +7,7 @@ use super::selector::{At, Selection};
 /// An expression that can be evaluated. Made by [`parse`](super::parse).
 #[derive(Debug, Clone)]
 pub struct Expr {
+    /// As it came, with the space around it: places are counted in it.
     pub(super) text: String,
     pub(super) root: Node,
 }
@@ -38,7 +39,7 @@ pub struct Reach {
 impl Expr {
     /// The expression as it was written.
     pub fn text(&self) -> &str {
-        &self.text
+        self.text.trim()
     }
 
     /// What it evaluates to.

@@ -84,7 +84,7 @@ pub fn answer_range(
         return Err(Error::Evaluation(format!("the step of a range query must be positive, not {step_ms} ms")));
     }
     if matches!(expr.root, Node::Matrix(_) | Node::Text(_)) {
-        let why = format!("`{}` is neither a number nor an instant vector: it has no value at each step", expr.text);
+        let why = format!("`{}` is neither a number nor an instant vector: it has no value at each step", expr.text());
         return Err(Error::Evaluation(why));
     }
     let evaluator = Evaluator::new(storage, options, Query { start: start_ms, end: end_ms, step: step_ms });

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::{Options, Storage, evaluate, parse};
-use crate::base::series::Series;
+use super::{Options, Semantics, Storage, evaluate, evaluate_range, parse, parse_for};
+use crate::base::series::{Labels, Sample, Series};
 
 fn error(text: &str) -> String {
     parse(text).expect_err("it cannot be evaluated").to_string()
@@ -78,6 +78,7 @@ fn mistakes_are_located() {
         ("x y", "an operator or the end is wanted where `y` stands"),
         ("\"a\nb", "the string is never closed"),
         ("x @ y", "a time in seconds"),
+        ("  1 + )", "at character 7: `)` closes nothing"),
         ("", "it is empty"),
         ("a +", "is not PromQL"),
         ("rate(x)", "range"),
@@ -155,8 +156,8 @@ fn what_is_printed_reads_back_as_the_same() {
 
 #[test]
 fn each_version_knows_its_own_names() {
-    assert!(super::parse_for("holt_winters(x[5m], 0.5, 0.5)", super::Semantics::V2).is_ok());
-    assert!(super::parse_for("holt_winters(x[5m], 0.5, 0.5)", super::Semantics::V3).is_err());
+    assert!(parse_for("holt_winters(x[5m], 0.5, 0.5)", Semantics::V2).is_ok());
+    assert!(parse_for("holt_winters(x[5m], 0.5, 0.5)", Semantics::V3).is_err());
 }
 
 #[test]
@@ -191,9 +192,109 @@ proptest! {
         pieces in prop::collection::vec(prop::sample::select(vec![
             "x", "sum", "rate", "(", ")", "[", "]", "{", "}", "5m", ":", "offset", "@", "-", "+", "*", "by", "on",
             "a=\"b\"", "=~", "\"\\", "'", ",", "1e9", "0x", "bool", ">", "inf", "group_left", "#", "\n", "é", "start()",
+            "step()", "fill(", "anchored", "smoothed", "limitk", "quantile(2,", "topk(1,", "histogram_quantile(", "^", "%",
         ]), 0..14)
     ) {
-        let _ = parse(&pieces.concat());
-        let _ = parse(&pieces.join(" "));
+        all_of_it(&pieces.concat());
+        all_of_it(&pieces.join(" "));
     }
+
+    #[test]
+    fn what_can_be_read_can_be_printed_read_again_and_evaluated(expr in expressions()) {
+        prop_assert!(parse(&expr).is_ok() || error(&expr).contains("levels"), "{}", error(&expr));
+        all_of_it(&expr);
+    }
+}
+
+/// Expressions that are PromQL.
+fn expressions() -> impl Strategy<Value = String> {
+    let leaf = prop::sample::select(vec![
+        "x",
+        "x{a=\"b\"}",
+        "{\"c.d\",\"e f\"!~\"g\"}",
+        "y offset -1m",
+        "x @ 5",
+        "x @ end() offset 1s",
+        "x smoothed",
+        "vector(-0.5)",
+        "absent(x)",
+        "hour()",
+        "nothing",
+    ]);
+    leaf.prop_map(str::to_owned)
+        .prop_recursive(4, 24, 2, |inner| {
+            let one = prop::sample::select(vec![
+                "abs(#)",
+                "-#",
+                "sum by (a) (#)",
+                "topk(2, #)",
+                "quantile(0.5, #)",
+                "count_values(\"v\", #)",
+                "(#)[1m:7s]",
+                "limitk(1, #)",
+                "clamp(#, -1, Inf)",
+                "round(#, 0.1)",
+                "label_replace(#, \"b\", \"$1\", \"a\", \"(.*)\")",
+                "sort_desc(#)",
+                "histogram_quantile(0.9, #)",
+                "timestamp(#)",
+                "# > 1e3",
+                "2 ^ #",
+                "# % 0",
+                "vector(scalar(#))",
+                "limit_ratio(-0.5, #)",
+                "rate((#)[5m:])",
+                "max_over_time((#)[30s:10s] offset 5s)",
+                "predict_linear((#)[1m:10s], 60)",
+                "stddev without () (#)",
+            ]);
+            let two = prop::sample::select(vec![
+                "(#) + (##)",
+                "(#) and on(a) (##)",
+                "(#) unless (##)",
+                "(#) / ignoring(a) group_left(b) (##)",
+                "(#) == bool (##)",
+                "(#) * fill(1) (##)",
+                "(#) or (##)",
+                "(#) atan2 on() group_right() (##)",
+                "(#) < on(a) fill_left(NaN) (##)",
+            ]);
+            prop_oneof![
+                (one, inner.clone()).prop_map(|(form, a)| form.replace('#', &format!("({a})"))),
+                (two, inner.clone(), inner).prop_map(|(form, a, b)| form.replace("##", &b).replace('#', &a)),
+            ]
+        })
+        .prop_filter("a range is no operand", |text| parse(text).is_ok())
+}
+
+/// Reads it; if that can be done prints, reads again, evaluates and explains it.
+fn all_of_it(text: &str) {
+    let _ = super::syntax::syntax(text);
+    let Ok(expr) = parse(text) else { return };
+    let printed = expr.root.to_string();
+    let again = parse(&printed).map(|again| format!("{:?}", again.root)).map_err(|e| e.to_string());
+    assert_eq!(again, Ok(format!("{:?}", expr.root)), "{text}: {printed}");
+    let sample = |at: i64| Sample { at: at * 7_000, value: [1.0, -3.5, f64::NAN, f64::INFINITY, 0.0][at as usize % 5] };
+    let series = |labels: &[(&str, &str)]| Series {
+        labels: Labels::new(labels.iter().copied()),
+        samples: (0..60).map(sample).collect(),
+    };
+    let all = [
+        series(&[("__name__", "x"), ("a", "b"), ("le", "1")]),
+        series(&[("__name__", "x"), ("a", "c"), ("le", "+Inf")]),
+        series(&[("__name__", "y"), ("a", "b")]),
+        series(&[("__name__", "c.d"), ("e f", "h")]),
+    ];
+    let storage = Storage::new(&all);
+    for semantics in [Semantics::V3, Semantics::V2] {
+        let options = Options { semantics, ..Options::default() };
+        for at in [i64::MIN, -1, 0, 300_000, i64::MAX] {
+            let _ = evaluate(&expr, &storage, at, &options);
+        }
+        let _ = evaluate_range(&expr, &storage, (0, 60_000, 20_000), &options);
+    }
+    let _ = super::explain(&expr, &storage, 300_000, &Options::default());
+    let _ = super::explain_empty(&expr, &storage, 300_000, &Options::default());
+    let _ = super::brackets(&expr, &storage, 300_000, &Options::default());
+    let _ = (expr.reach(), expr.kind(), expr.selectors().len());
 }

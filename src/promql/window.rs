@@ -15,7 +15,7 @@ use super::selector::{At, Selector};
 use super::tags::Tags;
 use crate::base::series::{Sample, is_stale};
 
-impl<'a> Evaluator<'_, 'a> {
+impl<'s, 'a> Evaluator<'s, 'a> {
     /// Milliseconds of an offset.
     fn offset(&self, length: &Length, at: i64) -> Result<i64, Error> {
         Ok(match length {
@@ -67,7 +67,7 @@ impl<'a> Evaluator<'_, 'a> {
     pub(super) fn instant(&self, selector: &Selector, at: i64, read: impl Fn(&Sample) -> f64) -> Points<'a> {
         let at = self.moment(at, selector.at, &selector.offset)?;
         let oldest = self.first_instant(at, self.options.lookback_ms);
-        let newest = |Found { series, .. }: &Found<'a>| {
+        let newest = |Found { series, .. }: &Found<'s, 'a>| {
             let upto = series.samples.partition_point(|s| s.at <= at);
             let sample = series.samples[..upto].last().filter(|s| s.at >= oldest && !is_stale(s.value))?;
             Some(Point { tags: Tags::of(&series.labels), value: read(sample) })
@@ -78,7 +78,7 @@ impl<'a> Evaluator<'_, 'a> {
     /// The value of each series at an instant that lies between two samples.
     fn between(&self, selector: &Selector, edges: Edges, at: i64) -> Points<'a> {
         let at = self.moment(at, selector.at, &selector.offset)?;
-        let value = |found: &Found<'a>| {
+        let value = |found: &Found<'s, 'a>| {
             let samples = self.around(*found, at, at, edges);
             Some(Point { tags: Tags::of(&found.series.labels), value: edges::at(&samples, at)? })
         };
@@ -86,7 +86,7 @@ impl<'a> Evaluator<'_, 'a> {
     }
 
     /// The samples of a series from `start` to `end`, and those beyond that tell what it is at the edges.
-    fn around(&self, found: Found<'a>, start: i64, end: i64, edges: Edges) -> Cow<'a, [Sample]> {
+    fn around(&self, found: Found<'s, 'a>, start: i64, end: i64, edges: Edges) -> Cow<'a, [Sample]> {
         let lookback = self.options.lookback_ms;
         let first = match edges {
             Edges::AsSampled => start,
@@ -96,7 +96,7 @@ impl<'a> Evaluator<'_, 'a> {
         let from = found.series.samples.partition_point(|s| s.at < first);
         let length = found.series.samples[from..].partition_point(|s| s.at <= last);
         let samples = &found.series.samples[from..from + length];
-        if self.storage.is_marked(found) { without_markers(samples) } else { Cow::Borrowed(samples) }
+        if found.is_marked() { without_markers(samples) } else { Cow::Borrowed(samples) }
     }
 
     /// The samples of a range; series without any are left out.

@@ -150,8 +150,11 @@ fn answered(
             let more = if seen.len() > 8 { ", …" } else { "" };
             let what = format!("no series of `{metric}` satisfies `{}`; seen: {shown}{more}", subject.quote(span));
             let remark = Remark::new(kinds::UNKNOWN_VALUE, span, what);
-            let near =
-                matches!(matcher.op, MatchOp::Equal).then(|| text::nearest(value, seen.iter().copied())).flatten();
+            let near = || {
+                let other_case = seen.iter().copied().find(|seen| seen.eq_ignore_ascii_case(value));
+                other_case.or_else(|| text::nearest(value, seen.iter().copied()))
+            };
+            let near = matches!(matcher.op, MatchOp::Equal).then(near).flatten();
             remarks.push(match near {
                 Some(near) => remark.instead(format!("did you mean `{near}`? {}", kinds::UNKNOWN_VALUE.instead)),
                 None => remark,
@@ -186,7 +189,7 @@ fn grouped(subject: &Subject<'_>, exposed: &Exposed, remarks: &mut Vec<Remark>) 
         for label in by.iter().filter(|label| !exposed.may_add(label) && !subject.is_open(label)) {
             if series.iter().all(|labels| labels.get(label).is_empty()) {
                 let what = format!("`by ({label})`, and no series of `{metric}` has that label: all fall in one group");
-                let remark = Remark::new(kinds::UNKNOWN_LABEL, &part.span, what).as_grave_as(Severity::Warning);
+                let remark = Remark::new(kinds::UNKNOWN_LABEL, &part.span, what).graded(Severity::Warning);
                 remarks.push(nearest_label(remark, series, label));
             }
         }

@@ -20,7 +20,6 @@ use crate::scenario;
 pub use answer::Question;
 pub use fetch::Wanted;
 pub use product::{Identity, Product};
-pub use rules::rule_file;
 
 /// How often it scrapes where nobody knows.
 const USUAL: Duration = Duration::from_secs(15);
@@ -58,6 +57,11 @@ impl Prometheus {
         self.tell(self.identity.told());
     }
 
+    /// The rules that it evaluates, as the text of a rule file. The error says why there are none.
+    pub async fn rules(&self) -> Result<String, Refused> {
+        rules::rule_file(&self.api).await
+    }
+
     /// How long after the end its last samples are waited for.
     pub fn grace(&self) -> Duration {
         let usual = self.settings.every.or(self.identity.every).unwrap_or(USUAL);
@@ -87,3 +91,6 @@ impl Prometheus {
 fn seconds(ms: i64) -> String {
     format!("{}{}.{:03}", if ms < 0 { "-" } else { "" }, ms.unsigned_abs() / 1000, ms.unsigned_abs() % 1000)
 }
+
+#[cfg(test)]
+mod tests;

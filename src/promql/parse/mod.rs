@@ -23,7 +23,6 @@ pub fn parse(text: &str) -> Result<Expr, Error> {
 
 /// The same for an evaluation by the rules of one of Prometheus's versions, which differ in a function's name.
 pub fn parse_for(text: &str, semantics: Semantics) -> Result<Expr, Error> {
-    let text = text.trim();
     let root = Parser::new(text, semantics)?.whole()?.node;
     Ok(Expr { text: text.to_string(), root })
 }

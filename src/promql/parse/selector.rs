@@ -6,6 +6,7 @@ use super::grammar::{Operand, Parsed, Parser};
 use super::lex::What;
 use crate::promql::ast::{Edges, Length, Matrix, Node, Vector};
 use crate::promql::error::Error;
+use crate::promql::query::Semantics;
 use crate::promql::selector::{At, MatchOp, Matcher, Selector};
 use crate::promql::syntax::{Form, Pick, Span};
 
@@ -86,9 +87,10 @@ impl Parser<'_> {
         Ok((Matcher { label, op, value }, false))
     }
 
-    /// A regex that matches whole values, as Prometheus 3 does: `.` matches a line feed too.
+    /// A regex that matches whole values; from Prometheus 3 on `.` matches a line feed too.
     pub(super) fn anchored(&self, place: usize, pattern: &str) -> Parsed<Regex> {
-        match Regex::new(&format!("^(?s:{pattern})$")) {
+        let flags = if self.semantics == Semantics::V3 { "s" } else { "" };
+        match Regex::new(&format!("^(?{flags}:{pattern})$")) {
             Ok(regex) => Ok(regex),
             Err(_) => self.wrong(place, format!("`{pattern}` is not a regular expression")),
         }

@@ -6,6 +6,7 @@ mod fault;
 mod inject;
 mod load;
 mod outside;
+mod reconcile;
 mod request;
 mod servers;
 mod slo;
@@ -24,6 +25,7 @@ pub use inject::{
 };
 pub use load::Segment;
 pub use outside::{Law, LawKind, Link, StubReply, Upstream};
+pub use reconcile::{Count, Latency as TimedBy, Ratio, Reconcile, Timeouts, Unit};
 pub use request::{Header, Secret, Step};
 pub use servers::{Alertmanager, Basic, Prometheus};
 pub use slo::{Abort, Promise, Severity};
@@ -66,12 +68,14 @@ record! {
         abort_when: Option<At<Vec<Abort>>>,
         /// The promises.
         slo: Option<Vec<Promise>>,
+        /// What the target's metrics must agree on with us.
+        reconcile: Option<At<Reconcile>>,
         /// What the generator itself must keep for its word to count.
         fitness: Option<Fitness>,
         /// Caps on what the scenario may do.
         limits: Option<Limits>,
     }
-    planned { "kafka", "alerts", "reconcile" }
+    planned { "kafka", "alerts" }
 }
 
 record! {
