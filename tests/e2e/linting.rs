@@ -128,6 +128,35 @@ fn a_prometheus_is_asked_for_what_the_rules_read() {
 }
 
 #[test]
+fn whoever_asks_says_so_with_a_secret_of_the_environment() {
+    let server =
+        Server::new(|request| match request.head.to_ascii_lowercase().contains("authorization: bearer open-sesame") {
+            true => Answer::Whole(200, "Content-Type: text/plain; version=0.0.4\r\n", PAGE.into()),
+            false => status(401),
+        });
+    let desk = Desk::new(RULES);
+    let url = format!("{}/metrics", server.url());
+    let asked = |variable: &str| {
+        let mut command = std::process::Command::new(crate::scene::PROGRAM);
+        command.args([
+            "rules",
+            "lint",
+            &desk.file(),
+            "--against",
+            &url,
+            "--header",
+            &format!("Authorization={variable}"),
+        ]);
+        command.env("LINT_AUTH", "Bearer open-sesame");
+        let ran = command.output().expect("run");
+        assert!(!String::from_utf8_lossy(&ran.stderr).contains("open-sesame"), "a secret is not told");
+        ran.status.code()
+    };
+    assert_eq!(asked("LINT_AUTH"), Some(0));
+    assert_eq!(asked("NO_SUCH_VARIABLE"), Some(2));
+}
+
+#[test]
 fn the_folder_of_a_run_is_what_was_exposed() {
     let desk = Desk::new(&RULES.replace("[5m]", "[30s]"));
     let folder: PathBuf = desk.0.path("run");
