@@ -82,3 +82,6 @@ mod forward;
 
 #[path = "e2e/injected.rs"]
 mod injected;
+
+#[path = "e2e/alerts.rs"]
+mod alerts;

@@ -1,6 +1,7 @@
 //! Evidence in, judgement out: windows, measures, recovery, the fault ledger, fitness, verdict. Pure: no clock, no sockets,
 //! nothing but what evidence hands over, and the same evidence gives the same judgement, byte for byte.
 
+pub mod alerts;
 mod anatomy;
 mod bucket;
 mod cause;
@@ -51,7 +52,7 @@ use crate::evidence::event::Event;
 use crate::evidence::manifest::How;
 use crate::evidence::reader::Evidence;
 use crate::plan::Plan;
-use crate::scenario::{Claim, Scenario};
+use crate::scenario::{Claim, Measure, Promise, Scenario, Window};
 use trial::Trial;
 
 /// Judges a run by its evidence. `samples` are the scraped series, in Unix milliseconds.
@@ -59,15 +60,21 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
     let trial = Trial::new(scenario, plan, evidence);
     let server = server::Server::new(&trial, samples);
     let ledger = ledger::Ledger::read(&trial);
-    let findings: Vec<Finding> = scenario
-        .promises
-        .iter()
-        .map(|promise| match &promise.claim {
-            Claim::Client(expectation) => evaluate::client(&trial, promise, expectation),
-            Claim::Absorbed(absorbed) => ledger::finding(&trial, &ledger, promise, absorbed),
-            Claim::Server { expr, compare, bound, .. } => server.finding(promise, expr, *compare, *bound),
-        })
-        .collect();
+    let replayed = alerts::Replayed::new(&server);
+    let finding = |promise: &Promise| match &promise.claim {
+        Claim::Client(expectation) => {
+            let mut finding = evaluate::client(&trial, promise, expectation);
+            if let (Measure::Detection, Window::After(fault)) = (expectation.measure, promise.window) {
+                finding.why.extend(replayed.as_ref().map(|replayed| replayed.beside_detection(fault)));
+            }
+            finding
+        }
+        Claim::Absorbed(absorbed) => ledger::finding(&trial, &ledger, promise, absorbed),
+        Claim::Server { expr, compare, bound, .. } => server.finding(promise, expr, *compare, *bound),
+        Claim::Alert(claim) => alerts::finding(&trial, replayed.as_ref(), promise, claim),
+    };
+    let mut findings: Vec<Finding> = scenario.promises.iter().map(finding).collect();
+    findings.extend(replayed.iter().flat_map(alerts::Replayed::expected));
     let traffic = summary::traffic(&trial);
     let gate = gate::summary(&trial).filter(|gate| gate.window.end <= trial.windows.seen || withheld(&trial).is_some());
     let reasons = reasons(&trial, &ledger, &findings, &traffic, gate.as_ref());
@@ -86,9 +93,10 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
         fitness: trial.fitness.summary(scenario, evidence, trial.timeline.measured(None)),
         traffic,
         gate,
-        faults: toll::faults(&trial, &ledger),
+        faults: toll::faults(&trial, &ledger, replayed.as_ref()),
         canary: toll::canary(evidence),
         scrapes: summary::scrapes(&trial),
+        alerts: replayed.as_ref().map(alerts::Replayed::summary),
         stuck,
     }
 }

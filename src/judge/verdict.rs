@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use super::alerts::AlertsSummary;
 use super::anatomy::Anatomy;
 use super::fitness::FitnessSummary;
 use super::gate::GateSummary;
@@ -289,6 +290,9 @@ pub struct Judgement {
     /// What was scraped, by job.
     #[serde(serialize_with = "by_name")]
     pub scrapes: Vec<(String, ScrapeSummary)>,
+    /// What the target's own alert rules did, where the scenario names some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alerts: Option<AlertsSummary>,
     /// Faults that could not be undone.
     pub stuck: Vec<Stuck>,
 }

@@ -41,13 +41,16 @@ mod part;
 mod print;
 mod query;
 mod rate;
+mod relative;
 pub mod rules;
+mod scale;
 mod select;
 mod selector;
 mod sum;
 mod tags;
 #[cfg(test)]
 mod tests;
+mod unmet;
 mod value;
 mod vet;
 
@@ -58,6 +61,8 @@ pub use expr::{Expr, Kind, Reach};
 pub use length::{parse_length, print_length};
 pub use lower::parse;
 pub use query::{Options, Semantics, evaluate, evaluate_range};
+pub use scale::scaled;
 pub use select::Storage;
 pub use selector::{At, MatchOp, Matcher, Selection, Selector};
+pub use unmet::unmet;
 pub use value::{Element, Value};

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{ledger, words};
+use super::{alerts, ledger, words};
 use crate::base::text;
+use crate::judge::alerts::AlertsSummary;
 use crate::judge::{Judgement, Verdict};
 
 /// Renders a judgement.
@@ -75,6 +76,9 @@ pub fn markdown(judgement: &Judgement) -> String {
     if let Some(canary) = words::canary(&judgement.canary) {
         let _ = writeln!(out, "- canary: {}", escape(&canary));
     }
+    if let Some(replayed) = &judgement.alerts {
+        rules(replayed, &mut out);
+    }
     if let Some(target) = words::target(judgement) {
         let _ = writeln!(out, "- target: {target}");
     }
@@ -83,6 +87,27 @@ pub fn markdown(judgement: &Judgement) -> String {
         let _ = writeln!(out, "  - {}", escape(&cause));
     }
     out
+}
+
+/// What the target's own alert rules did.
+fn rules(replayed: &AlertsSummary, out: &mut String) {
+    let _ = writeln!(out, "\n### Alerts\n\n{}.\n", escape(&alerts::headline(replayed)));
+    if let Some(first) = replayed.alerts.first() {
+        let windows: Vec<String> = first.windows.iter().map(|w| escape(&w.name)).collect();
+        let _ = writeln!(out, "| alert | {} | evaluated |", windows.join(" | "));
+        let _ = writeln!(out, "|---|{}---|", "---|".repeat(windows.len()));
+    }
+    for alert in &replayed.alerts {
+        let states: Vec<String> = alert.windows.iter().map(|w| alerts::state(w, replayed.phases)).collect();
+        let evaluated = escape(&alerts::evaluated(alert));
+        let _ = writeln!(out, "| {} | {} | `{evaluated}` |", escape(&alert.alert), states.join(" | "));
+    }
+    out.push('\n');
+    let said = replayed.alerts.iter().flat_map(|alert| alerts::lines(alert, false));
+    for line in said.chain(replayed.mistakes.iter().cloned()) {
+        let _ = writeln!(out, "- {}", escape(&line));
+    }
+    out.push('\n');
 }
 
 /// Text that cannot break out of a table cell or start markup.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::absorbed::Absorbed;
+use super::alerts::AlertClaim;
 use super::mistake::Place;
 use crate::base::timing::Timing;
 use crate::base::units::{self, Share};
@@ -51,6 +52,8 @@ pub enum Claim {
         /// Where the expression is written.
         place: Place,
     },
+    /// About an alert of the target's own rules.
+    Alert(AlertClaim),
 }
 
 /// A claim about what the client saw.

@@ -4,6 +4,7 @@
 #[macro_use]
 mod shape;
 mod absorbed;
+mod alerts;
 mod check;
 mod claim;
 mod fault;
@@ -28,6 +29,7 @@ use std::time::Duration;
 pub use crate::base::mistake::{Mistake, Mistakes, Place};
 pub use crate::base::timing::Timing;
 pub use absorbed::Absorbed;
+pub use alerts::{AlertClaim, Alerts, Must, RuleFile, Semantics};
 pub use claim::{Claim, Compare, Expectation, Filter, Measure, Promise, Quantile, Severity, Window};
 pub use fault::{Fault, Match, On, Process, Ramp, Repeat, When};
 pub use inject::{
@@ -64,6 +66,8 @@ pub struct Scenario {
     pub traffic: Vec<Traffic>,
     /// Pages of metrics that are watched.
     pub jobs: Vec<Job>,
+    /// The target's own alert rules.
+    pub alerts: Option<Alerts>,
     /// Processes that the run starts.
     pub processes: Vec<Program>,
     /// How to break and mend what we do not know.

@@ -3,6 +3,7 @@
 
 mod abort;
 mod absorbed;
+mod alerts;
 mod fault;
 mod inject;
 mod leave;
@@ -50,6 +51,7 @@ pub fn check(raw: &raw::Root, source: String, settings: &Settings<'_>, reader: &
     let world =
         fault::World { target: target_of, upstreams: &upstreams, links: &links, programs: &processes, hooks: &hooks };
     let faults = check.within("faults", |c| c.faults(raw, &world, &traffic));
+    let alerts = check.within("alerts", |c| c.alerts(raw));
     let promises = check.within("slo", |c| c.promises(raw, &traffic, &faults));
     let abort_when = check.within("abort_when", |c| c.aborts(raw, &traffic, &jobs));
     let fitness = check.within("fitness", |c| c.fitness(raw.fitness.as_ref(), &promises));
@@ -61,6 +63,7 @@ pub fn check(raw: &raw::Root, source: String, settings: &Settings<'_>, reader: &
         links,
         traffic,
         jobs,
+        alerts,
         processes,
         hooks,
         abort_when,

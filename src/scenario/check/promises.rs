@@ -9,7 +9,7 @@ use super::super::promise;
 use super::super::raw;
 use super::super::shape::At;
 use super::super::traffic::Traffic;
-use super::Check;
+use super::{Check, alerts};
 use crate::base::text;
 use crate::base::units::Share;
 
@@ -25,7 +25,7 @@ impl Check<'_, '_> {
         let written = raw.slo.iter().flatten();
         let mut read: Vec<Option<Promise>> = Vec::new();
         for (i, promise) in written.enumerate() {
-            read.push(self.within(&i.to_string(), |c| c.promise(promise, traffic, faults)));
+            read.push(self.within(&i.to_string(), |c| c.promise(promise, raw, traffic, faults)));
         }
         // A reply class says nothing of shots without a reply; something else must.
         for promise in read.iter().flatten() {
@@ -35,10 +35,25 @@ impl Check<'_, '_> {
         read.into_iter().flatten().collect()
     }
 
-    fn promise(&mut self, raw: &raw::Promise, traffic: &[Traffic], faults: &[Fault]) -> Option<Promise> {
-        let claim = match self.absorbed(raw, traffic, faults) {
-            Some(read) => read,
-            None => self.claim(&raw.expect, raw.promql.as_ref(), traffic),
+    fn promise(
+        &mut self,
+        raw: &raw::Promise,
+        root: &raw::Root,
+        traffic: &[Traffic],
+        faults: &[Fault],
+    ) -> Option<Promise> {
+        let claim = match (self.alert_claim(raw, root), &raw.expect) {
+            (Some(read), _) => read,
+            (None, Some(expect)) => match self.absorbed(expect, raw.promql.as_ref(), traffic, faults) {
+                Some(read) => read,
+                None => self.claim(expect, raw.promql.as_ref(), traffic),
+            },
+            // What was written could not be read, and has had its mistake told.
+            (None, None) if self.reader.is_broken_here() => None,
+            (None, None) => {
+                self.reader.wrong(raw.place, "`expect` is missing", "add `expect:`, or `alert:`");
+                None
+            }
         };
         let window = self.window(raw, faults);
         let each = raw.each.map(|each| self.slice(&each));
@@ -61,15 +76,22 @@ impl Check<'_, '_> {
             }
         });
         let (mut claim, window) = (claim?, window?);
+        let place = match &claim {
+            Claim::Alert(claim) => claim.place,
+            _ => raw.expect.as_ref().map_or(raw.place, |expect| expect.at),
+        };
         if let Claim::Absorbed(absorbed) = &mut claim {
             match absorbed.within(window) {
                 Ok(narrowed) => *absorbed = narrowed,
-                Err((what, remedy)) => self.reader.wrong(raw.expect.at, what, remedy),
+                Err((what, remedy)) => self.reader.wrong(place, what, remedy),
             }
-            self.is_accounted_for(raw, absorbed.fault, faults);
+            self.is_accounted_for(raw, place, absorbed.fault, faults);
         }
         let promise = Promise {
-            text: raw.expect.value.clone(),
+            text: match &claim {
+                Claim::Alert(claim) => alerts::text(claim),
+                _ => raw.expect.as_ref().map(|expect| expect.value.clone()).unwrap_or_default(),
+            },
             claim,
             window,
             each,
@@ -85,9 +107,12 @@ impl Check<'_, '_> {
             },
             confidence,
             look_back,
-            place: raw.expect.at,
+            place,
         };
-        self.fits(&promise, raw);
+        match &promise.claim {
+            Claim::Alert(claim) => self.fits_alert(claim, window, raw),
+            _ => self.fits(&promise, raw),
+        }
         self.has_clock(&promise, traffic);
         Some(promise)
     }
@@ -256,7 +281,7 @@ impl Check<'_, '_> {
                     && other.severity == Severity::Critical
                     && spans(other.window, promise.window)
             }
-            Claim::Absorbed(_) | Claim::Server { .. } => false,
+            Claim::Absorbed(_) | Claim::Server { .. } | Claim::Alert(_) => false,
         };
         if !all.iter().flatten().any(covers) && !self.reader.is_broken("slo") {
             let traffic = &traffic[*subject];

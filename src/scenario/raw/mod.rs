@@ -1,6 +1,7 @@
 //! The shape of a scenario file, key by key. What is written here is read, refused and put into the JSON Schema;
 //! whether it makes sense is decided in [`check`](super::check).
 
+mod alerts;
 mod fault;
 mod inject;
 mod load;
@@ -14,6 +15,7 @@ mod world;
 
 use std::time::Duration;
 
+pub use alerts::{Alerts, Expected};
 pub use fault::{Fault, Match, Ramp, Repeat, When};
 pub use inject::{
     Aged, Corrupt, DockerAction, Inject, Kill, Latency, LatencyMap, Per, ResetAt, RetryAfter, Slicer, Stream, Throttle,
@@ -60,12 +62,14 @@ record! {
         abort_when: Option<At<Vec<Abort>>>,
         /// The promises.
         slo: Option<Vec<Promise>>,
+        /// The target's own alert rules.
+        alerts: Option<At<Alerts>>,
         /// What the generator itself must keep for its word to count.
         fitness: Option<Fitness>,
         /// Caps on what the scenario may do.
         limits: Option<Limits>,
     }
-    planned { "kafka", "alerts", "reconcile", "contract" }
+    planned { "kafka", "reconcile", "contract" }
 }
 
 record! {

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use crate::base::units::Share;
-use crate::scenario::shape::At;
+use crate::scenario::shape::{At, Names};
 
 record! {
     /// A promise: what was said, and where it must hold.
     pub struct Promise {
         /// `p95(quotes) < 500ms`; with `promql`, `value > 75%`.
-        expect: At<String>,
+        expect: Option<At<String>>,
         /// A PromQL expression over the target's own metrics; `$window` is the length of the window.
         promql: Option<At<String>>,
         /// In the measured phase before this fault first touched anything.
@@ -34,8 +34,17 @@ record! {
         confidence: Option<At<Share>>,
         /// `allowed`: the PromQL range may reach outside the window.
         look_back: Option<At<String>>,
+        /// An alert of the rules under `alerts`, instead of `expect`.
+        alert: Option<At<String>>,
+        /// Labels that the alert must carry; it may carry others.
+        labels: Option<At<Names<At<String>>>>,
+        /// The alert fires not later than this after the first touch of the fault named by `after`.
+        fires_within: Option<At<Duration>>,
+        /// The alert has let go not later than this after the end of the fault named by `after`.
+        resolves_within: Option<At<Duration>>,
+        /// `true`: the alert does not fire in the window.
+        stays_silent: Option<At<bool>>,
     }
-    planned { "fires_within", "resolves_within", "stays_silent" }
 }
 
 choice! {
