@@ -76,6 +76,7 @@ fn config(law: Law) -> Config {
             ramp: None,
             matching: Match::default(),
             when: When::Always,
+            mark: false,
             ttl: Duration::from_secs(3600),
         }],
         allow_hosts: Vec::new(),

@@ -85,3 +85,9 @@ mod injected;
 
 #[path = "e2e/alerts.rs"]
 mod alerts;
+
+#[path = "e2e/decisions.rs"]
+mod decisions;
+
+#[path = "e2e/injector.rs"]
+mod injector;

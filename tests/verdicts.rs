@@ -173,7 +173,13 @@ fn check(line: &str, judgement: &Judgement) -> Result<(), String> {
     if let Some(rest) = line.strip_prefix("fault ") {
         let (name, fragment) = rest.split_once(' ').ok_or_else(|| format!("what does `{line}` expect?"))?;
         let fault = judgement.faults.iter().find(|f| f.name == name).ok_or_else(|| format!("no fault {name}"))?;
-        let said = [vec![report::words::fault(fault)], report::words::damage(fault)].concat().join("\n");
+        let said = [
+            vec![report::words::fault(fault)],
+            report::ledger::lines(fault),
+            report::words::control(fault),
+            report::words::damage(fault),
+        ];
+        let said = said.concat().join("\n");
         let said = said.replace('\u{202f}', " ");
         return if said.contains(fragment) { Ok(()) } else { Err(format!("not so: {line}\n    said: {said}")) };
     }
@@ -353,6 +359,7 @@ impl Case {
             latency: LatencyLog { tags, intervals },
             shots: shots.into(),
             decisions: decisions.into(),
+            fetched: self.fetched.clone(),
             gaps: self.gaps.clone(),
         }
     }

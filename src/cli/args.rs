@@ -44,6 +44,9 @@ pub enum Command {
     Histogram(HistogramArgs),
     /// Evaluate a PromQL expression over the scraped samples of a run
     Query(QueryArgs),
+    /// Look after alert rules
+    #[command(subcommand)]
+    Rules(RulesCommand),
     /// Undo what a run that died left broken
     Heal(HealArgs),
     /// Run a practice target
@@ -281,6 +284,66 @@ pub struct QueryArgs {
     /// Show each part of the expression with what it selects
     #[arg(long)]
     pub explain: bool,
+}
+
+/// `proofload rules`
+#[derive(Debug, Subcommand)]
+pub enum RulesCommand {
+    /// Find what rules and dashboards will not do that they were written for
+    #[command(after_help = "Exit codes: 0 nothing, 1 findings of the severity of --fail-on or graver, \
+2 wrong command line or unreadable file, 5 --against does not answer.")]
+    Lint(LintArgs),
+}
+
+/// `proofload rules lint`
+#[derive(Debug, Args)]
+pub struct LintArgs {
+    /// Files of Prometheus rules, or folders of them
+    #[arg(value_name = "FILE|FOLDER", required_unless_present = "dashboard")]
+    pub files: Vec<PathBuf>,
+    /// A Grafana dashboard, as JSON
+    #[arg(long, value_name = "FILE.json")]
+    pub dashboard: Vec<PathBuf>,
+    /// What is exposed: a metrics page, a Prometheus, or the folder of a run; several add up
+    #[arg(long, value_name = "URL|DIR")]
+    pub against: Vec<String>,
+    /// A host other than this machine that may be asked
+    #[arg(long, value_name = "HOST")]
+    pub allow_host: Vec<String>,
+    /// How often targets are scraped; as `--against` shows, or 15s, when left out
+    #[arg(long, value_name = "TIME", value_parser = crate::base::units::parse_duration)]
+    pub scrape: Option<std::time::Duration>,
+    /// Show findings of this severity or graver
+    #[arg(long, value_enum, value_name = "SEVERITY", default_value = "warning")]
+    pub level: Level,
+    /// Exit with 1 on findings of this severity or graver
+    #[arg(long, value_enum, value_name = "SEVERITY", default_value = "error")]
+    pub fail_on: Level,
+    /// How findings are printed
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: LintFormat,
+}
+
+/// How grave a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Level {
+    /// Worth a look once
+    Info,
+    /// It works until something that will happen happens
+    Warning,
+    /// It cannot do what it was written for
+    Error,
+}
+
+/// How findings are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LintFormat {
+    /// For people
+    Text,
+    /// For machines
+    Json,
+    /// As annotations of a GitHub workflow
+    Github,
 }
 
 /// `proofload sim`

@@ -144,5 +144,6 @@ fn with_promises(run: &Scenario, file: &Path) -> Result<Scenario, String> {
             file.display()
         ));
     }
-    Ok(Scenario { promises: other.promises, alerts: other.alerts, fitness: other.fitness, ..run.clone() })
+    let Scenario { promises, alerts, contracts, fitness, .. } = other;
+    Ok(Scenario { promises, alerts, contracts, fitness, ..run.clone() })
 }

@@ -13,6 +13,7 @@ mod evaluate;
 mod fitness;
 mod gate;
 mod health;
+mod injector;
 mod ledger;
 mod measure;
 mod recovery;
@@ -36,9 +37,10 @@ pub use distribution::{Distribution, Wanted};
 pub use fitness::{FitnessSummary, Unfit};
 pub use gate::{Gate, GateSummary, Held, closes, gate};
 pub use health::HealthSummary;
+pub use injector::{AddedSummary, InjectorSummary};
 pub use ledger::{
-    ClassLedger, ExampleSummary, HerdSummary, LedgerSummary, ObedienceSummary, RetrySummary, ShareSummary,
-    TrafficLedger,
+    CalledSummary, ClassLedger, ExampleSummary, HerdSummary, LedgerSummary, ObedienceSummary, RetrySummary,
+    ShareSummary, TrafficLedger,
 };
 pub use stop::Stops;
 pub use suite::{Ended, Recovery, Stood, Turn, stood};
@@ -61,6 +63,7 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
     let server = server::Server::new(&trial, samples);
     let ledger = ledger::Ledger::read(&trial);
     let replayed = alerts::Replayed::new(&server);
+    let injector = injector::Injector::read(&trial);
     let finding = |promise: &Promise| match &promise.claim {
         Claim::Client(expectation) => {
             let mut finding = evaluate::client(&trial, promise, expectation);
@@ -73,7 +76,8 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
         Claim::Server { expr, compare, bound, .. } => server.finding(promise, expr, *compare, *bound),
         Claim::Alert(claim) => alerts::finding(&trial, replayed.as_ref(), promise, claim),
     };
-    let mut findings: Vec<Finding> = scenario.promises.iter().map(finding).collect();
+    let promised = scenario.promises.iter();
+    let mut findings: Vec<Finding> = promised.map(|p| injector.doubt(&trial, p, finding(p))).collect();
     findings.extend(replayed.iter().flat_map(alerts::Replayed::expected));
     let traffic = summary::traffic(&trial);
     let gate = gate::summary(&trial).filter(|gate| gate.window.end <= trial.windows.seen || withheld(&trial).is_some());
@@ -94,6 +98,7 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
         traffic,
         gate,
         faults: toll::faults(&trial, &ledger, replayed.as_ref()),
+        injector: injector.summary(),
         canary: toll::canary(evidence),
         scrapes: summary::scrapes(&trial),
         alerts: replayed.as_ref().map(alerts::Replayed::summary),

@@ -9,6 +9,7 @@ use super::alerts::AlertsSummary;
 use super::anatomy::Anatomy;
 use super::fitness::FitnessSummary;
 use super::gate::GateSummary;
+use super::injector::InjectorSummary;
 use super::summary::{ScrapeSummary, TrafficSummary};
 use super::toll::{CanarySummary, FaultSummary};
 use crate::base::time::{Offset, Span};
@@ -284,6 +285,9 @@ pub struct Judgement {
     pub gate: Option<GateSummary>,
     /// What was broken.
     pub faults: Vec<FaultSummary>,
+    /// How the stage did that broke it, where there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub injector: Option<InjectorSummary>,
     /// What was seen of the outside world after the last fault.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub canary: Vec<CanarySummary>,

@@ -69,9 +69,12 @@ pub fn markdown(judgement: &Judgement) -> String {
         for example in fault.ledger.iter().flat_map(|ledger| &ledger.examples) {
             let _ = writeln!(out, "    - {}", escape(&ledger::example(example)));
         }
-        for line in words::damage(fault) {
+        for line in words::control(fault).into_iter().chain(words::damage(fault)) {
             let _ = writeln!(out, "  - {}", escape(&line));
         }
+    }
+    if let Some(injector) = words::injector(judgement) {
+        let _ = writeln!(out, "- stage: {injector}");
     }
     if let Some(canary) = words::canary(&judgement.canary) {
         let _ = writeln!(out, "- canary: {}", escape(&canary));

@@ -3,7 +3,8 @@
 pub mod alerts;
 mod hgrm;
 mod junit;
-mod ledger;
+pub mod ledger;
+mod lint;
 mod markdown;
 mod percentiles;
 mod suite;
@@ -13,6 +14,7 @@ pub mod words;
 
 pub use hgrm::hgrm;
 pub use junit::junit;
+pub use lint::{lint_github, lint_json, lint_text};
 pub use markdown::markdown;
 pub use percentiles::percentiles;
 pub use suite::suite;

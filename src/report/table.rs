@@ -71,9 +71,12 @@ pub fn table(judgement: &Judgement, place: &str, colour: bool) -> String {
         for line in ledger::lines(fault).into_iter().chain(examples) {
             let _ = writeln!(out, "         {line}");
         }
-        for line in words::damage(fault) {
+        for line in words::control(fault).into_iter().chain(words::damage(fault)) {
             let _ = writeln!(out, "         {line}");
         }
+    }
+    if let Some(injector) = words::injector(judgement) {
+        let _ = writeln!(out, "stage    {injector}");
     }
     if let Some(canary) = words::canary(&judgement.canary) {
         let _ = writeln!(out, "canary   {canary}");

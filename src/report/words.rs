@@ -5,8 +5,8 @@ use crate::base::time::{Offset, Span};
 use crate::base::units;
 use crate::judge::alerts::FirstAlert;
 use crate::judge::{
-    CanarySummary, CauseSummary, Claimed, FaultSummary, Finding, GateSummary, Judgement, LoopSummary, Percentiles,
-    TrafficSummary, Verdict,
+    CanarySummary, CauseSummary, Claimed, FaultSummary, Finding, GateSummary, Judgement, LoopSummary,
+    OccurrenceSummary, Percentiles, TrafficSummary, Verdict,
 };
 use std::time::Duration;
 
@@ -58,13 +58,48 @@ pub fn fault(fault: &FaultSummary) -> String {
             effective.join(", "),
             planned.join(", "),
             text::thousands(fault.injected),
-            text::count(fault.eligible, "request")
+            text::count(fault.eligible, fault.unit)
         ),
     };
     if let Some(trouble) = &fault.trouble {
         text.push_str(&format!("; {trouble}"));
     }
     text
+}
+
+/// How exactly a fault began and ended, in a line for each time: when it was told beside when that was planned, and how long
+/// it took to obey.
+pub fn control(fault: &FaultSummary) -> Vec<String> {
+    let edge = |word: &str, planned: Offset, told: Option<Offset>, effective: Option<Offset>| {
+        let (told, effective) = (told?, effective?);
+        let late = units::measured(told.since(planned));
+        Some(format!("{word} {late} after it was planned, obeyed in {}", units::measured(effective.since(told))))
+    };
+    let line = |of: &OccurrenceSummary| {
+        let begun = edge("told to begin", of.planned.start, of.told[0], of.applied);
+        let ended = edge("to end", of.planned.end, of.told[1], of.cleared);
+        let parts: Vec<String> = begun.into_iter().chain(ended).collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
+    };
+    fault.occurrences.iter().filter_map(line).collect()
+}
+
+/// What the stage added itself, in a sentence; nothing where there was none.
+pub fn injector(judgement: &Judgement) -> Option<String> {
+    let of = judgement.injector.as_ref()?;
+    let mut parts = vec![match of.saturated_seconds {
+        0 => "kept up throughout".to_owned(),
+        n => format!("did not keep up in {n} of {} seconds", of.seconds),
+    }];
+    for (what, added) in [("to replies", of.calls), ("to bytes on links", of.links)] {
+        if added.count > 0 {
+            let (p50, p99) = (length(added.p50), length(added.p99));
+            parts.push(format!("added {p50} {what} that nothing struck (p99 of the worst second {p99})"));
+        }
+    }
+    parts.push(format!("woke up to {} late", length(of.wakes.max)));
+    parts.push(format!("busiest second {} of a core", units::percent(of.cpu)));
+    Some(parts.join(", "))
 }
 
 /// What a fault did to each traffic, a line each: when it was felt, how deep it cut, when all was well again.

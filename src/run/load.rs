@@ -14,13 +14,16 @@ use crate::base::time::{Clock, Offset};
 use crate::evidence::counters::Counters;
 use crate::evidence::event::Event;
 use crate::evidence::manifest::How;
+use crate::evidence::page::Remark;
 use crate::evidence::recorder::{self, Recorder};
 use crate::fault::conduct::{Actors, conduct};
 use crate::fault::gate::Gate;
 use crate::fault::local::Locals;
+use crate::lint;
+use crate::observe::probe::{self, Probed};
 use crate::observe::{HostMeter, Observer, Watched};
 use crate::plan::Plan;
-use crate::scenario::{Page, Scenario};
+use crate::scenario::{Contract, Page, Scenario};
 use crate::stage::client::Stage;
 use crate::traffic::{self, Aside};
 
@@ -44,7 +47,7 @@ impl Prepared<'_> {
 
         let watched = watched(&scenario, &self.services);
         let samples = self.folder.file("samples.chunks");
-        let observer = Observer::create(&samples, watched, self.clock, counters.clone(), events.clone());
+        let observer = Observer::create(&samples, watched, self.clock, counters.clone(), events.clone(), inspect);
         let observer = Arc::new(observer.map_err(|e| format!("{}: {e}", samples.display()))?);
         let recorder = Recorder::create(&self.folder, self.recorder_plan(&plan)).map_err(|e| e.to_string())?;
         let (flush, flushes) = mpsc::unbounded_channel();
@@ -103,6 +106,8 @@ impl Prepared<'_> {
             (gate, breaking),
         ));
         let phases = tokio::spawn(announce(scenario.clone(), plan.clone(), self.clock, events.clone()));
+        let probed = probed(&scenario, &self.services);
+        let probing = tokio::spawn(probe::watch(probed, self.clock, events.clone(), watching.clone()));
         let scraping = tokio::spawn(observer.clone().watch(watching));
 
         let mut sent = tokio::task::spawn_blocking(move || sender.join());
@@ -148,7 +153,7 @@ impl Prepared<'_> {
             Err(_) => how = How::CutShort("the conduct of faults panicked".into()),
         }
         let _ = quit_watching.send(true);
-        let _ = tokio::join!(scraping, host);
+        let _ = tokio::join!(scraping, probing, host);
         observer.quiet().await;
         self.canary(&how, &events).await;
         self.after(&events).await;
@@ -239,6 +244,31 @@ async fn announce(scenario: Arc<Scenario>, plan: Arc<Plan>, clock: Clock, events
         let (phase, connections) = (phase.word.into(), phase.saturate);
         let _ = events.send(Event::Phase { at: clock.now(), traffic, phase, connections });
     }
+}
+
+/// What is wrong with how a page is laid out, as the evidence keeps it.
+fn inspect(page: &[u8], media: Option<&str>) -> Vec<Remark> {
+    lint::metrics::layout(page, media).into_iter().map(lint::metrics::Finding::remark).collect()
+}
+
+/// Where each probe is asked: on the service of its job.
+fn probed(scenario: &Scenario, services: &[(String, Vec<Address>)]) -> Vec<Probed> {
+    let watched = watched(scenario, services);
+    let of_contract = |contract: &Contract| {
+        let address = watched.iter().find(|w| w.job.name == contract.job).map(|w| w.address.clone());
+        let probed = |probe: &crate::scenario::Probe| {
+            Some(Probed {
+                job: contract.job.clone(),
+                // A page with an address of its own has the page's path in it.
+                address: Address { base: String::new(), ..address.clone()? },
+                path: probe.path.clone(),
+                every: probe.every,
+                timeout: probe.timeout,
+            })
+        };
+        contract.probes.iter().filter_map(probed).collect::<Vec<_>>()
+    };
+    scenario.contracts.iter().flat_map(of_contract).collect()
 }
 
 /// Where each job's page is.

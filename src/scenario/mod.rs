@@ -7,6 +7,7 @@ mod absorbed;
 mod alerts;
 mod check;
 mod claim;
+mod contract;
 mod fault;
 mod inject;
 mod load;
@@ -14,6 +15,7 @@ mod locate;
 mod promise;
 mod raw;
 mod schema;
+mod servers;
 mod stub;
 mod suite;
 mod target;
@@ -31,12 +33,14 @@ pub use crate::base::timing::Timing;
 pub use absorbed::Absorbed;
 pub use alerts::{AlertClaim, Alerts, Must, RuleFile, Semantics};
 pub use claim::{Claim, Compare, Expectation, Filter, Measure, Promise, Quantile, Severity, Window};
+pub use contract::{Cardinality, Contract, Probe, ScrapeLimits};
 pub use fault::{Fault, Match, On, Process, Ramp, Repeat, When};
 pub use inject::{
     Corruption, DockerAction, HttpFault, Inject, Keep, Per, ProcessFault, ResetAt, RetryAfter, Stream, Toxic,
 };
 pub use load::{Arrivals, Segment, closed_connections};
 pub use schema::schema;
+pub use servers::{Alertmanager, Login, Prometheus, Server, Source};
 pub use stub::{Lead, Link, RateLimit, StubReply, Toxiproxy, Upstream};
 pub use suite::{Suite, SuiteSettings, is_suite, read_suite, suite_schema};
 pub use target::{HeaderValue, Ready, Service, System, Target};
@@ -68,6 +72,12 @@ pub struct Scenario {
     pub jobs: Vec<Job>,
     /// The target's own alert rules.
     pub alerts: Option<Alerts>,
+    /// The Prometheus server that watches the target too.
+    pub prometheus: Option<Prometheus>,
+    /// The Alertmanager that sends its alerts on.
+    pub alertmanager: Option<Alertmanager>,
+    /// What those pages, and the probes beside them, must be.
+    pub contracts: Vec<Contract>,
     /// Processes that the run starts.
     pub processes: Vec<Program>,
     /// How to break and mend what we do not know.
@@ -127,7 +137,23 @@ impl Scenario {
             Action::Http(call) => call.headers.as_slice(),
             Action::Exec(_) => &[],
         });
-        target.headers.iter().chain(called).chain(steps.flat_map(|s| &s.headers)).chain(own)
+        let asked = self.servers().flat_map(|server| &server.headers);
+        target.headers.iter().chain(called).chain(steps.flat_map(|s| &s.headers)).chain(own).chain(asked)
+    }
+
+    /// The servers that watch the target for its owners.
+    pub fn servers(&self) -> impl Iterator<Item = &Server> {
+        let prometheus = self.prometheus.iter().map(|p| &p.server);
+        prometheus.chain(self.alertmanager.iter().map(|a| &a.server))
+    }
+
+    /// The environment variables of all secrets that are named anywhere.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        let in_headers = self.headers().filter_map(|(_, value)| match value {
+            HeaderValue::Secret(name) => Some(name.as_str()),
+            HeaderValue::Text(_) => None,
+        });
+        in_headers.chain(self.servers().filter_map(Server::secret))
     }
 }
 

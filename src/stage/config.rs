@@ -14,6 +14,14 @@ use crate::scenario::{
     Fault, Inject, Lead, Link, Match, On, Ramp, RateLimit, Scenario, StubReply, Toxiproxy, Upstream, When,
 };
 
+/// What the toxic of a fault is called, on links of ours and on servers of others.
+pub fn toxic_of(fault: &str) -> String {
+    format!("{TOXICS}{fault}")
+}
+
+/// What the names of our toxics begin with.
+pub const TOXICS: &str = "proofload-";
+
 /// How long stubs and links go on cleanly after the run died, unless it says otherwise.
 pub const LINGER: Duration = Duration::from_secs(60);
 
@@ -138,6 +146,9 @@ pub struct FaultConfig {
     pub matching: Match,
     /// Which of those may be struck.
     pub when: When,
+    /// Replies that it struck say so.
+    #[serde(default)]
+    pub mark: bool,
     /// The stage clears it by itself after this long.
     pub ttl: Duration,
 }
@@ -267,6 +278,7 @@ impl FaultConfig {
             ramp: fault.ramp,
             matching: fault.matching.clone(),
             when: fault.when,
+            mark: fault.mark,
             ttl: fault.ttl,
         }
     }
@@ -327,6 +339,7 @@ mod tests {
                 ramp: Some(Ramp { from: Share(0), to: Share(1), over: ms(1) }),
                 matching: Match { path: Some("/x*".into()), ..Match::default() },
                 when: When::First(3),
+                mark: true,
                 ttl: ms(1),
             }],
             touches: Some("/tmp/x".into()),

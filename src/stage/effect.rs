@@ -15,6 +15,9 @@ use crate::scenario::{Corruption, Keep};
 /// Without this every law would be a millisecond slower than stated.
 pub const ROUNDING: Duration = Duration::from_millis(1);
 
+/// The header by which a reply says which fault struck it, where a scenario asks for that.
+pub const MARK: &str = "Proofload-Fault";
+
 /// A delay that ends early when its fault does.
 #[derive(Debug, Clone)]
 pub struct Held {
@@ -68,6 +71,7 @@ pub struct Effects {
     /// How long a refusal tells to wait; zero when none does.
     pub wait: Duration,
     changes: Vec<(usize, Change)>, // with their faults, in order
+    marks: Vec<(usize, String)>,
 }
 
 /// What a fault does to a reply.
@@ -103,6 +107,17 @@ impl Effects {
         self.changes.push((fault, change));
     }
 
+    /// Lets the reply say that a fault struck it.
+    pub fn mark(&mut self, fault: usize, name: &str) {
+        self.marks.push((fault, name.to_owned()));
+    }
+
+    /// Whether no fault does anything.
+    pub fn is_none(&self) -> bool {
+        let stays = self.age == Age::default() && self.changes.is_empty();
+        stays && self.added.is_empty() && self.replaced.is_none() && self.end.is_none()
+    }
+
     /// Faults that change nothing of a reply with a body of this length.
     pub fn unfelt(&self, length: usize) -> Vec<usize> {
         self.changes.iter().filter(|(_, change)| !change.is_felt(length)).map(|(fault, _)| *fault).collect()
@@ -125,6 +140,11 @@ impl Effects {
     /// The reply as it comes out at the front.
     pub fn dress(self, mut response: Response) -> Answer {
         let mut delivery = Delivery::default();
+        // Who did nothing to it has not struck it.
+        let unfelt = self.unfelt(response.body.len());
+        for (_, name) in self.marks.into_iter().filter(|(fault, _)| !unfelt.contains(fault)) {
+            response.headers.push((MARK.into(), name));
+        }
         for (_, change) in self.changes.into_iter().rev() {
             let length = response.body.len();
             if !change.is_felt(length) {

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::config::Config;
 use crate::base::time::Offset;
+use crate::evidence::health::{Called, StageHealth};
 use crate::evidence::undo::Recipe;
 
 /// Longer lines are not ours; the other side cannot be followed any more.
@@ -102,6 +103,16 @@ pub enum Report {
         eligible: u64,
         /// How many were.
         injected: u64,
+    },
+    /// How the stage did, about once a second.
+    Health(StageHealth),
+    /// How often each upstream has been called, in the order of the scenario: whenever a fault begins or ends, and once a
+    /// second.
+    Calls {
+        /// When.
+        at: Offset,
+        /// By upstream.
+        upstreams: Vec<Called>,
     },
     /// A recipe is held: it will be followed even if the run dies now.
     Held {

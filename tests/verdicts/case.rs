@@ -11,6 +11,8 @@
 //! late TRAFFIC SECOND: N    dropped TRAFFIC SECOND: N    cpu SECOND: SHARE
 //! worker N SECOND: [cpu SHARE] [delay T] [hiccup T] [no_files N] [no_ports N]     told at the second's end
 //! host SECOND: [busy SHARE] [own CORES] [steal SHARE] [throttled T] [files N/N] [time_wait N/N] [target CORES]
+//! stage FROM..TO: [wakes T] [calls T] [links T] [used T]    told at the end of each second: one in a hundred so late
+//! calls T: CALLS/SHOTS …    of each upstream so far    told FAULT to begin|end T: planned T
 //! exemplar TRAFFIC OUTCOME: WHY    connections: N     that could be opened    cores: N     that we may use
 //! fault NAME: applied T | touched T | cleared T eligible N injected N | failed T WHY | withheld WHY | stuck T WHY
 //! decided FAULT T: injected | allowed | spared    what the stage wrote down of a call that carried no trace
@@ -40,7 +42,7 @@ use proofload::base::time::{Offset, Span};
 use proofload::base::trace::{Shot, TraceId, Tracer};
 use proofload::base::units::parse_duration;
 use proofload::evidence::event::{Event, Exemplar, FaultStep, Scrape};
-use proofload::evidence::health::{HostHealth, ProcessHealth, WorkerHealth};
+use proofload::evidence::health::{Called, HostHealth, Lateness, ProcessHealth, StageHealth, WorkerHealth};
 use proofload::evidence::manifest::How;
 use proofload::evidence::reply::{Opening, Outcome};
 use proofload::evidence::touches::{Decision, Effect};
@@ -82,6 +84,7 @@ pub struct Case {
     pub end: Option<How>,
     pub at: Option<Offset>, // where a run was cut short
     pub series: Vec<Series>,
+    pub fetched: Vec<Series>,
     pub gaps: Vec<String>,
     pub expected: Vec<String>,
 }
@@ -124,6 +127,7 @@ impl Case {
             end: Some(How::Complete),
             at: None,
             series: Vec::new(),
+            fetched: Vec::new(),
             gaps: Vec::new(),
             expected: lines(expected),
         };
@@ -145,6 +149,20 @@ impl Case {
             }
             ["cpu", second] => self.cpu.push((second.parse().ok()?, rest.parse().ok()?)),
             ["worker", worker, second] => self.worker(worker.parse().ok()?, second.parse().ok()?, rest)?,
+            ["stage", seconds] => self.stage(seconds, rest)?,
+            ["calls", at] => {
+                let called = |text: &str| {
+                    let (calls, shots) = text.split_once('/')?;
+                    Some(Called { calls: calls.parse().ok()?, shots: shots.parse().ok()? })
+                };
+                let upstreams: Option<Vec<Called>> = rest.split_whitespace().map(called).collect();
+                self.events.push(Event::Calls { at: at_of(at)?, upstreams: upstreams? });
+            }
+            ["told", fault, "to", edge, at] => {
+                let (fault, planned) = ((*fault).to_owned(), at_of(rest.strip_prefix("planned ")?)?);
+                let end = matches!(*edge, "end");
+                self.events.push(Event::Order { at: at_of(at)?, fault, end, planned });
+            }
             ["host", second] => self.host(second.parse().ok()?, rest)?,
             ["exemplar", traffic, outcome] => self.events.push(Event::Exemplar(Exemplar {
                 at: Offset::ZERO,
@@ -302,6 +320,28 @@ impl Case {
             }
         }
         self.health.push(health);
+        Some(())
+    }
+
+    /// What the stage told at the end of each of some seconds.
+    fn stage(&mut self, seconds: &str, rest: &str) -> Option<()> {
+        let (from, to) = seconds.split_once("..")?;
+        let (from, to): (i64, i64) = (from.parse().ok()?, to.parse().ok()?);
+        let late = |p99: u64| Lateness { count: 100, p50: p99 / 2, p99, max: p99 };
+        for second in from..to {
+            let at = Offset::from_millis(second * 1000 + 1000);
+            let mut health = StageHealth { at, over: 1_000_000_000, ..StageHealth::default() };
+            for (word, value) in pairs(rest) {
+                match word {
+                    "wakes" => health.wakes = late(nanos_of(value)?),
+                    "calls" => health.calls = late(nanos_of(value)?),
+                    "links" => health.links = late(nanos_of(value)?),
+                    "used" => health.used = nanos_of(value)?,
+                    _ => return None,
+                }
+            }
+            self.events.push(Event::Stage(health));
+        }
         Some(())
     }
 

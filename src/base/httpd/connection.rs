@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::response::write_head;
 use super::{Answer, Delivery, Handler, Response, request};
+use crate::base::time::monotonic;
 
 /// Serves until dropped: open connections are then closed with it.
 pub async fn serve<H: Handler>(listener: TcpListener, handler: Arc<H>) {
@@ -57,6 +58,20 @@ async fn converse<H: Handler>(mut stream: TcpStream, peer: SocketAddr, handler: 
                     out.extend_from_slice(&response.body);
                 }
                 if stream.write_all(&out).await.is_err() || !keep_alive {
+                    return;
+                }
+            }
+            Answer::Due(response, due) => {
+                out.clear();
+                write_head(&mut out, &response, keep_alive);
+                if !head_only {
+                    out.extend_from_slice(&response.body);
+                }
+                if stream.write_all(&out).await.is_err() {
+                    return;
+                }
+                handler.sent(Duration::from_nanos(monotonic().saturating_sub(due)));
+                if !keep_alive {
                     return;
                 }
             }

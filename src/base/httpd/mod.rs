@@ -9,6 +9,7 @@ mod response;
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -23,6 +24,9 @@ pub use response::{Response, reason};
 pub enum Answer {
     /// Send a reply.
     Reply(Response),
+    /// Send a reply that was due at an instant, in nanoseconds on the kernel's monotonic clock; the handler hears when it is
+    /// out.
+    Due(Response, u64),
     /// Send a reply, but not as it should be sent.
     Amiss(Response, Delivery),
     /// Never answer; hold the connection until the client leaves.
@@ -74,6 +78,9 @@ pub trait Handler: Send + Sync + 'static {
     /// Decides what to do with a request.
     fn handle(&self, request: Request) -> impl Future<Output = Answer> + Send;
 
+    /// Hears that a reply is out, how long after it was due.
+    fn sent(&self, _late: Duration) {}
+
     /// Whether a connection from this address is taken; one that is not is reset at once.
     fn admits(&self, _peer: SocketAddr) -> bool {
         true
@@ -105,7 +112,7 @@ mod tests {
         let mut stream = TcpStream::connect(address).await.expect("connects");
         stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.expect("writes");
         let mut reply = Vec::new();
-        let wait = std::time::Duration::from_millis(30);
+        let wait = Duration::from_millis(30);
         assert!(tokio::time::timeout(wait, stream.read_to_end(&mut reply)).await.is_err(), "it hangs");
         over.send_replace(true);
         stream.read_to_end(&mut reply).await.expect("closed in order");

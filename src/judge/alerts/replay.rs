@@ -1,99 +1,80 @@
 //! The rules of a book, evaluated at one phase of their groups' intervals.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::book::Book;
-use super::track::{Instance, State, Stint, Track};
+use super::track::{Failed, Instance, State, Stint, Track};
 use crate::base::series::Labels;
-use crate::base::time::Offset;
+use crate::base::time::{Offset, Span};
 use crate::judge::server::Server;
-use crate::promql::{self, Options, Value};
-use crate::promql::rules::Kind;
+use crate::promql::rules::{Outcome, Setup, Spell, replay};
+use crate::promql::{self, Options};
 use crate::scenario::{Alerts, Semantics};
 
+/// Behind the last instant of a failure.
+const INSTANT: std::time::Duration = std::time::Duration::from_nanos(1);
+
 /// What each alert of the book did, from the plan's zero to the last scrape.
+///
+/// Groups of different intervals are tried at the same fraction of their own. A replay moves all groups by the same length,
+/// so there is one for each interval, of which the groups with that interval count.
 pub fn phase(server: &Server<'_>, alerts: &Alerts, book: &Book, phase: u32, last: Offset) -> Vec<Track> {
-    let options = Options {
-        semantics: match alerts.semantics {
-            Semantics::V3 => promql::Semantics::V3,
-            Semantics::V2 => promql::Semantics::V2,
-        },
-        ..Options::default()
+    let semantics = match alerts.semantics {
+        Semantics::V3 => promql::Semantics::V3,
+        Semantics::V2 => promql::Semantics::V2,
     };
     let (zero, end) = (server.unix_ms(Offset::ZERO), server.unix_ms(last));
-    let mut tracks = Vec::new();
-    for alert in &book.alerts {
-        let group = &book.groups[alert.group];
-        let rule = &group.rules[alert.rule];
-        let Kind::Alert(spec) = &rule.kind else { continue };
-        let step = group.interval_ms.unwrap_or(60_000).max(1);
-        let first = zero + step * i64::from(phase) / i64::from(alerts.phases.max(1));
-        let offset = |ms: i64| Offset::from_millis(ms - zero);
-        let mut track = Track::default();
-        let mut active: BTreeMap<Labels, (i64, Option<i64>)> = BTreeMap::new();
-        let mut instances: BTreeMap<Labels, Vec<Stint>> = BTreeMap::new();
-        let mut at = first;
-        while at <= end {
-            track.ticks.push(offset(at));
-            let mut now: Vec<Labels> = Vec::new();
-            match promql::evaluate(&rule.expr, &server.storage, at, &options) {
-                Ok(Value::Vector(elements)) => {
-                    for element in elements {
-                        let mut labels = element.labels.filter(|n| n != "__name__");
-                        for label in &rule.labels {
-                            labels.set(label.name.as_str(), label.value.text());
-                        }
-                        labels.set("alertname", rule.name.as_str());
-                        now.push(labels);
-                    }
-                }
-                Ok(_) => {}
-                Err(why) => track.failures.push(super::track::Failed { span: crate::base::time::Span { start: offset(at), end: offset(at + 1) }, why: why.to_string() }),
-            }
-            for labels in &now {
-                active.entry(labels.clone()).or_insert((at, None));
-            }
-            let mut gone = Vec::new();
-            for (labels, (since, keep)) in &mut active {
-                let here = now.contains(labels);
-                let fires = at - *since >= spec.for_ms;
-                let state = match here {
-                    true if fires => State::Firing,
-                    true => State::Pending,
-                    false => State::Never,
-                };
-                let stints = instances.entry(labels.clone()).or_default();
-                let was = stints.last().filter(|s| s.to.is_none()).map(|s| s.state);
-                let state = match (state, was) {
-                    (State::Never, Some(State::Firing)) if spec.keep_firing_for_ms > 0 => {
-                        let from = *keep.get_or_insert(at);
-                        if at - from < spec.keep_firing_for_ms { State::Firing } else { State::Never }
-                    }
-                    (state, _) => {
-                        *keep = None;
-                        state
-                    }
-                };
-                if was != Some(state) {
-                    if let Some(last) = stints.last_mut().filter(|s| s.to.is_none()) {
-                        last.to = Some(offset(at));
-                    }
-                    if state != State::Never {
-                        stints.push(Stint { state, from: offset(at), to: None });
-                    }
-                }
-                if state == State::Never {
-                    gone.push(labels.clone());
-                }
-            }
-            active.retain(|labels, _| !gone.contains(labels));
-            at += step;
-        }
-        track.instances = instances
-            .into_iter()
-            .map(|(labels, stints)| Instance { labels, annotations: Vec::new(), stints })
-            .collect();
-        tracks.push(track);
+    let labels = alerts.external_labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let intervals: BTreeSet<i64> = book.groups.iter().filter_map(|group| group.interval_ms).collect();
+    let mut outcomes: BTreeMap<(usize, usize), Outcome> = BTreeMap::new();
+    let mut moved: BTreeMap<i64, i64> = BTreeMap::new();
+    for interval in intervals {
+        let by = interval * i64::from(phase) / i64::from(alerts.phases.max(1));
+        let setup = Setup {
+            phase_ms: zero + by,
+            options: Options { semantics, ..Options::default() },
+            external_labels: Labels::new(labels.clone()),
+            ..Setup::new(zero, end)
+        };
+        moved.insert(interval, by);
+        let of_interval = |o: &Outcome| book.groups[o.group].interval_ms == Some(interval);
+        let replayed = replay(&book.groups, &server.storage, &setup).rules.into_iter().filter(of_interval);
+        outcomes.extend(replayed.map(|outcome| ((outcome.group, outcome.rule), outcome)));
     }
-    tracks
+    let at = |ms: i64| Offset::from_millis(ms - zero);
+    let of = |alert: &super::Alert| {
+        let interval = i64::try_from(alert.interval.as_millis()).unwrap_or(i64::MAX).max(1);
+        let first = zero + moved.get(&interval).copied().unwrap_or_default();
+        let ticks = std::iter::successors(Some(first), |tick| tick.checked_add(interval)).take_while(|tick| *tick <= end);
+        let outcome = outcomes.get(&(alert.group, alert.rule));
+        let failures = outcome.into_iter().flat_map(|o| &o.failures);
+        Track {
+            ticks: ticks.map(at).collect(),
+            instances: instances(outcome.map(|o| o.spells.as_slice()).unwrap_or_default(), at),
+            failures: failures
+                .map(|f| Failed { span: Span { start: at(f.from_ms), end: at(f.to_ms) + INSTANT }, why: f.why.clone() })
+                .collect(),
+        }
+    };
+    book.alerts.iter().map(of).collect()
+}
+
+/// The elements of an alert, sorted by labels, with what was last said of each.
+fn instances(spells: &[Spell], at: impl Fn(i64) -> Offset) -> Vec<Instance> {
+    let mut all: BTreeMap<&Labels, Instance> = BTreeMap::new();
+    for spell in spells {
+        let blank = || Instance { labels: spell.labels.clone(), annotations: Vec::new(), stints: Vec::new() };
+        let instance = all.entry(&spell.labels).or_insert_with(blank);
+        instance.annotations.clone_from(&spell.annotations);
+        let ended = spell.ended_at.map(&at);
+        if spell.fired_at != Some(spell.pending_at) {
+            let to = spell.fired_at.map(&at).or(ended);
+            instance.stints.push(Stint { state: State::Pending, from: at(spell.pending_at), to });
+        }
+        if let Some(fired) = spell.fired_at {
+            instance.stints.push(Stint { state: State::Firing, from: at(fired), to: ended });
+        }
+    }
+    all.into_values().collect()
 }

@@ -4,12 +4,14 @@
 mod abort;
 mod absorbed;
 mod alerts;
+mod contract;
 mod fault;
 mod inject;
 mod leave;
 mod link;
 mod outside;
 mod promises;
+mod servers;
 mod target;
 mod traffic;
 mod wire;
@@ -45,6 +47,8 @@ pub fn check(raw: &raw::Root, source: String, settings: &Settings<'_>, reader: &
     let links = check.within("links", |c| c.links(raw, &upstreams, target.as_ref()));
     let traffic = check.within("traffic", |c| c.all_traffic(raw, target.as_ref()));
     let jobs = check.within("observe", |c| c.jobs(raw, target.as_ref()));
+    let prometheus = check.within("observe", |c| c.prometheus(raw));
+    let alertmanager = check.within("observe", |c| c.alertmanager(raw));
     let processes = check.within("processes", |c| c.programs(raw));
     let hooks = check.within("hooks", |c| c.hooks(raw));
     let target_of = target.as_ref();
@@ -52,6 +56,7 @@ pub fn check(raw: &raw::Root, source: String, settings: &Settings<'_>, reader: &
         fault::World { target: target_of, upstreams: &upstreams, links: &links, programs: &processes, hooks: &hooks };
     let faults = check.within("faults", |c| c.faults(raw, &world, &traffic));
     let alerts = check.within("alerts", |c| c.alerts(raw));
+    let contracts = check.within("contract", |c| c.contracts(raw, &jobs, &faults));
     let promises = check.within("slo", |c| c.promises(raw, &traffic, &faults));
     let abort_when = check.within("abort_when", |c| c.aborts(raw, &traffic, &jobs));
     let fitness = check.within("fitness", |c| c.fitness(raw.fitness.as_ref(), &promises));
@@ -64,6 +69,9 @@ pub fn check(raw: &raw::Root, source: String, settings: &Settings<'_>, reader: &
         traffic,
         jobs,
         alerts,
+        prometheus,
+        alertmanager,
+        contracts,
         processes,
         hooks,
         abort_when,

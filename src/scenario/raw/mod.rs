@@ -2,11 +2,13 @@
 //! whether it makes sense is decided in [`check`](super::check).
 
 mod alerts;
+mod contract;
 mod fault;
 mod inject;
 mod load;
 mod outside;
 mod request;
+mod servers;
 mod slo;
 mod suite;
 mod target;
@@ -16,6 +18,7 @@ mod world;
 use std::time::Duration;
 
 pub use alerts::{Alerts, Expected};
+pub use contract::{Cardinality, Contract, Probe, ScrapeLimits, Severities};
 pub use fault::{Fault, Match, Ramp, Repeat, When};
 pub use inject::{
     Aged, Corrupt, DockerAction, Inject, Kill, Latency, LatencyMap, Per, ResetAt, RetryAfter, Slicer, Stream, Throttle,
@@ -23,7 +26,8 @@ pub use inject::{
 };
 pub use load::Segment;
 pub use outside::{Law, LawKind, Link, StubReply, Upstream};
-pub use request::{Header, Step};
+pub use request::{Header, Secret, Step};
+pub use servers::{Alertmanager, Basic, Prometheus};
 pub use slo::{Abort, Promise, Severity};
 pub use suite::Suite;
 pub use target::{Addresses, Reuse, Target, TargetMap, Tls, Version};
@@ -52,6 +56,8 @@ record! {
         traffic: At<Names<Traffic>>,
         /// What is watched.
         observe: Option<Observe>,
+        /// What the pages of jobs, and the probes beside them, must be, by job.
+        contract: Option<Names<Contract>>,
         /// Processes that the run starts, and that faults can act on.
         processes: Option<At<Names<Program>>>,
         /// How to break and mend what we do not know.
@@ -69,7 +75,7 @@ record! {
         /// Caps on what the scenario may do.
         limits: Option<Limits>,
     }
-    planned { "kafka", "reconcile", "contract" }
+    planned { "kafka", "reconcile" }
 }
 
 record! {
@@ -77,8 +83,11 @@ record! {
     pub struct Observe {
         /// Pages of metrics, by job name.
         jobs: Option<Names<Job>>,
+        /// A Prometheus server that watches the target too.
+        prometheus: Option<Prometheus>,
+        /// The Alertmanager that sends its alerts on.
+        alertmanager: Option<Alertmanager>,
     }
-    planned { "prometheus" }
 }
 
 record! {

@@ -44,6 +44,8 @@ record! {
         resolves_within: Option<At<Duration>>,
         /// `true`: the alert does not fire in the window.
         stays_silent: Option<At<bool>>,
+        /// Whose samples PromQL reads where both are watched: `scrape`, our own, or `prometheus`, the server's.
+        source: Option<At<String>>,
     }
 }
 

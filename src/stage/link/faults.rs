@@ -12,7 +12,7 @@ use super::toxic::{Kind, Stream, Toxic, Watch};
 use crate::base::time::Offset;
 use crate::evidence::touches::Effect;
 use crate::scenario::{self, Inject};
-use crate::stage::config::{Config, FaultConfig, Subject};
+use crate::stage::config::{Config, FaultConfig, Subject, toxic_of};
 use crate::stage::protocol::Report;
 
 /// Hears what faults touch: which fault, the number of the connection, and what was done to it.
@@ -168,7 +168,7 @@ impl LinkFaults {
 impl Armed {
     /// What its toxic is called.
     fn name(&self) -> String {
-        format!("proofload-{}", self.config.name)
+        toxic_of(&self.config.name)
     }
 
     fn is_down(&self) -> bool {
