@@ -25,6 +25,7 @@ use proofload::evidence::recorder::{self, Batch, Recorder};
 use proofload::evidence::touches;
 use proofload::judge::{Finding, Judgement, Verdict, alerts, judge};
 use proofload::plan::{self, Plan};
+use proofload::promql::rules::file;
 use proofload::scenario::{self, Claim, Leave, Scenario, Settings};
 
 /// Every scenario, and every twin.
@@ -160,6 +161,17 @@ fn every_scenario_reads_and_every_one_has_a_twin() {
         }
         names.sort();
         assert_eq!(names, wanted, "{}", folder.display());
+    }
+}
+
+/// The rules read without a mistake, also those that show how not to write them: what is wrong with them is what they say.
+#[test]
+fn rule_files_are_those_that_prometheus_loads() {
+    for (name, alerts) in [("alerts.yml", 7), ("as-published/alerts.yml", 7)] {
+        let (groups, mistakes) = file::read(name, &text(&folder().join(name)));
+        assert!(mistakes.is_empty(), "{name}: {mistakes:?}");
+        let rules = groups.iter().flat_map(|group| &group.rules);
+        assert_eq!(rules.filter(|rule| rule.alert().is_some()).count(), alerts, "{name}");
     }
 }
 

@@ -26,6 +26,8 @@
 
 #[path = "verdicts/case.rs"]
 mod case;
+#[path = "verdicts/forecast.rs"]
+mod forecast;
 #[path = "verdicts/junit.rs"]
 mod junit;
 #[path = "verdicts/ledger.rs"]

@@ -222,7 +222,8 @@ fn promises(scenario: &Scenario, plan: &Plan, out: &mut String) {
 /// Which alerts can fire in the time given.
 fn alerts(scenario: &Scenario, plan: &Plan, out: &mut String) {
     let Some(rules) = &scenario.alerts else { return };
-    let scale = if rules.scale > 1 { format!(", scaled 1:{}: NOT the deployed rules", rules.scale) } else { String::new() };
+    let scale =
+        if rules.scale > 1 { format!(", scaled 1:{}: NOT the deployed rules", rules.scale) } else { String::new() };
     let _ = writeln!(out, "alerts{scale}");
     let forecasts = forecast(scenario, plan);
     for one in &forecasts {
@@ -236,7 +237,10 @@ fn alerts(scenario: &Scenario, plan: &Plan, out: &mut String) {
         let _ = writeln!(out, "  {}: {can}", one.alert);
     }
     if let Some(by) = forecasts.iter().filter(|one| !one.is_sure()).map(|one| one.time_scale).max().flatten() {
-        let _ = writeln!(out, "  with `alerts: {{ time_scale: {by} }}` all of them can, as other rules than the deployed ones");
+        let _ = writeln!(
+            out,
+            "  with `alerts: {{ time_scale: {by} }}` all of them can, as other rules than the deployed ones"
+        );
     }
     out.push('\n');
 }

@@ -73,7 +73,9 @@ impl<'t> Scaling<'t> {
                 }
                 Some(':') => self.keep(1),
                 Some(c) if c.is_ascii_digit() || c == '.' => self.length()?,
-                Some(c) => return Err(Error::syntax(self.text.trim(), format!("`{c}` in brackets is no length of time"))),
+                Some(c) => {
+                    return Err(Error::syntax(self.text.trim(), format!("`{c}` in brackets is no length of time")));
+                }
                 None => return Err(Error::syntax(self.text.trim(), "`[` is never closed")),
             }
         }

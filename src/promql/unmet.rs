@@ -11,7 +11,12 @@ use super::selector::Selector;
 pub fn unmet(expr: &Expr, known: &dyn Fn(&Selector) -> bool) -> Vec<String> {
     let mut wants = wants(expr.root.part(), known);
     let mut seen = Vec::new();
-    wants.retain(|want| !seen.contains(want) && { seen.push(want.clone()); true });
+    wants.retain(|want| {
+        !seen.contains(want) && {
+            seen.push(want.clone());
+            true
+        }
+    });
     wants
 }
 
@@ -19,7 +24,11 @@ fn wants(part: Part<'_>, known: &dyn Fn(&Selector) -> bool) -> Vec<String> {
     let of_all = |parts: Vec<Part<'_>>| parts.into_iter().flat_map(|part| wants(part, known)).collect();
     match part {
         Part::Vector(Vector::Selector(selector)) | Part::Matrix(Matrix::Range { selector, .. }) => {
-            if known(selector) { Vec::new() } else { vec![part.to_string()] }
+            if known(selector) {
+                Vec::new()
+            } else {
+                vec![part.to_string()]
+            }
         }
         Part::Vector(Vector::Absent { .. } | Vector::AbsentOverTime { .. }) => Vec::new(),
         Part::Vector(Vector::Set { op, lhs, rhs, .. }) => {

@@ -146,7 +146,11 @@ pub fn damage(fault: &FaultSummary) -> Vec<String> {
 /// `HighErrorRate 40s to 55s after it began`
 fn first_alert(first: &FirstAlert, zero: Offset) -> String {
     let [from, to] = first.between.map(|at| units::duration(at.since(zero)));
-    if from == to { format!("{} {to} after it began", first.alert) } else { format!("{} {from} to {to} after it began", first.alert) }
+    if from == to {
+        format!("{} {to} after it began", first.alert)
+    } else {
+        format!("{} {from} to {to} after it began", first.alert)
+    }
 }
 
 /// `20 s to 21 s`, to a tenth of a second.

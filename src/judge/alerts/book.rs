@@ -63,18 +63,25 @@ impl Book {
             book.mistakes.extend(mistakes.into_iter().map(|m| (named.name.clone(), named.place, m)));
             for mut group in groups {
                 if let Err((at, what)) = scale(&mut group, alerts) {
-                    let mistake = Mistake { at, path: String::new(), what, remedy: "write a smaller `time_scale`".into() };
+                    let mistake =
+                        Mistake { at, path: String::new(), what, remedy: "write a smaller `time_scale`".into() };
                     book.mistakes.push((named.name.clone(), named.place, mistake));
                 }
                 book.groups.push(group);
             }
         }
-        let rules = || book.groups.iter().enumerate().flat_map(|(g, group)| group.rules.iter().enumerate().map(move |(r, rule)| (g, r, rule)));
+        let rules = || {
+            book.groups
+                .iter()
+                .enumerate()
+                .flat_map(|(g, group)| group.rules.iter().enumerate().map(move |(r, rule)| (g, r, rule)))
+        };
         let mut recorded: BTreeMap<String, Vec<Expr>> = BTreeMap::new();
         for (_, _, rule) in rules().filter(|(_, _, rule)| matches!(rule.kind, Kind::Record)) {
             recorded.entry(rule.name.clone()).or_default().push(rule.expr.clone());
         }
-        let found = rules().filter_map(|(g, r, rule)| Some(alert(&book.groups[g], (g, r), rule, rule.alert()?, &recorded)));
+        let found =
+            rules().filter_map(|(g, r, rule)| Some(alert(&book.groups[g], (g, r), rule, rule.alert()?, &recorded)));
         let found: Vec<Alert> = found.collect();
         (book.alerts, book.recorded) = (found, recorded);
         book
@@ -165,7 +172,12 @@ fn alert(
 }
 
 /// How far back an expression reads, with what is behind recorded series; notes the expressions behind them.
-fn reach(expr: &Expr, recorded: &BTreeMap<String, Vec<Expr>>, seen: &mut BTreeSet<String>, reads: &mut Vec<Expr>) -> Duration {
+fn reach(
+    expr: &Expr,
+    recorded: &BTreeMap<String, Vec<Expr>>,
+    seen: &mut BTreeSet<String>,
+    reads: &mut Vec<Expr>,
+) -> Duration {
     let own = Duration::from_millis(expr.reach().back_ms.unsigned_abs());
     let behind = metrics(expr).into_iter().filter_map(|name| {
         let exprs = recorded.get(&name).filter(|_| seen.insert(name.clone()))?;

@@ -54,7 +54,8 @@ impl Replayed<'_> {
         };
         let rules: Vec<usize> = self.book.named(name).into_iter().filter(is_meant).collect();
         let parts = self.without_faults(trial.windows.cut(Window::Measured, None).parts, &rules);
-        let claim = AlertClaim { alert: name.into(), labels: Vec::new(), must: Must::StaySilent, place: Place::default() };
+        let claim =
+            AlertClaim { alert: name.into(), labels: Vec::new(), must: Must::StaySilent, place: Place::default() };
         let promise = unwritten(format!("{name} stays silent"), severity);
         let bound = Quantity { value: 0.0, kind: Kind::Plain };
         let mut finding = evaluate::blank(trial, &promise, parts.clone(), bound, "==");

@@ -33,12 +33,15 @@ pub fn rule(promised: &Promised<'_>, strike: Strike, within: Duration) -> Ruling
     if let Some(why) = promised.short_of_history(touch) {
         return undecided(why);
     }
-    let seen: Vec<Seen> = tracks.iter().map(|tracks| look(tracks, &promised.claim.labels, touch, strike.until)).collect();
+    let seen: Vec<Seen> =
+        tracks.iter().map(|tracks| look(tracks, &promised.claim.labels, touch, strike.until)).collect();
     if let Some(Seen::Already(state)) = seen.iter().find(|seen| matches!(seen, Seen::Already(_))) {
-        let why = format!("it was {} already when `{}` began to strike, at {}", state.word(), strike.name, instant(touch));
+        let why =
+            format!("it was {} already when `{}` began to strike, at {}", state.word(), strike.name, instant(touch));
         return undecided(why);
     }
-    let times: Vec<Duration> = seen.iter().filter_map(|s| if let Seen::Fired(at) = s { Some(*at) } else { None }).collect();
+    let times: Vec<Duration> =
+        seen.iter().filter_map(|s| if let Seen::Fired(at) = s { Some(*at) } else { None }).collect();
     let (first, last) = (times.iter().min().copied(), times.iter().max().copied());
     let kept = times.iter().filter(|t| **t <= within).count();
     // Between two phases that were tried lies one at which it fires later, by as much as they are apart.
@@ -85,7 +88,10 @@ pub fn rule(promised: &Promised<'_>, strike: Strike, within: Duration) -> Ruling
             ruling(
                 Verdict::Inconclusive,
                 last,
-                format!("{fired}: within {} or not is up to the phase, and the tolerance one interval, {tolerance}", units::duration(within)),
+                format!(
+                    "{fired}: within {} or not is up to the phase, and the tolerance one interval, {tolerance}",
+                    units::duration(within)
+                ),
             )
         }
     }
@@ -98,7 +104,9 @@ fn look(tracks: &[&Track], labels: &[(String, String)], touch: Offset, until: Of
     if firing.iter().any(|span| span.contains(touch)) {
         return Seen::Already(State::Firing);
     }
-    let Some(first) = firing.iter().map(|s| s.start).filter(|s| touch <= *s && *s < until).min() else { return Seen::Never };
+    let Some(first) = firing.iter().map(|s| s.start).filter(|s| touch <= *s && *s < until).min() else {
+        return Seen::Never;
+    };
     // Its clock ran before the fault did.
     match pending.iter().any(|span| span.contains(touch) && span.end == first) {
         true => Seen::Already(State::Pending),

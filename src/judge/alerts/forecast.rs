@@ -53,7 +53,8 @@ pub fn forecast(scenario: &Scenario, plan: &Plan) -> Vec<Forecast> {
             least,
             needed,
             available,
-            time_scale: time_scale(needed, scrape, available).map(|by| by.saturating_mul(alerts.scale / scenario.time_scale.max(1))),
+            time_scale: time_scale(needed, scrape, available)
+                .map(|by| by.saturating_mul(alerts.scale / scenario.time_scale.max(1))),
         }
     };
     Book::read(alerts).alerts.iter().map(of).collect()

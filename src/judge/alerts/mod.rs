@@ -132,10 +132,12 @@ impl<'a> Replayed<'a> {
     fn strikes(&self, fault: usize) -> Vec<Strike<'a>> {
         let trial = self.server.trial;
         let faults = trial.windows.faults.iter().enumerate();
-        let all: Vec<(usize, Span)> = faults.flat_map(|(f, times)| times.strikes().map(move |span| (f, span))).collect();
+        let all: Vec<(usize, Span)> =
+            faults.flat_map(|(f, times)| times.strikes().map(move |span| (f, span))).collect();
         let of = |span: Span| {
             let others = all.iter().filter(|(f, other)| (*f, *other) != (fault, span)).map(|(_, other)| other);
-            let until = others.filter(|other| other.end > span.end + TOGETHER).map(|other| other.start.max(span.end)).min();
+            let until =
+                others.filter(|other| other.end > span.end + TOGETHER).map(|other| other.start.max(span.end)).min();
             Strike { name: &trial.scenario.faults[fault].name, span, until: until.unwrap_or(Offset::MAX) }
         };
         trial.windows.faults[fault].strikes().map(of).collect()

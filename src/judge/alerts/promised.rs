@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use super::Replayed;
 use super::book::{self, Alert};
 use super::track::{State, Track};
-use super::Replayed;
 use crate::base::time::{Offset, Span};
 use crate::base::units;
 use crate::judge::measure::Ruling;
@@ -148,7 +148,9 @@ impl<'r> Promised<'r> {
         let tracks = self.tracks();
         let pending = tracks.iter().flatten().map(|track| track.longest_pending(&self.claim.labels, parts)).max();
         let mut said = match pending.unwrap_or_default() {
-            Duration::ZERO if tracks.iter().flatten().any(|t| t.count(State::Pending, &self.claim.labels, parts) > 0) => {
+            Duration::ZERO
+                if tracks.iter().flatten().any(|t| t.count(State::Pending, &self.claim.labels, parts) > 0) =>
+            {
                 "pending at one evaluation".to_owned()
             }
             Duration::ZERO => "never pending".to_owned(),
@@ -174,8 +176,9 @@ impl<'r> Promised<'r> {
         };
         let instances = tracks.first()?.iter().flat_map(|t| &t.instances).filter(|i| carries(&i.labels));
         let stints = instances.flat_map(|i| i.stints.iter().map(move |stint| (i, stint)));
-        let within = stints
-            .filter(|(_, stint)| stint.state == State::Firing && parts.iter().any(|p| p.overlap(stint.span()).is_some()));
+        let within = stints.filter(|(_, stint)| {
+            stint.state == State::Firing && parts.iter().any(|p| p.overlap(stint.span()).is_some())
+        });
         let (instance, stint) = within.min_by_key(|(_, stint)| stint.from)?;
         let who = instance.labels.filter(|name| name != "alertname" && name != "__name__");
         let said = instance.annotations.iter().find(|(name, _)| name == "summary" || name == "description");
@@ -223,7 +226,9 @@ impl Replayed<'_> {
     pub fn unselected(&self, alert: &Alert) -> Vec<String> {
         let selections = alert.reads.iter().flat_map(|expr| expr.selectors());
         let idle = selections.filter(|s| {
-            self.is_exposed(s.selector) && self.server.storage.select(s.selector).is_empty() && !book::is_written(s.selector, &self.book)
+            self.is_exposed(s.selector)
+                && self.server.storage.select(s.selector).is_empty()
+                && !book::is_written(s.selector, &self.book)
         });
         idle.map(|s| format!("`{}`", s.selector)).collect()
     }

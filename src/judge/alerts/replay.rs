@@ -46,7 +46,8 @@ pub fn phase(server: &Server<'_>, alerts: &Alerts, book: &Book, phase: u32, last
     let of = |alert: &super::Alert| {
         let interval = i64::try_from(alert.interval.as_millis()).unwrap_or(i64::MAX).max(1);
         let first = zero + moved.get(&interval).copied().unwrap_or_default();
-        let ticks = std::iter::successors(Some(first), |tick| tick.checked_add(interval)).take_while(|tick| *tick <= end);
+        let ticks =
+            std::iter::successors(Some(first), |tick| tick.checked_add(interval)).take_while(|tick| *tick <= end);
         let outcome = outcomes.get(&(alert.group, alert.rule));
         let failures = outcome.into_iter().flat_map(|o| &o.failures);
         Track {

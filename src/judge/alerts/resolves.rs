@@ -81,7 +81,11 @@ pub fn rule(promised: &Promised<'_>, strike: Strike, within: Duration) -> Ruling
                 ruling(Verdict::Fail, Some(first), format!("resolved only {}{keeps}", after(first, last)))
             }
             _ if last_tick >= due.end => {
-                let why = format!("still fired {} after `{}` ended{keeps}", units::duration(last_tick.since(end)), strike.name);
+                let why = format!(
+                    "still fired {} after `{}` ended{keeps}",
+                    units::duration(last_tick.since(end)),
+                    strike.name
+                );
                 ruling(Verdict::Fail, None, why)
             }
             _ => undecided(format!("it still fired at {}, when what was scraped ends", instant(last_tick))),
@@ -95,7 +99,10 @@ pub fn rule(promised: &Promised<'_>, strike: Strike, within: Duration) -> Ruling
             ruling(
                 Verdict::Inconclusive,
                 last,
-                format!("{why}: within {} or not is up to the phase, and the tolerance one interval, {tolerance}", units::duration(within)),
+                format!(
+                    "{why}: within {} or not is up to the phase, and the tolerance one interval, {tolerance}",
+                    units::duration(within)
+                ),
             )
         }
     }

@@ -56,7 +56,10 @@ impl Review<'_> {
         }
         let known: Vec<&str> = self.book.alerts.iter().map(|alert| alert.name.as_str()).collect();
         Some(match self.book.recorded.contains_key(name) {
-            true => (format!("`{name}` is recorded and never fires"), "name an alert, or promise its value with `promql:`".into()),
+            true => (
+                format!("`{name}` is recorded and never fires"),
+                "name an alert, or promise its value with `promql:`".into(),
+            ),
             false => (format!("no rule makes an alert `{name}`"), text::suggest(name, known)),
         })
     }
@@ -99,7 +102,8 @@ impl Review<'_> {
         let meant: Vec<&Alert> = rules.iter().filter(carries).copied().collect();
         let (Some(one), false) = (rules.first(), meant.is_empty()) else {
             if let Some(one) = rules.first() {
-                let labels = one.labels.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join(", ");
+                let labels =
+                    one.labels.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join(", ");
                 let what = format!("`{claim}` is what no rule makes");
                 let remedy = format!("its labels are {{ {labels} }}, and those of its series");
                 self.wrong(claim.place, path, what, remedy);
@@ -135,7 +139,10 @@ impl Review<'_> {
         for span in self.strikes(fault) {
             if span.start + within > end {
                 let left = units::duration(end.since(span.start));
-                let what = format!("`{name}` begins {left} before the load ends: {} cannot be waited for", units::duration(within));
+                let what = format!(
+                    "`{name}` begins {left} before the load ends: {} cannot be waited for",
+                    units::duration(within)
+                );
                 return Some((what, format!("begin it earlier, lengthen the load, or {}", self.faster())));
             }
             let history = Offset::ZERO + quickest.reach.saturating_sub(scrape);
@@ -178,12 +185,16 @@ impl Review<'_> {
         for span in self.strikes(fault) {
             let until = span.end + within;
             if until > self.plan.timeline.end {
-                let what = format!("the load ends before this can be decided: {} after the fault are needed", units::duration(within));
+                let what = format!(
+                    "the load ends before this can be decided: {} after the fault are needed",
+                    units::duration(within)
+                );
                 return Some((what, "lengthen the load, or begin the fault earlier".into()));
             }
             if let Some((other, _)) = others().find(|(_, other)| span.end <= other.start && other.start < until) {
                 let name = &self.scenario.faults[other].name;
-                let what = format!("`{name}` begins before this can be decided: {} are needed", units::duration(within));
+                let what =
+                    format!("`{name}` begins before this can be decided: {} are needed", units::duration(within));
                 return Some((what, "begin it later".into()));
             }
         }
@@ -212,7 +223,10 @@ impl Review<'_> {
             parts = parts.into_iter().flat_map(|part| part.without(hole)).collect();
         }
         parts.is_empty().then(|| {
-            let what = format!("it may fire until {} after a fault, and the load leaves no time beside that", units::duration(settling));
+            let what = format!(
+                "it may fire until {} after a fault, and the load leaves no time beside that",
+                units::duration(settling)
+            );
             (what, format!("lengthen the load, or {}", self.faster()))
         })
     }

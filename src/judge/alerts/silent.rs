@@ -44,7 +44,8 @@ pub fn rule(promised: &Promised<'_>, parts: &[Span]) -> Ruling {
     }
     let undecided = |why: String| ruling(Verdict::Inconclusive, Some(0), why);
     if samples == 0 {
-        let why = format!("its group was never evaluated here: its interval is {}", units::duration(promised.interval()));
+        let why =
+            format!("its group was never evaluated here: its interval is {}", units::duration(promised.interval()));
         return ruling(Verdict::Inconclusive, None, why);
     }
     if let Some(why) = promised.mute(parts) {

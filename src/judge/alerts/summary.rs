@@ -123,14 +123,19 @@ impl Replayed<'_> {
     fn of_alert(&self, i: usize, alert: &Alert) -> AlertSummary {
         let tracks: Vec<&Track> = self.phases.iter().map(|phase| &phase[i]).collect();
         let instances = tracks.first().map(|track| track.instances.as_slice()).unwrap_or_default();
-        let instances = instances.iter().filter(|instance| !instance.stints.is_empty()).map(|instance| InstanceSummary {
-            labels: (instance.labels.iter().filter(|(name, _)| *name != "alertname"))
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
-            annotations: instance.annotations.clone(),
-            stints: instance.stints.clone(),
-        });
-        let error = tracks.iter().flat_map(|track| &track.failures).map(|f| format!("at {}: {}", instant(f.span.start), f.why)).next();
+        let instances =
+            instances.iter().filter(|instance| !instance.stints.is_empty()).map(|instance| InstanceSummary {
+                labels: (instance.labels.iter().filter(|(name, _)| *name != "alertname"))
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .collect(),
+                annotations: instance.annotations.clone(),
+                stints: instance.stints.clone(),
+            });
+        let error = tracks
+            .iter()
+            .flat_map(|track| &track.failures)
+            .map(|f| format!("at {}: {}", instant(f.span.start), f.why))
+            .next();
         AlertSummary {
             alert: alert.name.clone(),
             group: self.book.groups[alert.group].name.clone(),

@@ -124,7 +124,9 @@ impl Track {
     /// The longest time that it was pending without firing, in some stretches.
     pub fn longest_pending(&self, labels: &[(String, String)], parts: &[Span]) -> Duration {
         let last = self.ticks.last().copied().unwrap_or(Offset::ZERO);
-        let within = |span: Span| parts.iter().filter_map(move |part| span.overlap(*part)).map(move |s| s.end.min(last).since(s.start));
+        let within = |span: Span| {
+            parts.iter().filter_map(move |part| span.overlap(*part)).map(move |s| s.end.min(last).since(s.start))
+        };
         self.spans(State::Pending, labels).into_iter().flat_map(within).max().unwrap_or_default()
     }
 }
@@ -142,14 +144,18 @@ mod tests {
     }
 
     fn track() -> Track {
-        let instance = |pod: &str, stints| Instance { labels: Labels::new([("pod", pod)]), annotations: vec![], stints };
+        let instance =
+            |pod: &str, stints| Instance { labels: Labels::new([("pod", pod)]), annotations: vec![], stints };
         Track {
             ticks: (0..=6).map(|i| at(i * 15)).collect(),
             instances: vec![
                 instance("a", vec![stint(State::Pending, 15, Some(30)), stint(State::Firing, 30, Some(60))]),
                 instance("b", vec![stint(State::Firing, 60, Some(75)), stint(State::Pending, 75, None)]),
             ],
-            failures: vec![Failed { span: Span { start: at(45), end: at(45) + Duration::from_nanos(1) }, why: "twice".into() }],
+            failures: vec![Failed {
+                span: Span { start: at(45), end: at(45) + Duration::from_nanos(1) },
+                why: "twice".into(),
+            }],
         }
     }
 

@@ -1,12 +1,12 @@
 //! Promises about `absorbed`: what makes sense of them.
 
+use super::super::Place;
 use super::super::absorbed;
 use super::super::claim::Claim;
 use super::super::fault::{Fault, On};
 use super::super::raw;
 use super::super::shape::At;
 use super::super::traffic::Traffic;
-use super::super::Place;
 use super::Check;
 
 impl Check<'_, '_> {
