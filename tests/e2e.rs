@@ -85,9 +85,16 @@ mod injected;
 
 #[path = "e2e/alerts.rs"]
 mod alerts;
+#[path = "e2e/linting.rs"]
+mod linting;
+#[path = "e2e/reconcile.rs"]
+mod reconcile;
 
 #[path = "e2e/decisions.rs"]
 mod decisions;
 
 #[path = "e2e/injector.rs"]
 mod injector;
+
+#[path = "e2e/watched.rs"]
+mod watched;

@@ -144,6 +144,6 @@ fn with_promises(run: &Scenario, file: &Path) -> Result<Scenario, String> {
             file.display()
         ));
     }
-    let Scenario { promises, alerts, contracts, fitness, .. } = other;
-    Ok(Scenario { promises, alerts, contracts, fitness, ..run.clone() })
+    let Scenario { promises, alerts, contracts, reconcile, fitness, .. } = other;
+    Ok(Scenario { promises, alerts, contracts, reconcile, fitness, ..run.clone() })
 }

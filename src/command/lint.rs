@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::against::{self, Trouble};
 use super::load;
-use crate::cli::args::{Level, LintArgs, LintFormat};
+use crate::cli::args::{Level, LintArgs, Rendering};
 use crate::cli::print;
 use crate::exit::Exit;
 use crate::judge;
@@ -35,9 +35,9 @@ pub fn lint(args: &LintArgs) -> Exit {
     reports.extend(dashboards.iter().map(|dashboard| dashboard.lint(&known)));
     let level = severity(args.level);
     print::out(&match args.format {
-        LintFormat::Text => report::lint_text(&reports, level),
-        LintFormat::Json => report::lint_json(&reports, level),
-        LintFormat::Github => report::lint_github(&reports, level),
+        Rendering::Text => report::lint_text(&reports, level),
+        Rendering::Json => report::lint_json(&reports, level),
+        Rendering::Github => report::lint_github(&reports, level),
     });
     let fails = reports.iter().flat_map(|report| &report.findings).any(|f| f.severity >= severity(args.fail_on));
     if fails { Exit::Judged(judge::Exit::Fail) } else { Exit::PASS }

@@ -15,7 +15,7 @@ use crate::base::time::{Clock, Offset};
 use crate::evidence::event::{Event, FaultStep};
 use crate::evidence::undo::Undo;
 use crate::scenario::{Fault, Inject, Lead, On, Process, Scenario, Toxic, Toxiproxy};
-use crate::stage::config::toxic_of;
+use crate::stage::protocol::toxic_of;
 
 /// The faults of a scenario that the run applies itself.
 #[derive(Default)]

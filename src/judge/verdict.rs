@@ -7,9 +7,13 @@ use serde::{Serialize, Serializer};
 
 use super::alerts::AlertsSummary;
 use super::anatomy::Anatomy;
+use super::contract::ContractSummary;
+use super::fetched::PrometheusSummary;
 use super::fitness::FitnessSummary;
 use super::gate::GateSummary;
 use super::injector::InjectorSummary;
+use super::notified::AlertmanagerSummary;
+use super::reconcile::Reconciliation;
 use super::summary::{ScrapeSummary, TrafficSummary};
 use super::toll::{CanarySummary, FaultSummary};
 use crate::base::time::{Offset, Span};
@@ -297,6 +301,18 @@ pub struct Judgement {
     /// What the target's own alert rules did, where the scenario names some.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alerts: Option<AlertsSummary>,
+    /// What the metrics and probes of each job came to, where a contract is about them.
+    #[serde(rename = "contract", serialize_with = "by_name", skip_serializing_if = "Vec::is_empty")]
+    pub contracts: Vec<(String, ContractSummary)>,
+    /// What a Prometheus server that watched the target too was asked, and said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prometheus: Option<PrometheusSummary>,
+    /// What an Alertmanager had and sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alertmanager: Option<AlertmanagerSummary>,
+    /// Our books against the target's, in the order of the scenario.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reconcile: Vec<Reconciliation>,
     /// Faults that could not be undone.
     pub stuck: Vec<Stuck>,
 }
@@ -315,6 +331,11 @@ fn code<S: Serializer>(exit: &Exit, s: S) -> Result<S::Ok, S::Error> {
 }
 
 impl Judgement {
+    /// The reconciliations that decide.
+    pub fn reconciled(&self) -> impl Iterator<Item = &Reconciliation> {
+        self.reconcile.iter().filter(|c| c.severity == Severity::Critical)
+    }
+
     /// The findings that decide.
     pub fn critical(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|f| f.severity == Severity::Critical)

@@ -46,6 +46,12 @@ struct Way {
     is_other: bool,
 }
 
+/// Where the texts stand that the walk will come to.
+struct Places {
+    exprs: Strings,
+    queries: Strings,
+}
+
 impl Dashboard {
     /// Reads a dashboard.
     pub fn read(name: &str, text: &str) -> Dashboard {
@@ -57,8 +63,8 @@ impl Dashboard {
                 let inner = root.get("dashboard").filter(|inner| inner.is_object()).unwrap_or(&root);
                 let inner = inner.get("spec").filter(|spec| spec.is_object()).unwrap_or(inner);
                 dashboard.variables = defined(inner);
-                let mut strings = Strings::of(text, "expr");
-                dashboard.walk(&root, &Way::default(), &mut strings);
+                let mut places = Places { exprs: Strings::of(text, "expr"), queries: Strings::of(text, "query") };
+                dashboard.walk(&root, &Way::default(), &mut places);
                 let known = ["panels", "rows", "elements", "targets", "model", "__elements", "templating"];
                 if dashboard.queries.is_empty() && !known.iter().any(|key| inner.get(key).is_some()) {
                     dashboard.wrong = Some("it has neither panels nor rows nor elements".into());
@@ -70,9 +76,9 @@ impl Dashboard {
         dashboard
     }
 
-    fn walk(&mut self, value: &Value, way: &Way, strings: &mut Strings) {
+    fn walk(&mut self, value: &Value, way: &Way, places: &mut Places) {
         match value {
-            Value::Array(items) => items.iter().for_each(|item| self.walk(item, way, strings)),
+            Value::Array(items) => items.iter().for_each(|item| self.walk(item, way, places)),
             Value::Object(object) => {
                 let mut way = way.clone();
                 let text = |key: &str| object.get(key).and_then(Value::as_str).filter(|t| !t.trim().is_empty());
@@ -95,16 +101,36 @@ impl Dashboard {
                 for (key, inner) in object {
                     match inner {
                         Value::String(expr) if key == "expr" => {
-                            let at = strings.next().unwrap_or_default();
+                            let at = places.exprs.next().unwrap_or_default();
                             if !way.is_other && !expr.trim().is_empty() {
                                 self.query(object, &way, expr, at);
                             }
                         }
-                        inner => self.walk(inner, &way, strings),
+                        Value::String(query) if key == "query" => {
+                            let at = places.queries.next().unwrap_or_default();
+                            let name = text("name").or(text("refId")).unwrap_or_default();
+                            self.variable(&way, name, query, at);
+                        }
+                        inner => self.walk(inner, &way, places),
                     }
                 }
             }
             _ => {}
+        }
+    }
+
+    /// What a variable asks: `label_values(SELECTOR, label)`.
+    fn variable(&mut self, way: &Way, name: &str, query: &str, at: Place) {
+        const CALL: &str = "label_values(";
+        let asked = query.strip_prefix(CALL).and_then(|rest| rest.rsplit_once(','));
+        if let Some((selector, _)) = asked.filter(|_| !way.is_loki && !way.is_other) {
+            self.queries.push(Query {
+                title: format!("of the variable {name}").trim_end().to_owned(),
+                expr: selector.into(),
+                at: Place { col: at.col + CALL.len() as u32, ..at },
+                is_loki: false,
+                description: String::new(),
+            });
         }
     }
 
@@ -159,7 +185,11 @@ impl Dashboard {
     }
 
     fn of_query(&self, query: &Query, known: &Known<'_>) -> Vec<Finding> {
-        let of = format!("panel {}", query.title);
+        let of = if query.title.starts_with("of the variable") {
+            query.title.clone()
+        } else {
+            format!("panel {}", query.title)
+        };
         let mut findings = Vec::new();
         let filled = variables::fill(&query.expr);
         let mut say = |kind, span: &Span, what: String| {

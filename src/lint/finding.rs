@@ -43,7 +43,7 @@ impl Finding {
     }
 
     /// As grave as that.
-    pub(super) fn as_grave_as(mut self, severity: Severity) -> Finding {
+    pub(super) fn graded(mut self, severity: Severity) -> Finding {
         self.severity = severity;
         self
     }

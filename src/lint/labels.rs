@@ -43,6 +43,42 @@ impl Shape {
     }
 }
 
+/// Whether what a part yields surely carries the label `instance`, which every scrape adds: nothing has taken it away.
+pub fn carries_instance(subject: &Subject<'_>, part: &Syntax) -> bool {
+    match &part.form {
+        Form::Number(_) | Form::Text(_) => false,
+        // What a rule recorded has the labels that it left; what stands for a variable may be such a name.
+        Form::Selector(pick) => pick.metric.as_deref().is_some_and(|metric| {
+            let recorded = metric.contains(':') || subject.known.recorded.contains(metric) || subject.is_open(metric);
+            !recorded && !metric.starts_with("ALERTS")
+        }),
+        Form::Negate(arg) | Form::Subquery { arg, .. } => carries_instance(subject, arg),
+        Form::Call { name, args } => {
+            let makes_its_own =
+                ["absent", "absent_over_time", "vector", "scalar", "label_replace", "label_join", "info"];
+            !makes_its_own.contains(name) && args.iter().any(|arg| carries_instance(subject, arg))
+        }
+        Form::Aggregate { op, arg, grouping, .. } => {
+            let kept = match grouping {
+                Labelled::Unsaid => matches!(op.as_str(), "topk" | "bottomk"),
+                Labelled::Only(by) => by.iter().any(|label| label == "instance"),
+                Labelled::AllBut(without) => !without.iter().any(|label| label == "instance"),
+            };
+            kept && carries_instance(subject, arg)
+        }
+        Form::Binary(binary) => {
+            let (lhs, rhs) = (carries_instance(subject, &binary.lhs), carries_instance(subject, &binary.rhs));
+            match (binary.op.as_str(), &binary.group) {
+                ("and" | "unless", _) | (_, Some((Side::Left, _))) => lhs,
+                (_, Some((Side::Right, _))) => rhs,
+                ("or", _) => lhs && rhs,
+                _ if binary.matching != Labelled::Unsaid => false,
+                _ => lhs || rhs,
+            }
+        }
+    }
+}
+
 fn set(labels: &[String]) -> BTreeSet<String> {
     labels.iter().cloned().collect()
 }

@@ -67,7 +67,11 @@ fn by_name(metric: &str) -> Nature {
     }
     if metric.ends_with("_total") || metric.ends_with("_bucket") {
         Nature::Counter
-    } else if metric == "up" || is_timestamp(metric) || GAUGE_ENDS.iter().any(|end| metric.ends_with(end)) {
+    } else if metric == "up"
+        || metric.contains("_current_")
+        || is_timestamp(metric)
+        || GAUGE_ENDS.iter().any(|end| metric.ends_with(end))
+    {
         Nature::Gauge
     } else {
         Nature::Unknown

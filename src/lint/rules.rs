@@ -51,10 +51,13 @@ impl RuleFile {
         }
         self.together(&mut findings);
         let exceptions = silence::of_lines(&self.text);
+        let starts = if exceptions.is_empty() { Vec::new() } else { self.starts() };
         let silenced = silence::apply(&mut findings, &exceptions, |exception, finding| {
-            self.rule_at(finding.at.line) == self.rule_of_comment(exception.at.line)
+            rule_at(&starts, finding.at.line) == self.rule_of_comment(&starts, exception.at.line)
         });
         findings.sort_by_key(|f| (f.at, std::cmp::Reverse(f.severity)));
+        // What the file's reader refuses and a check finds again is one finding.
+        findings.dedup_by(|a, b| a.kind == b.kind && a.at == b.at && a.kind == kinds::TEMPLATE_TEXT);
         Report {
             file: self.name.clone(),
             text: self.text.clone(),
@@ -68,7 +71,7 @@ impl RuleFile {
 
     /// What is wrong with rules beside one another.
     fn together(&self, findings: &mut Vec<Finding>) {
-        let mut seen: BTreeMap<(bool, &str, Vec<(&str, &str)>), &Rule> = BTreeMap::new();
+        let mut seen: BTreeMap<Identity<'_>, &Rule> = BTreeMap::new();
         for (_, rule) in self.rules() {
             let mut labels: Vec<(&str, &str)> = rule.labels.iter().map(|l| (l.name.as_str(), l.value.text())).collect();
             labels.sort_unstable();
@@ -84,7 +87,7 @@ impl RuleFile {
             };
             let finding = Finding::new(kinds::DUPLICATE_RULE, rule.at, &title(rule), what);
             // With another expression the results may well have other labels.
-            findings.push(if same { finding } else { finding.as_grave_as(Severity::Info) });
+            findings.push(if same { finding } else { finding.graded(Severity::Info) });
         }
     }
 
@@ -101,23 +104,27 @@ impl RuleFile {
         starts
     }
 
-    fn rule_at(&self, line: u32) -> Option<usize> {
-        self.starts().partition_point(|start| *start <= line).checked_sub(1)
-    }
-
     /// The rule that a comment is about: the one that begins below it, or the one that it stands in.
-    fn rule_of_comment(&self, line: u32) -> Option<usize> {
+    fn rule_of_comment(&self, starts: &[u32], line: u32) -> Option<usize> {
         let lines: Vec<&str> = self.text.lines().collect();
         let is_alone = lines.get(line as usize - 1).is_some_and(|l| l.trim_start().starts_with('#'));
         let next = (line as usize..lines.len())
             .find(|i| !lines[*i].trim().is_empty() && !lines[*i].trim_start().starts_with('#'))
             .map(|i| i as u32 + 1);
-        match next.and_then(|next| self.starts().iter().position(|start| *start == next)) {
+        match next.and_then(|next| starts.iter().position(|start| *start == next)) {
             Some(rule) if is_alone => Some(rule),
-            _ => self.rule_at(line),
+            _ => rule_at(starts, line),
         }
     }
 }
+
+/// The rule that a line belongs to.
+fn rule_at(starts: &[u32], line: u32) -> Option<usize> {
+    starts.partition_point(|start| *start <= line).checked_sub(1)
+}
+
+/// Whether it is an alert, its name, and its labels.
+type Identity<'r> = (bool, &'r str, Vec<(&'r str, &'r str)>);
 
 fn title(rule: &Rule) -> String {
     format!("{} {}", if rule.alert().is_some() { "alert" } else { "record" }, rule.name)

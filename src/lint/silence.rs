@@ -55,7 +55,7 @@ pub(super) fn apply(
     let mut complaints = Vec::new();
     for exception in exceptions {
         let mut complain = |severity, what: String| {
-            complaints.push(Finding::new(kinds::IGNORE_COMMENT, exception.at, "", what).as_grave_as(severity));
+            complaints.push(Finding::new(kinds::IGNORE_COMMENT, exception.at, "", what).graded(severity));
         };
         if exception.ids.is_empty() {
             complain(Severity::Warning, "an exception that names no kind".into());

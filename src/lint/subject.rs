@@ -101,7 +101,7 @@ impl Remark {
     }
 
     /// As grave as that.
-    pub fn as_grave_as(mut self, severity: Severity) -> Remark {
+    pub fn graded(mut self, severity: Severity) -> Remark {
         self.severity = severity;
         self
     }

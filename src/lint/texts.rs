@@ -18,6 +18,10 @@ pub(super) struct Fault {
 /// What is wrong with the text of a label or an annotation.
 pub(super) fn check(subject: &Subject<'_>, name: &str, text: &str) -> Vec<Fault> {
     let mut faults = Vec::new();
+    if let Some(open) = text.rfind("{{").filter(|open| !text[*open..].contains("}}")) {
+        let what = format!("`{name}`: `{}` is never closed", crate::base::text::shorten(&text[open..], 40));
+        faults.push(Fault { kind: kinds::TEMPLATE_TEXT, what, instead: Some("close it with `}}`".into()) });
+    }
     if let Some(known) = shape(subject, subject.tree).at_most() {
         for label in uses(text).into_iter().filter(|label| !known.contains(label)) {
             let has = match known.is_empty() {

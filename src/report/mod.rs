@@ -1,12 +1,16 @@
 //! What was made of a run, for people and for machines. Pure: one renderer per file, text out.
 
 pub mod alerts;
+pub mod contract;
 mod hgrm;
 mod junit;
 pub mod ledger;
 mod lint;
 mod markdown;
+pub mod page;
 mod percentiles;
+mod reconcile;
+mod servers;
 mod suite;
 mod table;
 mod timeline;

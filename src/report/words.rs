@@ -154,7 +154,7 @@ fn first_alert(first: &FirstAlert, zero: Offset) -> String {
 }
 
 /// `20 s to 21 s`, to a tenth of a second.
-fn instants(span: Span) -> String {
+pub fn instants(span: Span) -> String {
     format!("{} to {}", seconds(span.start.secs()), seconds(span.end.secs()))
 }
 
@@ -272,11 +272,28 @@ pub fn seconds(at: f64) -> String {
 pub fn headline(judgement: &Judgement) -> String {
     let count = |verdict| judgement.critical().filter(|f| f.verdict == verdict).count() as u64;
     let (failed, all) = (count(Verdict::Fail), judgement.critical().count() as u64);
+    let checks: Vec<Verdict> = judgement.reconciled().map(|check| check.counts_as).collect();
+    let agree = |verdict, word: &str| {
+        let some = checks.iter().filter(|v| **v == verdict).count() as u64;
+        match (checks.is_empty(), some) {
+            (true, _) | (_, 0) => String::new(),
+            (false, some) => format!(", {some} of {} {word}", text::count(checks.len() as u64, "reconciliation")),
+        }
+    };
     match judgement.verdict {
-        Verdict::Pass => format!("{} kept", text::count(all, "critical promise")),
-        Verdict::Fail => format!("{} of {} broken", failed, text::count(all, "critical promise")),
+        Verdict::Pass => format!("{} kept{}", text::count(all, "critical promise"), agree(Verdict::Pass, "agree")),
+        Verdict::Fail => {
+            format!(
+                "{} of {} broken{}",
+                failed,
+                text::count(all, "critical promise"),
+                agree(Verdict::Fail, "mismatched")
+            )
+        }
         Verdict::Inconclusive => {
-            format!("{} of {} undecided", count(Verdict::Inconclusive), text::count(all, "critical promise"))
+            let undecided = count(Verdict::Inconclusive);
+            let open = agree(Verdict::Inconclusive, "undecided");
+            format!("{undecided} of {} undecided{open}", text::count(all, "critical promise"))
         }
         Verdict::Invalid => "the experiment was not what the scenario describes".into(),
     }

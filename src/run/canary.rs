@@ -277,8 +277,10 @@ impl Question<'_> {
             let wrong = match status {
                 Some(wanted) if got.status != wanted => Some(format!("{said} instead of {wanted}")),
                 _ if got.took > expected + SLOW => Some(format!("{said} instead of {}", units::measured(expected))),
-                _ if !got.whole => Some(format!("{said}, and no JSON")),
-                _ => self.made_otherwise(&got).map(|how| format!("{said}, {how}")),
+                _ => self
+                    .made_otherwise(&got)
+                    .map(|how| format!("{said}, {how}"))
+                    .or((!got.whole).then(|| format!("{said}, and no JSON"))),
             };
             let lingering = self.lingers(shot, expected, got.length);
             let late = lingering.is_some_and(|late| got.took > expected + late / 2);

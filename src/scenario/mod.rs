@@ -14,6 +14,7 @@ mod load;
 mod locate;
 mod promise;
 mod raw;
+mod reconcile;
 mod schema;
 mod servers;
 mod stub;
@@ -32,6 +33,7 @@ pub use crate::base::mistake::{Mistake, Mistakes, Place};
 pub use crate::base::timing::Timing;
 pub use absorbed::Absorbed;
 pub use alerts::{AlertClaim, Alerts, Must, RuleFile, Semantics};
+pub use check::FLEETS;
 pub use claim::{Claim, Compare, Expectation, Filter, Measure, Promise, Quantile, Severity, Window};
 pub use contract::{Cardinality, Contract, Probe, ScrapeLimits};
 pub use fault::{Fault, Match, On, Process, Ramp, Repeat, When};
@@ -39,6 +41,7 @@ pub use inject::{
     Corruption, DockerAction, HttpFault, Inject, Keep, Per, ProcessFault, ResetAt, RetryAfter, Stream, Toxic,
 };
 pub use load::{Arrivals, Segment, closed_connections};
+pub use reconcile::{Against, Check, Labels as ByLabels, Reconcile, Statuses, Subset, TimeUnit, Timeouts};
 pub use schema::schema;
 pub use servers::{Alertmanager, Login, Prometheus, Server, Source};
 pub use stub::{Lead, Link, RateLimit, StubReply, Toxiproxy, Upstream};
@@ -72,12 +75,12 @@ pub struct Scenario {
     pub jobs: Vec<Job>,
     /// The target's own alert rules.
     pub alerts: Option<Alerts>,
+    /// What those pages, and the probes beside them, must be.
+    pub contracts: Vec<Contract>,
     /// The Prometheus server that watches the target too.
     pub prometheus: Option<Prometheus>,
     /// The Alertmanager that sends its alerts on.
     pub alertmanager: Option<Alertmanager>,
-    /// What those pages, and the probes beside them, must be.
-    pub contracts: Vec<Contract>,
     /// Processes that the run starts.
     pub processes: Vec<Program>,
     /// How to break and mend what we do not know.
@@ -88,6 +91,8 @@ pub struct Scenario {
     pub faults: Vec<Fault>,
     /// The promises, in the order of the file.
     pub promises: Vec<Promise>,
+    /// What the target's metrics must agree on with us.
+    pub reconcile: Reconcile,
     /// What the generator must keep for its word to count.
     pub fitness: Fitness,
     /// Time runs this many times faster than written; 1 as written.

@@ -81,6 +81,7 @@ pub async fn measure(bench: &Bench) -> Result<Vec<Broken>, String> {
             rate_limit: None,
             replies: Vec::new(),
             forward: None,
+            tls: None,
         }],
         links: vec![LinkConfig {
             name: "line".into(),

@@ -17,6 +17,14 @@ use crate::evidence::undo::Recipe;
 /// Longer lines are not ours; the other side cannot be followed any more.
 const LONGEST: usize = 64 * 1024 * 1024;
 
+/// What the toxic of a fault is called, on links of ours and on servers of others.
+pub fn toxic_of(fault: &str) -> String {
+    format!("{TOXICS}{fault}")
+}
+
+/// What the names of our toxics begin with.
+pub const TOXICS: &str = "proofload-";
+
 /// From the run to the stage. A fault is named by its position in the scenario.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

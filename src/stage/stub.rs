@@ -148,6 +148,7 @@ mod tests {
             rate_limit: None,
             replies: Vec::new(),
             forward: None,
+            tls: None,
         }
     }
 

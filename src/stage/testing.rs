@@ -58,6 +58,7 @@ pub(crate) fn upstream(name: &str) -> UpstreamConfig {
         rate_limit: None,
         replies: Vec::new(),
         forward: None,
+        tls: None,
     }
 }
 

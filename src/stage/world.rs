@@ -133,7 +133,8 @@ impl Scene {
             })?;
             stubs[slot] = Some(Stub::new(upstream, seed, clock.now()));
             order.push(slot);
-            real[slot] = upstream.forward.as_deref().map(Forward::new).transpose()?.map(Arc::new);
+            let real_one = upstream.forward.as_deref().map(|url| Forward::new(url, upstream.tls.as_ref()));
+            real[slot] = real_one.transpose()?.map(Arc::new);
         }
         if let Some(unused) = stubs.iter().position(Option::is_none) {
             let name = &slots[unused].0;
@@ -243,19 +244,29 @@ impl Handler for Front {
         let mut due = began + own.as_nanos() as u64;
         let mut reply = match source {
             Source::Reply(reply) => reply,
-            Source::Real(real) => match real.pass(&request).await {
-                Ok(reply) => {
-                    // How long it takes nobody declared: what we add is counted from its answer on.
-                    due = monotonic();
-                    reply
-                }
-                Err(trouble) => {
-                    if let Some(first) = real.first(&trouble) {
-                        lock(&self.scene).faults.note(first);
+            Source::Real(real) => {
+                let answered = match real.pass(&request).await {
+                    // A large one is passed on as it comes, unless what becomes of it depends on all of it.
+                    Ok(passed) if !passed.is_here() && !effects.need_all(passed.length()) => {
+                        effects.wait(came, own).await;
+                        let (response, body) = passed.stream();
+                        return effects.dress_stream(response, body);
                     }
-                    trouble.reply()
+                    Ok(passed) => passed.whole().await,
+                    Err(trouble) => Err(trouble),
+                };
+                // How long it takes nobody declared: what we add is counted from its answer on.
+                due = monotonic();
+                match answered {
+                    Ok(reply) => reply,
+                    Err(trouble) => {
+                        if let Some(first) = real.first(&trouble) {
+                            lock(&self.scene).faults.note(first);
+                        }
+                        trouble.reply()
+                    }
                 }
-            },
+            }
             Source::Nothing(answer) => {
                 effects.wait(came, own).await;
                 return answer;

@@ -265,6 +265,8 @@ impl Worker {
             // Counted just before it goes out: the target can never have seen more than we say we sent.
             self.counters.sent(errand.traffic);
         }
+        let route = self.kinds[errand.traffic].route(errand);
+        self.counters.asked(errand.traffic, route, errand.stale > 0);
         now
     }
 
@@ -277,6 +279,7 @@ impl Worker {
     pub fn answered(self: &Rc<Worker>, mut errand: Errand, answer: &Answer<'_>, now: Offset) {
         let kind = &self.kinds[errand.traffic];
         let judged = kind.judge(&errand, answer, || self.clock.wall_nanos(now) / 1_000_000);
+        self.counters.answered(errand.traffic, kind.route(&errand), judged.class, answer.status);
         if judged.more {
             errand.step += 1;
             errand.stale = 0;

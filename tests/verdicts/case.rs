@@ -3,7 +3,7 @@
 //! before:
 //!
 //! ```text
-//! TRAFFIC [FROM..TO] [every N | first N | last N]: OUTCOME RESPONSE [class NAME] [service T] [lag T] [first T] [opened T/T/T]
+//! TRAFFIC [FROM..TO] [every N | first N | last N]: OUTCOME RESPONSE [class NAME] [status N] [service T] [lag T] [first T] [opened T/T/T]
 //!     first: from sent to the first byte, all of the service without; opened: looking up, connecting, TLS; 0 for none
 //! TRAFFIC FROM..TO at RATE: …                shots of a closed loop, so many each second
 //! TRAFFIC [FROM..TO] […]: lost               taken up and never seen again
@@ -25,7 +25,14 @@
 //! ended: complete | died T | interrupted T | terminated T | cut_short T | aborted T | unsteady T | not_started
 //! canary upstream/NAME: clean SAW | left_over SAW
 //! scraped JOB FROM..TO [failed | missed]     scrapes at the job's own pace
+//! quiet JOB T [failed | missed]       a quiet scrape, before the load (below 0, as `before 1s`) or after the drain
+//!     Scrapes hold our own counts as the shots make them: a request is counted as sent when its first byte was, and as
+//!     answered when it was done. A reply has status 200 where it was ok, 500 where it was rejected.
 //! sample NAME{label="value"} FROM..TO: VALUE [+RATE/s]     at each good scrape of its job
+//!     `before T` for the quiet scrape then; `all` for every scrape, growing while the load lasts
+//! theirs NAME{label="value"} FROM..TO every T: VALUE [+RATE/s]    samples that were fetched from a Prometheus server
+//! event: {…}                                  any event, as the log has it; instants of the server are Unix milliseconds
+//! services N      addresses that requests went to        no counts     scrapes without our own counts
 //! gap: WHY
 //! ```
 //!
@@ -63,6 +70,7 @@ pub enum Fate {
         class: Option<u16>,
         first: Option<Duration>, // from sent
         opening: Opening,
+        status: Option<u16>,
     },
     Lost,
 }
@@ -86,6 +94,8 @@ pub struct Case {
     pub series: Vec<Series>,
     pub fetched: Vec<Series>,
     pub gaps: Vec<String>,
+    pub services: usize, // addresses that requests went to
+    pub counts: bool,    // whether scrapes hold our own counts
     pub expected: Vec<String>,
 }
 
@@ -129,6 +139,8 @@ impl Case {
             series: Vec::new(),
             fetched: Vec::new(),
             gaps: Vec::new(),
+            services: 1,
+            counts: true,
             expected: lines(expected),
         };
         for line in lines(evidence) {
@@ -195,8 +207,21 @@ impl Case {
                 self.forgotten.extend(chosen.into_iter().map(|seq| (traffic, seq)));
             }
             ["ended"] => self.ended(rest)?,
+            ["event"] => self.events.push(serde_json::from_str(rest).ok()?),
+            ["theirs", series, span, "every", every] => self.theirs(series, span_of(span)?, every, rest)?,
             ["gap"] => self.gaps.push(rest.to_owned()),
             ["scraped", job, span, how @ ..] => self.scraped(job, span_of(span)?, how)?,
+            ["quiet", job, "before", length, how @ ..] => {
+                self.quiet(job, Offset::ZERO - parse_duration(length).ok()?, how)?;
+            }
+            ["quiet", job, at, how @ ..] => self.quiet(job, at_of(at)?, how)?,
+            ["services", count] => self.services = count.parse().ok()?,
+            ["no", "counts"] => self.counts = false,
+            ["sample", series @ .., "before", length] => {
+                let start = Offset::ZERO - parse_duration(length).ok()?;
+                self.sample(&series.concat(), Span { start, end: start }, rest)?;
+            }
+            ["sample", series @ .., "all"] => self.sample(&series.concat(), ALL, rest)?,
             ["sample", series @ .., span] => self.sample(&series.concat(), span_of(span)?, rest)?,
             [traffic, select @ ..] => {
                 let traffic = self.traffic(traffic)?;
@@ -284,10 +309,16 @@ impl Case {
         let sent = !matches!(outcome, Outcome::NotSent(_) | Outcome::Unreachable(_));
         let (mut service, mut lag, mut class) = (sent.then_some(response), Duration::ZERO, None);
         let (mut first, mut opening) = (None, Opening::default());
+        let mut status = match outcome {
+            Outcome::Ok | Outcome::Invalid => Some(200),
+            Outcome::Rejected => Some(500),
+            _ => None,
+        };
         while let Some(word) = words.next() {
             let value = words.next()?;
             match word {
                 "service" => service = Some(parse_duration(value).ok()?),
+                "status" => status = Some(value.parse().ok()?),
                 "lag" => lag = parse_duration(value).ok()?,
                 "first" => first = Some(parse_duration(value).ok()?),
                 "opened" => {
@@ -303,7 +334,7 @@ impl Case {
                 _ => return None,
             }
         }
-        Some(Some(Fate::Done { outcome, response, service, lag, class, first, opening }))
+        Some(Some(Fate::Done { outcome, response, service, lag, class, first, opening, status }))
     }
 
     fn worker(&mut self, worker: u16, second: i64, rest: &str) -> Option<()> {
@@ -424,29 +455,38 @@ impl Case {
 
     fn scraped(&mut self, job: &str, span: Span, how: &[&str]) -> Option<()> {
         let every = self.scenario.jobs.iter().find(|j| j.name == job)?.every;
-        let (failed, missed) = match how {
-            [] => (None, false),
-            ["failed"] => (Some("refused".to_owned()), false),
-            ["missed"] => (Some("too late".to_owned()), true),
-            _ => return None,
-        };
+        let (failed, missed) = failed(how)?;
         let mut at = span.start;
         while at <= span.end {
             self.events.retain(|e| !matches!(e, Event::Scrape(s) if s.job == job && s.planned == at));
-            self.events.push(Event::Scrape(Scrape {
-                job: job.into(),
-                planned: at,
-                a: at,
-                b: at + Duration::from_millis(3),
-                failed: failed.clone(),
-                missed,
-                samples: 0,
-                at_a: Vec::new(),
-                at_b: Vec::new(),
-                quiet: false,
-            }));
+            self.events.push(Event::Scrape(scrape(job, at, failed.clone(), missed, false)));
             at = at + every;
         }
+        Some(())
+    }
+
+    /// Samples of a series that a Prometheus server has scraped.
+    fn theirs(&mut self, series: &str, span: Span, every: &str, rest: &str) -> Option<()> {
+        let (value, slope) = rest.split_once(" +").unwrap_or((rest, "0/s"));
+        let (value, slope): (f64, f64) = (value.parse().ok()?, slope.strip_suffix("/s")?.parse().ok()?);
+        let (labels, every) = (labels_of(series)?, parse_duration(every).ok()?);
+        let mut samples = Vec::new();
+        let mut at = span.start;
+        while at <= span.end {
+            let value = value + slope * at.since(span.start).as_secs_f64();
+            samples.push(Sample { at: WALL / 1_000_000 + at.nanos() / 1_000_000, value });
+            at = at + every;
+        }
+        match self.fetched.iter_mut().find(|s| s.labels == labels) {
+            Some(known) => known.samples.extend(samples),
+            None => self.fetched.push(Series { labels, samples }),
+        }
+        Some(())
+    }
+
+    fn quiet(&mut self, job: &str, at: Offset, how: &[&str]) -> Option<()> {
+        let (failed, missed) = failed(how)?;
+        self.events.push(Event::Scrape(scrape(job, at, failed, missed, true)));
         Some(())
     }
 
@@ -460,7 +500,10 @@ impl Case {
         for event in &self.events {
             let Event::Scrape(scrape) = event else { continue };
             if scrape.job == job && span.start <= scrape.planned && scrape.planned <= span.end && !scrape.missed {
-                let good = value + slope * scrape.planned.since(span.start).as_secs_f64();
+                let from = if span == ALL { Offset::ZERO } else { span.start };
+                let grown = scrape.planned.min(self.plan.timeline.end).since(from.min(scrape.planned));
+                let grown = if span == ALL { grown } else { scrape.planned.since(from) };
+                let good = value + slope * grown.as_secs_f64();
                 let at = WALL / 1_000_000 + scrape.planned.nanos() / 1_000_000;
                 samples.push(Sample { at, value: if scrape.failed.is_none() { good } else { stale() } });
             }
@@ -471,6 +514,34 @@ impl Case {
             None => self.series.push(Series { labels, samples }),
         }
         Some(())
+    }
+}
+
+/// Any time.
+const ALL: Span = Span { start: Offset::from_nanos(-1_000_000_000_000), end: Offset::MAX };
+
+fn failed(how: &[&str]) -> Option<(Option<String>, bool)> {
+    Some(match how {
+        [] => (None, false),
+        ["failed"] => (Some("refused".to_owned()), false),
+        ["missed"] => (Some("too late".to_owned()), true),
+        _ => return None,
+    })
+}
+
+/// A scrape; our own counts come later.
+fn scrape(job: &str, at: Offset, failed: Option<String>, missed: bool, quiet: bool) -> Scrape {
+    Scrape {
+        job: job.into(),
+        planned: at,
+        a: at,
+        b: at + Duration::from_millis(3),
+        failed,
+        missed,
+        samples: 0,
+        at_a: Vec::new(),
+        at_b: Vec::new(),
+        quiet,
     }
 }
 

@@ -78,6 +78,12 @@ impl<'r> Promised<'r> {
         self.tracks().first().and_then(|t| t.first()).map_or(0, |track| track.ticks_in(parts).count() as u64)
     }
 
+    /// At how many evaluations of some stretches it fired, by phase.
+    pub fn firing(&self, parts: &[Span]) -> Vec<u64> {
+        let of = |tracks: Vec<&Track>| tracks.iter().map(|t| t.count(State::Firing, &self.claim.labels, parts)).sum();
+        self.tracks().into_iter().map(of).collect()
+    }
+
     /// Up to where there are scrapes.
     pub fn seen(&self) -> Offset {
         self.replayed.last
@@ -91,19 +97,23 @@ impl<'r> Promised<'r> {
         jobs.iter().filter_map(first).max().unwrap_or(Offset::ZERO)
     }
 
-    /// From here on its longest range was full of scrapes. The first may be as late as scrapes are apart.
+    /// From here on its longest range was full of what is judged: of scrapes, the first of which may be as late as scrapes are
+    /// apart, and of the measured phase. What the warm-up did is not judged by way of a range either.
     pub fn history(&self) -> Offset {
-        self.first_scrape() + self.reach().saturating_sub(Alert::scrape(self.replayed.server.trial.scenario))
+        let trial = self.replayed.server.trial;
+        let measured = trial.timeline.measured(None).start;
+        let scraped = self.first_scrape() + self.reach().saturating_sub(Alert::scrape(trial.scenario));
+        if measured > Offset::ZERO { scraped.max(measured + self.reach()) } else { scraped }
     }
 
     /// Why it had too little to read at an instant, if so.
     pub fn short_of_history(&self, at: Offset) -> Option<String> {
         (at < self.history()).then(|| {
             format!(
-                "it reads {}, and what was scraped begins at {}: at {} there was not enough to tell",
+                "it reads {}, and at {} there was less: it is full of what is judged from {} on",
                 units::duration(self.reach()),
-                instant(self.first_scrape()),
-                instant(at)
+                instant(at),
+                instant(self.history())
             )
         })
     }

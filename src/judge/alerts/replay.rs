@@ -1,14 +1,13 @@
 //! The rules of a book, evaluated at one phase of their groups' intervals.
 
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 
 use super::book::Book;
 use super::track::{Failed, Instance, State, Stint, Track};
 use crate::base::series::Labels;
 use crate::base::time::{Offset, Span};
 use crate::judge::server::Server;
-use crate::promql::rules::{Outcome, Setup, Spell, replay};
+use crate::promql::rules::{Setup, Spell, replay};
 use crate::promql::{self, Options};
 use crate::scenario::{Alerts, Semantics};
 
@@ -16,42 +15,30 @@ use crate::scenario::{Alerts, Semantics};
 const INSTANT: std::time::Duration = std::time::Duration::from_nanos(1);
 
 /// What each alert of the book did, from the plan's zero to the last scrape.
-///
-/// Groups of different intervals are tried at the same fraction of their own. A replay moves all groups by the same length,
-/// so there is one for each interval, of which the groups with that interval count.
 pub fn phase(server: &Server<'_>, alerts: &Alerts, book: &Book, phase: u32, last: Offset) -> Vec<Track> {
     let semantics = match alerts.semantics {
         Semantics::V3 => promql::Semantics::V3,
         Semantics::V2 => promql::Semantics::V2,
     };
     let (zero, end) = (server.unix_ms(Offset::ZERO), server.unix_ms(last));
-    let labels = alerts.external_labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let intervals: BTreeSet<i64> = book.groups.iter().filter_map(|group| group.interval_ms).collect();
-    let mut outcomes: BTreeMap<(usize, usize), Outcome> = BTreeMap::new();
-    let mut moved: BTreeMap<i64, i64> = BTreeMap::new();
-    for interval in intervals {
-        let by = interval * i64::from(phase) / i64::from(alerts.phases.max(1));
-        let setup = Setup {
-            phase_ms: zero + by,
-            options: Options { semantics, ..Options::default() },
-            external_labels: Labels::new(labels.clone()),
-            ..Setup::new(zero, end)
-        };
-        moved.insert(interval, by);
-        let of_interval = |o: &Outcome| book.groups[o.group].interval_ms == Some(interval);
-        let replayed = replay(&book.groups, &server.storage, &setup).rules.into_iter().filter(of_interval);
-        outcomes.extend(replayed.map(|outcome| ((outcome.group, outcome.rule), outcome)));
-    }
+    let share = f64::from(phase) / f64::from(alerts.phases.max(1));
+    let setup = Setup {
+        origin_ms: zero,
+        phase: share,
+        options: Options { semantics, ..Options::default() },
+        external_labels: Labels::new(alerts.external_labels.iter().map(|(n, v)| (n.as_str(), v.as_str()))),
+        ..Setup::new(zero, end)
+    };
+    let outcomes = replay(&book.groups, &server.storage, &setup).rules;
     let at = |ms: i64| Offset::from_millis(ms - zero);
     let of = |alert: &super::Alert| {
         let interval = i64::try_from(alert.interval.as_millis()).unwrap_or(i64::MAX).max(1);
-        let first = zero + moved.get(&interval).copied().unwrap_or_default();
-        let ticks =
-            std::iter::successors(Some(first), |tick| tick.checked_add(interval)).take_while(|tick| *tick <= end);
-        let outcome = outcomes.get(&(alert.group, alert.rule));
+        let first = zero + (interval as f64 * share).round() as i64;
+        let ticks = std::iter::successors(Some(first), |tick| tick.checked_add(interval));
+        let outcome = outcomes.iter().find(|o| (o.group, o.rule) == (alert.group, alert.rule));
         let failures = outcome.into_iter().flat_map(|o| &o.failures);
         Track {
-            ticks: ticks.map(at).collect(),
+            ticks: ticks.take_while(|tick| *tick <= end).map(at).collect(),
             instances: instances(outcome.map(|o| o.spells.as_slice()).unwrap_or_default(), at),
             failures: failures
                 .map(|f| Failed { span: Span { start: at(f.from_ms), end: at(f.to_ms) + INSTANT }, why: f.why.clone() })

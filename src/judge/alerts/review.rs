@@ -145,12 +145,15 @@ impl Review<'_> {
                 );
                 return Some((what, format!("begin it earlier, lengthen the load, or {}", self.faster())));
             }
-            let history = Offset::ZERO + quickest.reach.saturating_sub(scrape);
+            // What the warm-up did is not judged by way of a range either.
+            let measured = self.plan.timeline.measured(None).start;
+            let scraped = Offset::ZERO + quickest.reach.saturating_sub(scrape);
+            let history = if measured > Offset::ZERO { measured + quickest.reach } else { scraped };
             if span.start < history {
                 let what = format!(
-                    "it reads {}, and `{name}` begins {} after the first scrape: there is not enough to tell",
+                    "it reads {}, and `{name}` begins {} after what is judged: there is not enough to tell",
                     units::duration(quickest.reach),
-                    units::duration(span.start.since(Offset::ZERO))
+                    units::duration(span.start.since(measured))
                 );
                 return Some((what, format!("begin it later, or {}", self.faster())));
             }

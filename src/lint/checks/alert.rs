@@ -4,7 +4,7 @@ use super::super::kinds::{self, Severity};
 use super::super::subject::{Remark, Subject};
 use super::{any, comparison, operators};
 use crate::promql::MatchOp;
-use crate::promql::syntax::{Form, Syntax};
+use crate::promql::syntax::{Form, Side, Syntax};
 
 pub(super) fn check(subject: &Subject<'_>, remarks: &mut Vec<Remark>) {
     condition(subject, remarks);
@@ -16,13 +16,32 @@ pub(super) fn check(subject: &Subject<'_>, remarks: &mut Vec<Remark>) {
         Form::Call { name: "absent" | "absent_over_time", args } => {
             args.first().into_iter().for_each(|arg| absent(subject, part, arg, remarks));
         }
+        _ => {}
+    });
+    chosen(subject.tree, remarks);
+    silent(subject, remarks);
+}
+
+/// `topk` where it decides which series are alerts; beside them, to look up a label, it does no harm.
+fn chosen(part: &Syntax, remarks: &mut Vec<Remark>) {
+    match &part.form {
         Form::Aggregate { op, .. } if op == "topk" || op == "bottomk" => {
             let what = format!("`{op}` chooses other series at each evaluation");
             remarks.push(Remark::new(kinds::TOPK_IN_ALERT, &part.span, what));
         }
-        _ => {}
-    });
-    silent(subject, remarks);
+        Form::Binary(binary) => {
+            let looks_up_right =
+                matches!(binary.op.as_str(), "and" | "unless") || matches!(binary.group, Some((Side::Left, _)));
+            let looks_up_left = matches!(binary.group, Some((Side::Right, _)));
+            if !looks_up_left {
+                chosen(&binary.lhs, remarks);
+            }
+            if !looks_up_right {
+                chosen(&binary.rhs, remarks);
+            }
+        }
+        _ => part.children().into_iter().for_each(|child| chosen(child, remarks)),
+    }
 }
 
 /// Whether the expression yields something only sometimes.
@@ -56,7 +75,11 @@ fn condition(subject: &Subject<'_>, remarks: &mut Vec<Remark>) {
         }
         None => {
             let what = format!("`{}` compares nothing: every series is an alert", subject.quote(span));
-            remarks.push(Remark::new(kinds::NO_COMPARISON, span, what));
+            // A selector that looks for certain names may mean that there should be none.
+            let looks_for = matches!(&subject.tree.form, Form::Selector(pick)
+                if pick.matchers.iter().any(|(matcher, _)| matches!(matcher.op, MatchOp::Regex(_))));
+            let severity = if looks_for { Severity::Info } else { kinds::NO_COMPARISON.severity };
+            remarks.push(Remark::new(kinds::NO_COMPARISON, span, what).graded(severity));
         }
     }
 }
@@ -77,7 +100,7 @@ fn absent(subject: &Subject<'_>, part: &Syntax, arg: &Syntax, remarks: &mut Vec<
                     subject.quote(&part.span),
                     subject.quote(span)
                 );
-                remarks.push(Remark::new(kinds::ABSENT_REGEX, &part.span, what).as_grave_as(Severity::Info));
+                remarks.push(Remark::new(kinds::ABSENT_REGEX, &part.span, what).graded(Severity::Info));
             }
         }
     }

@@ -57,12 +57,12 @@ fn rated(subject: &Subject<'_>, name: &str, part: &Syntax, arg: &Syntax, remarks
                 remarks.push(Remark::new(kinds::RATE_OF_TIMESTAMP, &part.span, what));
             } else if nature == Nature::Quantile || pick.matchers.iter().any(|(m, _)| m.label == "quantile") {
                 let what = format!("`{}` is a quantile, no counter", subject.quote(&arg.span));
-                let remark = Remark::new(kinds::RATE_OF_GAUGE, &part.span, what).as_grave_as(Severity::Error);
+                let remark = Remark::new(kinds::RATE_OF_GAUGE, &part.span, what).graded(Severity::Error);
                 remarks.push(remark.instead(format!("for the rate of its events use `{name}({metric}_count[…])`")));
             } else if nature == Nature::Gauge {
                 let told = if by_type { "is declared a gauge" } else { "is a gauge, by its name" };
                 let what = format!("`{metric}` {told}; `{name}` is for counters");
-                let remark = Remark::new(kinds::RATE_OF_GAUGE, &part.span, what).as_grave_as(severity);
+                let remark = Remark::new(kinds::RATE_OF_GAUGE, &part.span, what).graded(severity);
                 let delta = if name == "increase" { "delta" } else { "deriv" };
                 let range = pick.range_ms.map(duration).unwrap_or_default();
                 remarks
@@ -115,7 +115,7 @@ fn differed(subject: &Subject<'_>, name: &str, part: &Syntax, arg: &Syntax, rema
         let rate = if name == "delta" { "increase" } else { "rate" };
         let what = format!("`{metric}` {told}; after a restart its `{name}` is negative");
         let severity = if by_type { Severity::Error } else { Severity::Warning };
-        let remark = Remark::new(kinds::DELTA_OF_COUNTER, &part.span, what).as_grave_as(severity);
+        let remark = Remark::new(kinds::DELTA_OF_COUNTER, &part.span, what).graded(severity);
         remarks.push(remark.instead(format!("write `{rate}({})`", subject.quote(&arg.span))));
     }
 }
@@ -138,6 +138,10 @@ fn raw(subject: &Subject<'_>, part: &Syntax, compared: &super::Comparison<'_>, r
     let metric = pick.metric.as_deref().unwrap_or_default();
     let what = format!("`{metric}` {how}: {told}");
     let remark = Remark::new(kinds::RAW_COUNTER, &part.span, what);
+    // Beside another condition it is no more than "has ever happened", which may be meant.
+    let is_alone =
+        !super::any(subject.tree, |p| matches!(&p.form, Form::Binary(b) if b.op == "and" || b.op == "unless"));
+    let remark = if is_alone { remark } else { remark.graded(Severity::Info) };
     let braces = pick.matchers.iter().map(|(_, span)| subject.quote(span)).collect::<Vec<_>>().join(", ");
     let braces = if braces.is_empty() { braces } else { format!("{{{braces}}}") };
     let instead = match compared.op {

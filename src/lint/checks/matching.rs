@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::super::kinds;
-use super::super::labels::{Shape, shape};
+use super::super::kinds::{self, Severity};
+use super::super::labels::{Shape, carries_instance, shape};
 use super::super::subject::{Remark, Role, Subject};
 use super::operators;
 use crate::base::text;
@@ -17,6 +17,11 @@ pub(super) fn check(subject: &Subject<'_>, remarks: &mut Vec<Remark>) {
         }
         if let (Shape::Exactly(lhs), Shape::Exactly(rhs)) = (&lhs, &rhs) {
             unmatched(part, binary, lhs, rhs, remarks);
+        }
+        for (labels, other) in [(&lhs, &binary.rhs), (&rhs, &binary.lhs)] {
+            if let Shape::Exactly(labels) = labels {
+                against_raw(subject, part, binary, labels, other, remarks);
+            }
         }
         for (side, labels) in [(&binary.lhs, &lhs), (&binary.rhs, &rhs)] {
             many(subject, binary, side, labels, remarks);
@@ -66,6 +71,43 @@ fn unmatched(
         "aggregate both sides `by` the same labels".into()
     };
     remarks.push(Remark::new(kinds::UNMATCHED_LABELS, &part.span, what).instead(instead));
+}
+
+/// A side without the label `instance`, and one that has not lost it.
+fn against_raw(
+    subject: &Subject<'_>,
+    part: &Syntax,
+    binary: &Binary,
+    labels: &BTreeSet<String>,
+    raw: &Syntax,
+    remarks: &mut Vec<Remark>,
+) {
+    let decides = match &binary.matching {
+        Labelled::Unsaid => true,
+        Labelled::Only(on) => on.iter().any(|label| label == "instance"),
+        Labelled::AllBut(ignored) => !ignored.iter().any(|label| label == "instance"),
+    };
+    let is_raw = shape(subject, raw) == Shape::Unknown && carries_instance(subject, raw);
+    if !decides || !is_raw || labels.contains("instance") {
+        return;
+    }
+    let side = if std::ptr::eq(raw, &binary.rhs) { &binary.lhs } else { &binary.rhs };
+    let what = format!(
+        "`{}` has {}, and each series of `{}` has at least `instance` besides: nothing ever pairs",
+        subject.quote(&side.span),
+        if labels.is_empty() { "no labels".into() } else { braced(labels) },
+        subject.quote(&raw.span),
+    );
+    let remark = Remark::new(kinds::UNMATCHED_LABELS, &part.span, what).graded(Severity::Warning);
+    let on = if labels.is_empty() { "on ()".into() } else { format!("on {}", braced(labels)) };
+    remarks.push(remark.instead(match binary.is_set() {
+        true => format!("write `{} {on}`", binary.op),
+        false => format!(
+            "aggregate both sides alike, or write `{} {on} group_{}`",
+            binary.op,
+            if std::ptr::eq(raw, &binary.rhs) { "right" } else { "left" }
+        ),
+    }));
 }
 
 /// A side that an aggregation leaves more labels than `on` names.

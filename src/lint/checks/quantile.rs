@@ -58,7 +58,7 @@ fn buckets(subject: &Subject<'_>, part: &Syntax, arg: &Syntax, remarks: &mut Vec
         let what = format!("`{}` gives one quantile for each label set", subject.quote(&part.span));
         let is_grave = subject.role == Role::Alert && is_of_requests;
         let severity = if is_grave { Severity::Warning } else { kinds::SPLIT_QUANTILE.severity };
-        let remark = Remark::new(kinds::SPLIT_QUANTILE, &part.span, what).as_grave_as(severity);
+        let remark = Remark::new(kinds::SPLIT_QUANTILE, &part.span, what).graded(severity);
         remarks.push(
             remark
                 .instead(format!("write `sum by (le) ({})`, with the labels to tell apart", subject.quote(&arg.span))),
@@ -100,7 +100,7 @@ fn other(subject: &Subject<'_>, part: &Syntax, arg: &Syntax, pick: &Pick, metric
             (Severity::Info, format!("`{metric}` is not named like buckets; if it is a native histogram, all is well"))
         }
     };
-    let remark = Remark::new(kinds::QUANTILE_OF_OTHER, &part.span, what).as_grave_as(severity);
+    let remark = Remark::new(kinds::QUANTILE_OF_OTHER, &part.span, what).graded(severity);
     remarks.push(remark.instead(format!("write `{bucket}`")));
 }
 

@@ -207,7 +207,9 @@ fn addition(subject: &Subject<'_>, part: &Syntax, binary: &Binary, remarks: &mut
         } else {
             "make the service expose the series with 0 from its start, or write `(a or 0 * b) + (b or 0 * a)`".into()
         };
-        remarks.push(Remark::new(kinds::ABSENT_OPERAND, &operand.span, what).instead(instead));
+        // Group by group something is always absent; the whole of it gone is what nobody expects.
+        let severity = if is_total { kinds::ABSENT_OPERAND.severity } else { Severity::Info };
+        remarks.push(Remark::new(kinds::ABSENT_OPERAND, &operand.span, what).instead(instead).graded(severity));
     }
 }
 
@@ -228,7 +230,18 @@ fn may_not_have_happened(pick: &Pick) -> bool {
 
 /// A ratio that is compared with a constant.
 fn compared_ratio(subject: &Subject<'_>, part: &Syntax, compared: &super::Comparison<'_>, remarks: &mut Vec<Remark>) {
-    let value = scaled(compared.value);
+    let mut value = scaled(compared.value);
+    let mut falls = matches!(compared.op, "<" | "<=");
+    // `1 - good / all > 0.05` asks what `good / all < 0.95` asks.
+    if let Form::Binary(rest) = &value.of.form
+        && rest.op == "-"
+        && rest.lhs.number().is_some()
+        && compared.op != "=="
+        && compared.op != "!="
+    {
+        value = scaled(&rest.rhs);
+        falls = !falls;
+    }
     let Form::Binary(ratio) = &value.of.form else { return };
     if ratio.op != "/" || !any(&ratio.rhs, |p| matches!(p.form, Form::Call { name, .. } if RATES.contains(&name))) {
         return;
@@ -237,7 +250,7 @@ fn compared_ratio(subject: &Subject<'_>, part: &Syntax, compared: &super::Compar
     let has_default = any(&ratio.lhs, |part| matches!(&part.form, Form::Binary(b) if b.op == "or"));
     let picks = ratio.lhs.picks();
     let may_be_absent = picks.len() == 1 && may_succeed(picks[0].0);
-    if matches!(compared.op, "<" | "<=") && !has_default && may_be_absent && ratio.group.is_none() {
+    if falls && !has_default && may_be_absent && ratio.group.is_none() {
         let what = format!("without any `{}` the ratio is empty, and the alert silent", subject.quote(picks[0].1));
         let remark = Remark::new(kinds::SILENT_OUTAGE, &part.span, what);
         remarks.push(if matches!(&ratio.lhs.form, Form::Aggregate { grouping: Labelled::Unsaid, .. }) {
@@ -258,7 +271,7 @@ fn compared_ratio(subject: &Subject<'_>, part: &Syntax, compared: &super::Compar
             "before the first event that `{}` counts there is no ratio, and that event itself is not seen",
             subject.quote(picks[0].1)
         );
-        let remark = Remark::new(kinds::ABSENT_OPERAND, &ratio.lhs.span, what).as_grave_as(Severity::Info);
+        let remark = Remark::new(kinds::ABSENT_OPERAND, &ratio.lhs.span, what).graded(Severity::Info);
         remarks.push(remark.why("A series that is born with its first event has no increase at that event; there is no alert, which is right while there is none.").instead("make the service expose the series with 0 from its start"));
     }
     let idle = if is_part { "0/0: no alert" } else { "0/0 or infinite" };

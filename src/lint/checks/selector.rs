@@ -186,7 +186,7 @@ fn grouped(subject: &Subject<'_>, exposed: &Exposed, remarks: &mut Vec<Remark>) 
         for label in by.iter().filter(|label| !exposed.may_add(label) && !subject.is_open(label)) {
             if series.iter().all(|labels| labels.get(label).is_empty()) {
                 let what = format!("`by ({label})`, and no series of `{metric}` has that label: all fall in one group");
-                let remark = Remark::new(kinds::UNKNOWN_LABEL, &part.span, what).as_grave_as(Severity::Warning);
+                let remark = Remark::new(kinds::UNKNOWN_LABEL, &part.span, what).graded(Severity::Warning);
                 remarks.push(nearest_label(remark, series, label));
             }
         }

@@ -156,11 +156,17 @@ fn scale(subject: &Subject<'_>, part: &Syntax, compared: &Comparison<'_>, remark
     }
     let value_of = scaled(compared.value);
     let Some((metric, how)) = measured(value_of.of) else { return };
+    let rises = matches!(compared.op, ">" | ">=");
     match names::unit(metric) {
-        Some(Unit::Seconds) if how == How::Latency && value_of.factor == 1.0 && bound >= 500.0 => say(
-            format!("`{metric}` counts seconds: {} are {}", number(bound), minutes(bound)),
-            format!("write {} if milliseconds were meant", number(bound / 1000.0)),
-        ),
+        // How long things took, not how long they last.
+        Some(Unit::Seconds)
+            if how == How::Latency && rises && !lasts(metric) && value_of.factor == 1.0 && bound >= 500.0 =>
+        {
+            say(
+                format!("`{metric}` counts seconds: {} are {}", number(bound), minutes(bound)),
+                format!("write {} if milliseconds were meant", number(bound / 1000.0)),
+            )
+        }
         Some(Unit::Milliseconds) if value_of.factor == 1.0 && bound > 0.0 && bound <= 1.0 => say(
             format!("`{metric}` counts milliseconds: {} is next to nothing", number(bound)),
             format!("write {} if seconds were meant", number(bound * 1000.0)),
@@ -175,6 +181,11 @@ fn scale(subject: &Subject<'_>, part: &Syntax, compared: &Comparison<'_>, remark
         ),
         _ => {}
     }
+}
+
+/// Whether a metric tells of ages and deadlines, which are long by nature.
+fn lasts(metric: &str) -> bool {
+    ["expir", "age_", "ttl", "uptime", "lifetime", "backup", "interval", "lag"].iter().any(|word| metric.contains(word))
 }
 
 fn minutes(seconds: f64) -> String {
@@ -248,6 +259,6 @@ fn high_water_mark(part: &Syntax, compared: &Comparison<'_>, remarks: &mut Vec<R
             "`{metric}` is the highest so far, by its name: once above {}, it stays there",
             number(compared.bound)
         );
-        remarks.push(Remark::new(kinds::HIGH_WATER_MARK, &part.span, what).as_grave_as(Severity::Warning));
+        remarks.push(Remark::new(kinds::HIGH_WATER_MARK, &part.span, what).graded(Severity::Warning));
     }
 }

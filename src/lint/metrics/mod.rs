@@ -40,8 +40,6 @@ pub struct Terms {
     pub names: Option<Template>,
     /// How many series and values there may be.
     pub limits: Limits,
-    /// Findings that are known and accepted.
-    pub except: Vec<Except>,
 }
 
 /// Findings of one kind that are known and accepted.

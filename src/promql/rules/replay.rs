@@ -21,8 +21,10 @@ pub struct Setup {
     pub end_ms: i64,
     /// From one tick to the next, for groups that say nothing.
     pub interval_ms: i64,
-    /// Ticks are at multiples of the interval, moved by this. A server moves each group by a hash of its name.
-    pub phase_ms: i64,
+    /// Ticks are at whole intervals before and after this instant, moved by `phase`.
+    pub origin_ms: i64,
+    /// By which share of its interval each group is late, from 0 to 1. A server moves each by a hash of its name.
+    pub phase: f64,
     /// Whether all groups tick at `interval_ms`, whatever they say; that is what unit tests of promtool do.
     pub one_interval: bool,
     /// How expressions are evaluated.
@@ -40,7 +42,8 @@ impl Setup {
             start_ms,
             end_ms,
             interval_ms: 60_000,
-            phase_ms: 0,
+            origin_ms: 0,
+            phase: 0.0,
             one_interval: false,
             options: Options::default(),
             external_labels: Labels::default(),
@@ -232,7 +235,8 @@ impl Running<'_, '_> {
 
 /// The first tick of a group.
 fn first_tick(setup: &Setup, interval: i64) -> i64 {
-    let past = (setup.start_ms - setup.phase_ms).rem_euclid(interval);
+    let late = (interval as f64 * setup.phase).round() as i64;
+    let past = (setup.start_ms - setup.origin_ms - late).rem_euclid(interval);
     setup.start_ms + if past == 0 { 0 } else { interval - past }
 }
 

@@ -16,7 +16,7 @@ use crate::base::time::{Clock, Offset};
 use crate::base::units;
 use crate::scenario::{Fault, Inject, Lead, Toxic};
 use crate::stage::client::Stage;
-use crate::stage::config::TOXICS;
+use crate::stage::protocol::TOXICS;
 
 /// How long a connection is watched for being closed.
 const WATCH: Duration = Duration::from_millis(200);

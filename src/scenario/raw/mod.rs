@@ -7,6 +7,7 @@ mod fault;
 mod inject;
 mod load;
 mod outside;
+mod reconcile;
 mod request;
 mod servers;
 mod slo;
@@ -26,6 +27,7 @@ pub use inject::{
 };
 pub use load::Segment;
 pub use outside::{Law, LawKind, Link, StubReply, Upstream};
+pub use reconcile::{Count, Latency as TimedBy, Ratio, Reconcile, Timeouts, Unit};
 pub use request::{Header, Secret, Step};
 pub use servers::{Alertmanager, Basic, Prometheus};
 pub use slo::{Abort, Promise, Severity};
@@ -70,12 +72,14 @@ record! {
         slo: Option<Vec<Promise>>,
         /// The target's own alert rules.
         alerts: Option<At<Alerts>>,
+        /// What the target's metrics must agree on with us.
+        reconcile: Option<At<Reconcile>>,
         /// What the generator itself must keep for its word to count.
         fitness: Option<Fitness>,
         /// Caps on what the scenario may do.
         limits: Option<Limits>,
     }
-    planned { "kafka", "reconcile" }
+    planned { "kafka" }
 }
 
 record! {

@@ -12,8 +12,8 @@ use super::toxic::{Kind, Stream, Toxic, Watch};
 use crate::base::time::Offset;
 use crate::evidence::touches::Effect;
 use crate::scenario::{self, Inject};
-use crate::stage::config::{Config, FaultConfig, Subject, toxic_of};
-use crate::stage::protocol::Report;
+use crate::stage::config::{Config, FaultConfig, Subject};
+use crate::stage::protocol::{Report, toxic_of};
 
 /// Hears what faults touch: which fault, the number of the connection, and what was done to it.
 pub type Tell = Arc<dyn Fn(usize, u64, Effect) + Send + Sync>;

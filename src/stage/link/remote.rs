@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::api::show;
 use super::toxic::Toxic;
 use crate::base::httpd::encode;
-use crate::stage::config::TOXICS;
+use crate::stage::protocol::TOXICS;
 
 /// How long a request may take: less than a run waits for its stage.
 pub const PATIENCE: Duration = Duration::from_millis(900);

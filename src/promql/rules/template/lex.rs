@@ -99,7 +99,7 @@ impl Lexer<'_> {
 
     fn comment(&mut self, length: usize) -> Result<bool, String> {
         self.tokens.pop();
-        let start = self.text.len() - length;
+        let start = self.text.len() - length + 2;
         let Some(end) = self.text[start..].find("*/") else { return Err("unclosed comment".into()) };
         let after = &self.text[start + end + 2..];
         let closed = after.trim_start_matches(SPACE);

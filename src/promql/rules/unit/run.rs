@@ -38,7 +38,7 @@ pub fn run(file: &TestFile, test: &Test, groups: &[Group], semantics: Semantics)
     let options = Options { semantics, subquery_step_ms: file.interval_ms, ..Options::default() };
     let setup = Setup {
         interval_ms: file.interval_ms,
-        phase_ms: test.start_ms,
+        origin_ms: test.start_ms,
         one_interval: true,
         options,
         external_labels: test.external_labels.clone(),
