@@ -42,7 +42,9 @@ mod part;
 mod print;
 mod query;
 mod rate;
+mod relative;
 pub mod rules;
+mod scale;
 mod select;
 mod selector;
 mod standing;
@@ -51,6 +53,7 @@ pub mod syntax;
 mod tags;
 #[cfg(test)]
 mod tests;
+mod unmet;
 mod value;
 mod vet;
 
@@ -61,7 +64,9 @@ pub use expr::{Expr, Kind, Reach};
 pub use length::{parse_length, print_length};
 pub use lower::parse;
 pub use query::{Options, Semantics, evaluate, evaluate_range};
+pub use scale::scaled;
 pub use select::Storage;
 pub use selector::{At, MatchOp, Matcher, Selection, Selector};
 pub use standing::Standing;
+pub use unmet::unmet;
 pub use value::{Element, Value};
