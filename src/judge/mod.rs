@@ -82,6 +82,7 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
                 promise,
                 match &promise.claim {
                     Claim::Client(expectation) => evaluate::client(&trial, promise, expectation),
+                    Claim::Notified(notified) => notified::finding(&trial, promise, notified),
                     Claim::Absorbed(absorbed) => ledger::finding(&trial, &ledger, promise, absorbed),
                     Claim::Server { expr, compare, bound, source, .. } => {
                         server.finding(promise, expr, *compare, *bound, *source)

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::absorbed::Absorbed;
 use super::mistake::Place;
+use super::notified::Notified;
 use super::servers::Source;
 use crate::base::timing::Timing;
 use crate::base::units::{self, Share};
@@ -54,6 +55,8 @@ pub enum Claim {
         /// Where the expression is written.
         place: Place,
     },
+    /// About the notifications of an Alertmanager.
+    Notified(Notified),
 }
 
 /// A claim about what the client saw.
