@@ -83,6 +83,8 @@ mod forward;
 #[path = "e2e/injected.rs"]
 mod injected;
 
+#[path = "e2e/alerts.rs"]
+mod alerts;
 #[path = "e2e/linting.rs"]
 mod linting;
 #[path = "e2e/reconcile.rs"]

@@ -156,7 +156,7 @@ pub(super) fn as_run(folder: &Folder, evidence: &Evidence) -> Result<Scenario, S
     scenario::read(&path.display().to_string(), &text, &settings).map_err(|m| m.to_string())
 }
 
-/// The scenario as it was run, with the promises of another file.
+/// The scenario as it was run, with the promises of another file, and its alert rules.
 fn with_promises(run: &Scenario, file: &Path) -> Result<Scenario, String> {
     let (other, _) = load::load_unsent(file, run.time_scale).map_err(|m| m.to_string())?;
     let names = |s: &Scenario| s.traffic.iter().map(|t| (t.name.clone(), t.classes.len())).collect::<Vec<_>>();
@@ -167,6 +167,6 @@ fn with_promises(run: &Scenario, file: &Path) -> Result<Scenario, String> {
             file.display()
         ));
     }
-    let Scenario { promises, contracts, reconcile, fitness, .. } = other;
-    Ok(Scenario { promises, contracts, reconcile, fitness, ..run.clone() })
+    let Scenario { promises, alerts, contracts, reconcile, fitness, .. } = other;
+    Ok(Scenario { promises, alerts, contracts, reconcile, fitness, ..run.clone() })
 }

@@ -1,6 +1,7 @@
 //! Evidence in, judgement out: windows, measures, recovery, the fault ledger, fitness, verdict. Pure: no clock, no sockets,
 //! nothing but what evidence hands over, and the same evidence gives the same judgement, byte for byte.
 
+pub mod alerts;
 mod anatomy;
 mod bucket;
 mod cause;
@@ -64,7 +65,7 @@ use crate::evidence::event::Event;
 use crate::evidence::manifest::How;
 use crate::evidence::reader::Evidence;
 use crate::plan::Plan;
-use crate::scenario::{Claim, Promise, Scenario, Source};
+use crate::scenario::{Claim, Measure, Promise, Scenario, Source, Window};
 use trial::Trial;
 
 /// Judges a run by its evidence. `samples` are the scraped series, in Unix milliseconds.
@@ -73,25 +74,24 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
     let fetched = fetched::Fetched::read(&trial);
     let server = server::Server::new(&trial, samples).beside(&fetched);
     let ledger = ledger::Ledger::read(&trial);
+    let replayed = alerts::Replayed::new(&server);
     let injector = injector::Injector::read(&trial);
-    let mut findings: Vec<Finding> = scenario
-        .promises
-        .iter()
-        .map(|promise| {
-            (
-                promise,
-                match &promise.claim {
-                    Claim::Client(expectation) => evaluate::client(&trial, promise, expectation),
-                    Claim::Notified(notified) => notified::finding(&trial, promise, notified),
-                    Claim::Absorbed(absorbed) => ledger::finding(&trial, &ledger, promise, absorbed),
-                    Claim::Server { expr, compare, bound, source, .. } => {
-                        server.finding(promise, expr, *compare, *bound, *source)
-                    }
-                },
-            )
-        })
-        .map(|(promise, finding)| injector.doubt(&trial, promise, finding))
-        .collect();
+    let finding = |promise: &Promise| match &promise.claim {
+        Claim::Client(expectation) => {
+            let mut finding = evaluate::client(&trial, promise, expectation);
+            if let (Measure::Detection, Window::After(fault)) = (expectation.measure, promise.window) {
+                finding.why.extend(replayed.as_ref().map(|replayed| replayed.beside_detection(fault)));
+            }
+            finding
+        }
+        Claim::Absorbed(absorbed) => ledger::finding(&trial, &ledger, promise, absorbed),
+        Claim::Server { expr, compare, bound, source, .. } => server.finding(promise, expr, *compare, *bound, *source),
+        Claim::Notified(notified) => notified::finding(&trial, promise, notified),
+        Claim::Alert(claim) => alerts::finding(&trial, replayed.as_ref(), promise, claim),
+    };
+    let promised = scenario.promises.iter();
+    let mut findings: Vec<Finding> = promised.map(|p| injector.doubt(&trial, p, finding(p))).collect();
+    findings.extend(replayed.iter().flat_map(alerts::Replayed::expected));
     let (of_contracts, contracts) = contract::contracts(&trial, samples);
     findings.extend(of_contracts);
     let traffic = summary::traffic(&trial);
@@ -112,10 +112,11 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
         fitness: trial.fitness.summary(scenario, evidence, trial.timeline.measured(None)),
         traffic,
         gate,
-        faults: toll::faults(&trial, &ledger),
+        faults: toll::faults(&trial, &ledger, replayed.as_ref()),
         injector: injector.summary(),
         canary: toll::canary(evidence),
         scrapes: summary::scrapes(&trial),
+        alerts: replayed.as_ref().map(alerts::Replayed::summary),
         contracts,
         prometheus: fetched.summary(&trial, server.checks()),
         alertmanager: notified::summary(&trial),

@@ -43,7 +43,9 @@ mod part;
 mod print;
 mod query;
 mod rate;
+mod relative;
 pub mod rules;
+mod scale;
 mod select;
 mod selector;
 mod standing;
@@ -52,6 +54,7 @@ pub mod syntax;
 mod tags;
 #[cfg(test)]
 mod tests;
+mod unmet;
 mod value;
 mod window;
 
@@ -63,7 +66,9 @@ pub use length::{parse_length, print_length};
 pub use notes::{Level, Note};
 pub use parse::{parse, parse_for};
 pub use query::{Answer, Options, Semantics, answer, answer_range, evaluate, evaluate_range};
+pub use scale::scaled;
 pub use select::Storage;
 pub use selector::{At, MatchOp, Matcher, Selection, Selector};
 pub use standing::Standing;
+pub use unmet::unmet;
 pub use value::{Element, Value};
