@@ -576,3 +576,12 @@ fn node<'i>(event: Event<'i>, events: &mut impl Iterator<Item = Event<'i>>) -> V
         other => unreachable!("{other:?} in a shipped scenario"),
     }
 }
+
+/// Which services a practice target has must be known before it is started.
+#[test]
+fn the_services_of_practice_targets_are_those_that_they_have() {
+    for system in proofload::sim::System::ALL {
+        let known = scenario::FLEETS.iter().find(|(name, _)| *name == system.name()).map_or(&[][..], |(_, all)| all);
+        assert_eq!(known, system.services(), "{}", system.name());
+    }
+}

@@ -329,6 +329,9 @@ pub struct LintArgs {
     /// A host other than this machine that may be asked
     #[arg(long, value_name = "HOST")]
     pub allow_host: Vec<String>,
+    /// A header of every question, its value in an environment variable: Authorization=PROMETHEUS_AUTH
+    #[arg(long, value_name = "NAME=VARIABLE", value_parser = pair)]
+    pub header: Vec<(String, String)>,
     /// How often targets are scraped; as `--against` shows, or 15s, when left out
     #[arg(long, value_name = "TIME", value_parser = crate::base::units::parse_duration)]
     pub scrape: Option<Duration>,

@@ -86,6 +86,7 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
         }
         Claim::Absorbed(absorbed) => ledger::finding(&trial, &ledger, promise, absorbed),
         Claim::Server { expr, compare, bound, source, .. } => server.finding(promise, expr, *compare, *bound, *source),
+        Claim::Notified(notified) => notified::finding(&trial, promise, notified),
         Claim::Alert(claim) => alerts::finding(&trial, replayed.as_ref(), promise, claim),
     };
     let promised = scenario.promises.iter();

@@ -10,6 +10,8 @@ use crate::judge::{Finding, Judgement, Severity, Verdict};
 
 /// How much of a promise is shown, in characters; the other reports show it whole.
 const PROMISE: usize = 44;
+/// How much of a metric's name and of its labels is shown, in characters.
+const METRIC: usize = 32;
 /// So many struck requests are shown of a fault; the other reports show more.
 const EXAMPLES: usize = 3;
 /// So many violations are shown of a contract; the other reports show all.
@@ -148,12 +150,12 @@ fn reconciled(judgement: &Judgement, colour: bool) -> String {
         return String::new();
     }
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(reconcile::HEAD);
     for row in rows {
         table.add_row(row.iter().enumerate().map(|(n, cell)| match n {
             3.. => Cell::new(cell).set_alignment(CellAlignment::Right),
-            _ => Cell::new(text::shorten(cell, PROMISE)),
+            _ => Cell::new(text::shorten(cell, METRIC)),
         }));
     }
     let mut out = String::from("\n");

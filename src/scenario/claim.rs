@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::absorbed::Absorbed;
 use super::alerts::AlertClaim;
 use super::mistake::Place;
+use super::notified::Notified;
 use super::servers::Source;
 use crate::base::timing::Timing;
 use crate::base::units::{self, Share};
@@ -57,6 +58,8 @@ pub enum Claim {
     },
     /// About an alert of the target's own rules.
     Alert(AlertClaim),
+    /// About the notifications of an Alertmanager.
+    Notified(Notified),
 }
 
 /// A claim about what the client saw.

@@ -12,6 +12,7 @@ mod fault;
 mod inject;
 mod load;
 mod locate;
+mod notified;
 mod promise;
 mod raw;
 mod reconcile;
@@ -41,6 +42,7 @@ pub use inject::{
     Corruption, DockerAction, HttpFault, Inject, Keep, Per, ProcessFault, ResetAt, RetryAfter, Stream, Toxic,
 };
 pub use load::{Arrivals, Segment, closed_connections};
+pub use notified::Notified;
 pub use reconcile::{Against, Check, Labels as ByLabels, Reconcile, Statuses, Subset, TimeUnit, Timeouts};
 pub use schema::schema;
 pub use servers::{Alertmanager, Login, Prometheus, Server, Source};

@@ -372,5 +372,5 @@ faults: {{ breaks: {{ on: hook/thing, inject: {{ hook: {{}} }}, at: 500ms, for: 
 
     let stranger = Scene::new(&beside(&server, "3s", &rest));
     let ran = stranger.start(&[]).wait();
-    assert!(ran.code != Some(0) && format!("{}{}", ran.out, ran.err).contains("whom we trust"), "{ran:?}");
+    assert!(ran.code == Some(5) && ran.err.contains("finds it broken already"), "{ran:?}");
 }

@@ -9,6 +9,7 @@ mod fault;
 mod inject;
 mod leave;
 mod link;
+mod notified;
 mod outside;
 mod promises;
 mod reconcile;

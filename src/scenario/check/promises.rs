@@ -48,7 +48,8 @@ impl Check<'_, '_> {
         traffic: &[Traffic],
         faults: &[Fault],
     ) -> Option<Promise> {
-        let claim = match (self.alert_claim(raw, root), &raw.expect) {
+        let of_alerts = self.notified_claim(raw, root).or_else(|| self.alert_claim(raw, root));
+        let claim = match (of_alerts, &raw.expect) {
             (Some(read), _) => read,
             (None, Some(expect)) => match self.absorbed(expect, raw.promql.as_ref(), traffic, faults) {
                 Some(read) => read,
@@ -84,6 +85,7 @@ impl Check<'_, '_> {
         let (mut claim, window) = (claim?, window?);
         let place = match &claim {
             Claim::Alert(claim) => claim.place,
+            Claim::Notified(claim) => claim.place,
             _ => raw.expect.as_ref().map_or(raw.place, |expect| expect.at),
         };
         if let Claim::Absorbed(absorbed) = &mut claim {
@@ -96,6 +98,7 @@ impl Check<'_, '_> {
         let promise = Promise {
             text: match &claim {
                 Claim::Alert(claim) => alerts::text(claim),
+                Claim::Notified(claim) => claim.to_string(),
                 _ => raw.expect.as_ref().map(|expect| expect.value.clone()).unwrap_or_default(),
             },
             claim,
@@ -117,6 +120,7 @@ impl Check<'_, '_> {
         };
         match &promise.claim {
             Claim::Alert(claim) => self.fits_alert(claim, window, raw),
+            Claim::Notified(_) => self.fits_notified(window, place),
             _ => self.fits(&promise, raw),
         }
         self.has_clock(&promise, traffic);
@@ -291,7 +295,7 @@ impl Check<'_, '_> {
                     && other.severity == Severity::Critical
                     && spans(other.window, promise.window)
             }
-            Claim::Absorbed(_) | Claim::Server { .. } | Claim::Alert(_) => false,
+            Claim::Absorbed(_) | Claim::Server { .. } | Claim::Alert(_) | Claim::Notified(_) => false,
         };
         if !all.iter().flatten().any(covers) && !self.reader.is_broken("slo") {
             let traffic = &traffic[*subject];

@@ -34,7 +34,7 @@ record! {
         confidence: Option<At<Share>>,
         /// `allowed`: the PromQL range may reach outside the window.
         look_back: Option<At<String>>,
-        /// An alert of the rules under `alerts`, instead of `expect`.
+        /// An alert, instead of `expect`.
         alert: Option<At<String>>,
         /// Labels that the alert must carry; it may carry others.
         labels: Option<At<Names<At<String>>>>,
@@ -44,6 +44,15 @@ record! {
         resolves_within: Option<At<Duration>>,
         /// `true`: the alert does not fire in the window.
         stays_silent: Option<At<bool>>,
+        /// A notification that the alert fires reaches the run not later than this after the first touch of the fault named
+        /// by `after`, or after the start of the measured phase.
+        notified_within: Option<At<Duration>>,
+        /// One that it is resolved does, not later than this after the end of the fault, or after the start.
+        resolve_notified_within: Option<At<Duration>>,
+        /// For whom the notification is, as Alertmanager's configuration names it.
+        receiver: Option<At<String>>,
+        /// The labels by which its alerts are grouped.
+        grouped_by: Option<At<Vec<At<String>>>>,
         /// Whose samples PromQL reads where both are watched: `scrape`, our own, or `prometheus`, the server's.
         source: Option<At<String>>,
     }
