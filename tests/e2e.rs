@@ -98,3 +98,6 @@ mod injector;
 
 #[path = "e2e/watched.rs"]
 mod watched;
+
+#[path = "e2e/verified.rs"]
+mod verified;

@@ -102,7 +102,7 @@ fn selectors(scenario: &Scenario) -> Vec<Mistake> {
         Some(Mistake { at: place, path: "reconcile".into(), what, remedy })
     };
     fn is_plain(selection: &promql::Selection<'_>) -> bool {
-        selection.range_ms.is_none() && selection.selector.offset_ms == 0 && selection.selector.at.is_none()
+        selection.range_ms.is_none() && selection.selector.offset_ms() == 0 && selection.selector.at.is_none()
     }
     // What stands before its matchers is a name: that was looked at before.
     fn ends_it(metric: &str) -> bool {

@@ -132,6 +132,17 @@ impl<'a> Server<'a> {
         finding
     }
 
+    /// What a PromQL promise asks, word for word, and when, in Unix milliseconds: once for each stretch of its window that
+    /// was scraped to its end.
+    pub fn questions(&self, promise: &Promise, expr: &str) -> Vec<(String, i64)> {
+        let question = |span: Span| {
+            let text = expr.replace("$window", &window(span.length()));
+            let jobs = self.jobs(&promql::parse(&text).ok()?);
+            Some((text, self.scrape_after(&jobs, span.end)?))
+        };
+        self.stretches(promise).into_iter().filter_map(question).collect()
+    }
+
     /// Asks at the latest instant up to which every job that the expression reads was scraped: when that was, in Unix
     /// milliseconds, and an element of the answer that keeps to the bound, if one does. `None` where nobody can ask yet.
     pub fn now(

@@ -48,8 +48,11 @@ impl Check<'_, '_> {
         traffic: &[Traffic],
         faults: &[Fault],
     ) -> Option<Promise> {
-        let of_alerts = self.notified_claim(raw, root).or_else(|| self.alert_claim(raw, root));
-        let claim = match (of_alerts, &raw.expect) {
+        let of_alert = match self.notified_claim(raw, root) {
+            Some(read) => Some(read),
+            None => self.alert_claim(raw, root),
+        };
+        let claim = match (of_alert, &raw.expect) {
             (Some(read), _) => read,
             (None, Some(expect)) => match self.absorbed(expect, raw.promql.as_ref(), traffic, faults) {
                 Some(read) => read,

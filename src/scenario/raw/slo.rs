@@ -34,7 +34,7 @@ record! {
         confidence: Option<At<Share>>,
         /// `allowed`: the PromQL range may reach outside the window.
         look_back: Option<At<String>>,
-        /// An alert, instead of `expect`.
+        /// An alert, instead of `expect`: a rule under `alerts`, or what Alertmanager notifies.
         alert: Option<At<String>>,
         /// Labels that the alert must carry; it may carry others.
         labels: Option<At<Names<At<String>>>>,
