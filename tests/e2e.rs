@@ -83,6 +83,8 @@ mod forward;
 #[path = "e2e/injected.rs"]
 mod injected;
 
+#[path = "e2e/alerts.rs"]
+mod alerts;
 #[path = "e2e/linting.rs"]
 mod linting;
 #[path = "e2e/reconcile.rs"]
@@ -98,3 +100,6 @@ mod injector;
 mod contract;
 #[path = "e2e/watched.rs"]
 mod watched;
+
+#[path = "e2e/verified.rs"]
+mod verified;

@@ -53,6 +53,7 @@ fn golden(file: &Path, actual: &str) -> Result<(), String> {
 fn read(text: &str) -> Result<Scenario, Mistakes> {
     let files = |name: &str| match name {
         "pairs.csv" => Ok(b"input,output,weight\nSOL,USDC,2\nUSDC,SOL,1\n".to_vec()),
+        "alerts.yml" => Ok(include_bytes!("../scenarios/quote-service/alerts.yml").to_vec()),
         "ca.pem" | "client.pem" => Ok(b"-----BEGIN CERTIFICATE-----\n".to_vec()),
         "client.key" => Ok(b"-----BEGIN PRIVATE KEY-----\n".to_vec()),
         _ => Err(io::Error::from(io::ErrorKind::NotFound)),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use super::{contract, ledger, reconcile, servers, words};
+use super::{alerts, contract, ledger, reconcile, servers, words};
 use crate::base::text;
 use crate::judge::{Finding, Judgement, Severity, Verdict};
 
@@ -92,6 +92,13 @@ pub fn table(judgement: &Judgement, place: &str, colour: bool) -> String {
     }
     for (job, scrapes) in &judgement.scrapes {
         let _ = writeln!(out, "scrapes  {job}: {} good of {}", scrapes.good, scrapes.planned);
+    }
+    if let Some(replayed) = &judgement.alerts {
+        let _ = writeln!(out, "alerts   {}", alerts::headline(replayed));
+        let said = replayed.alerts.iter().flat_map(|alert| alerts::lines(alert, true));
+        for line in alerts::table(replayed).into_iter().chain(said).chain(replayed.mistakes.iter().cloned()) {
+            let _ = writeln!(out, "         {line}");
+        }
     }
     for (job, of) in &judgement.contracts {
         let _ = writeln!(out, "contract {job}: {}", contract::page(of));

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::absorbed::Absorbed;
+use super::alerts::AlertClaim;
 use super::mistake::Place;
 use super::notified::Notified;
 use super::servers::Source;
@@ -55,6 +56,8 @@ pub enum Claim {
         /// Where the expression is written.
         place: Place,
     },
+    /// About an alert of the target's own rules.
+    Alert(AlertClaim),
     /// About the notifications of an Alertmanager.
     Notified(Notified),
 }

@@ -4,6 +4,7 @@
 #[macro_use]
 mod shape;
 mod absorbed;
+mod alerts;
 mod check;
 mod claim;
 mod contract;
@@ -32,6 +33,7 @@ use std::time::Duration;
 pub use crate::base::mistake::{Mistake, Mistakes, Place};
 pub use crate::base::timing::Timing;
 pub use absorbed::Absorbed;
+pub use alerts::{AlertClaim, Alerts, Must, RuleFile, Semantics};
 pub use check::FLEETS;
 pub use claim::{Claim, Compare, Expectation, Filter, Measure, Promise, Quantile, Severity, Window};
 pub use contract::{Cardinality, Contract, Probe, ScrapeLimits};
@@ -73,6 +75,8 @@ pub struct Scenario {
     pub traffic: Vec<Traffic>,
     /// Pages of metrics that are watched.
     pub jobs: Vec<Job>,
+    /// The target's own alert rules.
+    pub alerts: Option<Alerts>,
     /// What those pages, and the probes beside them, must be.
     pub contracts: Vec<Contract>,
     /// The Prometheus server that watches the target too.

@@ -1,5 +1,6 @@
-//! Reads a case: three parts, set apart by lines of `---`. First a scenario, as users write it. Then what happened, a
-//! line each; what is said later holds instead of what was said before:
+//! Reads a case: three parts, set apart by lines of `---`. First a scenario, as users write it; where it names `rules.yml`, that
+//! file is a part of its own behind it. Then what happened, a line each; what is said later holds instead of what was said
+//! before:
 //!
 //! ```text
 //! TRAFFIC [FROM..TO] [every N | first N | last N]: OUTCOME RESPONSE [class NAME] [status N] [service T] [lag T] [first T] [opened T/T/T]
@@ -107,9 +108,16 @@ pub struct Case {
 impl Case {
     pub fn read(text: &str) -> Result<Case, String> {
         let parts: Vec<&str> = text.split("\n---\n").collect();
-        let [yaml, evidence, expected] = parts.as_slice() else { return Err("a case has three parts".into()) };
+        let (yaml, rules, evidence, expected) = match parts.as_slice() {
+            [yaml, evidence, expected] => (yaml, None, evidence, expected),
+            [yaml, rules, evidence, expected] => (yaml, Some(rules), evidence, expected),
+            _ => return Err("a case has three parts, or four with rules".into()),
+        };
         let settings = Settings {
-            files: &|name| Err(io::Error::new(io::ErrorKind::NotFound, name.to_owned())),
+            files: &|name| match rules.filter(|_| name == "rules.yml") {
+                Some(rules) => Ok(rules.as_bytes().to_vec()),
+                None => Err(io::Error::new(io::ErrorKind::NotFound, name.to_owned())),
+            },
             ..Settings::alone("case")
         };
         let scenario = scenario::read("case", yaml, &settings).map_err(|m| m.to_string())?;

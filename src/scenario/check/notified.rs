@@ -25,6 +25,9 @@ impl Check<'_, '_> {
         let strays = [
             raw.expect.as_ref().map(|e| (e.at, "expect")),
             raw.promql.as_ref().map(|p| (p.at, "promql")),
+            raw.fires_within.map(|w| (w.at, "fires_within")),
+            raw.resolves_within.map(|w| (w.at, "resolves_within")),
+            raw.stays_silent.map(|s| (s.at, "stays_silent")),
             raw.each.map(|e| (e.at, "each")),
             raw.steady.map(|s| (s.at, "steady")),
             raw.stable.map(|s| (s.at, "stable")),

@@ -10,7 +10,7 @@ use super::super::raw;
 use super::super::servers::Source;
 use super::super::shape::At;
 use super::super::traffic::Traffic;
-use super::Check;
+use super::{Check, alerts};
 use crate::base::text;
 use crate::base::units::Share;
 
@@ -48,7 +48,11 @@ impl Check<'_, '_> {
         traffic: &[Traffic],
         faults: &[Fault],
     ) -> Option<Promise> {
-        let claim = match (self.notified_claim(raw, root), &raw.expect) {
+        let of_alert = match self.notified_claim(raw, root) {
+            Some(read) => Some(read),
+            None => self.alert_claim(raw, root),
+        };
+        let claim = match (of_alert, &raw.expect) {
             (Some(read), _) => read,
             (None, Some(expect)) => match self.absorbed(expect, raw.promql.as_ref(), traffic, faults) {
                 Some(read) => read,
@@ -83,6 +87,7 @@ impl Check<'_, '_> {
         });
         let (mut claim, window) = (claim?, window?);
         let place = match &claim {
+            Claim::Alert(claim) => claim.place,
             Claim::Notified(claim) => claim.place,
             _ => raw.expect.as_ref().map_or(raw.place, |expect| expect.at),
         };
@@ -95,6 +100,7 @@ impl Check<'_, '_> {
         }
         let promise = Promise {
             text: match &claim {
+                Claim::Alert(claim) => alerts::text(claim),
                 Claim::Notified(claim) => claim.to_string(),
                 _ => raw.expect.as_ref().map(|expect| expect.value.clone()).unwrap_or_default(),
             },
@@ -116,6 +122,7 @@ impl Check<'_, '_> {
             place,
         };
         match &promise.claim {
+            Claim::Alert(claim) => self.fits_alert(claim, window, raw),
             Claim::Notified(_) => self.fits_notified(window, place),
             _ => self.fits(&promise, raw),
         }
@@ -291,7 +298,7 @@ impl Check<'_, '_> {
                     && other.severity == Severity::Critical
                     && spans(other.window, promise.window)
             }
-            Claim::Absorbed(_) | Claim::Server { .. } | Claim::Notified(_) => false,
+            Claim::Absorbed(_) | Claim::Server { .. } | Claim::Alert(_) | Claim::Notified(_) => false,
         };
         if !all.iter().flatten().any(covers) && !self.reader.is_broken("slo") {
             let traffic = &traffic[*subject];

@@ -34,10 +34,16 @@ record! {
         confidence: Option<At<Share>>,
         /// `allowed`: the PromQL range may reach outside the window.
         look_back: Option<At<String>>,
-        /// An alert, instead of `expect`.
+        /// An alert, instead of `expect`: a rule under `alerts`, or what Alertmanager notifies.
         alert: Option<At<String>>,
         /// Labels that the alert must carry; it may carry others.
         labels: Option<At<Names<At<String>>>>,
+        /// The alert fires not later than this after the first touch of the fault named by `after`.
+        fires_within: Option<At<Duration>>,
+        /// The alert has let go not later than this after the end of the fault named by `after`.
+        resolves_within: Option<At<Duration>>,
+        /// `true`: the alert does not fire in the window.
+        stays_silent: Option<At<bool>>,
         /// A notification that the alert fires reaches the run not later than this after the first touch of the fault named
         /// by `after`, or after the start of the measured phase.
         notified_within: Option<At<Duration>>,
@@ -50,7 +56,6 @@ record! {
         /// Whose samples PromQL reads where both are watched: `scrape`, our own, or `prometheus`, the server's.
         source: Option<At<String>>,
     }
-    planned { "fires_within", "resolves_within", "stays_silent" }
 }
 
 choice! {
