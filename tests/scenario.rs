@@ -53,6 +53,7 @@ fn golden(file: &Path, actual: &str) -> Result<(), String> {
 fn read(text: &str) -> Result<Scenario, Mistakes> {
     let files = |name: &str| match name {
         "pairs.csv" => Ok(b"input,output,weight\nSOL,USDC,2\nUSDC,SOL,1\n".to_vec()),
+        "alerts.yml" => Ok(include_bytes!("../scenarios/quote-service/alerts.yml").to_vec()),
         "ca.pem" | "client.pem" => Ok(b"-----BEGIN CERTIFICATE-----\n".to_vec()),
         "client.key" => Ok(b"-----BEGIN PRIVATE KEY-----\n".to_vec()),
         _ => Err(io::Error::from(io::ErrorKind::NotFound)),
@@ -573,5 +574,14 @@ fn node<'i>(event: Event<'i>, events: &mut impl Iterator<Item = Event<'i>>) -> V
             }
         }
         other => unreachable!("{other:?} in a shipped scenario"),
+    }
+}
+
+/// Which services a practice target has must be known before it is started.
+#[test]
+fn the_services_of_practice_targets_are_those_that_they_have() {
+    for system in proofload::sim::System::ALL {
+        let known = scenario::FLEETS.iter().find(|(name, _)| *name == system.name()).map_or(&[][..], |(_, all)| all);
+        assert_eq!(known, system.services(), "{}", system.name());
     }
 }
