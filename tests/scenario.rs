@@ -424,6 +424,8 @@ fn completed(block: &str) -> String {
     let traffic = format!(
         "traffic:\n  pings: {{ {to}flow: {{ steps: [{{ get: /ping }}] }}, load: [{{ hold: {{ at: 50/s, for: 120s }} }}] }}"
     );
+    let books = block.lines().any(|line| line.starts_with("reconcile:"));
+    let traffic = if books { BOOKS.to_owned() } else { traffic };
     let rest = [
         ("proofload", "proofload: 1"),
         ("target", "target: http://127.0.0.1:8080"),
@@ -434,8 +436,9 @@ fn completed(block: &str) -> String {
         ),
         ("traffic", &traffic),
     ];
+    let jobs = ("observe", "observe: { jobs: { quote-service: { metrics: /metrics } } }");
     let mut whole = block.to_owned();
-    for (key, piece) in rest {
+    for (key, piece) in rest.into_iter().chain(books.then_some(jobs)) {
         if !block.lines().any(|line| line.starts_with(&format!("{key}:"))) {
             whole.push_str(piece);
             whole.push('\n');
@@ -443,6 +446,14 @@ fn completed(block: &str) -> String {
     }
     whole
 }
+
+/// Traffic of which books are kept.
+const BOOKS: &str = "traffic:
+  quotes:
+    quote: { pairs: { file: pairs.csv }, amount: { fixed: 1000 } }
+    classes: { hit: { json: $.source, is: cache }, miss: { json: $.source, is: calculated } }
+    load: [{ hold: { at: 50/s, for: 120s } }]
+  orders: { flow: { steps: [{ post: /orders }] }, load: [{ hold: { at: 5/s, for: 120s } }] }";
 
 /// The few keywords of JSON Schema that ours uses; any other is an error, so that none is passed over.
 fn validate(schema: &Value, value: &Value, at: &str) -> Result<(), String> {
