@@ -96,6 +96,8 @@ mod decisions;
 #[path = "e2e/injector.rs"]
 mod injector;
 
+#[path = "e2e/contract.rs"]
+mod contract;
 #[path = "e2e/watched.rs"]
 mod watched;
 

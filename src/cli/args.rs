@@ -172,7 +172,6 @@ pub struct SchemaArgs {
     pub of: Described,
 }
 
-/// What has a schema.
 /// A program that evaluates PromQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Program {
@@ -182,6 +181,7 @@ pub enum Program {
     Promtool,
 }
 
+/// What has a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Described {
     /// Scenario files

@@ -137,7 +137,7 @@ impl<'a> Server<'a> {
     pub fn questions(&self, promise: &Promise, expr: &str) -> Vec<(String, i64)> {
         let question = |span: Span| {
             let text = expr.replace("$window", &window(span.length()));
-            let jobs = self.jobs(&promql::parse(&text).ok()?);
+            let jobs = self.jobs([&promql::parse(&text).ok()?]);
             Some((text, self.scrape_after(&jobs, span.end)?))
         };
         self.stretches(promise).into_iter().filter_map(question).collect()
