@@ -7,7 +7,7 @@ use std::time::Duration;
 use proofload::base::series::{Labels, Sample, Series};
 use proofload::base::time::Offset;
 use proofload::evidence::event::{Event, Scrape};
-use proofload::evidence::reply::Outcome;
+use proofload::evidence::reply::{Outcome, Reply};
 use proofload::plan::Plan;
 use proofload::scenario::Scenario;
 
@@ -37,17 +37,18 @@ struct Counters(BTreeMap<Labels, Vec<f64>>);
 
 impl Counters {
     /// A counter that is there from the start.
-    fn of(&mut self, name: &str, labels: &[(&str, &str)]) -> &mut Vec<f64> {
+    fn add(&mut self, name: &str, labels: &[(&str, &str)], ups: Vec<f64>) {
         let pairs = labels.iter().copied().chain([("__name__", name), ("job", JOB), ("instance", "127.0.0.1:1")]);
-        self.0.entry(Labels::new(pairs)).or_default()
+        self.0.insert(Labels::new(pairs), ups);
     }
 
-    fn observe(&mut self, name: &str, labels: &[(&str, &str)], bounds: &[f64], (at, length): (f64, f64)) {
-        for bound in bounds.iter().filter(|bound| length <= **bound) {
-            let le = bound.to_string();
-            self.of(name, &[labels, &[("le", le.as_str())]].concat()).push(at);
+    /// The buckets of a histogram; of each length, when it was observed.
+    fn observed(&mut self, name: &str, labels: &[(&str, &str)], bounds: &[f64], lengths: &[(f64, f64)]) {
+        for bound in bounds.iter().copied().chain([f64::INFINITY]) {
+            let le = if bound.is_finite() { bound.to_string() } else { "+Inf".to_owned() };
+            let within = lengths.iter().filter(|(_, length)| *length <= bound).map(|(at, _)| *at);
+            self.add(name, &[labels, &[("le", le.as_str())]].concat(), within.collect());
         }
-        self.of(name, &[labels, &[("le", "+Inf")]].concat()).push(at);
     }
 }
 
@@ -92,38 +93,32 @@ fn unix(at: Offset) -> i64 {
 
 fn counters(scenario: &Scenario, played: &Played) -> Counters {
     let mut all = Counters::default();
-    for name in ["quotes_served_total", "quote_requests_total", "quote_cache_hits_total", "quote_cache_misses_total"] {
-        all.of(name, &[]);
-    }
-    all.of("quote_errors_total", &[("error_type", "quoters")]);
-    for reply in &played.replies {
-        let (due, done) = (reply.due.secs(), reply.done.secs());
-        all.of("quote_requests_total", &[]).push(due);
-        let class = reply.class.map(|class| scenario.traffic[0].classes[usize::from(class)].name.as_str());
-        let cache = if class == Some("hit") { "quote_cache_hits_total" } else { "quote_cache_misses_total" };
-        all.of(cache, &[]).push(due);
-        // Whom the client gave up on is being answered still.
-        let ends = match reply.outcome {
-            Outcome::TimedOut(_) => continue,
-            Outcome::Rejected => all.of("quote_errors_total", &[("error_type", "quoters")]),
-            _ => all.of("quotes_served_total", &[]),
-        };
-        ends.push(done);
-        all.observe("quote_request_total_duration_seconds_bucket", &[], REQUEST, (done, done - due));
-    }
-    for upstream in &scenario.upstreams {
-        let quoter = label(&upstream.name);
-        for name in ["external_api_requests_total", "external_api_success_total"] {
-            all.of(name, &[("quoter", quoter)]);
-        }
-    }
-    for call in &played.calls {
-        let quoter = [("quoter", label(&scenario.upstreams[call.quoter].name))];
-        all.of("external_api_requests_total", &quoter).push(call.sent);
-        if call.offer {
-            all.of("external_api_success_total", &quoter).push(call.done);
-        }
-        all.observe("external_api_duration_seconds_bucket", &quoter, QUOTER, (call.done, call.done - call.sent));
+    let classes = &scenario.traffic[0].classes;
+    let is_hit = |reply: &Reply| reply.class.is_some_and(|class| classes[usize::from(class)].name == "hit");
+    let due = |reply: &Reply| reply.due.secs();
+    let of = |keep: &dyn Fn(&Reply) -> bool, at: &dyn Fn(&Reply) -> f64| -> Vec<f64> {
+        played.replies.iter().filter(|reply| keep(reply)).map(at).collect()
+    };
+    all.add("quote_requests_total", &[], of(&|_| true, &due));
+    all.add("quote_cache_hits_total", &[], of(&is_hit, &due));
+    all.add("quote_cache_misses_total", &[], of(&|reply| !is_hit(reply), &due));
+    // Whom the client gave up on is being answered still.
+    let is_over = |reply: &Reply| !matches!(reply.outcome, Outcome::TimedOut(_));
+    let is_error = |reply: &Reply| reply.outcome == Outcome::Rejected;
+    let done = |reply: &Reply| reply.done.secs();
+    all.add("quote_errors_total", &[("error_type", "quoters")], of(&is_error, &done));
+    all.add("quotes_served_total", &[], of(&|reply| is_over(reply) && !is_error(reply), &done));
+    let over = played.replies.iter().filter(|reply| is_over(reply));
+    let lengths: Vec<(f64, f64)> = over.map(|reply| (done(reply), done(reply) - due(reply))).collect();
+    all.observed("quote_request_total_duration_seconds_bucket", &[], REQUEST, &lengths);
+    for (i, upstream) in scenario.upstreams.iter().enumerate() {
+        let quoter = [("quoter", label(&upstream.name))];
+        let calls = || played.calls.iter().filter(|call| call.quoter == i);
+        all.add("external_api_requests_total", &quoter, calls().map(|call| call.sent).collect());
+        let offers = calls().filter(|call| call.offer).map(|call| call.done);
+        all.add("external_api_success_total", &quoter, offers.collect());
+        let lengths: Vec<(f64, f64)> = calls().map(|call| (call.done, call.done - call.sent)).collect();
+        all.observed("external_api_duration_seconds_bucket", &quoter, QUOTER, &lengths);
     }
     all
 }
