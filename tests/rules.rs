@@ -176,8 +176,8 @@ fn recorded_series_alerts_about_alerts_and_templated_labels_are_those_of_promtoo
     let more = data("more.yml");
     let rules = data("catalogue.yml") + more.split_once("groups:\n").expect("groups").1;
     let mut seen = BTreeSet::new();
-    for seed in 4..6 {
-        let case = Case::new(rules.clone(), generate::catalogue(seed, 50), 15, 50);
+    for seed in 4..8 {
+        let case = Case::new(rules.clone(), generate::catalogue(seed, 60), 15, 60);
         let replayed = case.agrees();
         let fired = replayed.rules.iter().flat_map(|o| &o.spells).filter(|spell| spell.fired_at.is_some());
         seen.extend(fired.map(|spell| spell.labels.get("alertname").to_owned()));
