@@ -86,6 +86,8 @@ fn client_side(file: &Path, time_scale: u32) -> Scenario {
     let mut scenario = read(file, time_scale);
     scenario.promises.retain(|p| !matches!(p.claim, Claim::Server { .. }));
     scenario.reconcile = scenario::Reconcile::default();
+    // Nor is there a page to be looked at, or a probe to be asked.
+    scenario.contracts.clear();
     scenario
 }
 

@@ -51,7 +51,6 @@ use proofload::base::series::{Labels, Sample, Series, stale};
 use proofload::base::time::{Offset, Span};
 use proofload::base::trace::{Shot, TraceId, Tracer};
 use proofload::base::units::parse_duration;
-use proofload::evidence::counters::Count;
 use proofload::evidence::event::{Event, Exemplar, FaultStep, Probe, Scrape};
 use proofload::evidence::health::{Called, HostHealth, Lateness, ProcessHealth, StageHealth, WorkerHealth};
 use proofload::evidence::manifest::How;
