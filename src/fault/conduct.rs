@@ -113,15 +113,12 @@ impl Conductor<'_> {
                 fate = self.standing.next() => if fate == Fate::Lost {
                     return Err(self.stage.died().await);
                 },
-                () = sleep(self.clock.until(next)), if open => match turns.next() {
-                    Some((planned, turn, fault)) => {
-                        self.order(fault, turn == Turn::End, planned);
-                        match turn {
-                            Turn::Begin => self.begin(fault).await,
-                            Turn::End => self.end(fault).await,
-                        }
+                () = sleep(self.clock.until(next)), if open => if let Some((planned, turn, fault)) = turns.next() {
+                    self.order(fault, turn == Turn::End, planned);
+                    match turn {
+                        Turn::Begin => self.begin(fault).await,
+                        Turn::End => self.end(fault).await,
                     }
-                    None => {}
                 },
             }
         }

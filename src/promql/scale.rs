@@ -117,7 +117,7 @@ fn string_length(text: &str, quote: char) -> usize {
 /// `1h30m`, or a bare number of seconds.
 fn milliseconds(literal: &str) -> Option<i64> {
     if let Ok(seconds) = literal.parse::<f64>() {
-        return Some(Duration::try_from_secs_f64(seconds).ok()?.as_millis().try_into().ok()?);
+        return Duration::try_from_secs_f64(seconds).ok()?.as_millis().try_into().ok();
     }
     let mut rest = literal;
     let mut ms = 0_i64;

@@ -86,6 +86,13 @@ fn order(a: &Labels, b: &Labels) -> Ordering {
     (a.name(), a).cmp(&(b.name(), b))
 }
 
+impl Found<'_, '_> {
+    /// Whether there are stale markers among its samples.
+    pub(super) fn is_marked(&self) -> bool {
+        *self.marked.get_or_init(|| self.series.samples.iter().any(|s| is_stale(s.value)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,12 +112,5 @@ mod tests {
         let found = both.select(expr.selectors()[0].selector);
         let seen: Vec<(&str, f64)> = found.iter().map(|s| (s.labels.get("job"), s.samples[0].value)).collect();
         assert_eq!(seen, [("a", 1.0), ("b", 2.0), ("c", 2.0)]);
-    }
-}
-
-impl Found<'_, '_> {
-    /// Whether there are stale markers among its samples.
-    pub(super) fn is_marked(&self) -> bool {
-        *self.marked.get_or_init(|| self.series.samples.iter().any(|s| is_stale(s.value)))
     }
 }

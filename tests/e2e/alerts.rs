@@ -40,7 +40,7 @@ alerts: { rules: [rules.yml], expected: { SomebodyAsks: info } }
     let file = scene.file();
     let file = file.to_str().expect("text");
     let planned = scene.ask(&["plan", file]);
-    let foretold = "NeverAsked: CANNOT FIRE: 1h700ms needed at the least, 4s available";
+    let foretold = "NeverAsked: CANNOT FIRE: 3600.7s needed at the least, 4s available";
     assert!(planned.out.contains(foretold) && planned.out.contains("NobodyAsks: "), "{planned:?}");
 
     let ran = scene.run(&[]);

@@ -71,7 +71,7 @@ impl Fetched {
                 _ => None,
             })
         };
-        let identity = told().filter_map(Identity::of).last();
+        let identity = told().filter_map(Identity::of).next_back();
         let shift = identity.as_ref().map_or(0, |identity| identity.shift);
         let selected: Vec<cover::Selected> = told().filter_map(|told| cover::Selected::of(told, shift)).collect();
         let answers = told().filter_map(|told| match told {

@@ -88,7 +88,8 @@ fn decide(trial: &Trial<'_>, claim: &Notified, start: Offset) -> (Verdict, Optio
         if let Some(wanted) = &claim.grouped_by {
             let mut is: Vec<&str> = first.group.iter().map(|(name, _)| name.as_str()).collect();
             let mut want: Vec<&str> = wanted.iter().map(String::as_str).collect();
-            (is.sort_unstable(), want.sort_unstable());
+            is.sort_unstable();
+            want.sort_unstable();
             if is != want {
                 let (is, want) = (text::list(is), text::list(want));
                 return (Verdict::Fail, seconds, format!("{told}, grouped by [{is}] and not by [{want}]"));

@@ -80,7 +80,7 @@ pub fn model(exposed: &Exposed<'_>, terms: &Terms, excused: &[(i64, i64)], load:
 }
 
 /// The findings that are not excepted, and the exceptions that none came under.
-pub fn without<'t>(findings: Vec<Finding>, except: &'t [Except]) -> (Vec<Finding>, Vec<&'t Except>) {
+pub fn without(findings: Vec<Finding>, except: &[Except]) -> (Vec<Finding>, Vec<&Except>) {
     let idle = except.iter().filter(|e| !findings.iter().any(|finding| e.covers(finding))).collect();
     let left = findings.into_iter().filter(|finding| !except.iter().any(|e| e.covers(finding))).collect();
     (left, idle)

@@ -40,6 +40,9 @@ struct Active {
     series: [Option<Id>; 3],
 }
 
+/// Evaluates what a template asks, over what was scraped and what has been recorded.
+pub(super) type Query<'t> = dyn Fn(&str, &Recorded) -> Result<Vec<Element>, String> + 't;
+
 /// How an evaluation is done.
 pub(super) struct Tick<'t> {
     /// When.
@@ -51,7 +54,7 @@ pub(super) struct Tick<'t> {
     pub(super) external_labels: &'t Labels,
     pub(super) external_url: &'t str,
     /// What a template asks.
-    pub(super) query: &'t dyn Fn(&str, &Recorded) -> Result<Vec<Element>, String>,
+    pub(super) query: &'t Query<'t>,
 }
 
 impl Alerting {

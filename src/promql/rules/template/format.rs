@@ -261,17 +261,17 @@ mod tests {
 
     #[test]
     fn printf_knows_its_verbs() {
-        let float = Value::Float(3.14159);
+        let float = Value::Float(3.25159);
         for (format, arg, text) in [
-            ("%.2f%%", float.clone(), "3.14%"),
-            ("%6.1f|", float.clone(), "   3.1|"),
-            ("%-6.1f|", float.clone(), "3.1   |"),
-            ("%06.1f", Value::Float(-3.14159), "-003.1"),
-            ("%+.1e", float.clone(), "+3.1e+00"),
-            ("%.3g", float.clone(), "3.14"),
-            ("%d", float.clone(), "%!d(float64=3.14159)"),
-            ("%s", float.clone(), "%!s(float64=3.14159)"),
-            ("%v", float.clone(), "3.14159"),
+            ("%.2f%%", float.clone(), "3.25%"),
+            ("%6.1f|", float.clone(), "   3.3|"),
+            ("%-6.1f|", float.clone(), "3.3   |"),
+            ("%06.1f", Value::Float(-3.25159), "-003.3"),
+            ("%+.1e", float.clone(), "+3.3e+00"),
+            ("%.3g", float.clone(), "3.25"),
+            ("%d", float.clone(), "%!d(float64=3.25159)"),
+            ("%s", float.clone(), "%!s(float64=3.25159)"),
+            ("%v", float.clone(), "3.25159"),
             ("%f", Value::Float(f64::INFINITY), "+Inf"),
             ("%d", Value::Int(-7), "-7"),
             ("%05d", Value::Int(42), "00042"),

@@ -58,7 +58,8 @@ struct Parser<'t> {
 #[derive(PartialEq)]
 enum End {
     File,
-    End,
+    /// `end`
+    Word,
     /// `else`, `else if …` or `else with …`
     Else(Option<&'static str>),
 }
@@ -67,7 +68,7 @@ impl End {
     fn word(&self) -> &'static str {
         match self {
             End::File => "EOF",
-            End::End => "end",
+            End::Word => "end",
             End::Else(_) => "else",
         }
     }
@@ -144,7 +145,7 @@ impl Parser<'_> {
             "range" => Ok(Some(Node::Range(self.branch("range")?))),
             "end" => {
                 self.close("end")?;
-                Err(End::End)
+                Err(End::Word)
             }
             "else" => {
                 let chained = match self.peek_word() {
@@ -197,7 +198,7 @@ impl Parser<'_> {
         let outer = std::mem::replace(&mut self.variables, vec!["$".into()]);
         let (body, end) = self.list()?;
         self.variables = outer;
-        if end != End::End {
+        if end != End::Word {
             return malformed(format!("unexpected {} in {context}", end.word()));
         }
         self.tree.defined.insert(name.clone(), body);
@@ -212,11 +213,11 @@ impl Parser<'_> {
         let (then, end) = self.list()?;
         self.loops -= usize::from(keyword == "range");
         let otherwise = match end {
-            End::End => Vec::new(),
+            End::Word => Vec::new(),
             End::Else(Some("if")) if keyword == "if" => vec![Node::If(self.chained("if")?)],
             End::Else(Some("with")) if keyword == "with" => vec![Node::With(self.chained("with")?)],
             End::Else(None) => match self.list()? {
-                (otherwise, End::End) => otherwise,
+                (otherwise, End::Word) => otherwise,
                 (_, end) => return malformed(format!("expected end; found {{{{{}}}}}", end.word())),
             },
             End::Else(_) => return malformed(format!("unexpected {{{{else}}}} in {keyword}")),

@@ -108,7 +108,7 @@ impl fmt::Display for Value<'_> {
                 write!(f, "map[{}]", pairs.join(" "))
             }
             Value::Samples(all) => {
-                let all: Vec<String> = all.iter().map(|e| sample(e)).collect();
+                let all: Vec<String> = all.iter().map(sample).collect();
                 write!(f, "[{}]", all.join(" "))
             }
             Value::Sample(one) => f.write_str(&sample(one)),
