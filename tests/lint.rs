@@ -225,9 +225,7 @@ fn documented(kind: &Kind) -> String {
     } else {
         let query = |twin: &str| {
             let text = text(&folder().join("kinds").join(format!("{}.{twin}.json", kind.id)));
-            let line =
-                text.lines().find(|line| line.contains("\"expr\"")).map(str::trim).unwrap_or(text.trim()).to_owned();
-            line
+            text.lines().find(|line| line.contains("\"expr\"")).map(str::trim).unwrap_or(text.trim()).to_owned()
         };
         let _ = writeln!(out, "```\nbad:  {}\ngood: {}\n```\n", query("bad"), query("good"));
     }
