@@ -1,6 +1,8 @@
 //! The program as its user has it: the real binary against small servers that misbehave on purpose. What is asserted
 //! are exit codes, outcomes and findings; never how long anything took.
 
+#![allow(clippy::panic, reason = "a test fails by panicking")]
+
 #[path = "verdicts/schema.rs"]
 mod schema;
 
