@@ -289,6 +289,6 @@ mod tests {
         ] {
             assert_eq!(sprintf(format, &[arg]), text, "{format}");
         }
-        assert_eq!(sprintf("%*.*f", &[Value::Int(7), Value::Int(2), float]), "   3.14");
+        assert_eq!(sprintf("%*.*f", &[Value::Int(7), Value::Int(2), float]), "   3.25");
     }
 }
