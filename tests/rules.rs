@@ -126,7 +126,7 @@ impl Case {
         let failures: Vec<_> = replayed.rules.iter().flat_map(|outcome| &outcome.failures).collect();
         assert!(failures.is_empty(), "{failures:?}");
         let out = self.promtool(&test);
-        let said: String = said(&out).chars().take(4_000).collect();
+        let said: String = said(&out).chars().take(40_000).collect();
         assert!(out.status.success(), "promtool does not agree:\n{said}");
         replayed
     }

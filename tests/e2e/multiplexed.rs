@@ -107,8 +107,13 @@ fn within_tls_both_sides_agree_on_what_they_speak() {
         scope.spawn(|| {
             let tls = Some(config(true, &["h2"]));
             let server = Server2::new(Terms { tls, ..Terms::default() }, |_, _| Answer::Quote(AT_ONCE));
-            let (_, ran) = run(&server.place(), ", http: 2");
-            assert_eq!((ran.code, ran.err.contains("asks for a certificate of ours")), (Some(5), true), "{ran:?}");
+            // What is left unread when the server closes makes it a reset, which may overtake the reason.
+            let told = (0..5).any(|_| {
+                let (_, ran) = run(&server.place(), ", http: 2");
+                assert_eq!(ran.code, Some(5), "{ran:?}");
+                ran.err.contains("asks for a certificate of ours")
+            });
+            assert!(told, "why, at least once in five times");
         });
     });
 }

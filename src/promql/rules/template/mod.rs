@@ -109,10 +109,7 @@ impl Template {
             Some(newline) => at - newline - 1,
             None => at + Self::BEFORE.len(),
         };
-        let mut written = written.trim_end().to_owned();
-        if written.len() > 20 {
-            written = written.chars().take(20).collect::<String>() + "...";
-        }
+        let written = written.trim_end();
         format!(
             "error executing template __alert_{rule}: template: __alert_{rule}:{line}:{column}: executing \
              \"__alert_{rule}\" at <{written}>: {why}"
