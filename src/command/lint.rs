@@ -56,7 +56,7 @@ fn read(args: &LintArgs) -> Option<(Vec<RuleFile>, Vec<Dashboard>)> {
     let mut wrong = false;
     let mut text = |path: &Path| {
         load::read_text(path).map_err(|why| {
-            print::err(&why);
+            print::err(&format!("{}: {why}", path.display()));
             wrong = true;
         })
     };

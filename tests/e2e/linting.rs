@@ -174,3 +174,10 @@ fn the_folder_of_a_run_is_what_was_exposed() {
     assert_eq!(desk.lint(&["--fail-on", "warning"]).code, Some(1), "30 s are two scrapes of 15 s");
     assert_eq!(desk.lint(&["--fail-on", "warning", "--against", &run]).code, Some(0), "the run scraped every second");
 }
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let ran = Desk::new(RULES).lint(&["nowhere.yml"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.err.contains("nowhere.yml: No such file"), "{ran:?}");
+}
