@@ -4,6 +4,7 @@
 mod abort;
 mod absorbed;
 mod fault;
+mod flow;
 mod inject;
 mod leave;
 mod link;
@@ -11,6 +12,7 @@ mod outside;
 mod promises;
 mod target;
 mod traffic;
+mod value;
 mod wire;
 mod world;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Header, Segment, Step};
+use super::{Feed, Header, Segment, Step, Value};
 use crate::base::units::{Share, Size};
 use crate::scenario::shape::{At, Names};
 
@@ -131,8 +131,12 @@ record! {
 }
 
 record! {
-    /// Plain HTTP requests, one after the other; the shot is the whole.
+    /// HTTP requests, one after the other; the shot is the whole.
     pub struct Flow {
+        /// Values that templates can name, drawn anew for each shot.
+        values: Option<Names<Value>>,
+        /// Files whose rows templates can name, as `{{feed.column}}`.
+        data: Option<Names<Feed>>,
         /// At least one.
         steps: At<Vec<Step>>,
     }
