@@ -344,6 +344,7 @@ impl Case {
             latency: LatencyLog { tags, intervals },
             shots: shots.into(),
             decisions: decisions.into(),
+            fetched: self.fetched.clone(),
             gaps: self.gaps.clone(),
         }
     }

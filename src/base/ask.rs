@@ -1,5 +1,7 @@
-//! One HTTP request on a connection of its own, for what is asked now and then: hooks, a container engine. Not for load.
+//! One HTTP request on a connection of its own, for what is asked now and then: hooks, a container engine, the servers
+//! that watch the target. Not for load.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,17 +11,19 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::ClientConfig;
 
 use super::net::{Address, Place};
-use super::units;
+use super::{text, tls, units};
 
 /// A reply is read up to this size, in bytes.
 const BODY: usize = 1 << 20;
 
-/// A request, spoken plainly.
+/// A request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ask {
-    /// Where; over TLS is not spoken here.
+    /// Where.
     pub address: Address,
     /// In upper case.
     pub method: String,
@@ -36,11 +40,36 @@ pub struct Ask {
 pub struct Told {
     /// The status.
     pub status: u16,
+    /// The headers, their names in lower case.
+    pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Bytes,
 }
 
+/// How a request is sent.
+#[derive(Debug, Clone)]
+pub struct Means {
+    /// How long it may take, from the first try to connect to the end of the reply.
+    pub within: Duration,
+    /// What a connection within TLS begins with; an address that asks for TLS is refused without.
+    pub tls: Option<Arc<ClientConfig>>,
+    /// A reply with a larger body is refused, in bytes.
+    pub most: usize,
+}
+
+impl Means {
+    /// Plainly, for small replies.
+    pub fn plain(within: Duration) -> Means {
+        Means { within, tls: None, most: BODY }
+    }
+}
+
 impl Told {
+    /// A header; its name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
     /// Whether the status is 2xx.
     pub fn is_ok(&self) -> bool {
         (200..300).contains(&self.status)
@@ -70,25 +99,43 @@ impl Ask {
         })
     }
 
-    /// Sends it and reads the reply. The error says why there is none.
+    /// Sends it plainly and reads the reply. The error says why there is none.
     pub async fn send(&self, within: Duration) -> Result<Told, String> {
         let failed = |why: String| format!("{} {}{}: {why}", self.method, self.address, self.target);
+        self.send_by(&Means::plain(within)).await.map_err(failed)
+    }
+
+    /// Sends it and reads the reply. The error says why there is none, and not who was asked.
+    pub async fn send_by(&self, means: &Means) -> Result<Told, String> {
+        let connecting = |e: std::io::Error| format!("no connection: {e}");
         let asked = async {
-            match &self.address.place {
-                Place::Tcp { host, port } => {
-                    self.over(TcpStream::connect((host.as_str(), *port)).await.map_err(|e| e.to_string())?).await
+            match (&self.address.place, self.address.is_tls()) {
+                (Place::Unix { path }, _) => {
+                    self.over(UnixStream::connect(path).await.map_err(connecting)?, means.most).await
                 }
-                Place::Unix { path } => self.over(UnixStream::connect(path).await.map_err(|e| e.to_string())?).await,
+                (Place::Tcp { host, port }, is_tls) => {
+                    let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(connecting)?;
+                    if !is_tls {
+                        return self.over(stream, means.most).await;
+                    }
+                    let config = means.tls.clone().ok_or("TLS is not spoken here")?;
+                    let agreed = TlsConnector::from(config).connect(tls::name(host)?, stream).await;
+                    self.over(agreed.map_err(|e| tls::refused(&e))?, means.most).await
+                }
             }
         };
-        match timeout(within, asked).await {
-            Ok(told) => told.map_err(failed),
-            Err(_) => Err(failed(format!("no answer within {}", units::duration(within)))),
+        match timeout(means.within, asked).await {
+            Ok(told) => told,
+            Err(_) => Err(format!("no answer within {}", units::duration(means.within))),
         }
     }
 
-    async fn over(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Told, String> {
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
+    async fn over(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        most: usize,
+    ) -> Result<Told, String> {
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| text::cause(&e))?;
         let mut request = hyper::Request::builder()
             .method(self.method.as_str())
             .uri(self.target.as_str())
@@ -99,10 +146,13 @@ impl Ask {
         }
         let request = request.body(Full::new(Bytes::from(self.body.clone()))).map_err(|e| e.to_string())?;
         let exchange = async {
-            let reply = sender.send_request(request).await.map_err(|e| e.to_string())?;
+            let reply = sender.send_request(request).await.map_err(|e| text::cause(&e))?;
             let status = reply.status().as_u16();
-            let body = Limited::new(reply.into_body(), BODY).collect().await.map_err(|e| e.to_string())?;
-            Ok(Told { status, body: body.to_bytes() })
+            let headers = reply.headers().iter();
+            let headers = headers.map(|(n, v)| (n.as_str().to_owned(), String::from_utf8_lossy(v.as_bytes()).into()));
+            let headers = headers.collect();
+            let body = Limited::new(reply.into_body(), most).collect().await.map_err(|e| e.to_string())?;
+            Ok(Told { status, headers, body: body.to_bytes() })
         };
         tokio::pin!(exchange);
         tokio::select! {
@@ -143,7 +193,8 @@ mod tests {
         ask.body = "12345".into();
         let told = ask.send(within).await.expect("answered");
         assert!(told.is_ok());
-        assert_eq!(told, Told { status: 201, body: "POST /a/b/?c=d v 5".into() });
+        assert_eq!((told.status, &told.body[..]), (201, &b"POST /a/b/?c=d v 5"[..]));
+        assert!(told.header("content-type").is_some_and(|media| media.starts_with("text/plain")));
         serving.abort();
         let _ = serving.await;
         let why = ask.send(within).await.expect_err("nobody listens");

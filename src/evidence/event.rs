@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::counters::Count;
 use super::health::{HostHealth, WorkerHealth};
+use super::servers::{Alertmanager, Prometheus};
 use crate::base::time::Offset;
 
 /// One line of the event log.
@@ -71,6 +72,22 @@ pub enum Event {
     Host(HostHealth),
     /// A page of metrics was asked for.
     Scrape(Scrape),
+    /// A Prometheus server that watches the target too was asked.
+    Prometheus {
+        /// When it had answered.
+        at: Offset,
+        /// What it said.
+        #[serde(flatten)]
+        told: Prometheus,
+    },
+    /// An Alertmanager was asked, or sent a notification.
+    Alertmanager {
+        /// When it had answered, or when the notification came.
+        at: Offset,
+        /// What it said.
+        #[serde(flatten)]
+        told: Alertmanager,
+    },
     /// A few of one kind of failure: never a line per request.
     Exemplar(Exemplar),
     /// A request before or after the load.
@@ -232,6 +249,19 @@ mod tests {
             }),
             Event::Host(HostHealth { files: Some(64), ..HostHealth::default() }),
             Event::Note { at: Offset::ZERO, text: "x".into() },
+            Event::Prometheus {
+                at: Offset::from_millis(7),
+                told: Prometheus::Answered {
+                    expr: "x".into(),
+                    instant: 1_800_000_000_123,
+                    elements: vec![(vec![("a".into(), "b".into())], "NaN".into())],
+                    failed: None,
+                },
+            },
+            Event::Alertmanager {
+                at: Offset::from_millis(8),
+                told: Alertmanager::Polls { good: 3, failed: 0, dropped: 0 },
+            },
         ] {
             let line = serde_json::to_string(&event).expect("serialises");
             assert_eq!(serde_json::from_str::<Event>(&line).expect("reads back"), event, "{line}");

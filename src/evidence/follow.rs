@@ -41,6 +41,7 @@ impl Follower {
                 latency: Default::default(),
                 shots: Default::default(),
                 decisions: Default::default(),
+                fetched: Vec::new(),
                 gaps: Vec::new(),
             },
             events: Tail::new(folder.file("events.jsonl")),

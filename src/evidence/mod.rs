@@ -17,6 +17,7 @@ pub mod reply;
 pub mod reserve;
 mod rows;
 pub mod samples;
+pub mod servers;
 pub mod tally;
 pub mod touches;
 pub mod undo;

@@ -8,7 +8,10 @@ use super::event::Event;
 use super::folder::Folder;
 use super::latency::LatencyLog;
 use super::manifest::{FORMAT, Manifest};
+use super::samples;
+use super::servers::FETCHED;
 use super::touches::{Decision, Log, ShotTouch};
+use crate::base::series::Series;
 
 /// What a run left on disk.
 #[derive(Debug, Clone)]
@@ -23,6 +26,9 @@ pub struct Evidence {
     pub shots: Log<ShotTouch>,
     /// What the stage decided.
     pub decisions: Log<Decision>,
+    /// What was fetched from a Prometheus server that watched the target too: its raw samples, in Unix milliseconds of
+    /// its own clock.
+    pub fetched: Vec<Series>,
     /// What was missing or torn.
     pub gaps: Vec<String>,
 }
@@ -74,7 +80,8 @@ impl Evidence {
         // The stage stood before the plan's zero was known.
         let shift = manifest.stage_zero as i64 - manifest.monotonic_zero as i64;
         let decisions = keep(Log::open(&folder.file("touches.stage.log"), shift), "touches.stage.log", &mut gaps);
-        Ok(Evidence { manifest, events, latency, shots, decisions, gaps })
+        let fetched = read_fetched(&folder.file(FETCHED), &mut gaps);
+        Ok(Evidence { manifest, events, latency, shots, decisions, fetched, gaps })
     }
 }
 
@@ -87,6 +94,23 @@ fn keep<T: Default>(read: io::Result<(T, Option<String>)>, name: &str, gaps: &mu
         Err(why) => {
             gaps.push(format!("{name}: {why}"));
             T::default()
+        }
+    }
+}
+
+/// A run that watched no server has no such file.
+fn read_fetched(path: &Path, gaps: &mut Vec<String>) -> Vec<Series> {
+    if !path.exists() {
+        return Vec::new();
+    }
+    match samples::read(path) {
+        Ok(read) => {
+            gaps.extend(read.torn.map(|why| format!("{FETCHED}: {why}")));
+            read.series
+        }
+        Err(why) => {
+            gaps.push(why.to_string());
+            Vec::new()
         }
     }
 }

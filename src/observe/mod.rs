@@ -1,8 +1,11 @@
-//! Watches the target from outside: scrapes its metrics on a steady cadence and writes them to the evidence; and the
-//! machine under it and us.
+//! Watches the target from outside: scrapes its metrics on a steady cadence and writes them to the evidence; asks the
+//! servers that watch it for its owners; and the machine under it and us. A source of samples is a file or a folder here,
+//! and a word of [`Source`](crate::scenario::Source).
 
+pub mod api;
 pub mod exposition;
 mod host;
+pub mod prometheus;
 mod scrape;
 
 pub use host::HostMeter;

@@ -27,6 +27,13 @@ pub enum Error {
 }
 
 impl Error {
+    /// Which character of the expression it is about, counted from 0, where that is known.
+    pub fn character(&self) -> Option<usize> {
+        let Error::Syntax { why, .. } = self else { return None };
+        let (column, _) = why.strip_prefix("at character ")?.split_once(':')?;
+        column.parse::<usize>().ok()?.checked_sub(1)
+    }
+
     /// `text` is no PromQL, because of `why`.
     pub(super) fn syntax(text: &str, why: impl Into<String>) -> Error {
         Error::Syntax { text: text::shorten(text, 160), why: why.into() }

@@ -1,5 +1,5 @@
 //! From text to the tree that is evaluated: the crate `promql-parser` reads the grammar, this file turns its tree into
-//! ours and refuses what cannot be evaluated. No other file of this room knows that crate.
+//! ours and refuses what cannot be evaluated. Besides `syntax`, no other file of this room knows that crate.
 
 use std::time::Duration;
 
@@ -21,10 +21,15 @@ const LONGEST_MS: u128 = 1_000 * 365 * 86_400_000;
 
 /// Reads an expression. What cannot be evaluated is an error here, never later.
 pub fn parse(text: &str) -> Result<Expr, Error> {
-    let tree = pp::parse(&vet::vet(text)?).map_err(|why| Error::syntax(text.trim(), plain(&why)))?;
+    let tree = tree(text)?;
     let mut lower = Lower { text, selectors: 0 };
     let root = lower.node(&tree)?;
     Ok(Expr { text: text.trim().to_string(), root })
+}
+
+/// The parser's tree of a text that is PromQL, whether or not it can be evaluated.
+pub(super) fn tree(text: &str) -> Result<pp::Expr, Error> {
+    pp::parse(&vet::vet(text)?).map_err(|why| Error::syntax(text.trim(), plain(&why)))
 }
 
 /// The parser's message in words that tell more.

@@ -17,7 +17,7 @@ use crate::evidence::undo::{self, UndoLog};
 use crate::fault::guard::Guards;
 use crate::fault::local::Locals;
 use crate::fault::victim::Victim;
-use crate::scenario::{HeaderValue, Lead, Process, Scenario};
+use crate::scenario::{Lead, Process, Scenario};
 use crate::stage;
 use crate::stage::client::Stage;
 use crate::traffic::Aside;
@@ -222,10 +222,9 @@ impl<'l> Prepared<'l> {
 /// Values of all secrets that the scenario names.
 fn secrets(scenario: &Scenario) -> Result<Vec<(String, String)>, NotStarted> {
     let mut secrets = Vec::new();
-    for (_, value) in scenario.headers() {
-        let HeaderValue::Secret(name) = value else { continue };
+    for name in scenario.secrets() {
         match std::env::var(name) {
-            Ok(value) => secrets.push((name.clone(), value)),
+            Ok(value) => secrets.push((name.to_owned(), value)),
             Err(_) => {
                 return Err(format!("the secret {name} is not in the environment; set it and run again").into());
             }

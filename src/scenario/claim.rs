@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::absorbed::Absorbed;
 use super::mistake::Place;
+use super::servers::Source;
 use crate::base::timing::Timing;
 use crate::base::units::{self, Share};
 
@@ -48,6 +49,8 @@ pub enum Claim {
         compare: Compare,
         /// With what; a share as a fraction of 1, a length of time in seconds.
         bound: f64,
+        /// Over whose samples.
+        source: Source,
         /// Where the expression is written.
         place: Place,
     },

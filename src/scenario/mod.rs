@@ -10,11 +10,10 @@ mod fault;
 mod inject;
 mod load;
 mod locate;
-mod mistake;
 mod promise;
 mod raw;
-mod reader;
 mod schema;
+mod servers;
 mod stub;
 mod suite;
 mod target;
@@ -25,11 +24,11 @@ mod variant;
 mod vars;
 mod wire;
 mod world;
-mod yaml;
 
 use std::io;
 use std::time::Duration;
 
+pub use crate::base::mistake::{Mistake, Mistakes, Place};
 pub use crate::base::timing::Timing;
 pub use absorbed::Absorbed;
 pub use claim::{Claim, Compare, Expectation, Filter, Measure, Promise, Quantile, Severity, Window};
@@ -38,8 +37,8 @@ pub use inject::{
     Corruption, DockerAction, HttpFault, Inject, Keep, Per, ProcessFault, ResetAt, RetryAfter, Stream, Toxic,
 };
 pub use load::{Arrivals, Segment, closed_connections};
-pub use mistake::{Mistake, Mistakes, Place};
 pub use schema::schema;
+pub use servers::{Alertmanager, Login, Prometheus, Server, Source};
 pub use stub::{Lead, Link, RateLimit, StubReply, Toxiproxy, Upstream};
 pub use suite::{Suite, SuiteSettings, is_suite, read_suite, suite_schema};
 pub use target::{HeaderValue, Ready, Service, System, Target};
@@ -54,6 +53,7 @@ pub use world::{Abort, Action, Call, Hook, Program};
 
 use crate::base::seed::Seed;
 use crate::base::units::Share;
+use crate::base::{mistake, reader, yaml};
 
 /// Valid intent: what to send, what to break, what to watch, and what was promised.
 #[derive(Debug, Clone)]
@@ -72,6 +72,10 @@ pub struct Scenario {
     pub traffic: Vec<Traffic>,
     /// Pages of metrics that are watched.
     pub jobs: Vec<Job>,
+    /// The Prometheus server that watches the target too.
+    pub prometheus: Option<Prometheus>,
+    /// The Alertmanager that sends its alerts on.
+    pub alertmanager: Option<Alertmanager>,
     /// Processes that the run starts.
     pub processes: Vec<Program>,
     /// How to break and mend what we do not know.
@@ -131,7 +135,23 @@ impl Scenario {
             Action::Http(call) => call.headers.as_slice(),
             Action::Exec(_) => &[],
         });
-        target.headers.iter().chain(called).chain(steps.flat_map(|s| &s.headers)).chain(own)
+        let asked = self.servers().flat_map(|server| &server.headers);
+        target.headers.iter().chain(called).chain(steps.flat_map(|s| &s.headers)).chain(own).chain(asked)
+    }
+
+    /// The servers that watch the target for its owners.
+    pub fn servers(&self) -> impl Iterator<Item = &Server> {
+        let prometheus = self.prometheus.iter().map(|p| &p.server);
+        prometheus.chain(self.alertmanager.iter().map(|a| &a.server))
+    }
+
+    /// The environment variables of all secrets that are named anywhere.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        let in_headers = self.headers().filter_map(|(_, value)| match value {
+            HeaderValue::Secret(name) => Some(name.as_str()),
+            HeaderValue::Text(_) => None,
+        });
+        in_headers.chain(self.servers().filter_map(Server::secret))
     }
 }
 
@@ -265,7 +285,7 @@ impl Settings<'_> {
 /// Reads a scenario. `Err` carries every mistake that could be found.
 pub fn read(file: &str, text: &str, settings: &Settings<'_>) -> Result<Scenario, Mistakes> {
     let fail = |all| Mistakes { file: file.into(), text: text.into(), all };
-    let mut root = yaml::parse(text).map_err(|m| fail(vec![m]))?;
+    let mut root = yaml::parse(text).map_err(|m| fail(vec![m.or_remedy("start with `proofload: 1`")]))?;
     let mut reader = reader::Reader::default();
     vars::substitute(&mut root, settings.env, &mut reader);
     vars::apply(&mut root, settings.overrides, &mut reader);

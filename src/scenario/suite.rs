@@ -38,7 +38,7 @@ pub fn is_suite(text: &str) -> bool {
 /// Reads a suite file. `Err` carries every mistake of that file; those of its scenarios are found when they are read.
 pub fn read_suite(file: &str, text: &str, settings: &SuiteSettings<'_>) -> Result<Suite, Mistakes> {
     let fail = |all| Mistakes { file: file.into(), text: text.into(), all };
-    let mut root = yaml::parse(text).map_err(|m| fail(vec![m]))?;
+    let mut root = yaml::parse(text).map_err(|m| fail(vec![m.or_remedy("start with `suite: 1`")]))?;
     let mut reader = Reader::default();
     vars::substitute(&mut root, settings.env, &mut reader);
     let raw = raw::Suite::read(&root, &mut reader);

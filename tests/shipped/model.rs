@@ -448,7 +448,15 @@ pub fn evidence(scenario: &Scenario, plan: &Plan, played: &Played) -> Evidence {
         ..Tick::default()
     }));
     let (shots, decisions) = (shots.into(), played.decisions.clone().into());
-    Evidence { manifest: manifest(scenario, plan), events, latency, shots, decisions, gaps: Vec::new() }
+    Evidence {
+        manifest: manifest(scenario, plan),
+        events,
+        latency,
+        shots,
+        decisions,
+        fetched: Vec::new(),
+        gaps: Vec::new(),
+    }
 }
 
 /// The position of a tag, which is added when it is new.

@@ -81,6 +81,7 @@ pub struct Case {
     pub end: Option<How>,
     pub at: Option<Offset>, // where a run was cut short
     pub series: Vec<Series>,
+    pub fetched: Vec<Series>,
     pub gaps: Vec<String>,
     pub expected: Vec<String>,
 }
@@ -116,6 +117,7 @@ impl Case {
             end: Some(How::Complete),
             at: None,
             series: Vec::new(),
+            fetched: Vec::new(),
             gaps: Vec::new(),
             expected: lines(expected),
         };

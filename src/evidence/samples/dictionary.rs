@@ -38,7 +38,8 @@ pub(super) fn key(labels: &Labels) -> Vec<u8> {
     flat(&renamed)
 }
 
-fn flat(labels: &Labels) -> Vec<u8> {
+/// The key of a series that keeps its labels.
+pub(super) fn flat(labels: &Labels) -> Vec<u8> {
     let mut key = Vec::new();
     for (name, value) in labels.iter() {
         key.extend_from_slice(name.as_bytes());
@@ -49,7 +50,7 @@ fn flat(labels: &Labels) -> Vec<u8> {
     key
 }
 
-/// The labels of a key, with the target's own.
+/// The labels of a key, with the target's own; what was fetched has them in its key.
 pub(super) fn labels(key: &[u8], job: &str, instance: &str) -> Result<Labels, Damaged> {
     let mut labels = Labels::default();
     let mut rest = key;
@@ -59,8 +60,10 @@ pub(super) fn labels(key: &[u8], job: &str, instance: &str) -> Result<Labels, Da
         labels.set(name, value);
         rest = after;
     }
-    labels.set("job", job);
-    labels.set("instance", instance);
+    if !job.is_empty() {
+        labels.set("job", job);
+        labels.set("instance", instance);
+    }
     Ok(labels)
 }
 

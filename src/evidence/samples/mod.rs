@@ -5,7 +5,8 @@
 //! chunks, so that a file is read from its start and as far as it is whole. A scrape is
 //!
 //! ```text
-//! target          number, or the next free one and then job and instance
+//! target          number, or the next free one and then job and instance; both are empty for what was not scraped
+//!                 but fetched: its series keep the labels that they came with, and no scrape makes any
 //! at              ms since the previous scrape of this target
 //! answered        1, or 0: then every scraped series of the target is stale here
 //! new series      slot, type, labels (what they share with the previous new series at either end is left out)

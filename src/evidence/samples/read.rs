@@ -198,7 +198,8 @@ impl<K: Fn(&Labels) -> bool> Reader<K> {
         let instance = std::str::from_utf8(input.bytes()?).map_err(|_| Damaged)?;
         let mut target = Target { job: job.into(), instance: instance.into(), ..Target::default() };
         for name in SYNTHETIC {
-            let series = self.series(&dictionary::synthetic(name), Kind::Gauge, &target)?;
+            let made = !target.is_fetched();
+            let series = if made { self.series(&dictionary::synthetic(name), Kind::Gauge, &target)? } else { None };
             target.slots.push(Slot { track: Track::default(), stamp: 0, live: true, series });
         }
         self.targets.push(target);
@@ -209,7 +210,9 @@ impl<K: Fn(&Labels) -> bool> Reader<K> {
         target.at = target.at.wrapping_add(input.signed()?);
         let at = self.samples.wall_zero_ms.saturating_add(target.at);
         let up = input.byte()? == 1;
-        self.samples.scrapes.push(Scraped { job: target.job.clone(), instance: target.instance.clone(), at, up });
+        if !target.is_fetched() {
+            self.samples.scrapes.push(Scraped { job: target.job.clone(), instance: target.instance.clone(), at, up });
+        }
         if !up {
             for slot in target.slots.iter_mut().skip(SYNTHETIC.len()).filter(|slot| slot.live) {
                 slot.live = false;
@@ -283,6 +286,13 @@ impl<K: Fn(&Labels) -> bool> Reader<K> {
 impl Default for Target {
     fn default() -> Self {
         Target { job: "".into(), instance: "".into(), slots: Vec::new(), at: 0, told: Vec::new() }
+    }
+}
+
+impl Target {
+    /// Whether it was not scraped but fetched.
+    fn is_fetched(&self) -> bool {
+        self.job.is_empty()
     }
 }
 

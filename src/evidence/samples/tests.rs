@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::read::read_from;
 use super::*;
-use crate::base::series::{Labels, Sample, is_stale, stale};
+use crate::base::series::{Labels, Sample, Series, is_stale, stale};
 
 const ZERO: i64 = 1_700_000_000_000;
 
@@ -313,4 +313,23 @@ proptest! {
         }
         let _ = read_from(&file[..], |_| true).expect("no error of the system").expect("a samples file");
     }
+}
+
+#[test]
+fn what_was_fetched_keeps_its_labels_and_its_times() {
+    let mut r = recording();
+    let series = |name: &str, job: &str, samples: &[(i64, f64)]| Series {
+        labels: Labels::new([("__name__", name), ("job", job), ("instance", "h:1")]),
+        samples: samples.iter().map(|(at, value)| Sample { at: ZERO + at, value: *value }).collect(),
+    };
+    r.writer.fetched(&[series("up", "api", &[(-500, 1.0), (517, 1.0)]), series("m", "", &[(3, 0.1)])]).expect("space");
+    r.writer
+        .fetched(&[series("up", "api", &[(517, 1.0), (1_523, 0.0)]), series("up", "db", &[(7, f64::NAN)])])
+        .expect("space");
+    let samples = r.read();
+    assert_eq!(samples.scrapes, []);
+    let names: Vec<String> = samples.series.iter().map(|s| s.labels.to_string()).collect();
+    assert_eq!(names, [r#"up{instance="h:1",job="api"}"#, r#"m{instance="h:1"}"#, r#"up{instance="h:1",job="db"}"#]);
+    assert_eq!(of(&samples, &names[0]), [(-500, 1.0), (517, 1.0), (1_523, 0.0)]);
+    assert_eq!(of(&samples, &names[1]), [(3, 0.1)]);
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::code::{Encoder, Track, put, put_bytes, put_signed};
 use super::dictionary::{self, SYNTHETIC};
 use super::{CHUNK_HEADER, HEADER, Kind, MAGIC, Row, VERSION};
-use crate::base::series::{Labels, is_stale};
+use crate::base::series::{Labels, Sample, Series, is_stale};
 
 /// A chunk that has grown to this many bytes is written without waiting for a flush.
 const FULL: usize = 1 << 20;
@@ -102,6 +102,26 @@ impl Writer {
         self.flush_if_full()
     }
 
+    /// Records what somebody else has scraped: every sample has its own timestamp, in Unix milliseconds, and every series
+    /// the labels that it came with, `job` and `instance` included.
+    pub fn fetched(&mut self, series: &[Series]) -> io::Result<()> {
+        let names: Vec<String> = series.iter().map(|series| series.labels.to_string()).collect();
+        let labels: HashMap<&str, &Labels> =
+            names.iter().map(String::as_str).zip(series.iter().map(|s| &s.labels)).collect();
+        let rows = series.iter().zip(&names).flat_map(|(series, name)| {
+            let row = |sample: &Sample| Row {
+                series: name,
+                kind: Kind::Unknown,
+                value: sample.value,
+                timestamp: Some(sample.at),
+            };
+            series.samples.iter().map(row)
+        });
+        let nobody = Scrape { job: "", instance: "", at_ms: 0, took: Duration::ZERO };
+        self.scraped(&nobody, rows, |name, _| labels.get(name).map(|labels| (*labels).clone()).unwrap_or_default())?;
+        Ok(())
+    }
+
     /// Hands everything recorded so far to the system. After an error the file ends where its last whole chunk ends,
     /// and the next flush tries again.
     pub fn flush(&mut self) -> io::Result<()> {
@@ -145,7 +165,7 @@ impl Writer {
             put_bytes(&mut self.chunk, scrape.job.as_bytes());
             put_bytes(&mut self.chunk, scrape.instance.as_bytes());
             self.index.insert(name, n);
-            self.targets.push(Target::new());
+            self.targets.push(Target::new(scrape.job.is_empty()));
         }
         put_signed(&mut self.chunk, scrape.at_ms.wrapping_sub(self.targets[n].at));
         self.chunk.push(u8::from(answered));
@@ -177,6 +197,8 @@ struct Target {
     timed: Vec<(usize, i64, f64)>,
     /// The key that was written last.
     told: Arc<[u8]>,
+    /// Not scraped but fetched: labels stay as they are.
+    fetched: bool,
 }
 
 #[derive(Debug)]
@@ -215,7 +237,7 @@ impl Slot {
 }
 
 impl Target {
-    fn new() -> Target {
+    fn new(fetched: bool) -> Target {
         let slots = SYNTHETIC.map(|name| Slot::new("".into(), dictionary::synthetic(name).into(), Kind::Gauge, true));
         Target {
             by_key: slots.iter().enumerate().map(|(n, slot)| (slot.key.clone(), n)).collect(),
@@ -228,6 +250,7 @@ impl Target {
             returned: Vec::new(),
             timed: Vec::new(),
             told: [].into(),
+            fetched,
         }
     }
 
@@ -281,7 +304,9 @@ impl Target {
         if let Some(n) = self.by_text.get(row.series) {
             return *n;
         }
-        let key: Arc<[u8]> = dictionary::key(&labels(row.series, row.kind)).into();
+        let labels = labels(row.series, row.kind);
+        let key = if self.fetched { dictionary::flat(&labels) } else { dictionary::key(&labels) };
+        let key: Arc<[u8]> = key.into();
         let text: Arc<str> = row.series.into();
         if let Some(n) = self.by_key.get(&key) {
             // the same series, its labels in another order: one text is remembered, so that memory stays bounded

@@ -10,6 +10,7 @@ mod leave;
 mod link;
 mod outside;
 mod promises;
+mod servers;
 mod target;
 mod traffic;
 mod value;
@@ -46,6 +47,8 @@ pub fn check(raw: &raw::Root, source: String, settings: &Settings<'_>, reader: &
     let links = check.within("links", |c| c.links(raw, &upstreams, target.as_ref()));
     let traffic = check.within("traffic", |c| c.all_traffic(raw, target.as_ref()));
     let jobs = check.within("observe", |c| c.jobs(raw, target.as_ref()));
+    let prometheus = check.within("observe", |c| c.prometheus(raw));
+    let alertmanager = check.within("observe", |c| c.alertmanager(raw));
     let processes = check.within("processes", |c| c.programs(raw));
     let hooks = check.within("hooks", |c| c.hooks(raw));
     let target_of = target.as_ref();
@@ -63,6 +66,8 @@ pub fn check(raw: &raw::Root, source: String, settings: &Settings<'_>, reader: &
         links,
         traffic,
         jobs,
+        prometheus,
+        alertmanager,
         processes,
         hooks,
         abort_when,

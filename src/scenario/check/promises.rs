@@ -7,6 +7,7 @@ use super::super::claim::{Claim, Compare, Expectation, Filter, Measure, Promise,
 use super::super::fault::Fault;
 use super::super::promise;
 use super::super::raw;
+use super::super::servers::Source;
 use super::super::shape::At;
 use super::super::traffic::Traffic;
 use super::Check;
@@ -25,7 +26,12 @@ impl Check<'_, '_> {
         let written = raw.slo.iter().flatten();
         let mut read: Vec<Option<Promise>> = Vec::new();
         for (i, promise) in written.enumerate() {
-            read.push(self.within(&i.to_string(), |c| c.promise(promise, traffic, faults)));
+            let checked = self.within(&i.to_string(), |c| {
+                let mut checked = c.promise(promise, traffic, faults);
+                checked.iter_mut().for_each(|checked| c.sourced(promise, raw, checked));
+                checked
+            });
+            read.push(checked);
         }
         // A reply class says nothing of shots without a reply; something else must.
         for promise in read.iter().flatten() {
@@ -101,9 +107,13 @@ impl Check<'_, '_> {
     ) -> Option<Claim> {
         match promql {
             Some(expr) => match promise::parse_server(&expect.value) {
-                Ok((compare, bound)) => {
-                    Some(Claim::Server { expr: expr.value.clone(), compare, bound, place: expr.at })
-                }
+                Ok((compare, bound)) => Some(Claim::Server {
+                    expr: expr.value.clone(),
+                    compare,
+                    bound,
+                    source: Source::Scrape,
+                    place: expr.at,
+                }),
                 Err((what, remedy)) => {
                     self.reader.wrong(expect.at, what, remedy);
                     None

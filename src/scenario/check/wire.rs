@@ -95,7 +95,7 @@ impl Check<'_, '_> {
     }
 
     /// Reads a PEM file of certificates and keeps it as an input.
-    fn certificates(&mut self, file: &At<String>) -> Option<Vec<u8>> {
+    pub(super) fn certificates(&mut self, file: &At<String>) -> Option<Vec<u8>> {
         let pem = self.pem(file)?;
         // What is kept with the evidence travels with it.
         if contains(&pem, PRIVATE_KEY) {

@@ -6,6 +6,7 @@ mod inject;
 mod load;
 mod outside;
 mod request;
+mod servers;
 mod slo;
 mod suite;
 mod target;
@@ -22,7 +23,8 @@ pub use inject::{
 };
 pub use load::Segment;
 pub use outside::{Law, LawKind, Link, StubReply, Upstream};
-pub use request::{Capture, Expects, Header, Step};
+pub use request::{Capture, Expects, Header, Secret, Step};
+pub use servers::{Alertmanager, Basic, Prometheus};
 pub use slo::{Abort, Promise, Severity};
 pub use suite::Suite;
 pub use target::{Addresses, Reuse, Target, TargetMap, Tls, Version};
@@ -75,8 +77,11 @@ record! {
     pub struct Observe {
         /// Pages of metrics, by job name.
         jobs: Option<Names<Job>>,
+        /// A Prometheus server that watches the target too.
+        prometheus: Option<Prometheus>,
+        /// The Alertmanager that sends its alerts on.
+        alertmanager: Option<Alertmanager>,
     }
-    planned { "prometheus" }
 }
 
 record! {

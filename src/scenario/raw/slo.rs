@@ -34,6 +34,8 @@ record! {
         confidence: Option<At<Share>>,
         /// `allowed`: the PromQL range may reach outside the window.
         look_back: Option<At<String>>,
+        /// Whose samples PromQL reads where both are watched: `scrape`, our own, or `prometheus`, the server's.
+        source: Option<At<String>>,
     }
     planned { "fires_within", "resolves_within", "stays_silent" }
 }

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
 use super::mistake::{Mistake, Place};
+use super::text;
 
 /// Larger files are refused before they are read.
 pub const MAX_BYTES: u64 = 4 << 20;
@@ -27,8 +28,13 @@ pub struct Node {
 /// The three things that YAML is made of.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Kind {
-    /// Text; `plain` when it was written without quotes.
-    Scalar { text: String, plain: bool },
+    /// Text.
+    Scalar {
+        /// What it says.
+        text: String,
+        /// Whether it was written without quotes, and not as a block.
+        plain: bool,
+    },
     /// A list.
     List(Vec<Node>),
     /// A mapping, in the order of the file, no key twice.
@@ -49,7 +55,7 @@ impl Node {
     pub fn describe(&self) -> String {
         match &self.kind {
             Kind::Scalar { .. } if self.is_null() => "nothing".into(),
-            Kind::Scalar { text, .. } => format!("`{}`", crate::base::text::shorten(text, 60)),
+            Kind::Scalar { text, .. } => format!("`{}`", text::shorten(text, 60)),
             Kind::List(_) => "a list".into(),
             Kind::Map(_) => "a mapping".into(),
         }
@@ -61,31 +67,32 @@ impl Node {
     }
 }
 
-/// Reads one document.
+/// Reads one document; a file that is empty or holds several is a mistake. What to write into an empty one is the
+/// caller's to say.
 pub fn parse(text: &str) -> Result<Node, Mistake> {
+    let mut documents = documents(text)?.into_iter();
+    match (documents.next(), documents.next()) {
+        (Some(root), None) => Ok(root),
+        (_, Some(second)) => Err(mistake(second.at, "a second document".into(), "keep one document in a file")),
+        (None, None) => Err(mistake(Place { line: 1, col: 1, len: 1 }, "the file is empty".into(), "")),
+    }
+}
+
+/// Reads every document of a file; those in which nothing is written are left out. Anchors end with their document.
+pub fn documents(text: &str) -> Result<Vec<Node>, Mistake> {
     let mut builder = Builder { anchors: HashMap::new(), nodes: 0 };
     let mut parser = Parser::new_from_str(text);
-    let mut root = None;
-    while let Some(event) = parser.next_event() {
-        let (event, span) = event.map_err(|e| {
-            let place = Place { line: e.marker().line() as u32, col: e.marker().col() as u32 + 1, len: 1 };
-            mistake(
-                place,
-                format!("not YAML: {}", e.info()),
-                "mend the text here; check quotes, indentation and brackets",
-            )
-        })?;
-        match event {
-            Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing => {}
-            Event::StreamEnd => break,
-            event if root.is_none() => root = Some(builder.node(&mut parser, event, span, 0)?),
-            _ => return Err(mistake(place(&span), "a second document".into(), "write one scenario per file")),
+    let mut roots = Vec::new();
+    loop {
+        match next(&mut parser)? {
+            (Event::StreamEnd, _) => break,
+            (Event::DocumentStart(_), _) => builder.anchors.clear(),
+            (Event::StreamStart | Event::DocumentEnd | Event::Nothing, _) => {}
+            (event, span) => roots.push(builder.node(&mut parser, event, span, 0)?),
         }
     }
-    match root {
-        Some(root) if !root.is_null() => Ok(root),
-        _ => Err(mistake(Place { line: 1, col: 1, len: 1 }, "the file is empty".into(), "start with `proofload: 1`")),
-    }
+    roots.retain(|root| !root.is_null());
+    Ok(roots)
 }
 
 struct Builder {
@@ -103,7 +110,11 @@ impl Builder {
     ) -> Result<Node, Mistake> {
         self.nodes += 1;
         if self.nodes > MAX_NODES || depth > MAX_DEPTH {
-            return Err(mistake(place(&span), "the file is too large or too deep".into(), "keep data in a CSV file"));
+            return Err(mistake(
+                place(&span),
+                "the file is too large or too deep".into(),
+                "keep data in files of their own",
+            ));
         }
         let at = place(&span);
         let (anchor, kind) = match event {

@@ -1,8 +1,8 @@
 //! Walks down the tree of a file, and collects every mistake instead of stopping at the first.
 
 use super::mistake::{Mistake, Place};
+use super::text;
 use super::yaml::{Key, Kind, Node};
-use crate::base::text;
 
 /// Collects mistakes on the way down a tree.
 #[derive(Debug, Default)]

@@ -1,6 +1,8 @@
-//! What is wrong with a scenario: where, what, and what to write instead.
+//! What is wrong with a file that a user wrote: where, what, and what to write instead.
 
 use std::fmt;
+
+use super::text;
 
 /// A place in a file: line and column count characters from 1; `len` is how many characters are meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -33,6 +35,16 @@ pub struct Mistake {
     pub remedy: String,
 }
 
+impl Mistake {
+    /// The same mistake with a remedy, if it has none.
+    pub fn or_remedy(mut self, remedy: &str) -> Mistake {
+        if self.remedy.is_empty() {
+            self.remedy = remedy.into();
+        }
+        self
+    }
+}
+
 /// All mistakes of one file, in the order of the file.
 #[derive(Debug, Clone, Default)]
 pub struct Mistakes {
@@ -59,7 +71,7 @@ impl fmt::Display for Mistakes {
             let gutter = line.to_string().len().max(3);
             if let Some(quoted) = quoted {
                 let marks = (len as usize).min(quoted.chars().count().saturating_sub(col as usize - 1).max(1));
-                writeln!(f, "{line:>gutter$} | {}", crate::base::text::shorten(quoted, 400))?;
+                writeln!(f, "{line:>gutter$} | {}", text::shorten(quoted, 400))?;
                 writeln!(f, "{:>gutter$} | {:indent$}{}", "", "", "^".repeat(marks), indent = col as usize - 1)?;
             }
             if !mistake.path.is_empty() {
