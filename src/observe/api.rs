@@ -139,7 +139,9 @@ impl Api {
                 format!("it leads on to {to} ({status}), and redirects are not followed: name that address as `url`")
             }
             401 => match self.server.login {
-                Login::Nobody => format!("it asks who we are (401){because}: say so by `bearer`, `basic` or `headers`{tenant}"),
+                Login::Nobody => {
+                    format!("it asks who we are (401){because}: say so by `bearer`, `basic` or `headers`{tenant}")
+                }
                 _ => format!("it does not know who we are (401){because}: is the secret the right one?"),
             },
             403 => format!("it knows who we are and does not allow it (403){because}: ask for leave to query{tenant}"),
@@ -161,4 +163,3 @@ impl Api {
         }
     }
 }
-

@@ -3,6 +3,7 @@
 
 mod arrival;
 mod closed;
+mod hawkes;
 mod mix;
 mod profile;
 mod review;

@@ -8,8 +8,8 @@ use crate::base::time::{Offset, Span};
 use crate::base::timing::Timing;
 use crate::base::units::{self, Share};
 use crate::scenario::{
-    Claim, Expectation, Fault, HttpFault, Inject, Kind, Lead, Match, Measure, Mistake, On, Per, Pick, Promise, Scenario,
-    Toxic, Window,
+    Claim, Expectation, Fault, HttpFault, Inject, Kind, Lead, Match, Measure, Mistake, On, Per, Pick, Promise,
+    Scenario, Toxic, Window,
 };
 
 /// A fault must be this likely to touch something.
@@ -175,7 +175,11 @@ pub fn review(scenario: &Scenario, plan: &Plan) -> Vec<Mistake> {
         for feed in flow.feeds.iter().filter(|feed| feed.pick == Pick::Unique) {
             let (rows, closed) = (feed.rows.len() as u64, plan.closed_loops().next().is_some());
             if rows < plan.count() || closed {
-                let shots = if closed { "as many shots as the target answers".into() } else { text::count(plan.count(), "shot") };
+                let shots = if closed {
+                    "as many shots as the target answers".into()
+                } else {
+                    text::count(plan.count(), "shot")
+                };
                 mistakes.push(Mistake {
                     at: feed.place,
                     path: format!("traffic.{}.flow.data.{}", traffic.name, feed.name),

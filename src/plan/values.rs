@@ -153,7 +153,9 @@ fn reflected(value: f64, low: f64, high: f64) -> f64 {
 fn number(value: f64, digits: u8) -> Datum {
     let text = Decimal { value, digits }.to_string();
     // JSON knows -0, and people do not.
-    Datum::Json(if text.trim_start_matches(['-', '0', '.']).is_empty() { text.trim_start_matches('-') } else { &text }.into())
+    Datum::Json(
+        if text.trim_start_matches(['-', '0', '.']).is_empty() { text.trim_start_matches('-') } else { &text }.into(),
+    )
 }
 
 /// A version 4 UUID of 122 of the bits, by RFC 9562.
@@ -223,7 +225,10 @@ mod tests {
         for seq in 0..10_000 {
             let text = values.of(seq).values[0].text().to_owned();
             let bytes = text.as_bytes();
-            assert_eq!((text.len(), bytes[8], bytes[13], bytes[14], bytes[18], bytes[23]), (36, b'-', b'-', b'4', b'-', b'-'));
+            assert_eq!(
+                (text.len(), bytes[8], bytes[13], bytes[14], bytes[18], bytes[23]),
+                (36, b'-', b'-', b'4', b'-', b'-')
+            );
             assert!(b"89ab".contains(&bytes[19]), "{text}");
             assert!(seen.insert(text));
         }

@@ -42,7 +42,7 @@ pub use servers::{Alertmanager, Login, Prometheus, Server, Source};
 pub use stub::{Lead, Link, RateLimit, StubReply, Toxiproxy, Upstream};
 pub use suite::{Suite, SuiteSettings, is_suite, read_suite, suite_schema};
 pub use target::{HeaderValue, Ready, Service, System, Target};
-pub use template::{Form, Piece, Source, Template};
+pub use template::{Form, Piece, Slot, Template};
 pub use traffic::{
     Amount, Capture, Class, ClassPlace, Flow, Kind, Method, Pair, Popularity, Quote, ReplyPlace, Step, Test, Traffic,
 };

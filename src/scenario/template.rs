@@ -13,12 +13,12 @@ pub enum Piece {
     /// As it is.
     Text(String),
     /// A value, and how it is written.
-    Value(Source, Form),
+    Value(Slot, Form),
 }
 
 /// Where a value comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub enum Slot {
     /// The value at this position of the flow's.
     Drawn(usize),
     /// The column of the feed, both by position.
@@ -87,7 +87,7 @@ impl Template {
     }
 
     /// Where its values come from.
-    pub fn sources(&self) -> impl Iterator<Item = Source> + '_ {
+    pub fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
         self.pieces.iter().filter_map(|piece| match piece {
             Piece::Text(_) => None,
             Piece::Value(source, _) => Some(*source),
@@ -130,13 +130,16 @@ mod tests {
             ("", vec![]),
             ("/orders", vec![Token::Text("/orders")]),
             ("{{id}}", vec![name("id", None)]),
-            ("/o/{{ users.id }}?x={{n|raw}}!", vec![
-                Token::Text("/o/"),
-                name("users.id", None),
-                Token::Text("?x="),
-                name("n", Some("raw")),
-                Token::Text("!"),
-            ]),
+            (
+                "/o/{{ users.id }}?x={{n|raw}}!",
+                vec![
+                    Token::Text("/o/"),
+                    name("users.id", None),
+                    Token::Text("?x="),
+                    name("n", Some("raw")),
+                    Token::Text("!"),
+                ],
+            ),
             ("{a} }} {", vec![Token::Text("{a} }} {")]),
         ] {
             assert_eq!(tokens(text).expect(text), wanted, "{text}");
@@ -153,8 +156,8 @@ mod tests {
             template.push(Piece::Text(text.into()));
         }
         assert_eq!(template.as_plain(), Some("ab"));
-        template.push(Piece::Value(Source::Seq, Form::Raw));
+        template.push(Piece::Value(Slot::Seq, Form::Raw));
         assert_eq!(template.as_plain(), None);
-        assert_eq!(template.sources().collect::<Vec<_>>(), [Source::Seq]);
+        assert_eq!(template.slots().collect::<Vec<_>>(), [Slot::Seq]);
     }
 }

@@ -217,7 +217,6 @@ pub struct Class {
     pub is: String,
 }
 
-
 /// Where a class is read from.
 #[derive(Debug, Clone)]
 pub enum ClassPlace {

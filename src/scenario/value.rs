@@ -143,7 +143,9 @@ mod tests {
 
     #[test]
     fn a_number_keeps_the_decimals_that_it_is_written_with() {
-        for (text, value, digits) in [("64000.50", 64_000.5, 2), ("1_000", 1_000.0, 0), ("-0.010", -0.01, 3), ("5.", 5.0, 0)] {
+        for (text, value, digits) in
+            [("64000.50", 64_000.5, 2), ("1_000", 1_000.0, 0), ("-0.010", -0.01, 3), ("5.", 5.0, 0)]
+        {
             let read = Decimal::parse(text).expect(text);
             assert_eq!((read.value, read.digits), (value, digits), "{text}");
         }

@@ -71,7 +71,8 @@ impl Kind {
                 }
                 scenario::Kind::Flow(flow) => {
                     let values = plan.values().ok_or_else(|| io::Error::other("a flow without a plan"))?;
-                    let service = |step: &scenario::Step| service(step.service.as_deref().or(traffic.service.as_deref()));
+                    let service =
+                        |step: &scenario::Step| service(step.service.as_deref().or(traffic.service.as_deref()));
                     How::Flow(Box::new(Flow::new(flow, values, headers, service)?))
                 }
             };

@@ -108,9 +108,9 @@ impl Written {
 
 /// Where the path of an address begins.
 fn path_of(target: &[u8]) -> usize {
-    let after = [b"http://".as_slice(), b"https://"].iter().find_map(|scheme| {
-        target.strip_prefix(*scheme).map(|rest| (scheme.len(), rest))
-    });
+    let after = [b"http://".as_slice(), b"https://"]
+        .iter()
+        .find_map(|scheme| target.strip_prefix(*scheme).map(|rest| (scheme.len(), rest)));
     after.map_or(0, |(scheme, rest)| scheme + rest.iter().position(|b| *b == b'/').unwrap_or(rest.len()))
 }
 

@@ -56,7 +56,8 @@ slo:
 
 fn scene(yaml: &str) -> Scene {
     let scene = Scene::new(yaml);
-    fs::write(scene.path("accounts.csv"), "id,desk\nacc-1,\"fx, spot\"\nacc-2,rates\nacc-3,metals\n").expect("writable");
+    fs::write(scene.path("accounts.csv"), "id,desk\nacc-1,\"fx, spot\"\nacc-2,rates\nacc-3,metals\n")
+        .expect("writable");
     scene
 }
 

@@ -9,15 +9,15 @@ use super::super::mistake::Place;
 use super::super::raw;
 use super::super::shape::{At, Names};
 use super::super::target::{HeaderValue, Target};
-use super::super::template::{Form, Piece, Source, Template, Token, tokens};
+use super::super::template::{Form, Piece, Slot, Template, Token, tokens};
 use super::super::traffic::{Capture, Flow, Method, ReplyPlace, Step, Test};
 use super::super::value::{Feed, Value};
 use super::Check;
 use crate::base::text;
 
 /// What templates can always name.
-pub(super) const BUILT_IN: [(&str, Source); 4] =
-    [("seq", Source::Seq), ("trace", Source::Trace), ("now_ms", Source::NowMs), ("now", Source::Now)];
+pub(super) const BUILT_IN: [(&str, Slot); 4] =
+    [("seq", Slot::Seq), ("trace", Slot::Trace), ("now_ms", Slot::NowMs), ("now", Slot::Now)];
 
 /// What templates can name at a step.
 #[derive(Default)]
@@ -53,9 +53,8 @@ impl Check<'_, '_> {
             }
         }
         let mut scope = Scope { values: &values, feeds: &feeds, flow: true, ..Scope::default() };
-        let mut step = |(i, raw): (usize, &raw::Step)| {
-            self.within(&format!("steps.{i}"), |c| c.step_in(raw, target, &mut scope))
-        };
+        let mut step =
+            |(i, raw): (usize, &raw::Step)| self.within(&format!("steps.{i}"), |c| c.step_in(raw, target, &mut scope));
         let mut steps: Vec<Step> = raw.steps.value.iter().enumerate().map(&mut step).collect();
         for capture in steps.iter_mut().flat_map(|step| &mut step.captures) {
             capture.printable = scope.printable.contains(&capture.name);
@@ -234,13 +233,8 @@ impl Check<'_, '_> {
         let (place, matches) = match raw {
             raw::Capture::Json(path) => (ReplyPlace::Json(self.json_path(path)?), None),
             raw::Capture::Part(part) => {
-                let (place, found) = self.reply_place(
-                    part.place,
-                    part.json.as_ref(),
-                    part.header.as_ref(),
-                    part.body.as_ref(),
-                    true,
-                )?;
+                let (place, found) =
+                    self.reply_place(part.place, part.json.as_ref(), part.header.as_ref(), part.body.as_ref(), true)?;
                 (place, part.matches.as_ref().and_then(|pattern| self.pattern(pattern)).or(found))
             }
         };
@@ -283,7 +277,11 @@ impl Check<'_, '_> {
                         Token::Name { name, filter } => {
                             if let Some(filter) = filter.filter(|f| *f != "text") {
                                 let what = format!("`{filter}` is nothing that can be done here");
-                                self.reader.wrong(at, what, "write {{name}}, or {{name | text}} for a number in quotes");
+                                self.reader.wrong(
+                                    at,
+                                    what,
+                                    "write {{name}}, or {{name | text}} for a number in quotes",
+                                );
                             }
                             out.pieces.extend(self.source(name, at, scope).map(|source| Piece::Value(source, form)));
                         }
@@ -335,7 +333,7 @@ impl Check<'_, '_> {
                         }
                     };
                     let Some(source) = self.source(name, text.at, scope) else { continue };
-                    if let (Source::Captured(position), Stands::Path | Stands::Header, Form::Raw) = (source, stands, form)
+                    if let (Slot::Captured(position), Stands::Path | Stands::Header, Form::Raw) = (source, stands, form)
                     {
                         scope.printable.push(position);
                     }
@@ -358,20 +356,20 @@ impl Check<'_, '_> {
     }
 
     /// Where the value of a name comes from.
-    fn source(&mut self, name: &str, at: Place, scope: &Scope<'_>) -> Option<Source> {
+    fn source(&mut self, name: &str, at: Place, scope: &Scope<'_>) -> Option<Slot> {
         if !scope.flow {
             let what = format!("`{{{{{name}}}}}` outside a flow: nothing fills it in");
             self.reader.wrong(at, what, "write plain text, or make it a step of a flow");
             return None;
         }
         let built_in = BUILT_IN.iter().find(|(n, _)| *n == name).map(|(_, source)| *source);
-        let drawn = || scope.values.iter().position(|v| v.name == name).map(Source::Drawn);
-        let captured = || scope.captures.iter().position(|c| c == name).map(Source::Captured);
+        let drawn = || scope.values.iter().position(|v| v.name == name).map(Slot::Drawn);
+        let captured = || scope.captures.iter().position(|c| c == name).map(Slot::Captured);
         let row = || {
             let (feed, column) = name.split_once('.')?;
             let position = scope.feeds.iter().position(|f| f.name == feed)?;
             let column = scope.feeds[position].columns.iter().position(|c| c == column)?;
-            Some(Source::Row(position, column))
+            Some(Slot::Row(position, column))
         };
         let found = built_in.or_else(drawn).or_else(captured).or_else(row);
         if found.is_none() {

@@ -71,6 +71,17 @@ impl Check<'_, '_> {
             classes,
             arrivals: match raw.arrivals.as_ref().map(|a| &a.value) {
                 Some(raw::Arrivals::Even) => Arrivals::Even,
+                Some(raw::Arrivals::Hawkes(hawkes)) => {
+                    if hawkes.branching.value.fraction() > 0.9 {
+                        let what = format!("{} of shots are brought about by others", hawkes.branching.value);
+                        self.reader.wrong(hawkes.branching.at, what, "write 90% or less: bursts get endless near 100%");
+                    }
+                    if hawkes.decay.value.is_zero() {
+                        self.reader.wrong(hawkes.decay.at, "lasts no time", "write a length above 0");
+                    }
+                    // Belongs to what is sent, as rates do: no time scale shortens it.
+                    Arrivals::Hawkes { branching: hawkes.branching.value, decay: hawkes.decay.value }
+                }
                 Some(raw::Arrivals::Poisson) | None => Arrivals::Poisson,
             },
             load,

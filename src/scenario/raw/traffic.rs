@@ -32,8 +32,20 @@ choice! {
         Poisson = "poisson",
         /// At equal distances.
         Even = "even",
+        /// In bursts: each shot makes others more likely for a while.
+        Hawkes(Hawkes) = "hawkes",
     }
-    planned { "hawkes", "replay" }
+    planned { "replay" }
+}
+
+record! {
+    /// In bursts: each shot makes others more likely for a while.
+    pub struct Hawkes {
+        /// The share of shots that others brought about; 90% at most.
+        branching: At<Share>,
+        /// How long after another one comes, on average.
+        decay: At<Duration>,
+    }
 }
 
 record! {

@@ -2,7 +2,7 @@
 
 use super::bag::Bag;
 use crate::base::trace::TraceId;
-use crate::scenario::{Datum, Flow, Form, Piece, Source, Template};
+use crate::scenario::{Datum, Flow, Form, Piece, Slot, Template};
 
 /// What the templates of a shot's present step say.
 #[derive(Clone, Copy)]
@@ -41,19 +41,19 @@ impl Says<'_> {
         String::from_utf8_lossy(&out).into_owned()
     }
 
-    fn datum(&self, source: Source) -> Option<Datum> {
+    fn datum(&self, source: Slot) -> Option<Datum> {
         let number = |number: i128| Some(Datum::Json(number.to_string().into()));
         match source {
-            Source::Drawn(position) => self.bag?.drawn.values.get(position).cloned(),
-            Source::Row(feed, column) => {
+            Slot::Drawn(position) => self.bag?.drawn.values.get(position).cloned(),
+            Slot::Row(feed, column) => {
                 let row = *self.bag?.drawn.rows.get(feed)?;
                 self.flow.feeds.get(feed)?.rows.get(row)?.get(column).cloned()
             }
-            Source::Captured(position) => self.bag?.captured.get(position).cloned().flatten(),
-            Source::Seq => number(self.seq.into()),
-            Source::NowMs => number(self.now_ms.into()),
-            Source::Now => Some(Datum::Text(rfc3339(self.now_ms).into())),
-            Source::Trace => Some(Datum::Text(self.trace.to_string().into())),
+            Slot::Captured(position) => self.bag?.captured.get(position).cloned().flatten(),
+            Slot::Seq => number(self.seq.into()),
+            Slot::NowMs => number(self.now_ms.into()),
+            Slot::Now => Some(Datum::Text(rfc3339(self.now_ms).into())),
+            Slot::Trace => Some(Datum::Text(self.trace.to_string().into())),
         }
     }
 }
@@ -134,13 +134,13 @@ mod tests {
         let trace = Tracer::new(Seed(1), "r").id(Shot { traffic: 0, seq: 5 });
         let says = Says { flow: &flow, bag: Some(&bag), seq: 5, trace, now_ms: 1_700_000_000_123 };
         for (source, wanted) in [
-            (Source::Drawn(0), "7"),
-            (Source::Row(0, 1), "ada"),
-            (Source::Captured(0), "o-1"),
-            (Source::Seq, "5"),
-            (Source::Trace, &trace.to_string()),
-            (Source::NowMs, "1700000000123"),
-            (Source::Now, "2023-11-14T22:13:20.123Z"),
+            (Slot::Drawn(0), "7"),
+            (Slot::Row(0, 1), "ada"),
+            (Slot::Captured(0), "o-1"),
+            (Slot::Seq, "5"),
+            (Slot::Trace, &trace.to_string()),
+            (Slot::NowMs, "1700000000123"),
+            (Slot::Now, "2023-11-14T22:13:20.123Z"),
         ] {
             assert_eq!(says.text(&Template { pieces: vec![Piece::Value(source, Form::Raw)] }), wanted);
         }

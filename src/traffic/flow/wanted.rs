@@ -34,9 +34,10 @@ impl Wanted {
     /// What a step says of it.
     pub fn new(step: &Step) -> Wanted {
         let mut paths = Paths::default();
-        let tests = step.tests.iter().map(|test: &Test| {
-            (Part::new(&test.place, test.matches.as_deref(), &mut paths), test.is.clone())
-        });
+        let tests = step
+            .tests
+            .iter()
+            .map(|test: &Test| (Part::new(&test.place, test.matches.as_deref(), &mut paths), test.is.clone()));
         let tests = tests.collect();
         let captures = step.captures.iter().map(|capture: &Capture| {
             (Part::new(&capture.place, capture.matches.as_deref(), &mut paths), capture.name, capture.printable)
@@ -71,7 +72,8 @@ impl Wanted {
             let Some(found) = part.find(answer, picks.as_ref()) else {
                 return invalid(part.missing(answer, picks.as_ref()));
             };
-            let text = |is: &Template| is.as_plain().map_or_else(|| says.map_or(String::new(), |s| s.text(is)), str::to_owned);
+            let text =
+                |is: &Template| is.as_plain().map_or_else(|| says.map_or(String::new(), |s| s.text(is)), str::to_owned);
             let same = |is: &Template| match is.as_plain() {
                 Some(plain) => found.text() == plain,
                 None => found.text() == text(is),
