@@ -1,5 +1,6 @@
-//! How closely a stub's injected delays keep to what was declared, at 1 000 and 5 000 requests a second, and what the
-//! injector costs when no fault is on. Run with `cargo bench --bench injector`, on a machine that does nothing else.
+//! How closely a stub's injected delays keep to what was declared, at 1 000 and 5 000 requests a second, what the injector
+//! costs when no fault is on, and how long a fault takes to begin and to end beside such a load. Run with
+//! `cargo bench --bench injector`, on a machine that does nothing else.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -29,7 +30,9 @@ fn main() {
     };
     stage_runtime.spawn(serve(orders, reports));
     client_runtime.block_on(async {
-        let mut stage = Stage::over(hear, say, &config(law.clone())).await.expect("opens");
+        let config = config(law.clone());
+        let clock = Clock::with_zero(config.zero);
+        let mut stage = Stage::over(hear, say, &config).await.expect("opens");
         let place = stage.upstreams()[0].1.trim_start_matches("http://").to_owned();
         println!("{:<28}{:>12}{:>12}{:>12}", "", "p50", "p99", "replies");
         let row = |name: &str, times: &[u64]| {
@@ -46,9 +49,29 @@ fn main() {
             let off = |i: usize, q| at(&delayed, q) as f64 - declared[i] as f64;
             println!("{:<28}{:>12}{:>12}", "  declared", ms(declared[0]), ms(declared[1]));
             println!("{:<28}{:>12}{:>12}", "  observed − declared", signed(off(0, 0.5)), signed(off(1, 0.99)));
+            // How long it takes from being told until it is effective, beside that load.
+            let ((mut begin, mut end), _) = tokio::join!(control(&mut stage, &clock), load(&place, rate));
+            begin.sort_unstable();
+            end.sort_unstable();
+            row(&format!("told to begin, {rate}/s"), &begin);
+            row(&format!("told to end, {rate}/s"), &end);
         }
         stage.close().await.expect("closes");
     });
+}
+
+/// Lets the fault begin and end again and again; how long each took, from being told until it was effective, in nanoseconds.
+async fn control(stage: &mut Stage, clock: &Clock) -> (Vec<u64>, Vec<u64>) {
+    let (mut begin, mut end) = (Vec::new(), Vec::new());
+    for _ in 0..200 {
+        let told = clock.now();
+        begin.push(stage.apply(0).await.expect("applied").nanos_since(told));
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        let told = clock.now();
+        end.push(stage.clear(0).await.expect("cleared").at.nanos_since(told));
+        tokio::time::sleep(Duration::from_millis(15)).await;
+    }
+    (begin, end)
 }
 
 /// One stub without delay of its own, and one fault.
@@ -66,6 +89,7 @@ fn config(law: Law) -> Config {
             rate_limit: None,
             replies: Vec::new(),
             forward: None,
+            tls: None,
         }],
         links: Vec::new(),
         faults: vec![FaultConfig {
@@ -76,6 +100,7 @@ fn config(law: Law) -> Config {
             ramp: None,
             matching: Match::default(),
             when: When::Always,
+            mark: false,
             ttl: Duration::from_secs(3600),
         }],
         allow_hosts: Vec::new(),

@@ -23,6 +23,7 @@ pub mod evidence;
 pub mod exit;
 pub mod fault;
 pub mod judge;
+pub mod lint;
 pub mod observe;
 pub mod plan;
 pub mod promql;

@@ -85,3 +85,17 @@ mod forward;
 
 #[path = "e2e/injected.rs"]
 mod injected;
+
+#[path = "e2e/linting.rs"]
+mod linting;
+#[path = "e2e/reconcile.rs"]
+mod reconcile;
+
+#[path = "e2e/decisions.rs"]
+mod decisions;
+
+#[path = "e2e/injector.rs"]
+mod injector;
+
+#[path = "e2e/watched.rs"]
+mod watched;

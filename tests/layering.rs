@@ -20,7 +20,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("traffic", &["base", "plan", "scenario", "evidence"]),
     ("observe", &["base", "plan", "scenario", "evidence"]),
     ("fault", &["base", "plan", "scenario", "evidence", "stage::client", "stage::mend", "stage::protocol"]),
-    ("judge", &["base", "scenario", "plan", "evidence", "promql"]),
+    ("judge", &["base", "scenario", "plan", "evidence", "promql", "lint"]),
     ("lint", &["base", "promql", "evidence", "observe::exposition"]),
     ("report", &["base", "plan", "evidence", "judge", "lint"]),
     ("sim", &["base"]),

@@ -111,13 +111,40 @@ fn the_client_of_python_drives_it() {
     passed("toxiproxy-python", &command.output().expect("python runs"));
 }
 
+/// A network of its own with a stage in it, and a program that expects it there; its arguments are the program of the stage,
+/// the other one and a folder. Ends with 97 where such a network cannot be had.
+const ALONE: &str = r#"
+ip link set lo up || exit 97
+mkfifo "$3/said" || exit 97
+"$1" stage --control 127.0.0.1:0 --api 127.0.0.1:8474 >"$3/said" &
+stage=$!
+exec 3<"$3/said"
+while read -r line <&3; do case $line in *"API answers"*) break ;; esac; done
+"$2" --test-threads 1
+code=$?
+kill $stage
+exit $code
+"#;
+
 /// The crate `toxiproxy_rust` ships tests of its own, which expect a server at toxiproxy's port and nothing at ports
-/// 2000 and 2001. It wants OpenSSL, so it is built in a place of its own, by `.ci/run`.
+/// 2000 and 2001: they run in a network of their own, where nobody else can have them. It wants OpenSSL, so it is built in
+/// a place of its own, by `.ci/run`.
 #[test]
 fn the_client_of_rust_drives_it_by_its_own_tests() {
     let tests = root().join("target/toxiproxy_rust/own-tests");
     if !tests.is_file() {
         return skip("toxiproxy-rust", "tests/links/rust.sh");
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut alone = Command::new("unshare");
+    alone.args(["--map-root-user", "--net", "sh", "-c", ALONE, "sh", env!("CARGO_BIN_EXE_proofload")]);
+    match alone.arg(&tests).arg(folder.path()).output() {
+        Ok(out) if out.status.code() == Some(0) || String::from_utf8_lossy(&out.stdout).contains("running ") => {
+            return passed("toxiproxy_rust", &out);
+        }
+        // No such network here: among those of everybody, if they are free.
+        Ok(out) => eprintln!("no network of its own: {}", String::from_utf8_lossy(&out.stderr).trim()),
+        Err(why) => eprintln!("no network of its own: unshare: {why}"),
     }
     let free = |port| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
     if ![8474, 2000, 2001].into_iter().all(free) {

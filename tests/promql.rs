@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use proofload::base::series::{Labels, Sample, Series, stale};
+use proofload::promql::notation::Item;
 use proofload::promql::{Element, Error, Options, Semantics, Storage, Value, evaluate, evaluate_range, parse};
-use script::{Command, Eval, Expect, Item, Load, Message, Row, What, When};
+use script::{Command, Eval, Expect, Load, Message, Row, What, When};
 
 /// What became of the cases of a script.
 #[derive(Default)]

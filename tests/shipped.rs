@@ -82,6 +82,7 @@ fn read(file: &Path, time_scale: u32) -> Scenario {
 fn client_side(file: &Path, time_scale: u32) -> Scenario {
     let mut scenario = read(file, time_scale);
     scenario.promises.retain(|p| !matches!(p.claim, Claim::Server { .. }));
+    scenario.reconcile = scenario::Reconcile::default();
     scenario
 }
 

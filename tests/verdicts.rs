@@ -15,6 +15,10 @@
 //! gate VERDICT FRAGMENT | no gate            of what reports say of the time before the first fault
 //! cause FRAGMENT                             of `WORD xSECONDS what: why; remedy`: why seconds were unfit
 //! causes COUNT
+//! metrics N: OK | MISMATCH | UNDECIDED | NO_DATA [FRAGMENT of why]     the N-th reconciliation
+//! metrics N GROUP: … [FRAGMENT of why]       one group of it
+//! metrics N residue FRAGMENT                 of `COUNT CAUSE`, in any of its groups
+//! metrics N says FRAGMENT                    of what reports say of it
 //! FAULT absorbed N surfaced N unexplained N background N      its book
 //! FAULT TRAFFIC absorbed N surfaced N unexplained N           that of one traffic
 //! FAULT late N | shots N | calls N for N at most N | chosen N of N within N..N | not attributable | no book
@@ -35,6 +39,8 @@ mod machines;
 mod reports;
 #[path = "verdicts/schema.rs"]
 mod schema;
+#[path = "verdicts/servers.rs"]
+mod servers;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -47,6 +53,7 @@ use proofload::base::time::{Offset, Span};
 use proofload::base::timing::Timing;
 use proofload::base::trace::TraceId;
 use proofload::base::units::Share;
+use proofload::evidence::counters::{Count, RouteCount};
 use proofload::evidence::event::{Event, FaultStep, Tick, TickRow};
 use proofload::evidence::latency::{self, Interval, LatencyLog, Tag, grid};
 use proofload::evidence::manifest::{End, Host, Manifest};
@@ -172,9 +179,18 @@ fn check(line: &str, judgement: &Judgement) -> Result<(), String> {
     if let Some(rest) = line.strip_prefix("fault ") {
         let (name, fragment) = rest.split_once(' ').ok_or_else(|| format!("what does `{line}` expect?"))?;
         let fault = judgement.faults.iter().find(|f| f.name == name).ok_or_else(|| format!("no fault {name}"))?;
-        let said = [vec![report::words::fault(fault)], report::words::damage(fault)].concat().join("\n");
+        let said = [
+            vec![report::words::fault(fault)],
+            report::ledger::lines(fault),
+            report::words::control(fault),
+            report::words::damage(fault),
+        ];
+        let said = said.concat().join("\n");
         let said = said.replace('\u{202f}', " ");
         return if said.contains(fragment) { Ok(()) } else { Err(format!("not so: {line}\n    said: {said}")) };
+    }
+    if let Some(rest) = line.strip_prefix("server ") {
+        return servers::check(rest, judgement);
     }
     if let Some(fragment) = line.strip_prefix("stuck ") {
         return if judgement.stuck.iter().any(|s| s.why.contains(fragment)) { Ok(()) } else { miss() };
@@ -195,6 +211,9 @@ fn check(line: &str, judgement: &Judgement) -> Result<(), String> {
     }
     if let Some(count) = line.strip_prefix("causes ") {
         return if causes.len().to_string() == count { Ok(()) } else { miss() };
+    }
+    if let Some(rest) = line.strip_prefix("metrics ") {
+        return reconciled(rest, judgement).map_err(|why| format!("not so: {line}: {why}"));
     }
     let (head, rest) = line.split_once(' ').ok_or_else(|| format!("what does `{line}` expect?"))?;
     if let Some((_, traffic)) = judgement.traffic.iter().find(|(name, _)| name == head) {
@@ -232,6 +251,38 @@ fn check(line: &str, judgement: &Judgement) -> Result<(), String> {
     if is { Ok(()) } else { miss() }
 }
 
+fn reconciled(line: &str, judgement: &Judgement) -> Result<(), String> {
+    let unread = || format!("what does `{line}` expect?");
+    let (head, rest) = line.split_once(' ').ok_or_else(unread)?;
+    let n: usize = head.trim_end_matches(':').parse().map_err(|_| unread())?;
+    let check = judgement.reconcile.get(n - 1).ok_or("there is no such check")?;
+    let plain = |text: &str| text.replace('\u{202f}', " ");
+    let all = || {
+        check
+            .records
+            .iter()
+            .map(|r| format!("{} {} {} {:?}", r.group, r.verdict.word(), r.why, r.residue))
+            .collect::<Vec<_>>()
+            .join("\n    ")
+    };
+    let residues: Vec<String> =
+        check.records.iter().flat_map(|r| &r.residue).map(|r| format!("{} {}", r.count, r.cause)).collect();
+    let is = if let Some(fragment) = rest.strip_prefix("residue ") {
+        residues.iter().any(|residue| plain(residue).contains(fragment))
+    } else if let Some(fragment) = rest.strip_prefix("says ") {
+        plain(&report::table(judgement, "here", false)).contains(fragment)
+    } else if head.ends_with(':') {
+        let (verdict, fragment) = rest.split_once(' ').unwrap_or((rest, ""));
+        check.verdict.word() == verdict && plain(&check.why).contains(fragment)
+    } else {
+        let (group, said) = rest.split_once(": ").ok_or_else(unread)?;
+        let (verdict, fragment) = said.split_once(' ').unwrap_or((said, ""));
+        let record = check.records.iter().find(|r| r.group == group).ok_or_else(|| format!("no group; {}", all()))?;
+        record.verdict.word() == verdict && plain(&record.why).contains(fragment)
+    };
+    if is { Ok(()) } else { Err(format!("{} {}\n    {}", check.verdict.word(), check.why, all())) }
+}
+
 fn of_traffic(line: &str, traffic: &TrafficSummary) -> Option<bool> {
     Some(match line.split(' ').collect::<Vec<_>>().as_slice() {
         ["planned", planned, "taken", taken, "sent", sent] => {
@@ -265,7 +316,7 @@ impl Case {
         let died_at = self.end.is_none().then_some(self.at).flatten();
         let mut replies = Vec::new();
         for (traffic, seq, due, fate) in self.taken_up() {
-            let Fate::Done { outcome, response, service, lag, class, first, opening } = fate else { continue };
+            let Fate::Done { outcome, response, service, lag, class, first, opening, status } = fate else { continue };
             let done = due + response;
             if died_at.is_some_and(|died| done > died) {
                 continue;
@@ -277,7 +328,7 @@ impl Case {
                 seq: seq as u64,
                 class,
                 outcome,
-                status: None,
+                status,
                 due,
                 ready: due + lag,
                 sent: sent.into(),
@@ -334,6 +385,13 @@ impl Case {
         let shots: Vec<ShotTouch> = shots.collect();
         let decisions = self.decided_by(&shots);
         let mut events = self.events.clone();
+        events.iter_mut().for_each(|event| {
+            if let Event::Scrape(scrape) = event
+                && self.counts
+            {
+                (scrape.at_a, scrape.at_b) = (self.counts(&replies, scrape.a), self.counts(&replies, scrape.b));
+            }
+        });
         let through = self.at.unwrap_or(Offset::MAX).min(self.plan.timeline.end);
         let (traffic, cpu) = (self.rows(&replies), self.cpu.clone());
         events.push(Event::Tick(Tick { at: through, through, traffic, cpu, health: self.health.clone() }));
@@ -347,6 +405,24 @@ impl Case {
             fetched: self.fetched.clone(),
             gaps: self.gaps.clone(),
         }
+    }
+
+    /// Our own counts at an instant. Every shot is one request, to the first of its routes.
+    fn counts(&self, replies: &[Reply], at: Offset) -> Vec<Count> {
+        let of = |traffic: usize| {
+            let ours = || replies.iter().filter(|r| usize::from(r.traffic) == traffic);
+            let sent = ours().filter(|r| r.sent.instant().is_some_and(|sent| sent <= at)).count() as u64;
+            let done: Vec<&Reply> = ours().filter(|r| r.done <= at).collect();
+            let mut answers: BTreeMap<(Option<u16>, u16), u64> = BTreeMap::new();
+            for reply in done.iter().filter(|r| matches!(r.outcome, Outcome::Ok | Outcome::Rejected | Outcome::Invalid))
+            {
+                *answers.entry((reply.class, reply.status.unwrap_or(200))).or_default() += 1;
+            }
+            let replies = answers.into_iter().map(|((class, status), n)| (class, status, n)).collect();
+            let routes = vec![RouteCount { sent, again: 0, replies }];
+            Count { sent, finished: done.len() as u64, statuses: Vec::new(), routes }
+        };
+        (0..self.fates.len()).map(of).collect()
     }
 
     /// What the stage decided. Where a fault was cleared and nothing is said of its decisions, they are made up.
@@ -440,7 +516,7 @@ impl Case {
             monotonic_zero: 0,
             stage_zero: 0,
             host: Host { cores: self.cores, ..Host::default() },
-            services: Vec::new(),
+            services: (0..self.services).map(|n| ("api".to_owned(), format!("http://127.0.0.1:{}", 9 + n))).collect(),
             connections: self.connections,
             timeout: self.scenario.target.timeout.as_nanos() as u64,
             lag_limit: self.scenario.fitness.lag.as_nanos() as u64,

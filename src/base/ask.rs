@@ -15,7 +15,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 
 use super::net::{Address, Place};
-use super::{text, tls, units};
+use super::tls::{self, Trust};
+use super::{text, units};
 
 /// A reply is read up to this size, in bytes.
 const BODY: usize = 1 << 20;
@@ -77,13 +78,11 @@ impl Told {
 }
 
 impl Ask {
-    /// A request to `http://HOST:PORT/path?query` or `unix:/path/of/socket:/path?query`. The error says what is wrong.
+    /// A request to `http://HOST:PORT/path?query`, the same over https, or `unix:/path/of/socket:/path?query`. The error says
+    /// what is wrong.
     pub fn new(method: &str, url: &str) -> Result<Ask, String> {
         let plain = url.split(['?', '#']).next().unwrap_or(url);
         let address = Address::parse(plain)?;
-        if address.is_tls() {
-            return Err(format!("`{plain}` is asked over TLS, which is planned, not built: use `exec` with curl"));
-        }
         let target = match (plain.strip_prefix("unix:"), url.split_once("://")) {
             (Some(_), _) => url.split_once(":/").and_then(|(_, rest)| rest.split_once(":/")).map(|(_, path)| path),
             (None, Some((_, rest))) => rest.split_once('/').map(|(_, path)| path),
@@ -99,10 +98,15 @@ impl Ask {
         })
     }
 
-    /// Sends it plainly and reads the reply. The error says why there is none.
+    /// Sends it and reads the reply; over TLS the certificates of the system are trusted, or those that SSL_CERT_FILE names.
+    /// The error says why there is none.
     pub async fn send(&self, within: Duration) -> Result<Told, String> {
         let failed = |why: String| format!("{} {}{}: {why}", self.method, self.address, self.target);
-        self.send_by(&Means::plain(within)).await.map_err(failed)
+        let mut means = Means::plain(within);
+        if self.address.is_tls() {
+            means.tls = Some(tls::client(Trust::default(), &["http/1.1"]).map_err(failed)?);
+        }
+        self.send_by(&means).await.map_err(failed)
     }
 
     /// Sends it and reads the reply. The error says why there is none, and not who was asked.
@@ -208,7 +212,7 @@ mod tests {
         assert_eq!(target("http://h:1/?a=/b"), Ok(("http://h:1".into(), "/?a=/b".into())));
         assert_eq!(target("unix:/run/x.sock:/a?b"), Ok(("unix:/run/x.sock".into(), "/a?b".into())));
         assert_eq!(target("unix:/run/x.sock"), Ok(("unix:/run/x.sock".into(), "/".into())));
-        assert!(target("https://h/").is_err_and(|why| why.contains("planned")));
+        assert_eq!(target("https://h/a?b"), Ok(("https://h".into(), "/a?b".into())));
         assert!(target("h").is_err());
     }
 }

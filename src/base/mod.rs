@@ -6,6 +6,7 @@ pub mod command;
 pub mod docker;
 pub mod httpd;
 pub mod law;
+pub mod metrics;
 pub mod mistake;
 pub mod net;
 pub mod process;

@@ -19,6 +19,7 @@ impl Spots {
         let Kind::Scalar { text, plain } = &scalar.kind else { return Spots::default() };
         let mut cursor = Cursor::at(source, scalar.at);
         let mut spots = Spots { runs: vec![(0, scalar.at)] };
+        cursor.skip_properties(text);
         let style = if *plain { Style::Plain } else { cursor.open(text) };
         for (i, c) in text.chars().enumerate().filter(|(_, c)| !c.is_whitespace()) {
             match cursor.pair(c, style) {
@@ -73,6 +74,25 @@ impl<'s> Cursor<'s> {
 
     fn peek(&self) -> Option<char> {
         self.rest.clone().next()
+    }
+
+    /// Passes over an anchor and a tag, and over the head of a block behind them.
+    fn skip_properties(&mut self, text: &str) {
+        let found = |cursor: &Self| cursor.peek().filter(|c| "&!".contains(*c) && !text.starts_with(*c)).is_some();
+        if !found(self) {
+            return;
+        }
+        while found(self) {
+            while self.peek().is_some_and(|c| !c.is_whitespace()) {
+                self.step();
+            }
+            while self.peek().is_some_and(char::is_whitespace) {
+                self.step();
+            }
+        }
+        if matches!(self.peek(), Some('|' | '>')) {
+            while self.step().is_some_and(|c| c != '\n') {}
+        }
     }
 
     /// Passes over what opens a scalar that is not plain. A block begins with its text, which may begin with a quote.

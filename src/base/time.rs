@@ -213,6 +213,12 @@ pub fn thread_cpu() -> u64 {
     t.tv_sec as u64 * 1_000_000_000 + t.tv_nsec as u64
 }
 
+/// Processor time that this process has used, all its threads together, in nanoseconds.
+pub fn process_cpu() -> u64 {
+    let t = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    t.tv_sec as u64 * 1_000_000_000 + t.tv_nsec as u64
+}
+
 /// Now, on the runtime's timers: for deadlines, never for what is measured.
 pub fn timer() -> tokio::time::Instant {
     tokio::time::Instant::now()

@@ -144,5 +144,6 @@ fn with_promises(run: &Scenario, file: &Path) -> Result<Scenario, String> {
             file.display()
         ));
     }
-    Ok(Scenario { promises: other.promises, fitness: other.fitness, ..run.clone() })
+    let Scenario { promises, contracts, reconcile, fitness, .. } = other;
+    Ok(Scenario { promises, contracts, reconcile, fitness, ..run.clone() })
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::cli::args::Reading;
 use crate::plan::{self, Plan};
 use crate::promql;
-use crate::scenario::{self, Claim, Leave, MAX_BYTES, Mistake, Mistakes, Place, Scenario, Settings};
+use crate::scenario::{self, Against, Claim, Leave, MAX_BYTES, Mistake, Mistakes, Place, Scenario, Settings};
 
 /// Reads a scenario file; nothing has been sent, opened or started.
 pub fn load(file: &Path, reading: &Reading) -> Result<(Scenario, Plan), Mistakes> {
@@ -61,6 +61,7 @@ fn understand(
     let plan = Plan::new(&scenario);
     let mut all = plan::review(&scenario, &plan);
     all.extend(expressions(&scenario));
+    all.extend(selectors(&scenario));
     if all.is_empty() { Ok((scenario, plan)) } else { Err(Mistakes { file: name, text, all }) }
 }
 
@@ -83,6 +84,38 @@ fn expressions(scenario: &Scenario) -> Vec<Mistake> {
     let promises = scenario.promises.iter().enumerate().map(|(i, p)| (&p.claim, format!("slo.{i}.promql")));
     let aborts = scenario.abort_when.iter().enumerate().map(|(i, a)| (&a.claim, format!("abort_when.{i}.promql")));
     promises.chain(aborts).filter_map(|(claim, path)| mistake(claim, path)).collect()
+}
+
+/// Metrics of `reconcile` that are no plain selectors.
+fn selectors(scenario: &Scenario) -> Vec<Mistake> {
+    let wrong = |metric: &String, place| {
+        let what = match promql::parse(metric) {
+            Ok(expr) if matches!(expr.selectors().as_slice(), [one] if is_plain(one)) && ends_it(metric) => {
+                return None;
+            }
+            Ok(_) => format!("`{metric}` is more than a metric"),
+            Err(why) => why.to_string(),
+        };
+        let remedy = "write a metric's name, with {label=\"value\"} after it if need be".to_owned();
+        Some(Mistake { at: place, path: "reconcile".into(), what, remedy })
+    };
+    fn is_plain(selection: &promql::Selection<'_>) -> bool {
+        selection.range_ms.is_none() && selection.selector.offset_ms == 0 && selection.selector.at.is_none()
+    }
+    // What stands before its matchers is a name: that was looked at before.
+    fn ends_it(metric: &str) -> bool {
+        !metric.contains('{') || metric.trim_end().ends_with('}')
+    }
+    let of_check = |check: &scenario::Check| {
+        let metrics = match &check.against {
+            Against::Counter { metric, .. } | Against::Histogram { metric, .. } | Against::Summary { metric, .. } => {
+                vec![metric]
+            }
+            Against::Ratio { metric, over } => vec![metric, over],
+        };
+        metrics.into_iter().filter_map(|metric| wrong(metric, check.place)).collect::<Vec<_>>()
+    };
+    scenario.reconcile.checks.iter().flat_map(of_check).collect()
 }
 
 /// The text of a scenario or suite file.

@@ -1,23 +1,27 @@
 //! One file per verb: composes rooms, prints, and says how it ended.
 
+mod against;
 mod chaos;
 mod check;
 mod export;
 mod heal;
 mod histogram;
 mod judge;
+mod lint;
 mod listed;
 mod live;
 mod load;
+mod metrics;
 mod plan;
 mod query;
+mod rules_test;
 mod run;
 mod schema;
 mod selftest;
 mod sim;
 mod stage;
 
-use crate::cli::args::{ChaosCommand, Cli, Command};
+use crate::cli::args::{ChaosCommand, Cli, Command, MetricsCommand, RulesCommand};
 use crate::exit::Exit;
 
 /// Does what the command line asks for.
@@ -34,6 +38,9 @@ pub fn run(cli: Cli) -> Exit {
         Command::Stage(args) => stage::stage(&args),
         Command::Judge(args) => judge::judge(&args),
         Command::Report(args) => judge::report(&args),
+        Command::Rules(RulesCommand::Lint(args)) => lint::lint(&args),
+        Command::Rules(RulesCommand::Test(args)) => rules_test::test(&args),
+        Command::Metrics(MetricsCommand::Lint(args)) => metrics::lint(&args),
         Command::Heal(args) => heal::heal(&args),
         Command::Sim(args) => sim::sim(&args),
         Command::Selftest => selftest::selftest(),

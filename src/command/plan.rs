@@ -10,7 +10,7 @@ use crate::base::units;
 use crate::cli::args::PlanArgs;
 use crate::cli::print;
 use crate::exit::Exit;
-use crate::plan::{Foreseen, Phase, Plan, TrafficPlan, expected_touches, minimum_shots};
+use crate::plan::{Foreseen, Phase, Plan, TrafficPlan, expected_touches, minimum_shots, struck_requests};
 use crate::scenario::{Claim, Fault, Lead, Link, Match, On, Scenario, System, When};
 
 /// Width of the drawn curve, in characters.
@@ -206,18 +206,26 @@ fn promises(scenario: &Scenario, plan: &Plan, out: &mut String) {
         };
         let each = promise.each.map_or_else(String::new, |each| format!(" in each {}", units::duration(each)));
         let window = window_text(scenario, promise.window);
-        let enough = minimum_shots(plan, promise).map_or_else(String::new, enough);
+        let shots = minimum_shots(plan, promise).map(|foreseen| enough(foreseen, "shots"));
+        let struck = struck_requests(scenario, plan, promise).map(|foreseen| enough(foreseen, "struck requests"));
+        let unknown = matches!(promise.claim, Claim::Absorbed(_)).then(|| {
+            ": how many requests will be struck depends on the service; `calls:` of its upstreams says more".to_owned()
+        });
+        let enough = shots.or(struck).or(unknown).unwrap_or_default();
         let _ = writeln!(out, "  {:<8} {}{each}{window}{enough}", promise.severity.word(), text::shorten(&text, 120));
     }
     out.push('\n');
 }
 
-/// Whether a promise will have the shots that it needs.
-fn enough(foreseen: Foreseen) -> String {
+/// Whether a promise will have the shots that it needs, or the struck requests.
+fn enough(foreseen: Foreseen, what: &str) -> String {
     let Foreseen { planned, needed, closed, too_few } = foreseen;
     let about = text::thousands(planned as u64);
     match (too_few, closed) {
-        (true, _) => format!(": TOO FEW SHOTS, about {about} of {needed} needed: it will be INCONCLUSIVE"),
+        (true, _) => format!(
+            ": TOO FEW {}, about {about} of {needed} needed: it will be INCONCLUSIVE",
+            what.to_ascii_uppercase()
+        ),
         (false, false) => format!(": about {about} of {needed} needed"),
         (false, true) if planned >= needed as f64 => {
             format!(": about {about} of {needed} needed, and as many as the target answers in closed loops")

@@ -97,6 +97,16 @@ fn words(findings: &Findings) -> String {
         length(accuracy.latency.1),
         if accuracy.holds() { "as declared" } else { "NOT AS DECLARED" }
     ));
+    out.push("\nfaults, one of each kind: what a client sees, and that it is over in the end".into());
+    let mut table = sheet(&["fault", "seen", ""]);
+    for broken in &findings.broken {
+        let (seen, word) = match &broken.seen {
+            Ok(seen) => (seen, "as declared"),
+            Err(seen) => (seen, "NOT AS DECLARED"),
+        };
+        table.add_row([broken.kind.as_str(), seen, word]);
+    }
+    out.push(table.to_string());
     out.push(match findings.trust() {
         Some(Trust { rate, .. }) => format!(
             "\nthis host can be trusted with up to {}/s of open load beside a target on the same machine",

@@ -5,7 +5,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli::args::SimArgs;
 use crate::cli::print;
 use crate::exit::Exit;
-use crate::sim::{Knob, Running, System, calibrator, end_of_input, quote_service};
+use crate::sim::{Knob, Running, System, b25, calibrator, end_of_input, fleet, quantum_trader, quote_service};
 
 /// Runs a practice target until it is told to end.
 pub fn sim(args: &SimArgs) -> Exit {
@@ -37,6 +37,8 @@ pub fn sim(args: &SimArgs) -> Exit {
 /// A practice target with its settings.
 enum Options {
     QuoteService(Box<quote_service::Options>),
+    QuantumTrader(fleet::Options),
+    B25(fleet::Options),
     Calibrator(calibrator::Options),
 }
 
@@ -55,6 +57,20 @@ fn options(args: &SimArgs) -> Result<Options, String> {
                 options.add_upstream(&format!("{name}={url}"))?;
             }
             Ok(Options::QuoteService(Box::new(options)))
+        }
+        System::QuantumTrader | System::B25 => {
+            let mut options = fleet::Options { ports: args.port, ..Default::default() };
+            let set = &mut |key: &str, value: &str| match options.set(key, value) {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(format!("`{key}` is no setting of {}", system.name())),
+                Err(why) => Err(why),
+            };
+            let keys = if system == System::B25 { b25::keys() } else { quantum_trader::keys() };
+            settings(set, &keys)?;
+            if let Some((name, _)) = args.upstream.first() {
+                return Err(format!("{} calls nothing outside, so that --upstream {name} does nothing", system.name()));
+            }
+            Ok(if system == System::B25 { Options::B25(options) } else { Options::QuantumTrader(options) })
         }
         System::Calibrator => {
             let mut options = calibrator::Options { port: args.port, ..Default::default() };
@@ -78,6 +94,8 @@ async fn serve(options: Options, lease: bool) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let running: Running = match options {
         Options::QuoteService(options) => quote_service::start(*options).await?,
+        Options::QuantumTrader(options) => quantum_trader::start(options).await?,
+        Options::B25(options) => b25::start(options).await?,
         Options::Calibrator(options) => calibrator::start(options).await?,
     };
     print::line(&running.ready_line());

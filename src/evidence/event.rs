@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::counters::Count;
-use super::health::{HostHealth, WorkerHealth};
+use super::health::{Called, HostHealth, StageHealth, WorkerHealth};
+use super::page::Page;
 use super::servers::{Alertmanager, Prometheus};
 use crate::base::time::Offset;
 
@@ -32,6 +33,27 @@ pub enum Event {
         /// What became of it.
         step: FaultStep,
     },
+    /// A fault was told to begin or to end: how long that took is the injector's own doing.
+    Order {
+        /// When it was told.
+        at: Offset,
+        /// Which.
+        fault: String,
+        /// Whether to end; else to begin.
+        end: bool,
+        /// When it should have been told.
+        planned: Offset,
+    },
+    /// How often each upstream had been called by then, in the order of the scenario: whenever a fault begins or ends, and
+    /// once a second.
+    Calls {
+        /// When.
+        at: Offset,
+        /// By upstream.
+        upstreams: Vec<Called>,
+    },
+    /// How the stage did, once a second.
+    Stage(StageHealth),
     /// Whether what is promised to be steady held before the first fault.
     Gate {
         /// When that was decided.
@@ -88,6 +110,10 @@ pub enum Event {
         #[serde(flatten)]
         told: Alertmanager,
     },
+    /// What a page of metrics says of itself, where it says something new.
+    Page(Page),
+    /// A probe was asked.
+    Probe(Probe),
     /// A few of one kind of failure: never a line per request.
     Exemplar(Exemplar),
     /// A request before or after the load.
@@ -209,6 +235,28 @@ pub struct Scrape {
     pub at_b: Vec<Count>,
     /// Whether nothing was under way: before the first shot or after the drain.
     pub quiet: bool,
+}
+
+/// A probe was asked: whether the service lives, whether it is ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// Of which job's service.
+    pub job: String,
+    /// The path.
+    pub path: String,
+    /// When it was asked.
+    pub at: Offset,
+    /// From request to the head of the reply, or until it was given up, in nanoseconds.
+    pub took: u64,
+    /// What was answered; nothing where nobody answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Why nobody answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// Whether we were too late for it ourselves: it was not asked, which says nothing of the target.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub missed: bool,
 }
 
 /// One of a few of a kind.

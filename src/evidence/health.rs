@@ -1,8 +1,12 @@
-//! How the instrument itself did: each worker's thread, our process and the machine that it runs on, about once a second.
+//! How the instrument itself did: each worker's thread, our process, the stage's and the machine that they run on, about
+//! once a second.
 //! Whatever the system does not tell is left out; nothing is not zero.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::tally::Tally;
 use crate::base::time::{Offset, Span};
 
 /// How a worker's thread did over a stretch of about a second.
@@ -90,6 +94,69 @@ pub struct ProcessHealth {
     pub cpu: f64,
     /// Resident memory, in bytes.
     pub rss: u64,
+}
+
+/// How the stage did over a stretch of about a second: what it adds to everything that passes it, and whether it could keep
+/// up. What an injector takes for itself must not be taken for a fault, nor for the service's own doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StageHealth {
+    /// Where the stretch ended.
+    pub at: Offset,
+    /// How long the stretch was, in nanoseconds.
+    pub over: u64,
+    /// Processor time that its process used, in nanoseconds.
+    pub used: u64,
+    /// How late it took up what was due, asked a hundred times a second whether it was awake or not.
+    pub wakes: Lateness,
+    /// How late replies went out that no fault struck: from when they were due by the upstream's own law to their last byte.
+    pub calls: Lateness,
+    /// How long bytes were in links that no toxic held, from read to written.
+    pub links: Lateness,
+}
+
+/// How late things were, in nanoseconds; zeros where there were none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Lateness {
+    /// How many things.
+    pub count: u64,
+    /// Half of them no more.
+    pub p50: u64,
+    /// 99 in 100 of them no more.
+    pub p99: u64,
+    /// None more.
+    pub max: u64,
+}
+
+/// How often an upstream has been called by shots of the run, since it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Called {
+    /// Calls that carried a trace of ours, retries included.
+    pub calls: u64,
+    /// The shots that they were for.
+    pub shots: u64,
+}
+
+impl StageHealth {
+    /// The stretch that this is about.
+    pub fn stretch(&self) -> Span {
+        stretch(self.at, self.over)
+    }
+
+    /// The share of a core that its process used; 1 is all of one.
+    pub fn cpu(&self) -> f64 {
+        if self.over == 0 { 0.0 } else { self.used as f64 / self.over as f64 }
+    }
+}
+
+impl Lateness {
+    /// Of counted lengths.
+    pub fn of(tally: &Tally) -> Lateness {
+        let nanos = |length: Option<Duration>| length.map_or(0, |length| length.as_nanos() as u64);
+        let quantile = |q| nanos(tally.quantile(q));
+        Lateness { count: tally.count(), p50: quantile(0.5), p99: quantile(0.99), max: nanos(tally.max()) }
+    }
 }
 
 impl WorkerHealth {

@@ -11,6 +11,7 @@ pub mod follow;
 pub mod health;
 pub mod latency;
 pub mod manifest;
+pub mod page;
 pub mod reader;
 pub mod recorder;
 pub mod reply;

@@ -1,4 +1,4 @@
-//! `undo.jsonl`: how to undo each fault on processes and each hook, on disk before it is applied, and what became of
+//! `undo.jsonl`: how to undo each fault on processes, each hook and each toxic on a server of somebody else's, on disk before it is applied, and what became of
 //! that. The run, its stage and `proofload heal` write to it; each line by itself says everything.
 
 use std::collections::BTreeMap;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::base::command::shown;
+use crate::base::httpd::encode;
 use crate::base::process::Process;
 
 /// The name of the file.
@@ -68,6 +69,15 @@ pub enum Undo {
         probe: Call,
         /// How long each of them may take.
         within: Duration,
+    },
+    /// What was done to a proxy of somebody else's toxiproxy server is taken away.
+    Toxiproxy {
+        /// HOST:PORT of its API.
+        server: String,
+        /// The name of the proxy there.
+        proxy: String,
+        /// The toxic; where there is none, the proxy takes connections again.
+        toxic: Option<String>,
     },
     /// What the run started is ended, children included.
     End {
@@ -166,6 +176,16 @@ impl Undo {
                 format!("docker unpause {name}; docker start {name}")
             }
             Undo::Call { undo, .. } => undo.shown(),
+            Undo::Toxiproxy { server, proxy, toxic } => {
+                let proxy = format!("http://{server}/proxies/{}", encode(proxy));
+                let words: Vec<String> = match toxic {
+                    Some(toxic) => {
+                        ["curl", "-X", "DELETE", &format!("{proxy}/toxics/{}", encode(toxic))].map(Into::into).to_vec()
+                    }
+                    None => ["curl", "-d", "{\"enabled\":true}", &proxy].map(Into::into).to_vec(),
+                };
+                shown(&words)
+            }
             Undo::End { mark } => {
                 format!("grep -lz '^{}$' /proc/[0-9]*/environ | cut -d/ -f3 | xargs -r kill -9", mark.entry())
             }

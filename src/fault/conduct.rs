@@ -4,10 +4,13 @@
 //! Every way out ends every fault: by order when [`conduct`] returns, by the broken lease when it is dropped or its
 //! process dies, by the fault's own time to live when both fail.
 
+use std::collections::HashMap;
+
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
 use super::gate::Gate;
+use super::guard::Guard;
 use super::local::{Fate, Locals, Standing};
 use crate::base::time::{Clock, Offset, Span};
 use crate::evidence::event::{Event, FaultStep};
@@ -46,7 +49,8 @@ pub async fn conduct(
 ) -> Result<(), StageError> {
     let Actors { stage, locals } = actors;
     let (effective, standing) = (vec![false; faults.len()], locals.begin(clock, events));
-    let mut conductor = Conductor { stage, locals, standing, faults, clock, events, effective };
+    let guards = HashMap::new();
+    let mut conductor = Conductor { stage, locals, standing, faults, clock, events, effective, guards };
     let walked = conductor.walk(planned, gate, stop).await;
     for fault in 0..faults.len() {
         conductor.end(fault).await;
@@ -64,6 +68,8 @@ struct Conductor<'a> {
     events: &'a mpsc::UnboundedSender<Event>,
     /// Which faults of the stage may be effective: also those whose beginning was ordered but never confirmed.
     effective: Vec<bool>,
+    /// Of those that would outlive the stage.
+    guards: HashMap<usize, Guard>,
 }
 
 /// Done when `stop` turns true or its sender is gone; what it borrowed is not kept.
@@ -108,8 +114,13 @@ impl Conductor<'_> {
                     return Err(self.stage.died().await);
                 },
                 () = sleep(self.clock.until(next)), if open => match turns.next() {
-                    Some((_, Turn::Begin, fault)) => self.begin(fault).await,
-                    Some((_, Turn::End, fault)) => self.end(fault).await,
+                    Some((planned, turn, fault)) => {
+                        self.order(fault, turn == Turn::End, planned);
+                        match turn {
+                            Turn::Begin => self.begin(fault).await,
+                            Turn::End => self.end(fault).await,
+                        }
+                    }
                     None => {}
                 },
             }
@@ -123,9 +134,20 @@ impl Conductor<'_> {
         }
     }
 
+    /// Says when a fault is told to begin or to end.
+    fn order(&self, fault: usize, end: bool, planned: Offset) {
+        if let Some(fault) = self.faults.get(fault) {
+            self.tell(Event::Order { at: self.clock.now(), fault: fault.name.clone(), end, planned });
+        }
+    }
+
     async fn begin(&mut self, fault: usize) {
         if self.locals.has(fault) {
             return self.standing.apply(fault);
+        }
+        match self.locals.guard(fault).await {
+            Ok(guard) => _ = guard.map(|guard| self.guards.insert(fault, guard)),
+            Err(why) => return self.say(fault, self.clock.now(), FaultStep::Failed { why }),
         }
         self.effective[fault] = true;
         match self.stage.apply(fault).await {
@@ -145,6 +167,18 @@ impl Conductor<'_> {
             return;
         }
         let cleared = self.stage.clear(fault).await;
+        // What the stage did not do to somebody else's server, or cannot say that it did, is done from its recipe.
+        let mut mended = false;
+        if let Some(guard) = self.guards.remove(&fault) {
+            let remedy = guard.remedy();
+            match &cleared {
+                Ok(_) => guard.settle("the stage took it away").await,
+                Err(_) => match guard.undo().await {
+                    Ok(()) => mended = true,
+                    Err(why) => return self.say(fault, self.clock.now(), FaultStep::Stuck { why, remedy }),
+                },
+            }
+        }
         // What was heard meanwhile happened before.
         while let Some(report) = self.stage.heard() {
             self.hear(report);
@@ -154,7 +188,7 @@ impl Conductor<'_> {
                 self.say(fault, end.at, FaultStep::Cleared { eligible: end.eligible, injected: end.injected });
             }
             // It died with its faults: nothing is left to undo, but nothing was proved either.
-            Err(e @ StageError::Died(_)) => {
+            Err(e) if mended || matches!(e, StageError::Died(_)) => {
                 self.say(fault, self.clock.now(), FaultStep::Failed { why: e.to_string() });
             }
             Err(e) => {
@@ -174,6 +208,8 @@ impl Conductor<'_> {
             {
                 self.say(fault, at, FaultStep::Cleared { eligible, injected });
             }
+            Report::Health(health) => self.tell(Event::Stage(health)),
+            Report::Calls { at, upstreams } => self.tell(Event::Calls { at, upstreams }),
             Report::Failed { fault: Some(fault), why } => self.say(fault, self.clock.now(), FaultStep::Failed { why }),
             Report::Failed { fault: None, why } => self.tell(Event::Note { at: self.clock.now(), text: why }),
             _ => {} // answers to what is no longer waited for

@@ -102,7 +102,12 @@ impl Guard {
 
     /// There is nothing to undo: it was not done.
     pub async fn release(self) {
-        done(&self.log, self.recipe.id, "it was never applied").await;
+        self.settle("it was never applied").await;
+    }
+
+    /// There is nothing left to undo; `what` says why.
+    pub async fn settle(self, what: &str) {
+        done(&self.log, self.recipe.id, what).await;
         self.kept.release().await;
     }
 }

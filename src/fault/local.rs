@@ -13,12 +13,23 @@ use super::guard::{Guard, Guards, Over};
 use super::victim::Victim;
 use crate::base::time::{Clock, Offset};
 use crate::evidence::event::{Event, FaultStep};
-use crate::scenario::{Fault, Process, Scenario};
+use crate::evidence::undo::Undo;
+use crate::scenario::{Fault, Inject, Lead, On, Process, Scenario, Toxic, Toxiproxy};
+use crate::stage::protocol::toxic_of;
 
 /// The faults of a scenario that the run applies itself.
 #[derive(Default)]
 pub struct Locals {
     faults: Vec<Option<Arc<Local>>>, // by position in the scenario
+    afar: HashMap<usize, Afar>,
+}
+
+/// A fault that the stage applies to what somebody else's server holds: it outlives the stage, and so must how to undo it.
+struct Afar {
+    name: String,
+    ttl: Duration,
+    undo: Undo,
+    guards: Arc<Guards>,
 }
 
 /// One of them.
@@ -43,14 +54,34 @@ impl Locals {
             let (name, ttl, guards) = (name.clone(), *ttl, guards.clone());
             Ok(deed.map(|deed| Arc::new(Local { name, ttl, deed, guards, turn: Mutex::new(0) })))
         };
-        Ok(Locals { faults: scenario.faults.iter().map(local).collect::<Result<_, _>>()? })
+        let afar = |(position, fault): (usize, &Fault)| {
+            let On::Link(link) = fault.on else { return None };
+            let Lead::Toxiproxy(toxiproxy) = &scenario.links[link].to else { return None };
+            let Toxiproxy { server, proxy } = toxiproxy.clone();
+            let is_down = matches!(fault.inject, Inject::Link(Toxic::Down, _));
+            let undo = Undo::Toxiproxy { server, proxy, toxic: (!is_down).then(|| toxic_of(&fault.name)) };
+            Some((position, Afar { name: fault.name.clone(), ttl: fault.ttl, undo, guards: guards.clone() }))
+        };
+        Ok(Locals {
+            faults: scenario.faults.iter().map(local).collect::<Result<_, _>>()?,
+            afar: scenario.faults.iter().enumerate().filter_map(afar).collect(),
+        })
+    }
+
+    /// Makes sure that a fault which the stage is about to apply on somebody else's server will be undone; nothing where
+    /// it dies with the stage. The error says why it must not be applied.
+    pub async fn guard(&self, fault: usize) -> Result<Option<Guard>, String> {
+        match self.afar.get(&fault) {
+            Some(Afar { name, ttl, undo, guards }) => guards.raise(name, undo.clone(), Some(*ttl)).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// A single fault.
     #[cfg(test)]
     pub(super) fn of_one(name: &str, ttl: Duration, deed: Deed, guards: &Arc<Guards>) -> Locals {
         let local = Local { name: name.into(), ttl, deed, guards: guards.clone(), turn: Mutex::new(0) };
-        Locals { faults: vec![Some(Arc::new(local))] }
+        Locals { faults: vec![Some(Arc::new(local))], afar: HashMap::new() }
     }
 
     /// Sees, before the load, that each could be applied. The error says what is missing, of all of them.

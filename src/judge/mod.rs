@@ -5,15 +5,20 @@ mod anatomy;
 mod bucket;
 mod cause;
 mod closed;
+mod contract;
 mod detection;
 mod dip;
 mod distribution;
 mod evaluate;
+mod fetched;
 mod fitness;
 mod gate;
 mod health;
+mod injector;
 mod ledger;
 mod measure;
+mod notified;
+mod reconcile;
 mod recovery;
 mod server;
 mod shots;
@@ -30,15 +35,23 @@ mod window;
 pub use crate::scenario::Severity;
 pub use anatomy::Anatomy;
 pub use cause::{Cause, CauseSummary};
+pub use contract::{ContractSummary, Part, ProbeSummary, Violation};
 pub use dip::DipSummary;
 pub use distribution::{Distribution, Wanted};
+pub use fetched::{Agreement, CheckSummary, FiredSummary, PrometheusSummary, SelectedSummary, Selection, selections};
 pub use fitness::{FitnessSummary, Unfit};
 pub use gate::{Gate, GateSummary, Held, closes, gate};
 pub use health::HealthSummary;
+pub use injector::{AddedSummary, InjectorSummary};
 pub use ledger::{
-    ClassLedger, ExampleSummary, HerdSummary, LedgerSummary, ObedienceSummary, RetrySummary, ShareSummary,
-    TrafficLedger,
+    CalledSummary, ClassLedger, ExampleSummary, HerdSummary, LedgerSummary, ObedienceSummary, RetrySummary,
+    ShareSummary, TrafficLedger,
 };
+pub use notified::{AlertmanagerSummary, HeldSummary, NotificationSummary};
+pub use reconcile::{
+    Accord, BoundRecord, Client, LatencyRecord, PromiseRecord, QuantileRecord, Reconciliation, Record, Residue, Server,
+};
+pub use server::Inquiry;
 pub use stop::Stops;
 pub use suite::{Ended, Recovery, Stood, Turn, stood};
 pub use summary::{Claimed, LoopSummary, Percentiles, ScrapeSummary, TrafficSummary};
@@ -57,21 +70,35 @@ use trial::Trial;
 /// Judges a run by its evidence. `samples` are the scraped series, in Unix milliseconds.
 pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[Series]) -> Judgement {
     let trial = Trial::new(scenario, plan, evidence);
-    let server = server::Server::new(&trial, samples);
+    let fetched = fetched::Fetched::read(&trial);
+    let server = server::Server::new(&trial, samples).beside(&fetched);
     let ledger = ledger::Ledger::read(&trial);
-    let findings: Vec<Finding> = scenario
+    let injector = injector::Injector::read(&trial);
+    let mut findings: Vec<Finding> = scenario
         .promises
         .iter()
-        .map(|promise| match &promise.claim {
-            Claim::Client(expectation) => evaluate::client(&trial, promise, expectation),
-            Claim::Absorbed(absorbed) => ledger::finding(&trial, &ledger, promise, absorbed),
-            Claim::Server { expr, compare, bound, .. } => server.finding(promise, expr, *compare, *bound),
+        .map(|promise| {
+            (
+                promise,
+                match &promise.claim {
+                    Claim::Client(expectation) => evaluate::client(&trial, promise, expectation),
+                    Claim::Absorbed(absorbed) => ledger::finding(&trial, &ledger, promise, absorbed),
+                    Claim::Server { expr, compare, bound, source, .. } => {
+                        server.finding(promise, expr, *compare, *bound, *source)
+                    }
+                },
+            )
         })
+        .map(|(promise, finding)| injector.doubt(&trial, promise, finding))
         .collect();
+    let (of_contracts, contracts) = contract::contracts(&trial, samples);
+    findings.extend(of_contracts);
     let traffic = summary::traffic(&trial);
+    let reconcile = reconcile::reconcile(&trial, samples);
     let gate = gate::summary(&trial).filter(|gate| gate.window.end <= trial.windows.seen || withheld(&trial).is_some());
-    let reasons = reasons(&trial, &ledger, &findings, &traffic, gate.as_ref());
-    let of_findings = findings.iter().filter(|f| f.severity == Severity::Critical).map(|f| f.verdict);
+    let reasons = reasons(&trial, &ledger, (&findings, &reconcile), &traffic, gate.as_ref());
+    let of_checks = reconcile.iter().filter(|c| c.severity == Severity::Critical).map(|c| c.counts_as);
+    let of_findings = findings.iter().filter(|f| f.severity == Severity::Critical).map(|f| f.verdict).chain(of_checks);
     let verdict = of_findings.clone().chain(reasons.iter().map(|r| r.verdict)).max().unwrap_or(Verdict::Inconclusive);
     let stuck = stuck(&trial);
     Judgement {
@@ -87,17 +114,29 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
         traffic,
         gate,
         faults: toll::faults(&trial, &ledger),
+        injector: injector.summary(),
         canary: toll::canary(evidence),
         scrapes: summary::scrapes(&trial),
+        contracts,
+        prometheus: fetched.summary(&trial, server.checks()),
+        alertmanager: notified::summary(&trial),
+        reconcile,
         stuck,
     }
+}
+
+/// What a Prometheus server must be asked, whose samples are in the evidence, to hold its own answers against ours.
+pub fn inquiries(scenario: &Scenario, plan: &Plan, evidence: &Evidence) -> Vec<Inquiry> {
+    let trial = Trial::new(scenario, plan, evidence);
+    let fetched = fetched::Fetched::read(&trial);
+    server::Server::new(&trial, &[]).beside(&fetched).inquiries()
 }
 
 /// What about the experiment as a whole keeps it from passing.
 fn reasons(
     trial: &Trial<'_>,
     ledger: &ledger::Ledger,
-    findings: &[Finding],
+    (findings, checks): (&[Finding], &[Reconciliation]),
     traffic: &[(String, TrafficSummary)],
     gate: Option<&GateSummary>,
 ) -> Vec<Reason> {
@@ -139,7 +178,8 @@ fn reasons(
             invalid(format!("`{name}`: {} of {planned} were taken up", text::thousands(summary.taken_up)));
         }
     }
-    if !findings.iter().any(|f| f.severity == Severity::Critical) {
+    let critical = |severity| severity == Severity::Critical;
+    if !findings.iter().any(|f| critical(f.severity)) && !checks.iter().any(|c| critical(c.severity)) {
         let why = "there is no critical promise: nothing was proved".to_owned();
         reasons.push(Reason { verdict: Verdict::Inconclusive, why });
     }

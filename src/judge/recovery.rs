@@ -167,7 +167,7 @@ fn on_strike(trial: &Trial<'_>, promise: &Promise, expectation: &Expectation, st
         let (verdict, observed, why) = match found {
             Found::Recovered { from, at } => {
                 let within = match from == at {
-                    true => "at once".to_owned(),
+                    true => "at once: nothing was broken any more when the fault ended".to_owned(),
                     false => format!(
                         "{} to {} after the fault ended",
                         units::duration(took(from)),

@@ -1,11 +1,14 @@
 //! Promises about what the target says of itself: a PromQL expression over the scraped series, evaluated once, at the
-//! first scrape at or after the end of the window or of each of its slices.
+//! first scrape at or after the end of the window or of each of its slices. Who scraped does not matter for that: the run
+//! itself, or a Prometheus server whose samples were fetched.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::bucket;
 use super::evaluate;
+use super::fetched::{CheckSummary, Crossing, Fetched};
 use super::measure::{self, Ruling};
 use super::trial::Trial;
 use super::verdict::{Finding, Kind, Quantity, Verdict, instant, stretch};
@@ -15,7 +18,7 @@ use crate::base::time::{Offset, Span};
 use crate::base::units;
 use crate::evidence::event::{Event, Scrape};
 use crate::promql::{self, Bracket, Element, Expr, Options, Storage, Value};
-use crate::scenario::{Compare, Promise};
+use crate::scenario::{Claim, Compare, Promise, Source};
 
 /// More of a window's scrapes missed by us, and it is not the run that was planned.
 const MOST_MISSED: f64 = 0.05;
@@ -34,6 +37,8 @@ const SYNTHETIC: [&str; 5] = [
 pub struct Server<'a> {
     trial: &'a Trial<'a>,
     storage: Storage<'a>,
+    fetched: Option<(&'a Fetched, Storage<'a>)>,
+    checks: RefCell<Vec<CheckSummary>>,
 }
 
 /// One PromQL promise.
@@ -42,6 +47,16 @@ struct Question<'p> {
     expr: &'p str,
     compare: Compare,
     bound: Quantity,
+    source: Source,
+}
+
+/// An expression as it is asked of whoever has the samples.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inquiry {
+    /// The expression, its windows filled in.
+    pub expr: String,
+    /// The instant, in Unix milliseconds of the server's clock.
+    pub at: i64,
 }
 
 /// How the scrapes of a window went.
@@ -55,22 +70,57 @@ struct Scrapes {
 impl<'a> Server<'a> {
     /// Takes the scraped series.
     pub fn new(trial: &'a Trial<'a>, samples: &'a [Series]) -> Server<'a> {
-        Server { trial, storage: Storage::new(samples) }
+        Server { trial, storage: Storage::new(samples), fetched: None, checks: RefCell::default() }
+    }
+
+    /// Takes what was fetched from a Prometheus server besides.
+    pub fn beside(self, fetched: &'a Fetched) -> Server<'a> {
+        Server { fetched: Some((fetched, Storage::new(&fetched.series))), ..self }
+    }
+
+    /// What came of holding our answers against the server's.
+    pub fn checks(&self) -> Vec<CheckSummary> {
+        self.checks.take()
+    }
+
+    /// What the Prometheus server must be asked to hold its answers against ours.
+    pub fn inquiries(&self) -> Vec<Inquiry> {
+        let Some((fetched, storage)) = &self.fetched else { return Vec::new() };
+        let mut all: Vec<Inquiry> = Vec::new();
+        for promise in &self.trial.scenario.promises {
+            let Claim::Server { expr, source: Source::Prometheus, .. } = &promise.claim else { continue };
+            for span in self.stretches(promise) {
+                let Ok(parsed) = promql::parse(&expr.replace("$window", &window(span.length()))) else { continue };
+                let Ok(at) = fetched.when(self.trial, storage, &parsed, span) else { continue };
+                let inquiry = Inquiry { expr: parsed.text().to_owned(), at: fetched.on_its_clock(at) };
+                if !all.contains(&inquiry) {
+                    all.push(inquiry);
+                }
+            }
+        }
+        all
+    }
+
+    /// The spans of time that a promise is asked about. A range cannot leave out a hole, so a window with holes is asked
+    /// part by part.
+    fn stretches(&self, promise: &Promise) -> Vec<Span> {
+        let parts = self.trial.windows.cut(promise.window, None).parts;
+        match promise.each {
+            Some(each) => parts.iter().flat_map(|part| part.slices(each)).collect(),
+            None => parts,
+        }
     }
 
     /// What a PromQL promise comes to.
-    pub fn finding(&self, promise: &Promise, expr: &str, compare: Compare, bound: f64) -> Finding {
+    pub fn finding(&self, promise: &Promise, expr: &str, compare: Compare, bound: f64, source: Source) -> Finding {
         let parts = self.trial.windows.cut(promise.window, None).parts;
-        let question = Question { promise, expr, compare, bound: Quantity { value: bound, kind: kind(&promise.text) } };
-        let mut finding = evaluate::blank(self.trial, promise, parts.clone(), question.bound, compare.word());
+        let bound = Quantity { value: bound, kind: kind(&promise.text) };
+        let question = Question { promise, expr, compare, bound, source };
+        let mut finding = evaluate::blank(self.trial, promise, parts, question.bound, compare.word());
         finding.promql = Some(expr.to_owned());
         finding.needed = 1;
-        // A range cannot leave out a hole, so a window with holes is asked part by part.
-        let stretches: Vec<Span> = match promise.each {
-            Some(each) => parts.iter().flat_map(|part| part.slices(each)).collect(),
-            None => parts,
-        };
-        let rulings: Vec<(Span, Ruling)> = stretches.iter().map(|span| (*span, self.ask(&question, *span))).collect();
+        let stretches = self.stretches(promise).into_iter();
+        let rulings: Vec<(Span, Ruling)> = stretches.map(|span| (span, self.ask(&question, span))).collect();
         match rulings.as_slice() {
             [] => finding.why = evaluate::why_empty(self.trial, promise.window),
             [(_, ruling)] if promise.each.is_none() => {
@@ -120,23 +170,54 @@ impl<'a> Server<'a> {
             Ok(expr) => expr,
             Err(why) => return undecided(why.to_string()),
         };
-        let jobs = self.jobs(&expr);
+        match question.source {
+            Source::Scrape => match self.when(question, &expr, span) {
+                Ok(at) => decide(question, &expr, at, &self.storage, &Options::default()),
+                Err(ruling) => ruling,
+            },
+            Source::Prometheus => self.ask_fetched(question, &expr, span),
+        }
+    }
+
+    /// Asks what was fetched from a Prometheus server, and holds its own answer against that.
+    fn ask_fetched(&self, question: &Question<'_>, expr: &Expr, span: Span) -> Ruling {
+        let undecided = |why: String| Ruling { verdict: Verdict::Inconclusive, observed: None, samples: 0, why };
+        if let Some(why) = question.reads_outside(expr, span) {
+            return undecided(why);
+        }
+        let Some((fetched, storage)) = &self.fetched else {
+            return undecided("no Prometheus server was watched".into());
+        };
+        let at = match fetched.when(self.trial, storage, expr, span) {
+            Ok(at) => at,
+            Err(why) => return undecided(why),
+        };
+        let mut ruling = decide(question, expr, at, storage, &fetched.options());
+        let (compare, bound) = (question.compare, question.bound.value);
+        let crossing = Crossing { promise: &question.promise.text, expr, at, span, compare, bound };
+        self.checks.borrow_mut().push(fetched.cross(&crossing, storage, &mut ruling));
+        ruling
+    }
+
+    /// When an expression about a span of time can be judged by our own scrapes; otherwise what comes of it at once.
+    fn when(&self, question: &Question<'_>, expr: &Expr, span: Span) -> Result<i64, Ruling> {
+        let undecided = |why: String| Ruling { verdict: Verdict::Inconclusive, observed: None, samples: 0, why };
+        let jobs = self.jobs(expr);
         let scrapes: Vec<(&str, Scrapes)> = jobs.iter().map(|job| (*job, self.scrapes(job, span))).collect();
         for (job, scrapes) in &scrapes {
             if scrapes.missed as f64 > MOST_MISSED * scrapes.planned as f64 {
                 let (missed, planned) = (text::thousands(scrapes.missed), text::count(scrapes.planned, "scrape"));
                 let why = format!("we missed {missed} of {planned} of `{job}` ourselves");
-                return Ruling { verdict: Verdict::Invalid, observed: None, samples: 0, why };
+                return Err(Ruling { verdict: Verdict::Invalid, observed: None, samples: 0, why });
             }
         }
-        if !question.promise.look_back
-            && let Some(why) = reads_outside(&expr, span)
-        {
-            return undecided(why);
+        if let Some(why) = question.reads_outside(expr, span) {
+            return Err(undecided(why));
         }
         let Some(at) = self.scrape_after(&jobs, span.end) else {
             let last = instant(self.trial.windows.seen.min(span.end));
-            return undecided(format!("no scrape at or after {}: what was seen ends at {last}", instant(span.end)));
+            let why = format!("no scrape at or after {}: what was seen ends at {last}", instant(span.end));
+            return Err(undecided(why));
         };
         let only_synthetic =
             expr.selectors().iter().all(|s| s.selector.metric().is_some_and(|name| SYNTHETIC.contains(&name)));
@@ -144,67 +225,10 @@ impl<'a> Server<'a> {
             // No fault acts on a job: nothing planned explains what is missing.
             if (scrapes.good as f64) < LEAST_GOOD * scrapes.planned as f64 || scrapes.planned == 0 {
                 let (good, planned) = (text::thousands(scrapes.good), text::count(scrapes.planned, "scrape"));
-                return undecided(format!("only {good} of {planned} of `{job}` brought samples"));
+                return Err(undecided(format!("only {good} of {planned} of `{job}` brought samples")));
             }
         }
-        self.decide(question, &expr, at)
-    }
-
-    /// Evaluates and compares.
-    fn decide(&self, question: &Question<'_>, expr: &Expr, at_ms: i64) -> Ruling {
-        let undecided = |why: String| Ruling { verdict: Verdict::Inconclusive, observed: None, samples: 0, why };
-        let options = Options::default();
-        let elements = match promql::evaluate(expr, &self.storage, at_ms, &options) {
-            Ok(Value::Vector(elements)) => elements,
-            Ok(Value::Scalar(value)) => vec![Element { labels: Labels::default(), value }],
-            Ok(Value::Matrix(_)) => return undecided("a range has no value: write rate(…) or …_over_time(…)".into()),
-            Ok(Value::Text(_)) => return undecided("a text has no value to compare".into()),
-            Err(why) => return undecided(why.to_string()),
-        };
-        let reasons = || {
-            let reasons = promql::explain_empty(expr, &self.storage, at_ms, &options);
-            if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) }
-        };
-        if elements.is_empty() {
-            return undecided(format!("no data{}", reasons()));
-        }
-        let (compare, bound) = (question.compare, question.bound);
-        let within = promql::brackets(expr, &self.storage, at_ms, &options);
-        let verdict = |element: &Element| match within.iter().find(|w| w.labels == element.labels) {
-            _ if element.value.is_nan() => Verdict::Inconclusive,
-            Some(within) => bucket::verdict(within, compare, bound.value),
-            None if !compare.holds(element.value, bound.value) => Verdict::Fail,
-            // Division by zero satisfies any floor; that proves nothing.
-            None if element.value.is_infinite() => Verdict::Inconclusive,
-            None => Verdict::Pass,
-        };
-        // The worst: by verdict, then by value; of equals the first by labels.
-        let badness = |value: f64| if compare.is_ceiling() { value } else { -value };
-        let Some((worst, element)) =
-            elements.iter().map(|element| (verdict(element), element)).max_by(|(v, a), (w, b)| {
-                v.cmp(w).then(badness(a.value).total_cmp(&badness(b.value))).then(b.labels.cmp(&a.labels))
-            })
-        else {
-            return undecided("no data".into());
-        };
-        let observed = Quantity { value: element.value, kind: bound.kind };
-        let who = if element.labels.is_empty() { String::new() } else { format!("{} ", element.labels) };
-        let of = match elements.len() {
-            1 => String::new(),
-            n => {
-                let same = elements.iter().filter(|e| verdict(e) == worst).count() as u64;
-                format!(", {} of {n}", text::thousands(same))
-            }
-        };
-        let within = within.iter().find(|w| w.labels == element.labels);
-        let why = match (worst, within) {
-            (Verdict::Inconclusive, _) if element.value.is_nan() => format!("{who}NaN{}", reasons()),
-            (Verdict::Inconclusive, None) => format!("{who}{observed}: something was divided by zero"),
-            (verdict, Some(within)) => format!("{who}{}{of}", bucket_says(verdict, within, observed, compare, &bound)),
-            (_, None) => format!("{who}{observed} {}{of}", measure::side(compare, element.value, &bound)),
-        };
-        let observed = (!element.value.is_nan()).then_some(observed);
-        Ruling { verdict: worst, observed, samples: elements.len() as u64, why }
+        Ok(at)
     }
 
     /// The jobs whose series an expression reads; all of them when it reads none that is there.
@@ -249,6 +273,60 @@ impl<'a> Server<'a> {
     }
 }
 
+/// Evaluates and compares.
+fn decide(question: &Question<'_>, expr: &Expr, at_ms: i64, storage: &Storage<'_>, options: &Options) -> Ruling {
+    let undecided = |why: String| Ruling { verdict: Verdict::Inconclusive, observed: None, samples: 0, why };
+    let elements = match promql::evaluate(expr, storage, at_ms, options) {
+        Ok(Value::Vector(elements)) => elements,
+        Ok(Value::Scalar(value)) => vec![Element { labels: Labels::default(), value }],
+        Ok(Value::Matrix(_)) => return undecided("a range has no value: write rate(…) or …_over_time(…)".into()),
+        Ok(Value::Text(_)) => return undecided("a text has no value to compare".into()),
+        Err(why) => return undecided(why.to_string()),
+    };
+    let reasons = || {
+        let reasons = promql::explain_empty(expr, storage, at_ms, options);
+        if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) }
+    };
+    if elements.is_empty() {
+        return undecided(format!("no data{}", reasons()));
+    }
+    let (compare, bound) = (question.compare, question.bound);
+    let within = promql::brackets(expr, storage, at_ms, options);
+    let verdict = |element: &Element| match within.iter().find(|w| w.labels == element.labels) {
+        _ if element.value.is_nan() => Verdict::Inconclusive,
+        Some(within) => bucket::verdict(within, compare, bound.value),
+        None if !compare.holds(element.value, bound.value) => Verdict::Fail,
+        // Division by zero satisfies any floor; that proves nothing.
+        None if element.value.is_infinite() => Verdict::Inconclusive,
+        None => Verdict::Pass,
+    };
+    // The worst: by verdict, then by value; of equals the first by labels.
+    let badness = |value: f64| if compare.is_ceiling() { value } else { -value };
+    let Some((worst, element)) = elements.iter().map(|element| (verdict(element), element)).max_by(|(v, a), (w, b)| {
+        v.cmp(w).then(badness(a.value).total_cmp(&badness(b.value))).then(b.labels.cmp(&a.labels))
+    }) else {
+        return undecided("no data".into());
+    };
+    let observed = Quantity { value: element.value, kind: bound.kind };
+    let who = if element.labels.is_empty() { String::new() } else { format!("{} ", element.labels) };
+    let of = match elements.len() {
+        1 => String::new(),
+        n => {
+            let same = elements.iter().filter(|e| verdict(e) == worst).count() as u64;
+            format!(", {} of {n}", text::thousands(same))
+        }
+    };
+    let within = within.iter().find(|w| w.labels == element.labels);
+    let why = match (worst, within) {
+        (Verdict::Inconclusive, _) if element.value.is_nan() => format!("{who}NaN{}", reasons()),
+        (Verdict::Inconclusive, None) => format!("{who}{observed}: something was divided by zero"),
+        (verdict, Some(within)) => format!("{who}{}{of}", bucket_says(verdict, within, observed, compare, &bound)),
+        (_, None) => format!("{who}{observed} {}{of}", measure::side(compare, element.value, &bound)),
+    };
+    let observed = (!element.value.is_nan()).then_some(observed);
+    Ruling { verdict: worst, observed, samples: elements.len() as u64, why }
+}
+
 /// What the bound is of, by its unit.
 fn kind(promise: &str) -> Kind {
     match promise {
@@ -266,7 +344,13 @@ fn window(length: Duration) -> String {
     }
 }
 
-/// Why an expression reads what is not in its window.
+impl Question<'_> {
+    /// Why an expression reads what is not in its window, where the promise does not allow that.
+    fn reads_outside(&self, expr: &Expr, span: Span) -> Option<String> {
+        if self.promise.look_back { None } else { reads_outside(expr, span) }
+    }
+}
+
 fn reads_outside(expr: &Expr, span: Span) -> Option<String> {
     let reach = expr.reach();
     let length = span.length();

@@ -21,7 +21,9 @@ pub struct FaultSummary {
     pub name: String,
     /// What it does.
     pub kind: &'static str,
-    /// The share of requests that it should strike.
+    /// What it strikes one of at a time: `request`, `connection`, or, where it strikes as a whole, the `shot` that felt it.
+    pub unit: &'static str,
+    /// The share of those that it should strike.
     pub share: f64,
     /// When it should have been, from its first beginning to its last end.
     #[serde(serialize_with = "span")]
@@ -69,6 +71,8 @@ pub struct OccurrenceSummary {
     /// First touch to end as windows have it, rounded outward to 100 ms.
     #[serde(serialize_with = "maybe_span")]
     pub effective: Option<Span>,
+    /// When it was told to begin and to end; between that and `applied` or `cleared` is how long the stage took to obey.
+    pub told: [Option<Offset>; 2],
     /// Requests that it could have struck.
     pub eligible: u64,
     /// Requests that it struck.
@@ -118,6 +122,7 @@ pub fn faults(trial: &Trial<'_>, ledger: &Ledger) -> Vec<FaultSummary> {
         FaultSummary {
             name: trial.scenario.faults[fault].name.clone(),
             kind: trial.scenario.faults[fault].inject.word(),
+            unit: trial.scenario.faults[fault].unit(),
             share: trial.scenario.faults[fault].share.fraction(),
             planned: hull(&mut planned.copied()).unwrap_or(nowhere),
             applied: occurrences.iter().find_map(|o| o.applied),
@@ -148,8 +153,19 @@ fn occurrences(trial: &Trial<'_>, fault: usize) -> Vec<OccurrenceSummary> {
             (detection, names().map(|(i, name)| (name, recovery(&recoveries[i]))).collect())
         };
         let (detection, recovery) = strike.map(of_traffic).unwrap_or_default();
-        let Occurrence { planned, applied, touched, cleared, effective, eligible, injected, .. } = *times;
-        OccurrenceSummary { planned, applied, touched, cleared, effective, eligible, injected, detection, recovery }
+        let Occurrence { planned, applied, touched, cleared, effective, told, eligible, injected, .. } = *times;
+        OccurrenceSummary {
+            planned,
+            applied,
+            touched,
+            cleared,
+            effective,
+            told,
+            eligible,
+            injected,
+            detection,
+            recovery,
+        }
     };
     trial.windows.faults[fault].occurrences.iter().map(of).collect()
 }

@@ -6,8 +6,13 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::anatomy::Anatomy;
+use super::contract::ContractSummary;
+use super::fetched::PrometheusSummary;
 use super::fitness::FitnessSummary;
 use super::gate::GateSummary;
+use super::injector::InjectorSummary;
+use super::notified::AlertmanagerSummary;
+use super::reconcile::Reconciliation;
 use super::summary::{ScrapeSummary, TrafficSummary};
 use super::toll::{CanarySummary, FaultSummary};
 use crate::base::time::{Offset, Span};
@@ -283,12 +288,27 @@ pub struct Judgement {
     pub gate: Option<GateSummary>,
     /// What was broken.
     pub faults: Vec<FaultSummary>,
+    /// How the stage did that broke it, where there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub injector: Option<InjectorSummary>,
     /// What was seen of the outside world after the last fault.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub canary: Vec<CanarySummary>,
     /// What was scraped, by job.
     #[serde(serialize_with = "by_name")]
     pub scrapes: Vec<(String, ScrapeSummary)>,
+    /// What the metrics and probes of each job came to, where a contract is about them.
+    #[serde(rename = "contract", serialize_with = "by_name", skip_serializing_if = "Vec::is_empty")]
+    pub contracts: Vec<(String, ContractSummary)>,
+    /// What a Prometheus server that watched the target too was asked, and said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prometheus: Option<PrometheusSummary>,
+    /// What an Alertmanager had and sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alertmanager: Option<AlertmanagerSummary>,
+    /// Our books against the target's, in the order of the scenario.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reconcile: Vec<Reconciliation>,
     /// Faults that could not be undone.
     pub stuck: Vec<Stuck>,
 }
@@ -307,6 +327,11 @@ fn code<S: Serializer>(exit: &Exit, s: S) -> Result<S::Ok, S::Error> {
 }
 
 impl Judgement {
+    /// The reconciliations that decide.
+    pub fn reconciled(&self) -> impl Iterator<Item = &Reconciliation> {
+        self.reconcile.iter().filter(|c| c.severity == Severity::Critical)
+    }
+
     /// The findings that decide.
     pub fn critical(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|f| f.severity == Severity::Critical)

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::recovery::Recovery;
 use super::verdict::instant;
+use crate::base::text;
 use crate::base::time::{Offset, Span};
 use crate::evidence::event::{Event, FaultStep};
 use crate::evidence::manifest::How;
@@ -53,6 +54,8 @@ pub struct Occurrence {
     pub injected: u64,
     /// First touch to end, rounded outward; nothing when it touched nothing.
     pub effective: Option<Span>,
+    /// When it was told to begin, and to end.
+    pub told: [Option<Offset>; 2],
     counted: bool,        // by whoever struck; otherwise from what it wrote down
     gone: Option<Offset>, // whatever struck was gone from here on
 }
@@ -89,6 +92,13 @@ impl FaultTimes {
                     }
                     times.step(nth, *at, step);
                 }
+                Event::Order { at, fault, end, planned } if fault == name => {
+                    let of = times.occurrences.iter_mut().find(|o| {
+                        let edge = if *end { o.planned.end } else { o.planned.start };
+                        edge == *planned
+                    });
+                    of.into_iter().for_each(|of| of.told[usize::from(*end)] = Some(*at));
+                }
                 _ => {}
             }
         }
@@ -115,7 +125,7 @@ impl FaultTimes {
         times.eligible = times.occurrences.iter().map(|o| o.eligible).sum();
         times.injected = times.occurrences.iter().map(|o| o.injected).sum();
         if times.trouble.is_none() {
-            times.trouble = times.find_trouble(seen);
+            times.trouble = times.find_trouble(seen, scenario.faults[fault].unit());
         }
         times
     }
@@ -174,8 +184,9 @@ impl FaultTimes {
         self.occurrences.iter().filter_map(|o| o.effective)
     }
 
-    fn find_trouble(&self, seen: Offset) -> Option<String> {
-        let (nth, trouble) = self.occurrences.iter().enumerate().find_map(|(n, o)| Some((n, o.find_trouble(seen)?)))?;
+    fn find_trouble(&self, seen: Offset, unit: &str) -> Option<String> {
+        let troubles = self.occurrences.iter().enumerate();
+        let (nth, trouble) = troubles.into_iter().find_map(|(n, o)| Some((n, o.find_trouble(seen, unit)?)))?;
         Some(match self.occurrences.len() {
             1 => trouble,
             n => format!("{trouble} ({} of {n} times, at {})", nth + 1, instant(self.occurrences[nth].planned.start)),
@@ -193,6 +204,7 @@ impl Occurrence {
             eligible: 0,
             injected: 0,
             effective: None,
+            told: [None; 2],
             counted: false,
             gone: None,
         }
@@ -207,13 +219,15 @@ impl Occurrence {
         (start < end).then_some(Span { start, end })
     }
 
-    fn find_trouble(&self, seen: Offset) -> Option<String> {
+    fn find_trouble(&self, seen: Offset, unit: &str) -> Option<String> {
         if self.effective.is_some() {
             return None;
         }
         Some(match self.applied {
-            Some(_) if self.eligible == 0 => "touched nothing: no request came its way".into(),
-            Some(_) => format!("touched nothing: {} requests came its way and none felt it", self.eligible),
+            Some(_) if self.eligible == 0 => format!("touched nothing: no {unit} came its way"),
+            Some(_) => {
+                format!("touched nothing: {} came its way and none felt it", text::count(self.eligible, unit))
+            }
             None if self.planned.start >= seen => "was not reached: the run ended before it".into(),
             None => "was never applied".into(),
         })

@@ -2,11 +2,16 @@
 //! servers that watch it for its owners; and the machine under it and us. A source of samples is a file or a folder here,
 //! and a word of [`Source`](crate::scenario::Source).
 
+pub mod alertmanager;
 pub mod api;
 pub mod exposition;
+pub mod fetch;
 mod host;
+mod news;
+pub mod probe;
 pub mod prometheus;
 mod scrape;
 
 pub use host::HostMeter;
+pub use news::Inspect;
 pub use scrape::{Observer, Scraped, Watched};

@@ -4,22 +4,19 @@
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::exposition::{self, Dialect};
+use super::fetch::{Fetched, Fetcher, Wish};
+use super::news::{Inspect, News};
 use crate::base::net::Address;
-use crate::base::text::cause;
 use crate::base::time::{Clock, Offset};
 use crate::evidence::counters::Counters;
 use crate::evidence::event::{self, Event};
 use crate::evidence::samples;
 use crate::scenario::Job;
-
-/// A larger page is refused.
-const MAX_PAGE: usize = 256 << 20;
 
 /// A job and where its page is.
 #[derive(Debug, Clone)]
@@ -35,7 +32,8 @@ pub struct Watched {
 /// Scrapes pages and writes them to the evidence.
 pub struct Observer {
     watched: Vec<Watched>,
-    client: reqwest::Client,
+    fetcher: Fetcher,
+    news: Vec<Mutex<News>>, // by job
     writer: Scraped,
     clock: Clock,
     counters: Arc<Counters>,
@@ -58,23 +56,20 @@ impl Scraped {
 }
 
 impl Observer {
-    /// Opens the samples file. Events go to `events`.
+    /// Opens the samples file. Events go to `events`; `inspect` says what is wrong with how a page is laid out.
     pub fn create(
         path: &Path,
         watched: Vec<Watched>,
         clock: Clock,
         counters: Arc<Counters>,
         events: mpsc::UnboundedSender<Event>,
+        inspect: Inspect,
     ) -> io::Result<Observer> {
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .pool_max_idle_per_host(1)
-            .build()
-            .map_err(io::Error::other)?;
+        let fetcher = Fetcher::new()?;
+        let news = watched.iter().map(|_| Mutex::new(News::new(inspect))).collect();
         let writer = samples::Writer::create(path, clock.wall_nanos(Offset::ZERO) / 1_000_000)?;
         let writer = Scraped(Arc::new(Mutex::new(writer)));
-        Ok(Observer { watched, client, writer, clock, counters, events })
+        Ok(Observer { watched, fetcher, news, writer, clock, counters, events })
     }
 
     /// Scrapes every page once, while nothing is under way.
@@ -142,21 +137,23 @@ impl Observer {
         let Watched { job, address, path } = &self.watched[watched];
         let at_a = self.counters.read();
         let a = self.clock.now();
-        let fetched = tokio::time::timeout(job.timeout, self.fetch(address, path, job.timeout)).await;
+        let fetched = self.fetcher.fetch(address, path, Wish::SCRAPE, job.timeout).await;
         let b = self.clock.now();
         let at_b = self.counters.read();
-        let fetched =
-            fetched.unwrap_or_else(|_| Err(format!("no page within {}", crate::base::units::duration(job.timeout))));
         let scrape = samples::Scrape {
             job: &job.name,
             instance: &address.authority(),
             at_ms: a.nanos().div_euclid(1_000_000),
             took: b.since(a),
         };
-        let mut writer = self.writer.lock();
-        let (failed, samples) = match fetched.and_then(|page| self.keep(&mut writer, &scrape, job, &page)) {
+        let kept = match &fetched {
+            Ok(fetched) => self.keep(watched, &scrape, fetched, quiet),
+            Err(why) => Err(why.clone()),
+        };
+        let (failed, samples) = match kept {
             Ok(samples) => (None, samples),
             Err(why) => {
+                let mut writer = self.writer.lock();
                 let why = match writer.failed(&scrape) {
                     Ok(()) => why,
                     Err(e) => format!("{why}; and it could not be recorded: {e}"),
@@ -164,43 +161,28 @@ impl Observer {
                 (Some(why), 0)
             }
         };
-        drop(writer);
         let scrape =
             event::Scrape { job: job.name.clone(), planned, a, b, failed, missed: false, samples, at_a, at_b, quiet };
         let _ = self.events.send(Event::Scrape(scrape));
     }
 
-    async fn fetch(
-        &self,
-        address: &Address,
-        path: &str,
-        timeout: Duration,
-    ) -> Result<(Option<String>, Vec<u8>), String> {
-        let request = self.client.get(address.url(path)).header("Accept", exposition::ACCEPT).timeout(timeout);
-        let mut response = request.send().await.map_err(|e| cause(&e))?;
-        if !response.status().is_success() {
-            return Err(format!("status {}", response.status().as_u16()));
-        }
-        let media = response.headers().get("content-type").and_then(|v| v.to_str().ok()).map(str::to_owned);
-        let mut page = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|e| cause(&e))? {
-            if page.len() + chunk.len() > MAX_PAGE {
-                return Err(format!("the page is larger than {} bytes", MAX_PAGE));
-            }
-            page.extend_from_slice(&chunk);
-        }
-        Ok((media, page))
-    }
-
+    /// Keeps a page's samples, and what it says of itself where that is news.
     fn keep(
         &self,
-        writer: &mut samples::Writer,
+        watched: usize,
         scrape: &samples::Scrape<'_>,
-        job: &Job,
-        (media, page): &(Option<String>, Vec<u8>),
+        fetched: &Fetched,
+        quiet: bool,
     ) -> Result<u64, String> {
-        let dialect = Dialect::of(media.as_deref(), page);
-        let page = exposition::parse(page, dialect).map_err(|e| format!("not metrics: {e}"))?;
+        let job = &self.watched[watched].job;
+        let dialect = Dialect::of(fetched.media.as_deref(), &fetched.page);
+        let page = exposition::parse(&fetched.page, dialect);
+        let mut news = self.news[watched].lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(page) = news.of(scrape, fetched, page.as_ref(), quiet) {
+            let _ = self.events.send(Event::Page(page));
+        }
+        drop(news);
+        let page = page.map_err(|e| format!("not metrics: {e}"))?;
         let labels = |series: &str, kind| {
             let mut labels = exposition::labels(series, kind);
             for (name, value) in &job.labels {
@@ -208,6 +190,7 @@ impl Observer {
             }
             labels
         };
+        let mut writer = self.writer.lock();
         let kept = writer
             .scraped(scrape, page.rows.iter().copied(), labels)
             .map_err(|e| format!("could not be recorded: {e}"))?;

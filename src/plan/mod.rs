@@ -14,7 +14,7 @@ pub use arrival::DueTimes;
 pub use closed::ClosedLoop;
 pub use mix::{Mix, QuoteRequest};
 pub use profile::Profile;
-pub use review::{Foreseen, expected_touches, minimum_shots, review};
+pub use review::{Foreseen, expected_touches, minimum_shots, review, struck_requests};
 pub use timeline::{Phase, Timeline};
 pub use values::{Drawn, Values};
 

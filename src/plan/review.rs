@@ -152,6 +152,19 @@ pub fn minimum_shots(plan: &Plan, promise: &Promise) -> Option<Foreseen> {
     })
 }
 
+/// The struck requests that a promise about what was absorbed will be judged by, as far as the plan knows: those of its
+/// faults, by all traffic. `None` where it depends on the service how many there will be, and for other promises.
+pub fn struck_requests(scenario: &Scenario, plan: &Plan, promise: &Promise) -> Option<Foreseen> {
+    let Claim::Absorbed(absorbed) = &promise.claim else { return None };
+    let is_its = |(position, fault): &(usize, &Fault)| {
+        matches!(fault.on, On::Upstream(_)) && absorbed.fault.is_none_or(|named| named == *position)
+    };
+    let its = scenario.faults.iter().enumerate().filter(is_its);
+    let planned = its.map(|(_, fault)| expected_touches(scenario, plan, fault)).sum::<Option<f64>>()?;
+    let needed = absorbed.minimum();
+    Some(Foreseen { planned, needed, closed: false, too_few: planned < needed as f64 })
+}
+
 /// What cannot work, although each key is right by itself.
 pub fn review(scenario: &Scenario, plan: &Plan) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
@@ -163,8 +176,13 @@ pub fn review(scenario: &Scenario, plan: &Plan) -> Vec<Mistake> {
                 at: fault.place,
                 path: format!("faults.{}", fault.name),
                 what: format!(
-                    "`{}` is expected to touch {expected:.1} calls: it may touch none, and prove nothing",
-                    fault.name
+                    "`{}` is expected to touch {expected:.1} {}: it may touch none, and prove nothing",
+                    fault.name,
+                    match fault.unit() {
+                        "request" => "calls",
+                        "connection" => "connections",
+                        _ => "shots",
+                    }
                 ),
                 remedy: "lengthen it, raise its share or the load; 7 touches or more are safe".into(),
             });

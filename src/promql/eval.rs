@@ -72,6 +72,12 @@ impl<'s, 'a> Evaluator<'s, 'a> {
         Evaluator::new(storage, options, Query { start: at, end: at, step: 0 })
     }
 
+    /// The same, for another instant.
+    pub(super) fn move_to(&mut self, at: i64) {
+        self.query = Query { start: at, end: at, step: 0 };
+        self.steps.set(0);
+    }
+
     /// The same, which says that of quantiles.
     pub(super) fn reading(self, reading: Reading) -> Self {
         Evaluator { reading, ..self }

@@ -1,27 +1,35 @@
 //! Finding series by their matchers.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use super::selector::Selector;
-use crate::base::series::Series;
+use crate::base::series::{Labels, Series};
 
 /// Series in memory, found by metric name without looking at the others. No two may have the same labels.
 #[derive(Debug, Clone, Default)]
 pub struct Storage<'a> {
     series: Vec<&'a Series>,
     by_name: HashMap<&'a str, std::ops::Range<usize>>,
+    /// Series that are found too, unless there is one of the same labels above.
+    below: Option<&'a Storage<'a>>,
 }
 
 impl<'a> Storage<'a> {
     /// Takes series in any order. What an expression answers does not depend on it.
     pub fn new(series: impl IntoIterator<Item = &'a Series>) -> Storage<'a> {
         let mut series: Vec<&Series> = series.into_iter().collect();
-        series.sort_by(|a, b| (a.labels.name(), &a.labels).cmp(&(b.labels.name(), &b.labels)));
+        series.sort_by(|a, b| order(&a.labels, &b.labels));
         let mut by_name: HashMap<&str, std::ops::Range<usize>> = HashMap::new();
         for (i, one) in series.iter().enumerate() {
             by_name.entry(one.labels.name()).and_modify(|range| range.end = i + 1).or_insert(i..i + 1);
         }
-        Storage { series, by_name }
+        Storage { series, by_name, below: None }
+    }
+
+    /// Takes series that lie over others: of two with the same labels, only the upper one is found.
+    pub fn over(below: &'a Storage<'a>, series: impl IntoIterator<Item = &'a Series>) -> Storage<'a> {
+        Storage { below: Some(below), ..Storage::new(series) }
     }
 
     /// The series whose labels satisfy all matchers, sorted by name and labels.
@@ -30,7 +38,19 @@ impl<'a> Storage<'a> {
             Some(name) => self.named(name),
             None => &self.series,
         };
-        candidates.iter().copied().filter(|one| selector.matches(&one.labels)).collect()
+        let mut found: Vec<&Series> = candidates.iter().copied().filter(|one| selector.matches(&one.labels)).collect();
+        if let Some(below) = self.below {
+            let above = found.len();
+            found.extend(below.select(selector).into_iter().filter(|one| !self.has(&one.labels)));
+            if above > 0 {
+                found.sort_by(|a, b| order(&a.labels, &b.labels));
+            }
+        }
+        found
+    }
+
+    fn has(&self, labels: &Labels) -> bool {
+        self.series.binary_search_by(|one| order(&one.labels, labels)).is_ok()
     }
 
     /// The series of a metric.
@@ -41,5 +61,32 @@ impl<'a> Storage<'a> {
     /// All series, sorted by name and labels.
     pub fn all(&self) -> &[&'a Series] {
         &self.series
+    }
+}
+
+/// By name, then by labels.
+fn order(a: &Labels, b: &Labels) -> Ordering {
+    (a.name(), a).cmp(&(b.name(), b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::series::Sample;
+    use crate::promql::parse;
+
+    #[test]
+    fn of_two_layers_the_upper_one_is_found() {
+        let series = |job: &str, value| Series {
+            labels: Labels::new([("__name__", "x"), ("job", job)]),
+            samples: vec![Sample { at: 0, value }],
+        };
+        let (a, c, b, upper) = (series("a", 1.0), series("c", 1.0), series("b", 2.0), series("c", 2.0));
+        let below = Storage::new([&a, &c]);
+        let both = Storage::over(&below, [&b, &upper]);
+        let expr = parse("x").expect("it is PromQL");
+        let found = both.select(expr.selectors()[0].selector);
+        let seen: Vec<(&str, f64)> = found.iter().map(|s| (s.labels.get("job"), s.samples[0].value)).collect();
+        assert_eq!(seen, [("a", 1.0), ("b", 2.0), ("c", 2.0)]);
     }
 }

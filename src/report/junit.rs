@@ -1,10 +1,10 @@
-//! `junit.xml`: one test case per promise. FAIL is a failure; INCONCLUSIVE and INVALID are errors; nothing critical is
+//! `junit.xml`: one test case per promise, and one for each counter or histogram that was reconciled. FAIL is a failure; INCONCLUSIVE and INVALID are errors; nothing critical is
 //! ever skipped. What does not count (warnings) is skipped with its words when it is not kept.
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::{ledger, words};
-use crate::judge::{Finding, Judgement, Severity, Verdict};
+use super::{contract, ledger, reconcile, words};
+use crate::judge::{Finding, Judgement, Reconciliation, Severity, Verdict};
 
 /// Renders a judgement.
 pub fn junit(judgement: &Judgement) -> String {
@@ -13,6 +13,11 @@ pub fn junit(judgement: &Judgement) -> String {
     for finding in &judgement.findings {
         let name = format!("{} ({})", words::promise(finding), finding.window.name);
         let mut case = TestCase::new(name, status(finding));
+        case.set_classname(judgement.scenario.as_str());
+        suite.add_test_case(case);
+    }
+    for check in &judgement.reconcile {
+        let mut case = TestCase::new(format!("metrics agree: {}", check.check), agreement(check));
         case.set_classname(judgement.scenario.as_str());
         suite.add_test_case(case);
     }
@@ -28,6 +33,12 @@ pub fn junit(judgement: &Judgement) -> String {
         let said = [vec![words::fault(fault)], ledger::lines(fault)].concat().join("; ");
         suite.add_property((format!("fault {}", fault.name).as_str(), said.as_str()));
     }
+    for (job, of) in &judgement.contracts {
+        let violations = of.violations.iter().map(contract::violation);
+        let said: Vec<String> =
+            std::iter::once(contract::page(of)).chain(contract::probes(of)).chain(violations).collect();
+        suite.add_property((format!("contract {job}").as_str(), said.join("; ").as_str()));
+    }
     // What is wrong with the experiment itself must not hide behind kept promises.
     let mut status = TestCaseStatus::success();
     if let Some(reason) = judgement.reasons.iter().max_by_key(|r| r.verdict) {
@@ -42,15 +53,33 @@ pub fn junit(judgement: &Judgement) -> String {
     report.to_string().unwrap_or_else(|why| format!("<!-- {why} -->\n"))
 }
 
-fn status(finding: &Finding) -> TestCaseStatus {
-    let mut status = match (finding.verdict, finding.severity) {
-        (Verdict::Pass, _) => return TestCaseStatus::success(),
+/// What a verdict of a severity is in the words of JUnit.
+fn plain(verdict: Verdict, severity: Severity) -> TestCaseStatus {
+    match (verdict, severity) {
+        (Verdict::Pass, _) => TestCaseStatus::success(),
         (Verdict::Fail, Severity::Critical) => TestCaseStatus::non_success(NonSuccessKind::Failure),
         (Verdict::Invalid | Verdict::Inconclusive, Severity::Critical) => {
             TestCaseStatus::non_success(NonSuccessKind::Error)
         }
         (_, Severity::Warning | Severity::Info) => TestCaseStatus::skipped(),
-    };
+    }
+}
+
+fn agreement(check: &Reconciliation) -> TestCaseStatus {
+    let mut status = plain(check.counts_as, check.severity);
+    if check.counts_as != Verdict::Pass {
+        let said = [vec![reconcile::sentence(check)], reconcile::lines(check)].concat();
+        let text = format!("{}: {}: {}", check.counts_as.word(), check.check, said.join("; "));
+        status.set_message(text).set_type(check.verdict.word());
+    }
+    status
+}
+
+fn status(finding: &Finding) -> TestCaseStatus {
+    let mut status = plain(finding.verdict, finding.severity);
+    if finding.verdict == Verdict::Pass {
+        return status;
+    }
     let anatomy = words::anatomy(finding).map(|anatomy| format!("; {anatomy}")).unwrap_or_default();
     let text = format!(
         "{}: {}: observed {}, promised {} {}, {} samples, {}: {}{anatomy}",

@@ -3,7 +3,7 @@
 use super::words;
 use crate::base::text;
 use crate::base::units;
-use crate::judge::{ExampleSummary, FaultSummary, LedgerSummary, ObedienceSummary};
+use crate::judge::{CalledSummary, ExampleSummary, FaultSummary, LedgerSummary, ObedienceSummary, RetrySummary};
 use std::time::Duration;
 
 /// The lines below a fault: what became of what it struck, whether it struck its share, how the service took it.
@@ -33,6 +33,7 @@ pub fn lines(fault: &FaultSummary) -> Vec<String> {
             text::thousands(ledger.retries.most)
         ));
     }
+    lines.extend(amplified(&ledger.retries));
     lines.extend(ledger.retry_after.iter().flat_map(waits));
     lines
 }
@@ -67,11 +68,20 @@ fn share(fault: &FaultSummary, ledger: &LedgerSummary) -> String {
     format!(
         "chose {} of {}, {} declared: {} to {} expected",
         text::thousands(ledger.chosen.chosen),
-        text::count(ledger.chosen.eligible, "request"),
+        text::count(ledger.chosen.eligible, fault.unit),
         units::percent(ledger.chosen.expected.unwrap_or(fault.share)),
         text::thousands(low),
         text::thousands(high)
     )
+}
+
+/// `retries: 1.02 calls for each shot before, 2.94 during (2.9×), 1.01 after`
+fn amplified(of: &RetrySummary) -> Option<String> {
+    let each = |called: Option<CalledSummary>| called.and_then(|called| called.calls_per_shot);
+    let (before, during) = (each(of.before)?, each(of.during)?);
+    let times = of.amplification.map_or_else(String::new, |times| format!(" ({times:.1}×)"));
+    let after = each(of.after).map_or_else(String::new, |after| format!(", {after:.2} after"));
+    Some(format!("retries: {before:.2} calls for each shot before, {during:.2} during{times}{after}"))
 }
 
 /// How the service took being told to wait.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{ledger, words};
+use super::{contract, ledger, reconcile, servers, words};
 use crate::base::text;
 use crate::judge::{Judgement, Verdict};
 
@@ -40,6 +40,24 @@ pub fn markdown(judgement: &Judgement) -> String {
         );
     }
     out.push('\n');
+    let rows = reconcile::rows(judgement);
+    if !rows.is_empty() {
+        let _ = writeln!(
+            out,
+            "|{}|\n|---|---|---|---:|---:|---:|---:|---:|",
+            reconcile::HEAD.map(|h| format!(" {h} ")).join("|")
+        );
+        for row in rows {
+            let _ = writeln!(out, "|{}|", row.map(|cell| format!(" {} ", escape(&cell))).join("|"));
+        }
+        out.push('\n');
+        for check in &judgement.reconcile {
+            for line in reconcile::lines(check) {
+                let _ = writeln!(out, "- `{}`: {}", escape(&check.check), escape(&line));
+            }
+        }
+        out.push('\n');
+    }
     for (finding, anatomy) in judgement.findings.iter().filter_map(|f| words::anatomy(f).map(|anatomy| (f, anatomy))) {
         let _ = writeln!(out, "- `{}`: {anatomy}", escape(&words::promise(finding)));
     }
@@ -68,12 +86,34 @@ pub fn markdown(judgement: &Judgement) -> String {
         for example in fault.ledger.iter().flat_map(|ledger| &ledger.examples) {
             let _ = writeln!(out, "    - {}", escape(&ledger::example(example)));
         }
-        for line in words::damage(fault) {
+        for line in words::control(fault).into_iter().chain(words::damage(fault)) {
             let _ = writeln!(out, "  - {}", escape(&line));
         }
     }
+    if let Some(injector) = words::injector(judgement) {
+        let _ = writeln!(out, "- stage: {injector}");
+    }
     if let Some(canary) = words::canary(&judgement.canary) {
         let _ = writeln!(out, "- canary: {}", escape(&canary));
+    }
+    for (job, of) in &judgement.contracts {
+        let _ = writeln!(out, "- contract **{}**: {}", escape(job), escape(&contract::page(of)));
+        for line in contract::probes(of) {
+            let _ = writeln!(out, "  - {}", escape(&line));
+        }
+        for idle in &of.idle {
+            let _ = writeln!(out, "  - nothing came under the exception {}", escape(idle));
+        }
+    }
+    let watching = [
+        ("server", judgement.prometheus.as_ref().map(servers::prometheus)),
+        ("alerts", judgement.alertmanager.as_ref().map(servers::alertmanager)),
+    ];
+    for (name, lines) in watching {
+        for (i, line) in lines.into_iter().flatten().enumerate() {
+            let line = escape(&line);
+            let _ = if i == 0 { writeln!(out, "- {name}: {line}") } else { writeln!(out, "  - {line}") };
+        }
     }
     if let Some(target) = words::target(judgement) {
         let _ = writeln!(out, "- target: {target}");
@@ -82,7 +122,33 @@ pub fn markdown(judgement: &Judgement) -> String {
     for cause in words::causes(judgement) {
         let _ = writeln!(out, "  - {}", escape(&cause));
     }
+    violations(judgement, &mut out);
     out
+}
+
+/// What was found of each contract, as a table.
+fn violations(judgement: &Judgement, out: &mut String) {
+    for (job, of) in judgement.contracts.iter().filter(|(_, of)| !of.violations.is_empty()) {
+        let _ = writeln!(
+            out,
+            "\n| contract {} | finding | metric | why | what to do |\n|---|---|---|---|---|",
+            escape(job)
+        );
+        for violation in &of.violations {
+            let line = violation.line.map_or_else(String::new, |line| format!(", line {line}"));
+            let example = violation.examples.first().map_or_else(String::new, |example| format!(", such as {example}"));
+            let _ = writeln!(
+                out,
+                "| {} | {} | {}{line} | {}{} | {} |",
+                violation.gravity.word(),
+                violation.id,
+                escape(&violation.metric),
+                escape(&violation.why),
+                escape(&example),
+                escape(violation.remedy)
+            );
+        }
+    }
 }
 
 /// Text that cannot break out of a table cell or start markup.

@@ -1,10 +1,15 @@
 //! What was made of a run, for people and for machines. Pure: one renderer per file, text out.
 
+pub mod contract;
 mod hgrm;
 mod junit;
-mod ledger;
+pub mod ledger;
+mod lint;
 mod markdown;
+pub mod page;
 mod percentiles;
+mod reconcile;
+mod servers;
 mod suite;
 mod table;
 mod timeline;
@@ -12,6 +17,7 @@ pub mod words;
 
 pub use hgrm::hgrm;
 pub use junit::junit;
+pub use lint::{lint_github, lint_json, lint_text};
 pub use markdown::markdown;
 pub use percentiles::percentiles;
 pub use suite::suite;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use super::{ledger, words};
+use super::{contract, ledger, reconcile, servers, words};
 use crate::base::text;
 use crate::judge::{Finding, Judgement, Severity, Verdict};
 
@@ -12,6 +12,8 @@ use crate::judge::{Finding, Judgement, Severity, Verdict};
 const PROMISE: usize = 44;
 /// So many struck requests are shown of a fault; the other reports show more.
 const EXAMPLES: usize = 3;
+/// So many violations are shown of a contract; the other reports show all.
+const VIOLATIONS: usize = 12;
 /// How wide the table may be, in characters.
 const WIDTH: u16 = 100;
 
@@ -41,10 +43,14 @@ pub fn table(judgement: &Judgement, place: &str, colour: bool) -> String {
             let _ = writeln!(out, "       {anatomy}");
         }
     }
+    let disagree: Vec<_> = judgement.reconcile.iter().filter(|c| c.counts_as != Verdict::Pass).collect();
+    for check in &disagree {
+        let _ = writeln!(out, "  {} {}: {}", reconcile::mark(check), check.check, check.why);
+    }
     for reason in &judgement.reasons {
         let _ = writeln!(out, "  {}: {}", reason.verdict.word(), reason.why);
     }
-    if findings.iter().any(|f| f.verdict != Verdict::Pass) || !judgement.reasons.is_empty() {
+    if findings.iter().any(|f| f.verdict != Verdict::Pass) || !disagree.is_empty() || !judgement.reasons.is_empty() {
         out.push('\n');
     }
     for (name, traffic) in &judgement.traffic {
@@ -71,15 +77,46 @@ pub fn table(judgement: &Judgement, place: &str, colour: bool) -> String {
         for line in ledger::lines(fault).into_iter().chain(examples) {
             let _ = writeln!(out, "         {line}");
         }
-        for line in words::damage(fault) {
+        for line in words::control(fault).into_iter().chain(words::damage(fault)) {
             let _ = writeln!(out, "         {line}");
         }
+    }
+    out.push_str(&reconciled(judgement, colour));
+    if let Some(injector) = words::injector(judgement) {
+        let _ = writeln!(out, "stage    {injector}");
     }
     if let Some(canary) = words::canary(&judgement.canary) {
         let _ = writeln!(out, "canary   {canary}");
     }
     for (job, scrapes) in &judgement.scrapes {
         let _ = writeln!(out, "scrapes  {job}: {} good of {}", scrapes.good, scrapes.planned);
+    }
+    for (job, of) in &judgement.contracts {
+        let _ = writeln!(out, "contract {job}: {}", contract::page(of));
+        for violation in of.violations.iter().take(VIOLATIONS) {
+            let _ = writeln!(out, "         {}", contract::violation(violation));
+            if violation.breaks {
+                let _ = writeln!(out, "           → {}", violation.remedy);
+            }
+        }
+        if let Some(more) = of.violations.len().checked_sub(VIOLATIONS).filter(|more| *more > 0) {
+            let _ = writeln!(out, "         and {more} more, in summary.md");
+        }
+        for line in contract::probes(of) {
+            let _ = writeln!(out, "         {line}");
+        }
+        for idle in &of.idle {
+            let _ = writeln!(out, "         nothing came under the exception {idle}");
+        }
+    }
+    let watching = [
+        ("server", judgement.prometheus.as_ref().map(servers::prometheus)),
+        ("alerts", judgement.alertmanager.as_ref().map(servers::alertmanager)),
+    ];
+    for (name, lines) in watching {
+        for (i, line) in lines.into_iter().flatten().enumerate() {
+            let _ = writeln!(out, "{:<8} {line}", if i == 0 { name } else { "" });
+        }
     }
     if let Some(target) = words::target(judgement) {
         let _ = writeln!(out, "target   {target}");
@@ -94,6 +131,35 @@ pub fn table(judgement: &Judgement, place: &str, colour: bool) -> String {
     }
     let last = format!("{}  {} (exit {})", judgement.verdict.word(), words::headline(judgement), judgement.exit.code());
     let _ = writeln!(out, "{}", shade(&last, colour));
+    out
+}
+
+/// Our books against the target's.
+fn reconciled(judgement: &Judgement, colour: bool) -> String {
+    let rows = reconcile::rows(judgement);
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
+    table.set_header(reconcile::HEAD);
+    for row in rows {
+        table.add_row(row.iter().enumerate().map(|(n, cell)| match n {
+            3.. => Cell::new(cell).set_alignment(CellAlignment::Right),
+            _ => Cell::new(text::shorten(cell, PROMISE)),
+        }));
+    }
+    let mut out = String::from("\n");
+    for line in table.lines() {
+        let _ = writeln!(out, "{}", shade(line.trim_end(), colour));
+    }
+    for (check, line) in judgement.reconcile.iter().flat_map(|c| reconcile::lines(c).into_iter().map(move |l| (c, l))) {
+        if line != check.why || check.counts_as == Verdict::Pass {
+            let name = check.check.split([' ', '{']).next().unwrap_or_default();
+            let _ = writeln!(out, "         {name}: {line}");
+        }
+    }
+    out.push('\n');
     out
 }
 
@@ -121,9 +187,9 @@ fn mark(finding: &Finding) -> String {
 pub(super) fn shade(line: &str, colour: bool) -> String {
     let word = line.split_whitespace().next().unwrap_or_default();
     let code = match word {
-        "PASS" | "pass" => 32,
-        "FAIL" => 31,
-        "INCONCLUSIVE" | "INVALID" => 35,
+        "PASS" | "pass" | "OK" => 32,
+        "FAIL" | "MISMATCH" => 31,
+        "INCONCLUSIVE" | "INVALID" | "UNDECIDED" | "NO_DATA" => 35,
         "warning" | "info" => 33,
         _ => return line.into(),
     };

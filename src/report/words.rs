@@ -4,8 +4,8 @@ use crate::base::text;
 use crate::base::time::{Offset, Span};
 use crate::base::units;
 use crate::judge::{
-    CanarySummary, CauseSummary, Claimed, FaultSummary, Finding, GateSummary, Judgement, LoopSummary, Percentiles,
-    TrafficSummary, Verdict,
+    CanarySummary, CauseSummary, Claimed, FaultSummary, Finding, GateSummary, Judgement, LoopSummary,
+    OccurrenceSummary, Percentiles, TrafficSummary, Verdict,
 };
 use std::time::Duration;
 
@@ -57,13 +57,48 @@ pub fn fault(fault: &FaultSummary) -> String {
             effective.join(", "),
             planned.join(", "),
             text::thousands(fault.injected),
-            text::count(fault.eligible, "request")
+            text::count(fault.eligible, fault.unit)
         ),
     };
     if let Some(trouble) = &fault.trouble {
         text.push_str(&format!("; {trouble}"));
     }
     text
+}
+
+/// How exactly a fault began and ended, in a line for each time: when it was told beside when that was planned, and how long
+/// it took to obey.
+pub fn control(fault: &FaultSummary) -> Vec<String> {
+    let edge = |word: &str, planned: Offset, told: Option<Offset>, effective: Option<Offset>| {
+        let (told, effective) = (told?, effective?);
+        let late = units::measured(told.since(planned));
+        Some(format!("{word} {late} after it was planned, obeyed in {}", units::measured(effective.since(told))))
+    };
+    let line = |of: &OccurrenceSummary| {
+        let begun = edge("told to begin", of.planned.start, of.told[0], of.applied);
+        let ended = edge("to end", of.planned.end, of.told[1], of.cleared);
+        let parts: Vec<String> = begun.into_iter().chain(ended).collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
+    };
+    fault.occurrences.iter().filter_map(line).collect()
+}
+
+/// What the stage added itself, in a sentence; nothing where there was none.
+pub fn injector(judgement: &Judgement) -> Option<String> {
+    let of = judgement.injector.as_ref()?;
+    let mut parts = vec![match of.saturated_seconds {
+        0 => "kept up throughout".to_owned(),
+        n => format!("did not keep up in {n} of {} seconds", of.seconds),
+    }];
+    for (what, added) in [("to replies", of.calls), ("to bytes on links", of.links)] {
+        if added.count > 0 {
+            let (p50, p99) = (length(added.p50), length(added.p99));
+            parts.push(format!("added {p50} {what} that nothing struck (p99 of the worst second {p99})"));
+        }
+    }
+    parts.push(format!("woke up to {} late", length(of.wakes.max)));
+    parts.push(format!("busiest second {} of a core", units::percent(of.cpu)));
+    Some(parts.join(", "))
 }
 
 /// What a fault did to each traffic, a line each: when it was felt, how deep it cut, when all was well again.
@@ -105,7 +140,7 @@ pub fn damage(fault: &FaultSummary) -> Vec<String> {
 }
 
 /// `20 s to 21 s`, to a tenth of a second.
-fn instants(span: Span) -> String {
+pub fn instants(span: Span) -> String {
     format!("{} to {}", seconds(span.start.secs()), seconds(span.end.secs()))
 }
 
@@ -223,11 +258,28 @@ pub fn seconds(at: f64) -> String {
 pub fn headline(judgement: &Judgement) -> String {
     let count = |verdict| judgement.critical().filter(|f| f.verdict == verdict).count() as u64;
     let (failed, all) = (count(Verdict::Fail), judgement.critical().count() as u64);
+    let checks: Vec<Verdict> = judgement.reconciled().map(|check| check.counts_as).collect();
+    let agree = |verdict, word: &str| {
+        let some = checks.iter().filter(|v| **v == verdict).count() as u64;
+        match (checks.is_empty(), some) {
+            (true, _) | (_, 0) => String::new(),
+            (false, some) => format!(", {some} of {} {word}", text::count(checks.len() as u64, "reconciliation")),
+        }
+    };
     match judgement.verdict {
-        Verdict::Pass => format!("{} kept", text::count(all, "critical promise")),
-        Verdict::Fail => format!("{} of {} broken", failed, text::count(all, "critical promise")),
+        Verdict::Pass => format!("{} kept{}", text::count(all, "critical promise"), agree(Verdict::Pass, "agree")),
+        Verdict::Fail => {
+            format!(
+                "{} of {} broken{}",
+                failed,
+                text::count(all, "critical promise"),
+                agree(Verdict::Fail, "mismatched")
+            )
+        }
         Verdict::Inconclusive => {
-            format!("{} of {} undecided", count(Verdict::Inconclusive), text::count(all, "critical promise"))
+            let undecided = count(Verdict::Inconclusive);
+            let open = agree(Verdict::Inconclusive, "undecided");
+            format!("{undecided} of {} undecided{open}", text::count(all, "critical promise"))
         }
         Verdict::Invalid => "the experiment was not what the scenario describes".into(),
     }

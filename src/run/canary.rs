@@ -1,17 +1,16 @@
 //! After the last fault: whether the outside world behaves as it did before. Every upstream is asked through its port, once
-//! for each fault that acted on it, in the name of a call that this fault would have struck; every link is connected to, as
-//! is what stands behind it.
+//! for each fault that acted on it, in the name of a call that this fault would have struck, and the stub says itself what it
+//! made; through every link bytes are sent, as past it.
 //!
 //! The target hears nothing of it, and no shot, count or touch of the load is made: the canary's requests carry traces of no
 //! traffic.
 
+mod line;
+
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use crate::base::httpd::encode;
 use crate::base::net::Address;
 use crate::base::seed::Seed;
 use crate::base::text::cause;
@@ -22,7 +21,10 @@ use crate::evidence::event::Event;
 use crate::scenario::{Fault, HttpFault, Inject, Lead, Match, On, Scenario, Upstream, When};
 use crate::stage::client::Stage;
 use crate::stage::decide::{Key, draw, strikes};
+use crate::stage::quote::Age;
 use crate::stage::quoter::Quoter;
+use crate::stage::stub::{MADE, Made};
+use line::{Call, ROUNDS, echoes, end, left_there, lingers, passes};
 
 /// How much longer than it should an answer may take: enough for a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -30,8 +32,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const SLOW: Duration = Duration::from_millis(500);
 /// How often a request that meets the stub's own rate limit is sent again.
 const ATTEMPTS: u32 = 4;
-/// How long a connection is watched for being closed.
-const WATCH: Duration = Duration::from_millis(200);
+/// A delay shorter than this is not told from a busy machine.
+const TELLING: Duration = Duration::from_millis(4);
+/// So many replies must all be late before a fault that only slows them is seen in it.
+const TRIES: usize = 5;
 /// At most so many requests are spent on a fault that lets the first ones pass.
 const MOST: usize = 50;
 /// Of so many calls one is struck by a fault of any share worth the name, and answered well.
@@ -40,7 +44,19 @@ const KEYS: u64 = 1_000_000;
 /// What a request came to.
 struct Seen {
     clean: bool,
+    /// Later than it should be, by about as much as the fault would make it; once is no proof.
+    late: bool,
     saw: String,
+}
+
+impl Seen {
+    fn clean(saw: String) -> Seen {
+        Seen { clean: true, late: false, saw }
+    }
+
+    fn broken(saw: String) -> Seen {
+        Seen { clean: false, late: false, saw }
+    }
 }
 
 /// Where an upstream answers, and what is asked of it.
@@ -57,6 +73,9 @@ struct Answer {
     status: u16,
     limit: Option<u32>,
     whole: bool, // what says that it is JSON is
+    made: Option<Made>,
+    sum: u32, // of what came
+    length: usize,
     took: Duration,
 }
 
@@ -83,14 +102,40 @@ pub(super) async fn canary(
         let fault = question.fault.map(|fault| fault.name.as_str());
         events.push(told(format!("upstream/{}", question.upstream.name), fault, seen));
     }
-    for (link, (name, address)) in scenario.links.iter().zip(stage.links()) {
+    for (position, (link, (name, address))) in scenario.links.iter().zip(stage.links()).enumerate() {
         let seen = match end(&link.to, stage, services) {
-            Some(to) => passes(address, &to).await,
+            Some(to) => match ours(&link.to, scenario) {
+                Some(upstream) => {
+                    let shots = answered(scenario.seed, upstream, &[b"canary-link", name.as_bytes()], None, ROUNDS * 2);
+                    let call = |shot: &Shot| Call {
+                        trace: String::from_utf8_lossy(&tracer.id(*shot).traceparent()).into_owned(),
+                        own: own(scenario.seed, upstream, *shot),
+                    };
+                    let calls: Vec<Call> = shots.iter().map(call).collect();
+                    let late = lingers(scenario.faults.iter().filter(|fault| fault.on == On::Link(position)));
+                    match calls.len() < ROUNDS * 2 {
+                        true => passes(address, &to).await, // a stub that answers hardly anything well
+                        false => echoes(address, &to, &calls, late, scenario.seed).await,
+                    }
+                }
+                None => passes(address, &to).await,
+            },
             None => left_there(&link.to).await,
         };
         events.push(told(format!("link/{name}"), None, seen));
     }
     events
+}
+
+/// How long a stub takes by itself for the first call of a shot.
+fn own(seed: Seed, upstream: &Upstream, shot: Shot) -> Duration {
+    upstream.latency.at(draw(seed, "latency", &upstream.name, Key::Call { shot, attempt: 0 }))
+}
+
+/// The stub that a link leads to, where it leads to one that answers by itself.
+fn ours<'s>(lead: &Lead, scenario: &'s Scenario) -> Option<&'s Upstream> {
+    let Lead::Upstream(upstream) = lead else { return None };
+    scenario.upstreams.get(*upstream).filter(|upstream| upstream.forward.is_none())
 }
 
 /// What is asked: of each upstream, calls for each of its faults that this one would strike; one in any case.
@@ -115,6 +160,7 @@ fn enough(fault: Option<&Fault>) -> usize {
     let Some(fault) = fault else { return 1 };
     let burst = match &fault.inject {
         Inject::Http(HttpFault::RateLimit { limit, .. }) => limit.burst as usize + 1,
+        Inject::Http(HttpFault::Latency { .. } | HttpFault::SlowBody { .. }) => TRIES,
         _ => 1,
     };
     let nth = if let When::Every(n) = fault.when { n as usize } else { 1 };
@@ -123,17 +169,22 @@ fn enough(fault: Option<&Fault>) -> usize {
 
 /// Calls that a fault strikes and that the stub by itself answers well.
 fn calls(seed: Seed, upstream: &Upstream, fault: Option<&Fault>) -> Vec<Shot> {
+    let name = fault.map_or("", |fault| fault.name.as_str());
+    answered(seed, upstream, &[b"canary", name.as_bytes()], fault, enough(fault))
+}
+
+/// So many of them. Each purpose has calls of its own: an upstream that has seen a call takes the next for a retry.
+fn answered(seed: Seed, upstream: &Upstream, purpose: &[&[u8]], fault: Option<&Fault>, count: usize) -> Vec<Shot> {
     let shot = |seq| Shot { traffic: Shot::CANARY, seq };
     let fits = |seq: &u64| {
         let key = Key::Call { shot: shot(*seq), attempt: 0 };
         let struck = fault.is_none_or(|fault| strikes(seed, &fault.name, fault.share, &upstream.name, key));
         struck && draw(seed, "success", &upstream.name, key) < upstream.success.fraction()
     };
-    // Each fault has calls of its own: an upstream that has seen a call takes the next for a retry.
-    let first = fault.map_or(0, |fault| seed.decide(&[b"canary", fault.name.as_bytes()]) % (1 << 32));
-    let mut found: Vec<Shot> = (first..first + KEYS).filter(fits).take(enough(fault)).map(shot).collect();
-    if found.is_empty() {
-        found.push(shot(first));
+    let first = seed.decide(purpose) % (1 << 32);
+    let mut found: Vec<Shot> = (first..first + KEYS).filter(fits).take(count).map(shot).collect();
+    while found.len() < count.min(2) {
+        found.push(shot(first + found.len() as u64));
     }
     found
 }
@@ -169,17 +220,37 @@ impl Question<'_> {
         let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
         let client = match client {
             Ok(client) => client,
-            Err(why) => return Seen { clean: false, saw: format!("could not ask: {}", cause(&why)) },
+            Err(why) => return Seen::broken(format!("could not ask: {}", cause(&why))),
         };
-        let mut saw = String::new();
+        let (mut saw, mut late) = (String::new(), 0);
         for shot in &self.shots {
             let seen = self.ask_once(&client, tracer, *shot).await;
             if !seen.clean {
                 return seen;
             }
+            late += usize::from(seen.late);
             saw = seen.saw;
         }
-        Seen { clean: true, saw }
+        match late >= TRIES && late == self.shots.len() {
+            true => Seen::broken(format!("each of {late} answers was late, as by the fault; the last: {saw}")),
+            false => Seen::clean(saw),
+        }
+    }
+
+    /// How much later a reply of this length to a call would come if the fault were left over, where it does nothing else.
+    fn lingers(&self, shot: Shot, own: Duration, length: usize) -> Option<Duration> {
+        let fault = self.fault?;
+        let Inject::Http(inject) = &fault.inject else { return None };
+        let late = match inject {
+            HttpFault::Latency { law, replace } => {
+                let key = Key::Call { shot, attempt: 0 };
+                let drawn = law.at(draw(self.seed, &format!("fault/{}", fault.name), &self.upstream.name, key));
+                if *replace { drawn.saturating_sub(own) } else { drawn }
+            }
+            HttpFault::SlowBody { rate } => Duration::from_secs_f64(length as f64 / rate.0.max(1) as f64),
+            _ => return None,
+        };
+        Some(late).filter(|late| *late >= TELLING)
     }
 
     async fn ask_once(&self, client: &reqwest::Client, tracer: Tracer, shot: Shot) -> Seen {
@@ -189,16 +260,12 @@ impl Question<'_> {
                 Ok(direct) => (direct.took, Some(direct.status)),
                 Err(_) => (PATIENCE, None),
             },
-            None => {
-                let key = Key::Call { shot, attempt: 0 };
-                let own = self.upstream.latency.at(draw(self.seed, "latency", &self.upstream.name, key));
-                (own, self.wanted())
-            }
+            None => (own(self.seed, self.upstream, shot), self.wanted()),
         };
         for _ in 0..ATTEMPTS {
             let got = match self.send(client, self.url, Some((tracer, shot)), expected).await {
                 Ok(got) => got,
-                Err(saw) => return Seen { clean: false, saw },
+                Err(saw) => return Seen::broken(saw),
             };
             let own = self.upstream.rate_limit.map(|limit| limit.burst);
             if got.status == 429 && own.is_some() && own == got.limit {
@@ -210,12 +277,38 @@ impl Question<'_> {
             let wrong = match status {
                 Some(wanted) if got.status != wanted => Some(format!("{said} instead of {wanted}")),
                 _ if got.took > expected + SLOW => Some(format!("{said} instead of {}", units::measured(expected))),
-                _ if !got.whole => Some(format!("{said}, and no JSON")),
-                _ => None,
+                _ => self
+                    .made_otherwise(&got)
+                    .map(|how| format!("{said}, {how}"))
+                    .or((!got.whole).then(|| format!("{said}, and no JSON"))),
             };
-            return Seen { clean: wrong.is_none(), saw: wrong.unwrap_or(said) };
+            let lingering = self.lingers(shot, expected, got.length);
+            let late = lingering.is_some_and(|late| got.took > expected + late / 2);
+            return match wrong {
+                Some(wrong) => Seen::broken(wrong),
+                None => Seen { late, ..Seen::clean(said) },
+            };
         }
-        Seen { clean: true, saw: format!("429 by its own rate limit, {ATTEMPTS} times") }
+        Seen::clean(format!("429 by its own rate limit, {ATTEMPTS} times"))
+    }
+
+    /// How an answer is not what the stub made just now; nothing where it is, or where no stub made it.
+    fn made_otherwise(&self, got: &Answer) -> Option<String> {
+        let is_head = self.fault.is_some_and(|fault| fault.matching.method.as_deref() == Some("HEAD"));
+        if self.upstream.forward.is_some() || is_head {
+            return None;
+        }
+        match got.made {
+            None => Some("and not by the stub".into()),
+            Some(made) if made.sum != got.sum => Some("and not as the stub made it".into()),
+            Some(made) if !made.age.prices.is_zero() => {
+                Some(format!("with prices of {} ago", units::duration(made.age.prices)))
+            }
+            Some(made) if !made.age.timestamps.is_zero() => {
+                Some(format!("with timestamps of {} ago", units::duration(made.age.timestamps)))
+            }
+            Some(_) => None,
+        }
     }
 
     /// Sends the request to an address; the error is what was seen instead of an answer.
@@ -241,11 +334,14 @@ impl Question<'_> {
             let response = request.send().await?;
             let header = |name: &str| response.headers().get(name).and_then(|v| Some(v.to_str().ok()?.to_owned()));
             let (status, limit) = (response.status().as_u16(), header("x-ratelimit-limit"));
-            let is_json = header("content-type").is_some_and(|media| media.contains("json"));
+            let made = header(MADE).and_then(|made| Made::read(&made));
+            let media = header("content-type").unwrap_or_default();
+            let is_json = media.contains("json");
             let body = response.bytes().await?;
             let whole = !is_json || serde_json::from_slice::<serde_json::Value>(&body).is_ok();
             let limit = limit.and_then(|limit| limit.parse().ok());
-            Ok::<_, reqwest::Error>(Answer { status, limit, whole, took: asked.now().since(Offset::ZERO) })
+            let (took, sum) = (asked.now().since(Offset::ZERO), Made::of(&media, &body, Age::default()).sum);
+            Ok::<_, reqwest::Error>(Answer { status, limit, whole, made, sum, length: body.len(), took })
         });
         match got.await {
             Ok(got) => got.map_err(|why| cause(&why)),
@@ -257,84 +353,6 @@ impl Question<'_> {
 /// A value that a fault's `match` accepts.
 fn anything(value: &str) -> &str {
     if value == "*" { "canary" } else { value }
-}
-
-/// What a connection does when nothing is said on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Manner {
-    Refused,
-    Closed,
-    Stays,
-}
-
-impl Manner {
-    fn word(self) -> &'static str {
-        match self {
-            Manner::Refused => "is refused",
-            Manner::Closed => "is closed",
-            Manner::Stays => "stays open",
-        }
-    }
-
-    async fn of(address: &str) -> Manner {
-        let Ok(Ok(mut stream)) = timeout(PATIENCE, TcpStream::connect(address)).await else { return Manner::Refused };
-        match timeout(WATCH, stream.read_u8()).await {
-            Ok(Err(_)) => Manner::Closed,
-            Ok(Ok(_)) | Err(_) => Manner::Stays,
-        }
-    }
-}
-
-/// The other end of a link, HOST:PORT; `None` where it is a proxy of somebody else's.
-fn end(lead: &Lead, stage: &Stage, services: &[(String, Vec<Address>)]) -> Option<String> {
-    match lead {
-        Lead::Address(to) => Some(to.clone()),
-        Lead::Upstream(upstream) => {
-            stage.upstreams().get(*upstream).map(|(_, url)| url.trim_start_matches("http://").to_owned())
-        }
-        Lead::Service(service) => {
-            let found = services.iter().find(|(name, _)| service.as_ref().is_none_or(|wanted| wanted == name));
-            found.and_then(|(_, addresses)| addresses.first()).map(Address::authority)
-        }
-        Lead::Toxiproxy(_) => None,
-    }
-}
-
-/// Whether a toxiproxy server still has something of ours, or a proxy that takes no connections.
-async fn left_there(lead: &Lead) -> Seen {
-    let Lead::Toxiproxy(toxiproxy) = lead else { return Seen { clean: true, saw: String::new() } };
-    let (name, server) = (&toxiproxy.proxy, &toxiproxy.server);
-    let asked = timeout(PATIENCE, async {
-        let client = reqwest::Client::builder().no_proxy().build()?;
-        let response = client.get(format!("http://{server}/proxies/{}", encode(name))).send().await?;
-        response.error_for_status()?.bytes().await
-    });
-    let proxy: serde_json::Value = match asked.await {
-        Ok(Ok(body)) => serde_json::from_slice(&body).unwrap_or_default(),
-        Ok(Err(why)) => return Seen { clean: false, saw: format!("the proxy {name} at {server}: {}", cause(&why)) },
-        Err(_) => return Seen { clean: false, saw: format!("{server} does not answer") },
-    };
-    let toxics = proxy["toxics"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let ours = toxics.iter().filter_map(|t| t["name"].as_str()).find(|t| t.starts_with("proofload-"));
-    match (ours, proxy["enabled"].as_bool()) {
-        (None, Some(true)) => {
-            Seen { clean: true, saw: format!("the proxy {name} is enabled and has no toxic of ours") }
-        }
-        (Some(toxic), _) => Seen { clean: false, saw: format!("the proxy {name} still has the toxic {toxic}") },
-        (None, _) => Seen { clean: false, saw: format!("the proxy {name} is not enabled") },
-    }
-}
-
-/// Whether a connection through a link does what one to its other end does. Nothing is sent: who knows what is there.
-async fn passes(link: &str, to: &str) -> Seen {
-    let (through, direct) = (Manner::of(link).await, Manner::of(to).await);
-    // A proxy has accepted before it knows that nobody is there.
-    let alike = through == direct || (through, direct) == (Manner::Closed, Manner::Refused);
-    let saw = format!("a connection through it {}", through.word());
-    match alike {
-        true => Seen { clean: true, saw },
-        false => Seen { clean: false, saw: format!("{saw}, one past it {}", direct.word()) },
-    }
 }
 
 #[cfg(test)]

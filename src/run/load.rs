@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::prepare::{LEAD, Prepared};
@@ -14,13 +14,16 @@ use crate::base::time::{Clock, Offset};
 use crate::evidence::counters::Counters;
 use crate::evidence::event::Event;
 use crate::evidence::manifest::How;
+use crate::evidence::page::Remark;
 use crate::evidence::recorder::{self, Recorder};
 use crate::fault::conduct::{Actors, conduct};
 use crate::fault::gate::Gate;
 use crate::fault::local::Locals;
+use crate::lint;
+use crate::observe::probe::{self, Probed};
 use crate::observe::{HostMeter, Observer, Watched};
 use crate::plan::Plan;
-use crate::scenario::{Page, Scenario};
+use crate::scenario::{Contract, Page, Scenario};
 use crate::stage::client::Stage;
 use crate::traffic::{self, Aside};
 
@@ -29,14 +32,17 @@ impl Prepared<'_> {
     pub(super) async fn load(&mut self, signals: &mut Signals) -> Result<How, String> {
         let scenario = Arc::new(self.launch.scenario.clone());
         let plan = Arc::new(self.launch.plan.clone());
-        let counters = Arc::new(Counters::new(scenario.traffic.len()));
+        let counters = Arc::new(Counters::new(scenario.traffic.iter().map(|t| (t.routes().len(), t.classes.len()))));
         let (events, events_in) = mpsc::unbounded_channel();
         let (reports, reports_in) = mpsc::unbounded_channel();
         let (stop, stopping) = watch::channel(false);
         let (quit_watching, watching) = watch::channel(false);
 
         // The zero is moved to where it really begins: preparations took as long as they took.
-        let lead = LEAD + scenario.jobs.iter().map(|j| j.timeout).max().unwrap_or_default().min(Duration::from_secs(2));
+        let baseline = scenario.reconcile.baseline.unwrap_or_default();
+        let lead = LEAD
+            + baseline
+            + scenario.jobs.iter().map(|j| j.timeout).max().unwrap_or_default().min(Duration::from_secs(2));
         self.clock = Clock::starting_in(lead);
         self.manifest.wall_zero = self.clock.wall_nanos(Offset::ZERO);
         self.manifest.monotonic_zero = self.clock.zero();
@@ -44,10 +50,10 @@ impl Prepared<'_> {
 
         let watched = watched(&scenario, &self.services);
         let samples = self.folder.file("samples.chunks");
-        let observer = Observer::create(&samples, watched, self.clock, counters.clone(), events.clone());
+        let observer = Observer::create(&samples, watched, self.clock, counters.clone(), events.clone(), inspect);
         let observer = Arc::new(observer.map_err(|e| format!("{}: {e}", samples.display()))?);
         let recorder = Recorder::create(&self.folder, self.recorder_plan(&plan)).map_err(|e| e.to_string())?;
-        let (flush, flushes) = mpsc::unbounded_channel();
+        let (flush, flushes) = mpsc::unbounded_channel::<oneshot::Sender<()>>();
         let (flushed, last_flush) = watch::channel(Offset::ZERO);
         let recording = tokio::spawn(record::record(record::Recording {
             recorder,
@@ -61,7 +67,9 @@ impl Prepared<'_> {
             board: self.launch.board.clone(),
             stop: stop.clone(),
         }));
-        observer.quiet().await;
+        let (quit_listening, listening) = watch::channel(false);
+        let alerting = self.watch_alertmanager(&events, listening);
+        silence(&observer, baseline).await;
         let host = HostMeter::new(self.clock.now(), self.target.as_ref().and_then(target::Sim::pid));
         let host = tokio::spawn(host.watch(self.clock, events.clone(), watching.clone()));
 
@@ -86,7 +94,7 @@ impl Prepared<'_> {
             folder: self.folder.clone(),
             manifest: self.manifest.clone(),
             clock: self.clock,
-            flush,
+            flush: flush.clone(),
             flushed: last_flush,
             leave,
             events: events.clone(),
@@ -103,6 +111,8 @@ impl Prepared<'_> {
             (gate, breaking),
         ));
         let phases = tokio::spawn(announce(scenario.clone(), plan.clone(), self.clock, events.clone()));
+        let probed = probed(&scenario, &self.services);
+        let probing = tokio::spawn(probe::watch(probed, self.clock, events.clone(), watching.clone()));
         let scraping = tokio::spawn(observer.clone().watch(watching));
 
         let mut sent = tokio::task::spawn_blocking(move || sender.join());
@@ -148,11 +158,23 @@ impl Prepared<'_> {
             Err(_) => how = How::CutShort("the conduct of faults panicked".into()),
         }
         let _ = quit_watching.send(true);
-        let _ = tokio::join!(scraping, host);
-        observer.quiet().await;
+        let _ = tokio::join!(scraping, probing, host);
+        silence(&observer, baseline).await;
         self.canary(&how, &events).await;
         self.after(&events).await;
-        drop((events, observer));
+        tokio::select! {
+            () = self.ask_prometheus(&how, &flush, &events) => {}
+            told = signals.next() => {
+                // Whoever is impatient has what came so far.
+                if how == How::Complete {
+                    how = told;
+                }
+            }
+        }
+        // Notifications come late: they are received for as long as anything is asked.
+        let _ = quit_listening.send(true);
+        let _ = alerting.await;
+        drop((events, observer, flush));
         match recording.await {
             Ok(Ok(())) => Ok(how),
             Ok(Err(why)) => Ok(How::CutShort(why)),
@@ -239,6 +261,40 @@ async fn announce(scenario: Arc<Scenario>, plan: Arc<Plan>, clock: Clock, events
         let (phase, connections) = (phase.word.into(), phase.saturate);
         let _ = events.send(Event::Phase { at: clock.now(), traffic, phase, connections });
     }
+}
+
+/// A quiet scrape, and another after as long as traffic that is not ours is measured, if it is.
+async fn silence(observer: &Arc<Observer>, baseline: Duration) {
+    observer.quiet().await;
+    if !baseline.is_zero() {
+        tokio::time::sleep(baseline).await;
+        observer.quiet().await;
+    }
+}
+
+/// What is wrong with how a page is laid out, as the evidence keeps it.
+fn inspect(page: &[u8], media: Option<&str>) -> Vec<Remark> {
+    lint::metrics::layout(page, media).into_iter().map(lint::metrics::Finding::remark).collect()
+}
+
+/// Where each probe is asked: on the service of its job.
+fn probed(scenario: &Scenario, services: &[(String, Vec<Address>)]) -> Vec<Probed> {
+    let watched = watched(scenario, services);
+    let of_contract = |contract: &Contract| {
+        let address = watched.iter().find(|w| w.job.name == contract.job).map(|w| w.address.clone());
+        let probed = |probe: &crate::scenario::Probe| {
+            Some(Probed {
+                job: contract.job.clone(),
+                // A page with an address of its own has the page's path in it.
+                address: Address { base: String::new(), ..address.clone()? },
+                path: probe.path.clone(),
+                every: probe.every,
+                timeout: probe.timeout,
+            })
+        };
+        contract.probes.iter().filter_map(probed).collect::<Vec<_>>()
+    };
+    scenario.contracts.iter().flat_map(of_contract).collect()
 }
 
 /// Where each job's page is.

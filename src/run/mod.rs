@@ -9,6 +9,7 @@ mod prepare;
 mod programs;
 mod record;
 mod resources;
+mod servers;
 mod signals;
 mod target;
 

@@ -17,6 +17,8 @@ use crate::evidence::undo::{self, UndoLog};
 use crate::fault::guard::Guards;
 use crate::fault::local::Locals;
 use crate::fault::victim::Victim;
+use crate::observe::alertmanager::Alertmanager;
+use crate::observe::prometheus::Prometheus;
 use crate::scenario::{Lead, Process, Scenario};
 use crate::stage;
 use crate::stage::client::Stage;
@@ -39,6 +41,8 @@ pub(super) struct Prepared<'l> {
     pub(super) ways: Vec<(String, Vec<Address>)>,
     pub(super) secrets: Vec<(String, String)>,
     pub(super) stage: Option<Stage>,
+    pub(super) prometheus: Option<Prometheus>,
+    pub(super) alertmanager: Option<Alertmanager>,
     pub(super) target: Option<target::Sim>,
     pub(super) programs: Programs,
     pub(super) locals: Arc<Locals>,
@@ -88,6 +92,8 @@ impl<'l> Prepared<'l> {
             ways: Vec::new(),
             secrets: secrets(scenario)?,
             stage: None,
+            prometheus: None,
+            alertmanager: None,
             target: None,
             programs: Programs::default(),
             locals: Arc::default(),
@@ -116,6 +122,7 @@ impl<'l> Prepared<'l> {
                 services
             }
         };
+        self.meet_servers().await?;
         let places = self.services.iter().flat_map(|(name, all)| all.iter().map(|a| (name.clone(), a.to_string())));
         self.manifest.services = places.collect();
         self.lead_links().await?;

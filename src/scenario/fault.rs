@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::inject::Inject;
+use super::inject::{HttpFault, Inject};
 use crate::base::time::{Offset, Span};
 use crate::base::units::Share;
 
@@ -25,6 +25,8 @@ pub struct Fault {
     pub matching: Match,
     /// Which of those may be struck, by their number.
     pub when: When,
+    /// Whether replies that it struck carry its name.
+    pub mark: bool,
     /// When it begins for the first time, from the plan's zero.
     pub at: Duration,
     /// How long it lasts each time.
@@ -158,6 +160,16 @@ impl Fault {
         self.at
             + self.length
             + self.repeat.map_or(Duration::ZERO, |r| r.every.saturating_mul(r.times.saturating_sub(1)))
+    }
+
+    /// What it strikes one of at a time, in a word: `request`, `connection`, or, where it strikes as a whole, the `shot` that
+    /// felt it.
+    pub fn unit(&self) -> &'static str {
+        match (&self.on, &self.inject) {
+            (On::Upstream(_), Inject::Http(HttpFault::Refuse)) | (On::Link(_), _) => "connection",
+            (On::Upstream(_), _) => "request",
+            (On::Process(_) | On::Hook(_), _) => "shot",
+        }
     }
 
     /// The share that it strikes this long after it began.

@@ -6,12 +6,14 @@ mod shape;
 mod absorbed;
 mod check;
 mod claim;
+mod contract;
 mod fault;
 mod inject;
 mod load;
 mod locate;
 mod promise;
 mod raw;
+mod reconcile;
 mod schema;
 mod servers;
 mod stub;
@@ -31,12 +33,15 @@ use std::time::Duration;
 pub use crate::base::mistake::{Mistake, Mistakes, Place};
 pub use crate::base::timing::Timing;
 pub use absorbed::Absorbed;
+pub use check::FLEETS;
 pub use claim::{Claim, Compare, Expectation, Filter, Measure, Promise, Quantile, Severity, Window};
+pub use contract::{Cardinality, Contract, Probe, ScrapeLimits};
 pub use fault::{Fault, Match, On, Process, Ramp, Repeat, When};
 pub use inject::{
     Corruption, DockerAction, HttpFault, Inject, Keep, Per, ProcessFault, ResetAt, RetryAfter, Stream, Toxic,
 };
 pub use load::{Arrivals, Segment, closed_connections};
+pub use reconcile::{Against, Check, Labels as ByLabels, Reconcile, Statuses, Subset, TimeUnit, Timeouts};
 pub use schema::schema;
 pub use servers::{Alertmanager, Login, Prometheus, Server, Source};
 pub use stub::{Lead, Link, RateLimit, StubReply, Toxiproxy, Upstream};
@@ -72,6 +77,8 @@ pub struct Scenario {
     pub traffic: Vec<Traffic>,
     /// Pages of metrics that are watched.
     pub jobs: Vec<Job>,
+    /// What those pages, and the probes beside them, must be.
+    pub contracts: Vec<Contract>,
     /// The Prometheus server that watches the target too.
     pub prometheus: Option<Prometheus>,
     /// The Alertmanager that sends its alerts on.
@@ -86,6 +93,8 @@ pub struct Scenario {
     pub faults: Vec<Fault>,
     /// The promises, in the order of the file.
     pub promises: Vec<Promise>,
+    /// What the target's metrics must agree on with us.
+    pub reconcile: Reconcile,
     /// What the generator must keep for its word to count.
     pub fitness: Fitness,
     /// Time runs this many times faster than written; 1 as written.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::wire::Tls;
 use crate::base::law::Law;
 use crate::base::net::Address;
 use crate::base::units::{Rate, Share};
@@ -27,6 +28,8 @@ pub struct Upstream {
     pub calls: Option<f64>,
     /// Where requests are passed on to, instead of being answered here.
     pub forward: Option<Address>,
+    /// What TLS asks for there, beyond the defaults.
+    pub tls: Option<Tls>,
 }
 
 /// A token bucket.

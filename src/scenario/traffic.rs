@@ -28,6 +28,19 @@ pub struct Traffic {
     pub load: Vec<Segment>,
 }
 
+impl Traffic {
+    /// The routes of its requests, as their paths are written: a quote's path and its hybrid path, or one for each step.
+    pub fn routes(&self) -> Vec<&str> {
+        match &self.kind {
+            Kind::Quote(quote) => {
+                let hybrid = quote.hybrid.as_ref().map(|(_, path)| path.as_str());
+                [quote.path.as_str()].into_iter().chain(hybrid).collect()
+            }
+            Kind::Flow(flow) => flow.steps.iter().map(|step| step.path.as_str()).collect(),
+        }
+    }
+}
+
 /// What is sent.
 #[derive(Debug, Clone)]
 pub enum Kind {

@@ -16,6 +16,7 @@ pub fn variant(source: &str, without: &[&str], set: &[(String, String)]) -> Resu
             match (key.text.as_str(), &mut value.kind) {
                 ("faults", Kind::Map(faults)) => faults.retain(|(name, _)| !without.contains(&name.text.as_str())),
                 ("slo", Kind::List(promises)) => promises.retain(|promise| !is_about(promise, without)),
+                ("contract", Kind::Map(contracts)) => contracts.iter_mut().for_each(|(_, c)| forget(c, without)),
                 _ => {}
             }
         }
@@ -24,6 +25,27 @@ pub fn variant(source: &str, without: &[&str], set: &[(String, String)]) -> Resu
     let mut reader = Reader::default();
     vars::apply(&mut root, set, &mut reader);
     if reader.mistakes.is_empty() { Ok(yaml::print(&root)) } else { Err(reader.mistakes) }
+}
+
+/// Takes what a contract says of faults out of its probes, and probes about which nothing else is said.
+fn forget(contract: &mut Node, faults: &[&str]) {
+    let Some(probes) = within(contract, "probes") else { return };
+    let Kind::Map(probes) = &mut probes.kind else { return };
+    probes.retain_mut(|(_, probe)| {
+        let Some(during) = within(probe, "during") else { return true };
+        let Kind::Map(of_faults) = &mut during.kind else { return true };
+        of_faults.retain(|(fault, _)| !faults.contains(&fault.text.as_str()));
+        let idle = of_faults.is_empty();
+        if let (true, Kind::Map(entries)) = (idle, &mut probe.kind) {
+            entries.retain(|(key, _)| key.text != "during");
+        }
+        !idle || within(probe, "outside").is_some()
+    });
+}
+
+fn within<'n>(node: &'n mut Node, key: &str) -> Option<&'n mut Node> {
+    let Kind::Map(entries) = &mut node.kind else { return None };
+    entries.iter_mut().find(|(k, _)| k.text == key).map(|(_, value)| value)
 }
 
 fn is_about(promise: &Node, faults: &[&str]) -> bool {
@@ -64,6 +86,16 @@ slo:
         assert!(left.contains("errors(q)") && !left.contains("p95") && left.contains("recovery"), "{left}");
         let none = variant(TEXT, &["a", "b"], &[]).expect("reads");
         assert!(!none.contains("faults") && none.contains("errors(q)"), "{none}");
+    }
+
+    #[test]
+    fn a_fault_leaves_the_contract_too() {
+        let text = format!(
+            "{TEXT}contract:\n  api:\n    probes:\n      /live: 200\n      /ready: {{ outside: 200, during: {{ a: 503 }} }}\n      /x: {{ during: {{ a: 503 }}, within: 1s }}\n      /y: {{ during: {{ a: 503, b: 503 }} }}\n"
+        );
+        let left = variant(&text, &["a"], &[]).expect("reads");
+        assert!(left.contains("/live") && left.contains("/ready") && left.contains("b: 503"), "{left}");
+        assert!(!left.contains("a: 503") && !left.contains("/x"), "{left}");
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! What this host can be trusted with: the whole instrument, from plan to evidence, held against a server of our own
 //! that keeps its own log.
 //!
-//! Four questions, a few seconds each. How punctually do shots leave, at which rates? How many requests can be sent at
+//! Five questions, a few seconds each. How punctually do shots leave, at which rates? How many requests can be sent at
 //! all, and what does one cost? Is what is reported of a server that freezes what its log says? Do the stage's faults
-//! strike as often as they should?
+//! strike as often as they should? Does each kind of fault do what it says, and is it gone when it is over?
 
 mod accuracy;
+pub mod breakage;
 mod capacity;
 mod cores;
+pub mod outside;
 pub mod punctuality;
 pub mod stall;
 mod trial;
@@ -18,6 +20,7 @@ use std::path::PathBuf;
 use crate::scenario::Precision;
 
 pub use accuracy::Accuracy;
+pub use breakage::Broken;
 pub use capacity::Capacity;
 pub use punctuality::Punctuality;
 pub use stall::{Stall, Truth};
@@ -35,6 +38,8 @@ pub struct Findings {
     pub stalls: Vec<Stall>,
     /// Of a fault on a stub.
     pub accuracy: Accuracy,
+    /// Of every kind of fault that can be tried on any host: not limits on control groups, and no containers.
+    pub broken: Vec<Broken>,
 }
 
 /// Tests this host; `tell` is told of each part as it begins. `program` is this program, for its children. The error
@@ -55,13 +60,17 @@ pub async fn run(program: PathBuf, tell: impl Fn(&str)) -> Result<Findings, Stri
     }
     tell("faults: one request in five");
     let accuracy = accuracy::measure(&bench).await?;
-    Ok(Findings { punctuality, capacity, stalls, accuracy })
+    tell("faults: one of each kind");
+    let mut broken = breakage::measure(&bench).await?;
+    broken.extend(outside::measure(&bench).await?);
+    Ok(Findings { punctuality, capacity, stalls, accuracy, broken })
 }
 
 impl Findings {
     /// Whether what is reported is the truth here. How much load the host can take is another question.
     pub fn holds(&self) -> bool {
-        self.stalls.iter().all(Stall::holds) && self.accuracy.holds() && self.trust().is_some()
+        let broken = self.broken.iter().all(|broken| broken.seen.is_ok());
+        self.stalls.iter().all(Stall::holds) && self.accuracy.holds() && broken && self.trust().is_some()
     }
 
     /// What the host can be trusted with; `None` when with no rate that was tried.

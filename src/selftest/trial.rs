@@ -47,6 +47,11 @@ impl Bench {
         self.cores.as_ref().map_or_else(|| "any".into(), |cores| cores.target().to_string())
     }
 
+    /// This program, for its children.
+    pub fn program(&self) -> &std::path::Path {
+        &self.program
+    }
+
     /// A file of its own for a trial.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)
@@ -54,7 +59,7 @@ impl Bench {
 
     /// Runs a scenario.
     pub async fn trial(&self, name: &str, yaml: &str) -> Result<Trial, String> {
-        let settings = Settings { leave: Some(Leave::default()), ..Settings::alone(name) };
+        let settings = Settings { leave: Some(Leave { exec: true, ..Leave::default() }), ..Settings::alone(name) };
         let scenario = scenario::read(name, yaml, &settings).map_err(|e| e.to_string())?;
         let plan = Plan::new(&scenario);
         let launch = Launch {

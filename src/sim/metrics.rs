@@ -41,6 +41,12 @@ impl Gauge {
         self.0.store(value.to_bits(), Relaxed);
     }
 
+    /// Adds to the value, or takes from it.
+    pub fn add(&self, change: f64) {
+        let changed = |bits| Some((f64::from_bits(bits) + change).to_bits());
+        let _ = self.0.fetch_update(Relaxed, Relaxed, changed); // the closure never declines
+    }
+
     /// The value.
     pub fn get(&self) -> f64 {
         f64::from_bits(self.0.load(Relaxed))
@@ -99,6 +105,8 @@ pub trait Instrument: Clone + Send + Sync + 'static {
     fn new(bounds: &'static [f64]) -> Self;
     /// Writes its lines; `labels` is the inside of the braces.
     fn write(&self, out: &mut String, name: &str, labels: &str);
+    /// Counts from nothing again; what it is just now stays.
+    fn reset(&self);
 }
 
 impl Instrument for Counter {
@@ -108,6 +116,9 @@ impl Instrument for Counter {
     }
     fn write(&self, out: &mut String, name: &str, labels: &str) {
         line(out, name, "", labels, self.get() as f64);
+    }
+    fn reset(&self) {
+        self.0.store(0, Relaxed);
     }
 }
 
@@ -119,6 +130,7 @@ impl Instrument for Gauge {
     fn write(&self, out: &mut String, name: &str, labels: &str) {
         line(out, name, "", labels, self.get());
     }
+    fn reset(&self) {}
 }
 
 impl Instrument for Histogram {
@@ -138,6 +150,10 @@ impl Instrument for Histogram {
         }
         line(out, name, "_sum", labels, self.sum());
         line(out, name, "_count", labels, below as f64);
+    }
+    fn reset(&self) {
+        self.0.buckets.iter().for_each(|bucket| bucket.store(0, Relaxed));
+        self.0.sum.store(0f64.to_bits(), Relaxed);
     }
 }
 
@@ -173,6 +189,7 @@ impl<M: Instrument, const N: usize> Family<M, N> {
 
 trait Page: Send + Sync {
     fn write(&self, out: &mut String);
+    fn reset(&self);
 }
 
 impl<M: Instrument, const N: usize> Page for Family<M, N> {
@@ -183,6 +200,9 @@ impl<M: Instrument, const N: usize> Page for Family<M, N> {
         for (labels, member) in self.0.members.read().unwrap_or_else(PoisonError::into_inner).iter() {
             member.write(out, name, labels);
         }
+    }
+    fn reset(&self) {
+        self.0.members.read().unwrap_or_else(PoisonError::into_inner).values().for_each(Instrument::reset);
     }
 }
 
@@ -209,6 +229,16 @@ impl Registry {
     /// Declares one gauge without labels; it is on the page from the start.
     pub fn gauge(&mut self, name: &'static str, help: &'static str) -> Gauge {
         self.family(name, help, [], &[]).with([])
+    }
+
+    /// Declares a family of gauges.
+    pub fn gauges<const N: usize>(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        labels: [&'static str; N],
+    ) -> Family<Gauge, N> {
+        self.family(name, help, labels, &[])
     }
 
     /// Declares a family of histograms. `bounds` are the buckets' upper bounds, increasing; `+Inf` is added.
@@ -238,6 +268,11 @@ impl Registry {
         let family = Family(Arc::new(Inner { name, help, labels, bounds, members: RwLock::default() }));
         self.0.push(Box::new(family.clone()));
         family
+    }
+
+    /// Every counter and histogram counts from nothing again.
+    pub fn reset(&self) {
+        self.0.iter().for_each(|family| family.reset());
     }
 
     /// The page, as text format 0.0.4.
@@ -343,6 +378,19 @@ mod tests {
             .collect();
         found.sort_by(|x, y| x.0.cmp(&y.0));
         assert_eq!(found, [("1x".to_owned(), 5.0), ("2y".to_owned(), 7.0)]);
+    }
+
+    #[test]
+    fn what_is_reset_counts_from_nothing_through_every_handle() {
+        let mut registry = Registry::default();
+        let (counter, gauge) = (registry.counter("n_total", "N"), registry.gauge("g", "G"));
+        let histogram = registry.histogram("h", "H", &[1.0]);
+        counter.add(5);
+        gauge.set(3.0);
+        histogram.observe(0.5);
+        registry.reset();
+        counter.inc();
+        assert_eq!((counter.get(), gauge.get(), histogram.count(), histogram.sum()), (1, 3.0, 0, 0.0));
     }
 
     #[test]

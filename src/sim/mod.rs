@@ -1,7 +1,10 @@
 //! Practice targets: one file or folder per trading system. They share nothing with what measures them.
 
+pub mod b25;
 pub mod calibrator;
+pub mod fleet;
 pub mod metrics;
+pub mod quantum_trader;
 pub mod quote_service;
 
 use std::future::Future;
@@ -16,19 +19,34 @@ use crate::base::text::suggest;
 pub enum System {
     /// A Solana quote service: prices from a cache, from pools and from external quoters.
     QuoteService,
+    /// Five services: signals from an AI engine, execution, risk, portfolio, training.
+    QuantumTrader,
+    /// Seven services of high-frequency trading.
+    B25,
     /// No trading system: a server that does no work, for holding the sender itself against.
     Calibrator,
 }
 
 impl System {
     /// All of them.
-    pub const ALL: &'static [System] = &[System::QuoteService, System::Calibrator];
+    pub const ALL: &'static [System] = &[System::QuoteService, System::QuantumTrader, System::B25, System::Calibrator];
 
     /// What it is called after `sim:` and on the command line.
     pub fn name(self) -> &'static str {
         match self {
             System::QuoteService => "quote-service",
+            System::QuantumTrader => "quantum-trader",
+            System::B25 => "b25",
             System::Calibrator => "calibrator",
+        }
+    }
+
+    /// Its services, where it has more than one.
+    pub fn services(self) -> &'static [&'static str] {
+        match self {
+            System::QuantumTrader => &quantum_trader::SERVICES,
+            System::B25 => &b25::SERVICES,
+            System::QuoteService | System::Calibrator => &[],
         }
     }
 

@@ -25,6 +25,7 @@ pub use super::protocol::Report;
 use super::protocol::{self, Lines, Order};
 use crate::base::net;
 use crate::base::time::{Clock, Offset};
+use crate::evidence::health::StageHealth;
 
 /// How long a stage may take to open its ports.
 const OPENING: Duration = Duration::from_secs(10);
@@ -209,6 +210,8 @@ impl Stage {
             Report::Cleared { fault, at, eligible, injected } => {
                 Report::Cleared { fault, at: self.shifted(at), eligible, injected }
             }
+            Report::Calls { at, upstreams } => Report::Calls { at: self.shifted(at), upstreams },
+            Report::Health(health) => Report::Health(StageHealth { at: self.shifted(health.at), ..health }),
             report => report, // says nothing of when, or went to whoever waits for it
         }
     }

@@ -11,7 +11,7 @@ use crate::base::net;
 use crate::base::time::Clock;
 use crate::base::units::{Rate, Share};
 use crate::scenario::{
-    Fault, Inject, Lead, Link, Match, On, Ramp, RateLimit, Scenario, StubReply, Toxiproxy, Upstream, When,
+    Fault, Inject, Lead, Link, Match, On, Ramp, RateLimit, Scenario, StubReply, Tls, Toxiproxy, Upstream, When,
 };
 
 /// How long stubs and links go on cleanly after the run died, unless it says otherwise.
@@ -63,6 +63,34 @@ pub struct UpstreamConfig {
     /// Where requests are passed on to, instead of being answered here.
     #[serde(default)]
     pub forward: Option<String>,
+    /// What TLS asks for there.
+    #[serde(default)]
+    pub tls: Option<TlsConfig>,
+}
+
+/// What TLS asks for where requests are passed on to, beyond the defaults.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TlsConfig {
+    /// The certificates that are trusted, as PEM, instead of those of the system.
+    pub ca: Option<String>,
+    /// Our own certificate and those that lead to its root, as PEM.
+    pub cert: Option<String>,
+    /// Its private key, as PEM.
+    pub key: Option<Key>,
+    /// Any certificate is taken, from anybody.
+    pub insecure: bool,
+    /// The name that must stand in the certificate, instead of the address's host.
+    pub name: Option<String>,
+}
+
+/// A private key, which travels to the stage and is shown nowhere.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Key(pub String);
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Key(…)")
+    }
 }
 
 /// A token bucket.
@@ -138,6 +166,9 @@ pub struct FaultConfig {
     pub matching: Match,
     /// Which of those may be struck.
     pub when: When,
+    /// Replies that it struck say so.
+    #[serde(default)]
+    pub mark: bool,
     /// The stage clears it by itself after this long.
     pub ttl: Duration,
 }
@@ -209,6 +240,20 @@ impl From<&Upstream> for UpstreamConfig {
             rate_limit: upstream.rate_limit.map(LimitConfig::from),
             replies: upstream.replies.iter().map(ReplyConfig::from).collect(),
             forward: upstream.forward.as_ref().map(ToString::to_string),
+            tls: upstream.tls.as_ref().map(TlsConfig::from),
+        }
+    }
+}
+
+impl From<&Tls> for TlsConfig {
+    fn from(tls: &Tls) -> TlsConfig {
+        let text = |pem: &[u8]| String::from_utf8_lossy(pem).into_owned();
+        TlsConfig {
+            ca: tls.ca.as_deref().map(text),
+            cert: tls.identity.as_ref().map(|identity| text(&identity.cert)),
+            key: tls.identity.as_ref().map(|identity| Key(text(identity.key.pem()))),
+            insecure: tls.insecure,
+            name: tls.name.clone(),
         }
     }
 }
@@ -267,6 +312,7 @@ impl FaultConfig {
             ramp: fault.ramp,
             matching: fault.matching.clone(),
             when: fault.when,
+            mark: fault.mark,
             ttl: fault.ttl,
         }
     }
@@ -298,6 +344,13 @@ mod tests {
                 body: "\n".into(),
             }],
             forward: Some("https://api.example/v1".into()),
+            tls: Some(TlsConfig {
+                ca: None,
+                cert: Some("cert".into()),
+                key: Some(Key("hunter2".into())),
+                insecure: true,
+                name: Some("api".into()),
+            }),
         };
         let ms = Duration::from_millis;
         let config = Config {
@@ -327,6 +380,7 @@ mod tests {
                 ramp: Some(Ramp { from: Share(0), to: Share(1), over: ms(1) }),
                 matching: Match { path: Some("/x*".into()), ..Match::default() },
                 when: When::First(3),
+                mark: true,
                 ttl: ms(1),
             }],
             touches: Some("/tmp/x".into()),
@@ -335,6 +389,7 @@ mod tests {
         };
         let line = serde_json::to_string(&config).expect("serialises");
         assert!(!line.contains('\n'), "one line");
+        assert!(!format!("{config:?}").contains("hunter2"), "a key is not shown");
         assert_eq!(serde_json::from_str::<Config>(&line).expect("reads back"), config);
     }
 }

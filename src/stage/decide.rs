@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use crate::base::seed::{Seed, unit};
 use crate::base::trace::Shot;
 use crate::base::units::Share;
+use crate::evidence::health::Called;
 
 /// Which call of an upstream this is: what decisions are made on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -81,6 +82,7 @@ pub struct Calls {
     young: HashMap<u64, u32>,
     old: HashMap<u64, u32>,
     arrivals: u64,
+    called: Called,
 }
 
 /// Just under the load at which a hash map of 2^17 slots would grow.
@@ -100,7 +102,16 @@ impl Calls {
             self.young.clear();
         }
         self.young.insert(id, attempt.saturating_add(1));
+        if shot.traffic != Shot::CANARY {
+            self.called.calls += 1;
+            self.called.shots += u64::from(attempt == 0);
+        }
         Key::Call { shot, attempt }
+    }
+
+    /// How many there were so far that say whose they are.
+    pub fn called(&self) -> Called {
+        self.called
     }
 }
 

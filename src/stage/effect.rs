@@ -7,13 +7,16 @@ use tokio::sync::watch;
 
 use super::decide::spread;
 use super::quote::Age;
-use crate::base::httpd::{Answer, Cut, Delivery, Pace, Response};
+use crate::base::httpd::{Answer, Cut, Delivery, Pace, Response, Stream};
 use crate::base::seed::Seed;
 use crate::scenario::{Corruption, Keep};
 
 /// How late the runtime's timer is on average: it rounds up to a millisecond, and so does the wait beneath it.
 /// Without this every law would be a millisecond slower than stated.
 pub const ROUNDING: Duration = Duration::from_millis(1);
+
+/// The header by which a reply says which fault struck it, where a scenario asks for that.
+pub const MARK: &str = "Proofload-Fault";
 
 /// A delay that ends early when its fault does.
 #[derive(Debug, Clone)]
@@ -68,6 +71,7 @@ pub struct Effects {
     /// How long a refusal tells to wait; zero when none does.
     pub wait: Duration,
     changes: Vec<(usize, Change)>, // with their faults, in order
+    marks: Vec<(usize, String)>,
 }
 
 /// What a fault does to a reply.
@@ -103,6 +107,17 @@ impl Effects {
         self.changes.push((fault, change));
     }
 
+    /// Lets the reply say that a fault struck it.
+    pub fn mark(&mut self, fault: usize, name: &str) {
+        self.marks.push((fault, name.to_owned()));
+    }
+
+    /// Whether no fault does anything.
+    pub fn is_none(&self) -> bool {
+        let stays = self.age == Age::default() && self.changes.is_empty();
+        stays && self.added.is_empty() && self.replaced.is_none() && self.end.is_none()
+    }
+
     /// Faults that change nothing of a reply with a body of this length.
     pub fn unfelt(&self, length: usize) -> Vec<usize> {
         self.changes.iter().filter(|(_, change)| !change.is_felt(length)).map(|(fault, _)| *fault).collect()
@@ -122,9 +137,68 @@ impl Effects {
         sleep_until(due).await;
     }
 
+    /// What is done to a reply, in a shape that can be compared.
+    #[cfg(test)]
+    pub fn shown(&self) -> String {
+        let end = match &self.end {
+            None => "none",
+            Some(End::Hang(_)) => "hang",
+            Some(End::Reply(_)) => "reply",
+            Some(End::Reset) => "reset",
+        };
+        let change = |(_, change): &(usize, Change)| match change {
+            Change::Corrupt(how, seed) => format!("{how:?} by {seed:?}"),
+            Change::Truncate(keep) => format!("{keep:?}"),
+            Change::Reset { half } => format!("reset {half}"),
+            Change::Slow(pace) => format!("slow {}", pace.rate),
+        };
+        let added: Vec<Duration> = self.added.iter().map(|held| held.length).collect();
+        let changes: Vec<String> = self.changes.iter().map(change).collect();
+        let replaced = self.replaced.as_ref().map(|held| held.length);
+        format!("{added:?} {replaced:?} {:?} {end} {changes:?}", self.age)
+    }
+
+    /// Whether what becomes of a reply depends on all of its body, of which only the length is known, if that.
+    pub fn need_all(&self, length: Option<u64>) -> bool {
+        self.changes.iter().any(|(_, change)| match change {
+            Change::Corrupt(Corruption::Bits(_) | Corruption::Json, _) => true,
+            Change::Truncate(Keep::Share(_)) | Change::Reset { half: true } => length.is_none(),
+            Change::Corrupt(Corruption::ContentType(_), _)
+            | Change::Truncate(Keep::Bytes(_))
+            | Change::Reset { half: false }
+            | Change::Slow(_) => false,
+        })
+    }
+
+    /// The same reply as it comes out at the front while its body is still to come; nothing may need all of that.
+    pub fn dress_stream(self, mut response: Response, body: Stream) -> Answer {
+        let mut delivery = Delivery::default();
+        let length = body.length.map_or(usize::MAX, |length| usize::try_from(length).unwrap_or(usize::MAX));
+        let unfelt = self.unfelt(length);
+        for (_, name) in self.marks.into_iter().filter(|(fault, _)| !unfelt.contains(fault)) {
+            response.headers.push((MARK.into(), name));
+        }
+        for (_, change) in self.changes.into_iter().rev().filter(|(fault, _)| !unfelt.contains(fault)) {
+            match change {
+                Change::Corrupt(corruption, seed) => corrupt(&mut response, &corruption, seed),
+                Change::Truncate(keep) => cut(&mut delivery, Cut { after: kept(keep, length), reset: false }),
+                Change::Reset { half } => {
+                    cut(&mut delivery, Cut { after: if half { length / 2 } else { 0 }, reset: true });
+                }
+                Change::Slow(pace) => delivery.paces.push(pace),
+            }
+        }
+        Answer::Stream(response, body, delivery)
+    }
+
     /// The reply as it comes out at the front.
     pub fn dress(self, mut response: Response) -> Answer {
         let mut delivery = Delivery::default();
+        // Who did nothing to it has not struck it.
+        let unfelt = self.unfelt(response.body.len());
+        for (_, name) in self.marks.into_iter().filter(|(fault, _)| !unfelt.contains(fault)) {
+            response.headers.push((MARK.into(), name));
+        }
         for (_, change) in self.changes.into_iter().rev() {
             let length = response.body.len();
             if !change.is_felt(length) {

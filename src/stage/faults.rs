@@ -171,7 +171,12 @@ impl Faults {
             let share = config.share_at(at.since(effective.since));
             let effect = match strikes(self.seed, &config.name, share, arrival.upstream, key) {
                 false => Effect::Spared,
-                true if effective.befall(fault, config, inject, arrival, self.seed, &mut effects) => Effect::Injected,
+                true if effective.befall(fault, config, inject, arrival, self.seed, &mut effects) => {
+                    if config.mark {
+                        effects.mark(fault, &config.name);
+                    }
+                    Effect::Injected
+                }
                 true => Effect::Allowed,
             };
             met.push(Met { fault, effect, retry_after: tenths(effects.wait) });
@@ -261,8 +266,8 @@ impl Faults {
         self.report(Report::Failed { fault: Some(fault), why: format!("there are {} faults", self.all.len()) });
     }
 
-    /// Nobody may be listening any more; that changes nothing here.
-    fn report(&self, report: Report) {
+    /// Tells the run. Nobody may be listening any more; that changes nothing here.
+    pub fn report(&self, report: Report) {
         let _ = self.reports.send(report);
     }
 }

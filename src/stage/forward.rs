@@ -1,7 +1,8 @@
-//! Passing requests on to a real upstream: what the service says is said there, and what is answered there comes back.
-//! Headers that are about a connection stay on theirs (RFC 9110, 7.6.1), and `Host` names the upstream.
+//! Passing requests on to a real upstream: what the service says is said there, and what is answered there comes back, piece by
+//! piece as it comes. Headers that are about a connection stay on theirs (RFC 9110, 7.6.1), and `Host` names the upstream.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Waker};
@@ -10,16 +11,19 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::mpsc;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use crate::base::httpd::{Request, Response, Unreadable, read_reply};
+use super::config::TlsConfig;
+use crate::base::httpd::{self, Framing, Head, Request, Response, Unreadable, next_piece, read_begin, read_whole};
 use crate::base::net::Address;
+use crate::base::tls::{self, Trust};
 
-/// How long an upstream may take for a reply, from the first try to connect to the end of the body.
+/// How long an upstream may take from the first try to connect to the head of its reply, and for each piece of the body.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// So many pieces of a body wait for the service to take them; then the upstream waits.
+const AHEAD: usize = 2;
 /// The most connections that are kept for later.
 const IDLE: usize = 256;
 /// Headers that are about one connection.
@@ -39,7 +43,7 @@ const HOP_BY_HOP: [&str; 9] = [
 pub struct Forward {
     address: Address,
     tls: Option<(TlsConnector, ServerName<'static>)>,
-    idle: Mutex<Vec<Line>>,
+    idle: Arc<Mutex<Vec<Line>>>,
     told: Mutex<BTreeSet<&'static str>>,
 }
 
@@ -70,19 +74,33 @@ struct Line {
     buffer: BytesMut,
 }
 
+/// What a real upstream answers, as far as it has come.
+pub struct Passed {
+    /// Without its body; a length is said only where there is none.
+    pub response: Response,
+    framing: Framing,
+    keep: bool,
+    line: Line,
+    idle: Arc<Mutex<Vec<Line>>>,
+    address: String,
+}
+
 impl Forward {
     /// Passes on to an address; nothing is connected yet. `Err` says what keeps it from being one.
-    pub fn new(url: &str) -> Result<Forward, String> {
+    pub fn new(url: &str, terms: Option<&TlsConfig>) -> Result<Forward, String> {
         let address = Address::parse(url)?;
         let tls = match address.tcp().filter(|_| address.is_tls()) {
-            Some((host, _)) => Some((connector()?, name(host)?)),
+            Some((host, _)) => {
+                let named = terms.and_then(|terms| terms.name.as_deref()).unwrap_or(host);
+                Some((connector(terms)?, tls::name(named)?))
+            }
             None => None,
         };
-        Ok(Forward { address, tls, idle: Mutex::default(), told: Mutex::default() })
+        Ok(Forward { address, tls, idle: Arc::default(), told: Mutex::default() })
     }
 
-    /// Passes a request on, and returns what is answered.
-    pub async fn pass(&self, request: &Request) -> Result<Response, Trouble> {
+    /// Passes a request on, and returns what is answered, whose body is still to come.
+    pub async fn pass(&self, request: &Request) -> Result<Passed, Trouble> {
         let silent = || Trouble::Silent(self.address.to_string());
         tokio::time::timeout(PATIENCE, self.exchange(request)).await.unwrap_or_else(|_| Err(silent()))
     }
@@ -94,7 +112,7 @@ impl Forward {
             .then(|| format!("a real upstream fails, which is no fault of the scenario: {trouble}"))
     }
 
-    async fn exchange(&self, request: &Request) -> Result<Response, Trouble> {
+    async fn exchange(&self, request: &Request) -> Result<Passed, Trouble> {
         let bytes = self.written(request);
         // A connection that was kept may close just as we speak: who may ask twice does, on a new one.
         let repeatable = ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"].contains(&request.method.as_str());
@@ -109,21 +127,23 @@ impl Forward {
         self.ask(line, &bytes, &request.method).await.map_err(|why| self.broken(why))
     }
 
-    async fn ask(&self, mut line: Line, bytes: &[u8], method: &str) -> Result<Response, Unreadable> {
+    async fn ask(&self, mut line: Line, bytes: &[u8], method: &str) -> Result<Passed, Unreadable> {
         // An upstream may refuse before it has read everything: what it says is read all the same.
         let written = line.stream.write_all(bytes).await;
         let flushed = line.stream.flush().await;
-        let (mut reply, keep) = read_reply(&mut line.stream, &mut line.buffer, method).await?;
-        if keep && line.buffer.is_empty() && written.is_ok() && flushed.is_ok() {
-            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            if idle.len() < IDLE {
-                idle.push(line);
-            }
-        }
+        let head = read_begin(&mut line.stream, &mut line.buffer, method).await?;
+        let Head { mut response, framing, keep } = head;
         // Only a reply without a body says itself how long the body is.
-        let bodiless = method == "HEAD" || reply.status == 304;
-        reply.headers = passed_on(&reply.headers, |name| name != "content-length" || bodiless).collect();
-        Ok(reply)
+        let bodiless = method == "HEAD" || response.status == 304;
+        response.headers = passed_on(&response.headers, |name| name != "content-length" || bodiless).collect();
+        Ok(Passed {
+            response,
+            framing,
+            keep: keep && written.is_ok() && flushed.is_ok(),
+            line,
+            idle: self.idle.clone(),
+            address: self.address.to_string(),
+        })
     }
 
     /// A connection that was kept and is still open.
@@ -142,7 +162,7 @@ impl Forward {
 
     async fn connect(&self) -> Result<Line, Trouble> {
         let at = || self.address.to_string();
-        let refused = |e: std::io::Error| Trouble::Connect(at(), e.to_string());
+        let refused = |e: io::Error| Trouble::Connect(at(), e.to_string());
         let stream: Box<dyn Stream> = match (self.address.tcp(), self.address.socket(), &self.tls) {
             (Some(place), _, tls) => {
                 let tcp = TcpStream::connect(place).await.map_err(refused)?;
@@ -151,7 +171,7 @@ impl Forward {
                     None => Box::new(tcp),
                     Some((connector, name)) => {
                         let agreed = connector.connect(name.clone(), tcp).await;
-                        Box::new(agreed.map_err(|e| Trouble::Tls(at(), e.to_string()))?)
+                        Box::new(agreed.map_err(|e| Trouble::Tls(at(), tls::refused(&e)))?)
                     }
                 }
             }
@@ -182,6 +202,66 @@ impl Forward {
 
     fn broken(&self, why: Unreadable) -> Trouble {
         Trouble::Broken(self.address.to_string(), why.to_string())
+    }
+}
+
+impl Passed {
+    /// How long the body is, where that is known.
+    pub fn length(&self) -> Option<u64> {
+        self.framing.length()
+    }
+
+    /// Whether all of the body has come already, as small ones do.
+    pub fn is_here(&self) -> bool {
+        self.length().is_some_and(|length| length <= self.line.buffer.len() as u64)
+    }
+
+    /// The reply with its body, once it is here, up to 16 MB.
+    pub async fn whole(mut self) -> Result<Response, Trouble> {
+        let reading = read_whole(&mut self.line.stream, &mut self.line.buffer, &mut self.framing);
+        let body = match tokio::time::timeout(PATIENCE, reading).await {
+            Ok(body) => body.map_err(|why| Trouble::Broken(self.address.clone(), why.to_string()))?,
+            Err(_) => return Err(Trouble::Silent(self.address)),
+        };
+        let response = Response { body, ..self.response };
+        give_back(&self.idle, self.line, self.keep);
+        Ok(response)
+    }
+
+    /// The reply without its body, and the body as it comes. When nobody takes it any more, the connection ends.
+    pub fn stream(self) -> (Response, httpd::Stream) {
+        let (say, pieces) = mpsc::channel(AHEAD);
+        let (length, response) = (self.length(), self.response);
+        let (mut line, mut framing, keep, idle) = (self.line, self.framing, self.keep, self.idle);
+        tokio::spawn(async move {
+            loop {
+                let reading = next_piece(&mut line.stream, &mut line.buffer, &mut framing);
+                let read = tokio::select! {
+                    read = tokio::time::timeout(PATIENCE, reading) => read,
+                    () = say.closed() => return,
+                };
+                let piece = match read.unwrap_or(Err(Unreadable::Torn)) {
+                    Ok(Some(piece)) => Ok(piece),
+                    Ok(None) => return give_back(&idle, line, keep),
+                    Err(why) => Err(io::Error::other(why)),
+                };
+                let is_over = piece.is_err();
+                if say.send(piece).await.is_err() || is_over {
+                    return;
+                }
+            }
+        });
+        (response, httpd::Stream { length, pieces })
+    }
+}
+
+/// Keeps a connection for later that can be used again.
+fn give_back(idle: &Mutex<Vec<Line>>, line: Line, keep: bool) {
+    if keep && line.buffer.is_empty() {
+        let mut idle = idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE {
+            idle.push(line);
+        }
     }
 }
 
@@ -219,26 +299,17 @@ fn passed_on<'a>(
     headers.iter().filter(move |(name, _)| goes(name)).cloned()
 }
 
-/// What TLS begins with: the system's certificates are trusted.
-fn connector() -> Result<TlsConnector, String> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if roots.is_empty() {
-        return Err(
-            "this system trusts no certificate at all: install its ca-certificates, or name them by SSL_CERT_FILE"
-                .into(),
-        );
-    }
-    let versions = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|e| e.to_string())?;
-    let mut config = versions.with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(TlsConnector::from(Arc::new(config)))
-}
-
-fn name(host: &str) -> Result<ServerName<'static>, String> {
-    ServerName::try_from(host.to_owned()).map_err(|_| format!("`{host}` is no name that a certificate can have"))
+/// What TLS begins with.
+fn connector(terms: Option<&TlsConfig>) -> Result<TlsConnector, String> {
+    let bytes = |pem: &'_ Option<String>| pem.as_ref().map(|pem| pem.as_bytes().to_vec());
+    let (ca, cert) = (terms.and_then(|terms| bytes(&terms.ca)), terms.and_then(|terms| bytes(&terms.cert)));
+    let key = terms.and_then(|terms| terms.key.as_ref()).map(|key| key.0.as_bytes());
+    let trust = Trust {
+        ca: ca.as_deref(),
+        identity: cert.as_deref().zip(key),
+        insecure: terms.is_some_and(|terms| terms.insecure),
+    };
+    Ok(TlsConnector::from(tls::client(trust, &["http/1.1"])?))
 }
 
 #[cfg(test)]

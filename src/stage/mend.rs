@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tokio::time::{sleep, timeout};
 
+use super::link::remote::{self, Remote};
 use crate::base::ask::Ask;
 use crate::base::cgroup;
 use crate::base::command;
@@ -40,6 +41,7 @@ pub async fn mend(undo: &Undo) -> Result<String, String> {
         Undo::Restore { file, value } => restore(file.clone(), value.clone()).await,
         Undo::Container { socket, id, name } => container(&Docker::at(socket), id, name).await,
         Undo::Call { undo, probe, within } => hook(undo, probe, *within).await,
+        Undo::Toxiproxy { server, proxy, toxic } => toxiproxy(server, proxy, toxic.as_deref()).await,
         Undo::End { mark } => end(mark).await,
     }
 }
@@ -61,9 +63,18 @@ pub fn longest(undo: &Undo) -> Duration {
     let once = match undo {
         Undo::Call { within, .. } => *within * 2,
         Undo::Container { .. } => docker::WITHIN * 3,
+        Undo::Toxiproxy { .. } => remote::PATIENCE,
         Undo::Resume { .. } | Undo::Restart { .. } | Undo::Restore { .. } | Undo::End { .. } => DEED,
     };
     (once + AGAIN) * ATTEMPTS + Duration::from_secs(1)
+}
+
+async fn toxiproxy(server: &str, proxy: &str, toxic: Option<&str>) -> Result<String, String> {
+    let remote = Remote::new(server, proxy);
+    match toxic {
+        Some(toxic) => remote.remove(toxic).await.map(|()| format!("the proxy {proxy} at {server} has no {toxic}")),
+        None => remote.enable(true).await.map(|()| format!("the proxy {proxy} at {server} takes connections")),
+    }
 }
 
 async fn resume(process: Process) -> Result<String, String> {

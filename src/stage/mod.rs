@@ -10,6 +10,7 @@
 //! - `forward`: how requests are passed on to a real upstream
 //! - `warden`: undoes what is broken outside the stage when the run no longer can · [`keeper`]: the run's side of that ·
 //!   [`mend`]: how it is done
+//! - `pulse`: what the stage takes for itself, and whether it keeps up
 //! - `faults`, `filter`, `throttle`, [`decide`]: whom a fault strikes, and the record of it · `effect`: what it does
 
 mod bucket;
@@ -27,10 +28,11 @@ mod link;
 pub mod mend;
 mod price;
 pub mod protocol;
-mod quote;
+mod pulse;
+pub mod quote;
 pub mod quoter;
 pub mod serve;
-mod stub;
+pub mod stub;
 mod template;
 #[cfg(test)]
 pub(crate) mod testing;

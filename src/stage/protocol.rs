@@ -11,10 +11,19 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::config::Config;
 use crate::base::time::Offset;
+use crate::evidence::health::{Called, StageHealth};
 use crate::evidence::undo::Recipe;
 
 /// Longer lines are not ours; the other side cannot be followed any more.
 const LONGEST: usize = 64 * 1024 * 1024;
+
+/// What the toxic of a fault is called, on links of ours and on servers of others.
+pub fn toxic_of(fault: &str) -> String {
+    format!("{TOXICS}{fault}")
+}
+
+/// What the names of our toxics begin with.
+pub const TOXICS: &str = "proofload-";
 
 /// From the run to the stage. A fault is named by its position in the scenario.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -102,6 +111,16 @@ pub enum Report {
         eligible: u64,
         /// How many were.
         injected: u64,
+    },
+    /// How the stage did, about once a second.
+    Health(StageHealth),
+    /// How often each upstream has been called, in the order of the scenario: whenever a fault begins or ends, and once a
+    /// second.
+    Calls {
+        /// When.
+        at: Offset,
+        /// By upstream.
+        upstreams: Vec<Called>,
     },
     /// A recipe is held: it will be followed even if the run dies now.
     Held {

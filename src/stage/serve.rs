@@ -224,6 +224,7 @@ async fn obey<R: AsyncRead + Unpin>(
             (Order::Apply { fault }, Some(world)) if world.link_faults.has(fault) => {
                 let now = world.scene().now();
                 world.scene().faults.untouched(fault);
+                world.scene().tell_calls(now);
                 let _ = news.send(world.link_faults.apply(fault, now).await);
             }
             (Order::Clear { fault }, Some(world)) if world.link_faults.has(fault) => {
@@ -231,16 +232,19 @@ async fn obey<R: AsyncRead + Unpin>(
                 let report = world.link_faults.clear(fault, now).await;
                 // The record must be there before anybody reads that the fault is over.
                 world.scene().faults.flush();
+                world.scene().tell_calls(now);
                 let _ = news.send(report);
             }
             (Order::Apply { fault }, Some(world)) => {
                 let mut scene = world.scene();
                 let now = scene.now();
+                scene.tell_calls(now);
                 scene.faults.apply(fault, now);
             }
             (Order::Clear { fault }, Some(world)) => {
                 let mut scene = world.scene();
                 let now = scene.now();
+                scene.tell_calls(now);
                 scene.faults.clear(fault, now);
             }
         }

@@ -18,6 +18,44 @@ use crate::base::time::Offset;
 use crate::base::units::Share;
 use crate::scenario::{RetryAfter, StubReply};
 
+/// The header by which a reply to the canary says what the stub made, before any fault saw it.
+pub const MADE: &str = "Proofload-Made";
+
+/// What a stub made: by this the canary knows that nobody changed it, and that it is of now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Made {
+    /// A checksum of the media type and the body.
+    pub sum: u32,
+    /// How old the prices are, and the timestamps.
+    pub age: Age,
+}
+
+impl Made {
+    /// What a reply is.
+    pub fn of(media: &str, body: &[u8], age: Age) -> Made {
+        let mut sum = crc32fast::Hasher::new();
+        sum.update(media.as_bytes());
+        sum.update(b"\n");
+        sum.update(body);
+        Made { sum: sum.finalize(), age }
+    }
+
+    /// Reads it back; `None` when it is none.
+    pub fn read(value: &str) -> Option<Made> {
+        let mut words = value.split(' ');
+        let sum = u32::from_str_radix(words.next()?, 16).ok()?;
+        let mut nanos = || words.next()?.parse().ok().map(Duration::from_nanos);
+        Some(Made { sum, age: Age { prices: nanos()?, timestamps: nanos()? } })
+    }
+}
+
+impl std::fmt::Display for Made {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Age { prices, timestamps } = self.age;
+        write!(f, "{:08x} {} {}", self.sum, prices.as_nanos(), timestamps.as_nanos())
+    }
+}
+
 /// A stub quoter.
 pub struct Stub {
     /// What faults and practice targets call it.
@@ -110,6 +148,7 @@ mod tests {
             rate_limit: None,
             replies: Vec::new(),
             forward: None,
+            tls: None,
         }
     }
 

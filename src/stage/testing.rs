@@ -5,7 +5,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 
+use super::client::Stage;
 use super::config::{Config, FaultConfig, Subject, UpstreamConfig};
+use super::protocol::Report;
 use crate::base::law::Law;
 use crate::base::time::Clock;
 use crate::base::units::Share;
@@ -40,6 +42,7 @@ pub(crate) fn fault(name: &str, inject: HttpFault) -> FaultConfig {
         ramp: None,
         matching: Match::default(),
         when: When::Always,
+        mark: false,
         ttl: Duration::from_secs(60),
     }
 }
@@ -55,6 +58,7 @@ pub(crate) fn upstream(name: &str) -> UpstreamConfig {
         rate_limit: None,
         replies: Vec::new(),
         forward: None,
+        tls: None,
     }
 }
 
@@ -65,6 +69,16 @@ pub(crate) fn lease(
 ) -> ((ReadHalf<DuplexStream>, WriteHalf<DuplexStream>), (ReadHalf<DuplexStream>, WriteHalf<DuplexStream>)) {
     let (stage, run) = tokio::io::duplex(capacity);
     (tokio::io::split(stage), tokio::io::split(run))
+}
+
+/// What a stage says unasked of its faults.
+pub(crate) async fn told(stage: &mut Stage) -> Option<Report> {
+    loop {
+        match stage.report().await {
+            Some(Report::Calls { .. } | Report::Health(_)) => {}
+            report => return report,
+        }
+    }
 }
 
 /// A keep-alive connection.

@@ -43,6 +43,11 @@ impl Heard {
         self.head().lines().find_map(|line| line.strip_prefix(&format!("{name}: ")).map(str::to_owned))
     }
 
+    fn all(&self, name: &str) -> Vec<String> {
+        let start = format!("{name}: ");
+        self.head().lines().filter_map(|line| line.strip_prefix(&start).map(str::to_owned)).collect()
+    }
+
     fn promised(&self) -> usize {
         self.header("Content-Length").and_then(|n| n.parse().ok()).unwrap_or(0)
     }
@@ -329,6 +334,28 @@ async fn a_slow_body_comes_at_its_rate_and_the_rest_at_once_when_it_is_over() {
     service.clear();
     let heard = tokio::time::timeout(Duration::from_secs(60), asked).await.expect("at once").expect("no panic");
     assert_eq!((heard.body().len(), heard.end), (heard.promised(), None));
+}
+
+#[tokio::test]
+async fn a_struck_reply_names_its_fault_where_it_is_asked_to_and_no_other_does() {
+    let late = |name: &str, mark| FaultConfig {
+        mark,
+        ..fault(name, HttpFault::Latency { law: Law::Fixed(Duration::from_millis(1)), replace: false })
+    };
+    let whole = FaultConfig { mark: true, ..fault("whole", HttpFault::Truncate(Keep::Bytes(Size(1 << 20)))) };
+    let bad = HttpFault::Status { code: 503, headers: Vec::new(), body: None };
+    let some = FaultConfig { mark: true, when: When::Every(2), ..fault("bad", bad) };
+    let mut service = Service::with(vec![late("told", true), late("hidden", false), whole, some]).await;
+    (0..4).for_each(|f| service.apply(f));
+    let heard: Vec<(u16, Vec<String>)> =
+        service.ask_all().await.iter().map(|h| (h.status(), h.all("Proofload-Fault"))).collect();
+    let told = vec!["told".to_owned()];
+    assert_eq!(heard[0], (200, told.clone()), "what changed nothing did not strike");
+    assert_eq!(heard[1], (503, vec!["told".to_owned(), "bad".to_owned()]), "by each that struck it");
+    assert_eq!(heard[2], (200, told));
+    service.clear();
+    let mut fresh = service.connect().await;
+    assert_eq!(ask(&mut fresh, QUOTE).await.all("Proofload-Fault"), Vec::<String>::new(), "over");
 }
 
 #[tokio::test]

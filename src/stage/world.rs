@@ -18,11 +18,12 @@ use super::link::link::Link;
 use super::link::links::{Links, Refusal};
 use super::link::remote::Remote;
 use super::protocol::Report;
-use super::stub::Stub;
+use super::pulse::{Pulse, beat};
+use super::stub::{MADE, Made, Stub};
 use crate::base::httpd::{self, Answer, Handler, Request, Response};
 use crate::base::seed::Seed;
-use crate::base::time::{Clock, Offset};
-use crate::base::trace::{TraceId, Tracer};
+use crate::base::time::{Clock, Offset, monotonic};
+use crate::base::trace::{Shot, TraceId, Tracer};
 use crate::evidence::touches::{Decision, Effect, Writer};
 
 /// Stubs and links that are open. Dropping it closes them.
@@ -47,6 +48,8 @@ pub struct Scene {
     clock: Clock,
     tracer: Tracer,
     stubs: Vec<Stub>,
+    /// The slot of each upstream of the run's scenario, in its order.
+    order: Vec<usize>,
     /// Of each stub that only passes on, to where.
     real: Vec<Option<Arc<Forward>>>,
     /// What can be broken.
@@ -72,9 +75,12 @@ impl World {
             links.push((link.name.clone(), open_link(&proxies, link, &upstreams).await?.face().listen));
         }
         let scene = Arc::new(Mutex::new(Scene::new(config, &upstreams, reports)?));
+        let pulse = Arc::new(Pulse::begin());
         for (slot, listener) in listeners.into_iter().enumerate() {
-            serving.spawn(httpd::serve(listener, Arc::new(Front { scene: scene.clone(), slot })));
+            let front = Front { scene: scene.clone(), slot, pulse: pulse.clone() };
+            serving.spawn(httpd::serve(listener, Arc::new(front)));
         }
+        serving.spawn(beat(pulse, Arc::downgrade(&scene), Arc::downgrade(&proxies)));
         let link_faults = link_faults(config, &proxies, &scene);
         let (leads, linger) = (config.links.clone(), config.linger);
         Ok(World { scene, upstreams, links, proxies, link_faults, linger, leads, _serving: serving })
@@ -119,14 +125,16 @@ impl Scene {
         let clock = Clock::with_zero(config.zero);
         let seed = Seed(config.seed);
         let mut stubs: Vec<Option<Stub>> = slots.iter().map(|_| None).collect();
-        let mut real = vec![None; slots.len()];
+        let (mut real, mut order) = (vec![None; slots.len()], Vec::new());
         for upstream in &config.upstreams {
             let slot = slots.iter().position(|(name, _)| *name == upstream.name);
             let slot = slot.ok_or_else(|| {
                 format!("the stage has no upstream `{}`: start it again with this scenario", upstream.name)
             })?;
             stubs[slot] = Some(Stub::new(upstream, seed, clock.now()));
-            real[slot] = upstream.forward.as_deref().map(Forward::new).transpose()?.map(Arc::new);
+            order.push(slot);
+            let real_one = upstream.forward.as_deref().map(|url| Forward::new(url, upstream.tls.as_ref()));
+            real[slot] = real_one.transpose()?.map(Arc::new);
         }
         if let Some(unused) = stubs.iter().position(Option::is_none) {
             let name = &slots[unused].0;
@@ -140,6 +148,7 @@ impl Scene {
             clock,
             tracer: Tracer::new(seed, &config.run),
             stubs: stubs.into_iter().flatten().collect(),
+            order,
             real,
             faults: Faults::new(&config.faults, seed, touches, reports),
         })
@@ -148,6 +157,12 @@ impl Scene {
     /// Now, on the run's axis.
     pub fn now(&self) -> Offset {
         self.clock.now()
+    }
+
+    /// Tells how often each upstream has been called by an instant, which is now.
+    pub fn tell_calls(&self, at: Offset) {
+        let upstreams = self.order.iter().map(|slot| self.stubs[*slot].calls.called()).collect();
+        self.faults.report(Report::Calls { at, upstreams });
     }
 
     /// A fault on a link met a connection.
@@ -169,6 +184,7 @@ impl Scene {
         let trace = ours.map_or(TraceId([0; 16]), |(id, _)| id);
         let arrival = Arrival { upstream: &stub.name, request, who: Who { trace, key, at }, wall };
         let (mut effects, met) = self.faults.strike(&arrival);
+        let untouched = effects.is_none();
         let (own, source, length) = match (effects.end.take(), &self.real[slot]) {
             (Some(End::Hang(over)), _) => (Duration::ZERO, Source::Nothing(Answer::HangUntil(over)), 0),
             (Some(End::Reset), _) => (Duration::ZERO, Source::Nothing(Answer::Reset), 0),
@@ -179,14 +195,20 @@ impl Scene {
             // Whether a change will be felt is not known before the reply, which may come when the fault is over.
             (None, Some(real)) => (Duration::ZERO, Source::Real(real.clone()), usize::MAX),
             (None, None) => {
-                let (own, reply) = self.stubs[slot].answer(key, request, at, wall, effects.age);
+                let (own, mut reply) = self.stubs[slot].answer(key, request, at, wall, effects.age);
+                if ours.is_some_and(|(_, shot)| shot.traffic == Shot::CANARY) {
+                    let media = reply.headers.iter().find(|(name, _)| name == "Content-Type");
+                    let media = media.map_or(String::new(), |(_, media)| media.clone());
+                    let made = Made::of(&media, &reply.body, effects.age);
+                    reply = reply.with(MADE, made.to_string());
+                }
                 let length = reply.body.len();
                 (own, Source::Reply(reply), length)
             }
         };
         let unfelt = effects.unfelt(if request.method == "HEAD" { 0 } else { length });
         self.faults.record(Who { trace, key, at }, met, &unfelt);
-        Course { own, source, effects }
+        Course { own, source, effects, untouched }
     }
 }
 
@@ -195,6 +217,7 @@ struct Course {
     own: Duration, // the upstream's own delay
     source: Source,
     effects: Effects,
+    untouched: bool, // by any fault
 }
 
 /// Where a reply comes from.
@@ -211,23 +234,39 @@ enum Source {
 struct Front {
     scene: Arc<Mutex<Scene>>,
     slot: usize,
+    pulse: Arc<Pulse>,
 }
 
 impl Handler for Front {
     async fn handle(&self, request: Request) -> Answer {
-        let came = crate::base::time::timer();
-        let Course { own, source, mut effects } = lock(&self.scene).receive(self.slot, &request);
+        let (came, began) = (crate::base::time::timer(), monotonic());
+        let Course { own, source, mut effects, untouched } = lock(&self.scene).receive(self.slot, &request);
+        let mut due = began + own.as_nanos() as u64;
         let mut reply = match source {
             Source::Reply(reply) => reply,
-            Source::Real(real) => match real.pass(&request).await {
-                Ok(reply) => reply,
-                Err(trouble) => {
-                    if let Some(first) = real.first(&trouble) {
-                        lock(&self.scene).faults.note(first);
+            Source::Real(real) => {
+                let answered = match real.pass(&request).await {
+                    // A large one is passed on as it comes, unless what becomes of it depends on all of it.
+                    Ok(passed) if !passed.is_here() && !effects.need_all(passed.length()) => {
+                        effects.wait(came, own).await;
+                        let (response, body) = passed.stream();
+                        return effects.dress_stream(response, body);
                     }
-                    trouble.reply()
+                    Ok(passed) => passed.whole().await,
+                    Err(trouble) => Err(trouble),
+                };
+                // How long it takes nobody declared: what we add is counted from its answer on.
+                due = monotonic();
+                match answered {
+                    Ok(reply) => reply,
+                    Err(trouble) => {
+                        if let Some(first) = real.first(&trouble) {
+                            lock(&self.scene).faults.note(first);
+                        }
+                        trouble.reply()
+                    }
                 }
-            },
+            }
             Source::Nothing(answer) => {
                 effects.wait(came, own).await;
                 return answer;
@@ -237,7 +276,14 @@ impl Handler for Front {
         if request.method == "HEAD" && !reply.body.is_empty() {
             reply = reply.without_body();
         }
-        effects.dress(reply)
+        match effects.dress(reply) {
+            Answer::Reply(reply) if untouched => Answer::Due(reply, due),
+            answer => answer,
+        }
+    }
+
+    fn sent(&self, late: Duration) {
+        self.pulse.call(late);
     }
 
     fn admits(&self, _: SocketAddr) -> bool {
@@ -318,7 +364,6 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
-    use crate::base::trace::Shot;
     use crate::evidence::touches::{self, Decision, Effect};
     use crate::stage::testing::{QUOTE, config};
 

@@ -90,6 +90,14 @@ impl Kind {
         }
     }
 
+    /// The position of a request's route among those of its traffic.
+    pub fn route(&self, errand: &Errand) -> usize {
+        match &self.how {
+            How::Quote(..) => usize::from(errand.shot.quote.is_some_and(|quote| quote.hybrid)),
+            How::Flow(_) => errand.step as usize,
+        }
+    }
+
     /// How much of a body is read, in bytes.
     pub fn max_body(&self) -> usize {
         match &self.how {

@@ -295,6 +295,8 @@ impl Worker {
             // Counted just before it goes out: the target can never have seen more than we say we sent.
             self.counters.sent(errand.traffic);
         }
+        let route = self.kinds[errand.traffic].route(errand);
+        self.counters.asked(errand.traffic, route, errand.stale > 0);
         now
     }
 
@@ -308,6 +310,7 @@ impl Worker {
         let kind = &self.kinds[errand.traffic];
         let wall = || self.clock.wall_nanos(now) / 1_000_000;
         let judged = kind.judge(&errand, answer, self.trace(&errand), wall);
+        self.counters.answered(errand.traffic, kind.route(&errand), judged.class, answer.status);
         if judged.more {
             errand.step += 1;
             errand.stale = 0;

@@ -9,10 +9,14 @@ use crate::scene::{Going, Scene, Turn, hold, scenario, verdict};
 use crate::server::{Answer, Server};
 
 fn scene(forward: &str) -> Scene {
+    Scene::new(&scene_text(forward))
+}
+
+fn scene_text(forward: &str) -> String {
     // Every request asks the upstream anew.
     let target = "{ sim: quote-service, timeout: 5s, with: { fresh: 0s, \"rate.jupiter\": none } }";
     let hybrid = "amount: { fixed: 1000000 }, hybrid: { share: 100%, path: /quote/hybrid } }";
-    let yaml = scenario(target, &hold("60/s", "4s"), "  - expect: errors(q) < 100%\n").replacen(
+    scenario(target, &hold("60/s", "4s"), "  - expect: errors(q) < 100%\n").replacen(
         "amount: { fixed: 1000000 } }",
         hybrid,
         1,
@@ -21,8 +25,7 @@ fn scene(forward: &str) -> Scene {
 faults:
   bad: {{ on: upstream/jupiter, inject: {{ status: {{ code: 503 }} }}, share: 50%, at: 1s, for: 2s }}
 "
-    );
-    Scene::new(&yaml)
+    )
 }
 
 #[test]
@@ -70,4 +73,38 @@ fn an_upstream_that_is_not_there_is_no_fault() {
     let events = std::fs::read_to_string(scene.evidence().join("events.jsonl")).expect("readable");
     let notes = events.lines().filter(|line| line.contains("a real upstream fails, which is no fault"));
     assert!(notes.count() >= 1, "{events}");
+}
+
+/// By the scenario's own CA, with a certificate of ours; the key is nowhere in the evidence.
+#[test]
+fn a_real_upstream_may_have_its_own_ca_and_ask_who_we_are() {
+    let authority = Authority::new("somebody");
+    let certified = authority.server("quotes.example", None);
+    let shown = authority.shows(&certified, true, &["http/1.1"]);
+    let reply = br#"{"outAmount":"12345"}"#;
+    let whole = || Answer::Whole(200, "Content-Type: application/json\r\n", reply.to_vec());
+    let server = Server::secure(move |_| whole(), move |_| Some(shown.clone()));
+    let text = scene_text(&server.url()).replacen(
+        &format!("forward: \"{}\"", server.url()),
+        &format!(
+            "forward: \"{}\", tls: {{ ca: ca.pem, cert: client.pem, key: client.key, name: quotes.example }}",
+            server.url()
+        ),
+        1,
+    );
+    let scene = Scene::new(&text);
+    authority.put(&scene);
+    authority.client("us").put(&scene);
+    let ran = scene.run(&[]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(server.heads().len() > 60, "{} calls", server.heads().len());
+    let events = std::fs::read_to_string(scene.evidence().join("events.jsonl")).expect("readable");
+    assert!(!events.contains("a real upstream fails"), "{events}");
+    let key = std::fs::read_to_string(scene.path("scenes/client.key")).expect("readable");
+    let secret = key.lines().nth(1).expect("a key");
+    for file in scene.files() {
+        let bytes = std::fs::read(&file).expect("readable");
+        let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+        assert!(!found, "{} holds the key", file.display());
+    }
 }

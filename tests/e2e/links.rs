@@ -4,6 +4,7 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
+use proofload::evidence::undo;
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -113,4 +114,56 @@ fn a_run_that_is_killed_leaves_nothing_on_a_toxiproxy_server() {
         kill(pid, Signal::TERM);
         assert!(ends(pid), "it goes when told");
     }
+}
+
+/// The stage of a run, as soon as it stands.
+fn stage_of(run: u32) -> u32 {
+    let found = crate::scene::children(run).into_iter().find(|(_, line)| line.contains("stage --lease"));
+    found.expect("a stage").0
+}
+
+/// Waits until a proxy has so many toxics.
+fn comes_to(stand: &Stand, wanted: usize) -> bool {
+    (0..2000).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        stand.ask("GET", "/proxies/target/toxics", "").1.as_array().map(Vec::len) == Some(wanted)
+    })
+}
+
+#[test]
+fn a_stage_that_is_killed_leaves_nothing_on_a_toxiproxy_server() {
+    let _turn = Turn::take();
+    let stand = Stand::start(&[]);
+    let server = Server::new(|_| quote());
+    let scene = Scene::new(&through_toxiproxy(&stand, &server, "60s", "70s"));
+    let run = scene.start(&[]);
+    assert!(comes_to(&stand, 1), "applied");
+    let record = undo::read(&scene.evidence().join(undo::FILE)).expect("readable");
+    assert_eq!(record.left.len(), 1, "how to undo it is on the disk: {record:?}");
+    kill(stage_of(run.pid()), Signal::KILL);
+    assert!(comes_to(&stand, 0), "undone by the run");
+    let ran = run.wait();
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    let record = undo::read(&scene.evidence().join(undo::FILE)).expect("readable");
+    assert!(record.left.is_empty() && record.done.iter().any(|(_, by, _)| by == "run"), "{record:?}");
+}
+
+#[test]
+fn what_a_run_and_its_stage_leave_on_a_toxiproxy_server_is_healed() {
+    let _turn = Turn::take();
+    let stand = Stand::start(&[]);
+    let server = Server::new(|_| quote());
+    let scene = Scene::new(&through_toxiproxy(&stand, &server, "60s", "70s"));
+    let run = scene.start(&[]);
+    assert!(comes_to(&stand, 1), "applied");
+    // One that is stopped cannot act when the run is gone.
+    let stage = stage_of(run.pid());
+    kill(stage, Signal::STOP);
+    kill(run.pid(), Signal::KILL);
+    kill(stage, Signal::KILL);
+    run.wait();
+    assert!(ends(stage) && comes_to(&stand, 1), "nobody was left to undo it");
+    let healed = scene.ask(&["heal", scene.evidence().to_str().expect("text")]);
+    assert_eq!(healed.code, Some(0), "{healed:?}");
+    assert!(healed.out.contains("the proxy target at") && comes_to(&stand, 0), "{healed:?}");
 }

@@ -3,14 +3,17 @@
 
 use std::fs;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use proofload::base::process::State;
 use proofload::evidence::undo;
 use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::certificates::Authority;
 use crate::scene::{Ended, Going, Scene, Turn, children, finding, hold, kill, scenario};
-use crate::server::{Server, quote};
+use crate::server::{Server, quote, status};
 use crate::things::{Container, Engine, Flag, Idle, Marked, soon};
 
 /// Quotes to a server that always answers, and something that breaks beside it.
@@ -297,4 +300,77 @@ fn a_process_that_is_gone_is_no_run() {
     let ran = scene.start(&["--allow-pid", &pid]).wait();
     assert_eq!(ran.code, Some(5), "{ran:?}");
     assert!(ran.err.contains("stops") && ran.err.contains(&pid), "{ran:?}");
+}
+
+/// Each time by itself: it is stopped and goes on as often as the scenario says, and every time is on record.
+#[test]
+fn a_process_is_paused_again_and_again() {
+    let _turn = Turn::take();
+    let (server, idle, word) = (Server::new(|_| quote()), Idle::start(), Marked::new());
+    let pid = idle.pid().to_string();
+    let faults = format!(
+        "faults: {{ stops: {{ on: process/{pid}, inject: {{ pause: {{}} }}, at: 500ms, for: 400ms, repeat: {{ every: 1s, times: 3 }} }} }}\n"
+    );
+    let scene = Scene::new(&beside(&server, "4s", &faults));
+    let run = run(&scene, &word, &["--allow-pid", &pid]);
+    for _ in 0..3 {
+        assert!(soon(|| idle.state() == State::Stopped) && soon(|| idle.state() == State::Running));
+    }
+    let ran = run.wait();
+    assert_eq!((ran.code, idle.state(), left(&scene)), (Some(0), State::Running, 0), "{ran:?}");
+    let verdict = scene.verdict();
+    let times = fault(&verdict)["occurrences"].as_array().expect("times");
+    let is_whole = |time: &&Value| {
+        let told = time["told"].as_array().is_some_and(|told| told.iter().all(Value::is_i64));
+        told && time["injected"].as_u64() > Some(5) && !time["effective"].is_null()
+    };
+    assert_eq!(times.iter().filter(is_whole).count(), 3, "{verdict}");
+    let record = undo::read(&scene.evidence().join(undo::FILE)).expect("readable");
+    assert_eq!(record.done.len(), 3, "a recipe each time: {record:?}");
+    assert!(ran.out.contains("struck ") && ran.out.contains(" shots\n"), "a process strikes shots: {}", ran.out);
+}
+
+/// A hook behind TLS, whose certificate is held against what SSL_CERT_FILE names; by nobody's word it is not called.
+#[test]
+fn a_hook_is_called_within_tls() {
+    let _turn = Turn::take();
+    let (server, authority) = (Server::new(|_| quote()), Authority::new("somebody"));
+    let shown = authority.shows(&authority.server("127.0.0.1", None), false, &["http/1.1"]);
+    let broken = Arc::new(AtomicBool::new(false));
+    let flag = broken.clone();
+    let hook = Server::secure(
+        move |request| {
+            let path = request.head.split(' ').nth(1).unwrap_or_default().to_owned();
+            match path.as_str() {
+                "/break" => flag.store(true, Ordering::SeqCst),
+                "/mend" => flag.store(false, Ordering::SeqCst),
+                _ => {}
+            }
+            status(if path == "/well" && flag.load(Ordering::SeqCst) { 503 } else { 200 })
+        },
+        move |_| Some(shown.clone()),
+    );
+    let call = |path: &str, method: &str| format!("{{ http: {{ url: '{}{path}', method: {method} }} }}", hook.url());
+    let rest = format!(
+        "hooks: {{ thing: {{ apply: {}, undo: {}, probe: {} }} }}
+faults: {{ breaks: {{ on: hook/thing, inject: {{ hook: {{}} }}, at: 500ms, for: 500ms }} }}
+",
+        call("/break", "POST"),
+        call("/mend", "POST"),
+        call("/well", "GET")
+    );
+    let scene = Scene::new(&beside(&server, "3s", &rest));
+    authority.put(&scene);
+    let mut command = scene.command(&[]);
+    command.env("SSL_CERT_FILE", scene.path("scenes/ca.pem")).env_remove("SSL_CERT_DIR");
+    let ran = Going::start(command, &scene.path("")).wait();
+    assert_eq!((ran.code, left(&scene)), (Some(0), 0), "{ran:?}");
+    let paths: Vec<String> = hook.heads().iter().filter_map(|h| h.split(' ').nth(1).map(str::to_owned)).collect();
+    let called = |path: &str| paths.iter().filter(|called| *called == path).count();
+    assert!(called("/break") == 1 && called("/mend") >= 1 && called("/well") >= 2, "{paths:?}");
+    assert!(!broken.load(Ordering::SeqCst));
+
+    let stranger = Scene::new(&beside(&server, "3s", &rest));
+    let ran = stranger.start(&[]).wait();
+    assert!(ran.code != Some(0) && format!("{}{}", ran.out, ran.err).contains("whom we trust"), "{ran:?}");
 }

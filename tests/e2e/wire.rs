@@ -272,7 +272,7 @@ traffic: { q: { flow: { steps: [{ get: / }] }, arrivals: even, load: [{ hold: { 
         clock: Clock::starting_in(Duration::from_millis(50)),
         connections: 4,
         workers: 2,
-        counters: Arc::new(Counters::new(1)),
+        counters: Arc::new(Counters::new([(1, 0)])),
         reports,
         stop,
         scenario,

@@ -2,6 +2,7 @@
 //! project are written too. One extension: `semantics v2` and `semantics v3` hold until the next `clear`.
 
 use proofload::base::series::Labels;
+use proofload::promql::notation::{self, Item};
 
 /// One command of a script, with its line.
 pub struct Command {
@@ -30,13 +31,6 @@ pub struct Load {
 pub struct Row {
     pub labels: Labels,
     pub values: Option<Vec<Item>>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Item {
-    Missing,
-    Stale,
-    Value(f64),
 }
 
 pub struct Eval {
@@ -147,7 +141,7 @@ fn expectation(text: &str, expect: &mut Expect) {
     } else if text == "ordered" {
         expect.ordered = true;
     } else if let Some(rest) = text.strip_prefix("string") {
-        expect.text = Some(quoted(rest.trim()).0);
+        expect.text = notation::quoted(rest.trim()).map(|(text, _)| text);
     } else if let Some(rest) = text.strip_prefix("range vector") {
         let (from, rest) = word(rest.trim().strip_prefix("from").expect("from"));
         let (_, rest) = word(rest.trim().strip_prefix("to").expect("to"));
@@ -191,88 +185,9 @@ fn duration(text: &str) -> i64 {
 
 /// `name{a="b"} 1 2 3`
 fn series(line: &str) -> Row {
-    let mut pairs: Vec<(String, String)> = Vec::new();
-    let end = line.find(|c: char| c == '{' || c.is_whitespace()).unwrap_or(line.len());
-    let (name, mut rest) = line.split_at(end);
-    if !name.is_empty() {
-        pairs.push(("__name__".into(), name.into()));
-    }
-    if rest.starts_with('{') && !rest.starts_with("{{") {
-        rest = rest[1..].trim_start();
-        while !rest.starts_with('}') {
-            let (label, tail) = if rest.starts_with(['"', '\'']) {
-                let (label, used) = quoted(rest);
-                (label, &rest[used..])
-            } else {
-                let end = rest.find('=').unwrap_or_else(|| panic!("`{line}`: no `=`"));
-                (rest[..end].trim().to_string(), &rest[end..])
-            };
-            let tail = tail.trim_start();
-            rest = match tail.strip_prefix('=') {
-                Some(value) => {
-                    let value = value.trim_start();
-                    let (text, used) = quoted(value);
-                    pairs.push((label, text));
-                    &value[used..]
-                }
-                None => {
-                    pairs.push(("__name__".into(), label));
-                    tail
-                }
-            };
-            rest = rest.trim_start().trim_start_matches(',').trim_start();
-        }
-        rest = &rest[1..];
-    }
-    let values = (!rest.contains("{{")).then(|| rest.split_whitespace().flat_map(items).collect());
-    Row { labels: Labels::new(pairs), values }
-}
-
-/// A quoted string and how many bytes it takes.
-fn quoted(text: &str) -> (String, usize) {
-    let quote = text.chars().next().expect("a quote");
-    let mut out = String::new();
-    let mut chars = text.char_indices().skip(1);
-    while let Some((i, c)) = chars.next() {
-        match c {
-            c if c == quote => return (out, i + c.len_utf8()),
-            '\\' if quote != '`' => match chars.next().expect("an escape").1 {
-                'n' => out.push('\n'),
-                't' => out.push('\t'),
-                c => out.push(c),
-            },
-            c => out.push(c),
-        }
-    }
-    panic!("`{text}` is never closed")
-}
-
-/// `1`, `_`, `stale`, `_x3`, `1x3`, `0+10x3`
-fn items(token: &str) -> Vec<Item> {
-    let one = |text: &str| match text {
-        "_" => Item::Missing,
-        "stale" => Item::Stale,
-        text => Item::Value(number(text).unwrap_or_else(|| panic!("`{text}` is no value"))),
-    };
-    let Some((what, times)) = token.rsplit_once('x') else { return vec![one(token)] };
-    let times: usize = times.parse().unwrap_or_else(|_| panic!("`{token}` is no value"));
-    if what == "_" {
-        return vec![Item::Missing; times];
-    }
-    let bytes = what.as_bytes();
-    let sign = (1..bytes.len()).find(|i| matches!(bytes[*i], b'+' | b'-') && !matches!(bytes[i - 1], b'e' | b'E'));
-    let (start, step) = match sign {
-        Some(place) => (number(&what[..place]), number(&what[place..])),
-        None => (number(what), Some(0.0)),
-    };
-    let (mut value, step) = (start.expect("a start"), step.expect("a step"));
-    (0..=times)
-        .map(|_| {
-            let item = Item::Value(value);
-            value += step;
-            item
-        })
-        .collect()
+    let (labels, rest) = notation::metric(line).unwrap_or_else(|why| panic!("{why}"));
+    let values = (!rest.contains("{{")).then(|| notation::items(rest).unwrap_or_else(|why| panic!("{line}: {why}")));
+    Row { labels, values }
 }
 
 fn number(text: &str) -> Option<f64> {

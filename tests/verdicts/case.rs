@@ -2,7 +2,7 @@
 //! line each; what is said later holds instead of what was said before:
 //!
 //! ```text
-//! TRAFFIC [FROM..TO] [every N | first N | last N]: OUTCOME RESPONSE [class NAME] [service T] [lag T] [first T] [opened T/T/T]
+//! TRAFFIC [FROM..TO] [every N | first N | last N]: OUTCOME RESPONSE [class NAME] [status N] [service T] [lag T] [first T] [opened T/T/T]
 //!     first: from sent to the first byte, all of the service without; opened: looking up, connecting, TLS; 0 for none
 //! TRAFFIC FROM..TO at RATE: …                shots of a closed loop, so many each second
 //! TRAFFIC [FROM..TO] […]: lost               taken up and never seen again
@@ -10,6 +10,8 @@
 //! late TRAFFIC SECOND: N    dropped TRAFFIC SECOND: N    cpu SECOND: SHARE
 //! worker N SECOND: [cpu SHARE] [delay T] [hiccup T] [no_files N] [no_ports N]     told at the second's end
 //! host SECOND: [busy SHARE] [own CORES] [steal SHARE] [throttled T] [files N/N] [time_wait N/N] [target CORES]
+//! stage FROM..TO: [wakes T] [calls T] [links T] [used T]    told at the end of each second: one in a hundred so late
+//! calls T: CALLS/SHOTS …    of each upstream so far    told FAULT to begin|end T: planned T
 //! exemplar TRAFFIC OUTCOME: WHY    connections: N     that could be opened    cores: N     that we may use
 //! fault NAME: applied T | touched T | cleared T eligible N injected N | failed T WHY | withheld WHY | stuck T WHY
 //! decided FAULT T: injected | allowed | spared    what the stage wrote down of a call that carried no trace
@@ -22,7 +24,14 @@
 //! ended: complete | died T | interrupted T | terminated T | cut_short T | aborted T | unsteady T | not_started
 //! canary upstream/NAME: clean SAW | left_over SAW
 //! scraped JOB FROM..TO [failed | missed]     scrapes at the job's own pace
+//! quiet JOB T [failed | missed]       a quiet scrape, before the load (below 0, as `before 1s`) or after the drain
+//!     Scrapes hold our own counts as the shots make them: a request is counted as sent when its first byte was, and as
+//!     answered when it was done. A reply has status 200 where it was ok, 500 where it was rejected.
 //! sample NAME{label="value"} FROM..TO: VALUE [+RATE/s]     at each good scrape of its job
+//!     `before T` for the quiet scrape then; `all` for every scrape, growing while the load lasts
+//! theirs NAME{label="value"} FROM..TO every T: VALUE [+RATE/s]    samples that were fetched from a Prometheus server
+//! event: {…}                                  any event, as the log has it; instants of the server are Unix milliseconds
+//! services N      addresses that requests went to        no counts     scrapes without our own counts
 //! gap: WHY
 //! ```
 //!
@@ -39,7 +48,7 @@ use proofload::base::time::{Offset, Span};
 use proofload::base::trace::{Shot, TraceId, Tracer};
 use proofload::base::units::parse_duration;
 use proofload::evidence::event::{Event, Exemplar, FaultStep, Scrape};
-use proofload::evidence::health::{HostHealth, ProcessHealth, WorkerHealth};
+use proofload::evidence::health::{Called, HostHealth, Lateness, ProcessHealth, StageHealth, WorkerHealth};
 use proofload::evidence::manifest::How;
 use proofload::evidence::reply::{Opening, Outcome};
 use proofload::evidence::touches::{Decision, Effect};
@@ -60,6 +69,7 @@ pub enum Fate {
         class: Option<u16>,
         first: Option<Duration>, // from sent
         opening: Opening,
+        status: Option<u16>,
     },
     Lost,
 }
@@ -83,6 +93,8 @@ pub struct Case {
     pub series: Vec<Series>,
     pub fetched: Vec<Series>,
     pub gaps: Vec<String>,
+    pub services: usize, // addresses that requests went to
+    pub counts: bool,    // whether scrapes hold our own counts
     pub expected: Vec<String>,
 }
 
@@ -119,6 +131,8 @@ impl Case {
             series: Vec::new(),
             fetched: Vec::new(),
             gaps: Vec::new(),
+            services: 1,
+            counts: true,
             expected: lines(expected),
         };
         for line in lines(evidence) {
@@ -139,6 +153,20 @@ impl Case {
             }
             ["cpu", second] => self.cpu.push((second.parse().ok()?, rest.parse().ok()?)),
             ["worker", worker, second] => self.worker(worker.parse().ok()?, second.parse().ok()?, rest)?,
+            ["stage", seconds] => self.stage(seconds, rest)?,
+            ["calls", at] => {
+                let called = |text: &str| {
+                    let (calls, shots) = text.split_once('/')?;
+                    Some(Called { calls: calls.parse().ok()?, shots: shots.parse().ok()? })
+                };
+                let upstreams: Option<Vec<Called>> = rest.split_whitespace().map(called).collect();
+                self.events.push(Event::Calls { at: at_of(at)?, upstreams: upstreams? });
+            }
+            ["told", fault, "to", edge, at] => {
+                let (fault, planned) = ((*fault).to_owned(), at_of(rest.strip_prefix("planned ")?)?);
+                let end = matches!(*edge, "end");
+                self.events.push(Event::Order { at: at_of(at)?, fault, end, planned });
+            }
             ["host", second] => self.host(second.parse().ok()?, rest)?,
             ["exemplar", traffic, outcome] => self.events.push(Event::Exemplar(Exemplar {
                 at: Offset::ZERO,
@@ -171,8 +199,21 @@ impl Case {
                 self.forgotten.extend(chosen.into_iter().map(|seq| (traffic, seq)));
             }
             ["ended"] => self.ended(rest)?,
+            ["event"] => self.events.push(serde_json::from_str(rest).ok()?),
+            ["theirs", series, span, "every", every] => self.theirs(series, span_of(span)?, every, rest)?,
             ["gap"] => self.gaps.push(rest.to_owned()),
             ["scraped", job, span, how @ ..] => self.scraped(job, span_of(span)?, how)?,
+            ["quiet", job, "before", length, how @ ..] => {
+                self.quiet(job, Offset::ZERO - parse_duration(length).ok()?, how)?;
+            }
+            ["quiet", job, at, how @ ..] => self.quiet(job, at_of(at)?, how)?,
+            ["services", count] => self.services = count.parse().ok()?,
+            ["no", "counts"] => self.counts = false,
+            ["sample", series @ .., "before", length] => {
+                let start = Offset::ZERO - parse_duration(length).ok()?;
+                self.sample(&series.concat(), Span { start, end: start }, rest)?;
+            }
+            ["sample", series @ .., "all"] => self.sample(&series.concat(), ALL, rest)?,
             ["sample", series @ .., span] => self.sample(&series.concat(), span_of(span)?, rest)?,
             [traffic, select @ ..] => {
                 let traffic = self.traffic(traffic)?;
@@ -260,10 +301,16 @@ impl Case {
         let sent = !matches!(outcome, Outcome::NotSent(_) | Outcome::Unreachable(_));
         let (mut service, mut lag, mut class) = (sent.then_some(response), Duration::ZERO, None);
         let (mut first, mut opening) = (None, Opening::default());
+        let mut status = match outcome {
+            Outcome::Ok | Outcome::Invalid => Some(200),
+            Outcome::Rejected => Some(500),
+            _ => None,
+        };
         while let Some(word) = words.next() {
             let value = words.next()?;
             match word {
                 "service" => service = Some(parse_duration(value).ok()?),
+                "status" => status = Some(value.parse().ok()?),
                 "lag" => lag = parse_duration(value).ok()?,
                 "first" => first = Some(parse_duration(value).ok()?),
                 "opened" => {
@@ -279,7 +326,7 @@ impl Case {
                 _ => return None,
             }
         }
-        Some(Some(Fate::Done { outcome, response, service, lag, class, first, opening }))
+        Some(Some(Fate::Done { outcome, response, service, lag, class, first, opening, status }))
     }
 
     fn worker(&mut self, worker: u16, second: i64, rest: &str) -> Option<()> {
@@ -296,6 +343,28 @@ impl Case {
             }
         }
         self.health.push(health);
+        Some(())
+    }
+
+    /// What the stage told at the end of each of some seconds.
+    fn stage(&mut self, seconds: &str, rest: &str) -> Option<()> {
+        let (from, to) = seconds.split_once("..")?;
+        let (from, to): (i64, i64) = (from.parse().ok()?, to.parse().ok()?);
+        let late = |p99: u64| Lateness { count: 100, p50: p99 / 2, p99, max: p99 };
+        for second in from..to {
+            let at = Offset::from_millis(second * 1000 + 1000);
+            let mut health = StageHealth { at, over: 1_000_000_000, ..StageHealth::default() };
+            for (word, value) in pairs(rest) {
+                match word {
+                    "wakes" => health.wakes = late(nanos_of(value)?),
+                    "calls" => health.calls = late(nanos_of(value)?),
+                    "links" => health.links = late(nanos_of(value)?),
+                    "used" => health.used = nanos_of(value)?,
+                    _ => return None,
+                }
+            }
+            self.events.push(Event::Stage(health));
+        }
         Some(())
     }
 
@@ -378,29 +447,38 @@ impl Case {
 
     fn scraped(&mut self, job: &str, span: Span, how: &[&str]) -> Option<()> {
         let every = self.scenario.jobs.iter().find(|j| j.name == job)?.every;
-        let (failed, missed) = match how {
-            [] => (None, false),
-            ["failed"] => (Some("refused".to_owned()), false),
-            ["missed"] => (Some("too late".to_owned()), true),
-            _ => return None,
-        };
+        let (failed, missed) = failed(how)?;
         let mut at = span.start;
         while at <= span.end {
             self.events.retain(|e| !matches!(e, Event::Scrape(s) if s.job == job && s.planned == at));
-            self.events.push(Event::Scrape(Scrape {
-                job: job.into(),
-                planned: at,
-                a: at,
-                b: at + Duration::from_millis(3),
-                failed: failed.clone(),
-                missed,
-                samples: 0,
-                at_a: Vec::new(),
-                at_b: Vec::new(),
-                quiet: false,
-            }));
+            self.events.push(Event::Scrape(scrape(job, at, failed.clone(), missed, false)));
             at = at + every;
         }
+        Some(())
+    }
+
+    /// Samples of a series that a Prometheus server has scraped.
+    fn theirs(&mut self, series: &str, span: Span, every: &str, rest: &str) -> Option<()> {
+        let (value, slope) = rest.split_once(" +").unwrap_or((rest, "0/s"));
+        let (value, slope): (f64, f64) = (value.parse().ok()?, slope.strip_suffix("/s")?.parse().ok()?);
+        let (labels, every) = (labels_of(series)?, parse_duration(every).ok()?);
+        let mut samples = Vec::new();
+        let mut at = span.start;
+        while at <= span.end {
+            let value = value + slope * at.since(span.start).as_secs_f64();
+            samples.push(Sample { at: WALL / 1_000_000 + at.nanos() / 1_000_000, value });
+            at = at + every;
+        }
+        match self.fetched.iter_mut().find(|s| s.labels == labels) {
+            Some(known) => known.samples.extend(samples),
+            None => self.fetched.push(Series { labels, samples }),
+        }
+        Some(())
+    }
+
+    fn quiet(&mut self, job: &str, at: Offset, how: &[&str]) -> Option<()> {
+        let (failed, missed) = failed(how)?;
+        self.events.push(Event::Scrape(scrape(job, at, failed, missed, true)));
         Some(())
     }
 
@@ -414,7 +492,10 @@ impl Case {
         for event in &self.events {
             let Event::Scrape(scrape) = event else { continue };
             if scrape.job == job && span.start <= scrape.planned && scrape.planned <= span.end && !scrape.missed {
-                let good = value + slope * scrape.planned.since(span.start).as_secs_f64();
+                let from = if span == ALL { Offset::ZERO } else { span.start };
+                let grown = scrape.planned.min(self.plan.timeline.end).since(from.min(scrape.planned));
+                let grown = if span == ALL { grown } else { scrape.planned.since(from) };
+                let good = value + slope * grown.as_secs_f64();
                 let at = WALL / 1_000_000 + scrape.planned.nanos() / 1_000_000;
                 samples.push(Sample { at, value: if scrape.failed.is_none() { good } else { stale() } });
             }
@@ -425,6 +506,34 @@ impl Case {
             None => self.series.push(Series { labels, samples }),
         }
         Some(())
+    }
+}
+
+/// Any time.
+const ALL: Span = Span { start: Offset::from_nanos(-1_000_000_000_000), end: Offset::MAX };
+
+fn failed(how: &[&str]) -> Option<(Option<String>, bool)> {
+    Some(match how {
+        [] => (None, false),
+        ["failed"] => (Some("refused".to_owned()), false),
+        ["missed"] => (Some("too late".to_owned()), true),
+        _ => return None,
+    })
+}
+
+/// A scrape; our own counts come later.
+fn scrape(job: &str, at: Offset, failed: Option<String>, missed: bool, quiet: bool) -> Scrape {
+    Scrape {
+        job: job.into(),
+        planned: at,
+        a: at,
+        b: at + Duration::from_millis(3),
+        failed,
+        missed,
+        samples: 0,
+        at_a: Vec::new(),
+        at_b: Vec::new(),
+        quiet,
     }
 }
 

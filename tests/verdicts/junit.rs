@@ -134,7 +134,7 @@ fn counts(elements: &[Element], wrong: &mut Vec<String>) {
     }
 }
 
-/// One test case for each finding, in order, then one for the experiment itself.
+/// One test case for each finding, in order, one for each reconciliation, then one for the experiment itself.
 fn verdicts(elements: &[Element], judgement: &Judgement, wrong: &mut Vec<String>) {
     let results = |case: usize| {
         let of_case = elements.iter().filter(move |e| e.parent == Some(case));
@@ -151,8 +151,12 @@ fn verdicts(elements: &[Element], judgement: &Judgement, wrong: &mut Vec<String>
         (Severity::Critical, verdict) | (_, verdict @ Verdict::Pass) => word(verdict),
         _ => vec!["skipped"],
     });
+    let checks = judgement.reconcile.iter().map(|check| match (check.severity, check.counts_as) {
+        (Severity::Critical, verdict) | (_, verdict @ Verdict::Pass) => word(verdict),
+        _ => vec!["skipped"],
+    });
     let experiment = if judgement.reasons.is_empty() { vec![] } else { vec!["error"] };
-    let expected: Vec<Vec<&str>> = findings.chain([experiment]).collect();
+    let expected: Vec<Vec<&str>> = findings.chain(checks).chain([experiment]).collect();
     if found != expected {
         wrong.push(format!("test cases came to {found:?}, findings to {expected:?}"));
     }

@@ -88,7 +88,7 @@ fn any_run(fates: &[(usize, u8)], calls: &[(u8, usize, u16, u8, u8)]) -> (Case, 
             let class = (traffic == 0 && outcome == Outcome::Ok && seq % 2 == 0).then_some(0);
             let opening = proofload::evidence::reply::Opening::default();
             let service = Some(response);
-            *fate = Some(Fate::Done { outcome, response, service, lag, class, first: None, opening });
+            *fate = Some(Fate::Done { outcome, response, service, lag, class, first: None, opening, status: None });
         }
     }
     let mut injected = [0, 0];

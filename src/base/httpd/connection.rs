@@ -10,8 +10,9 @@ use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::response::write_head;
-use super::{Answer, Delivery, Handler, Response, request};
+use super::response::{write_head, write_stream_head};
+use super::{Answer, Delivery, Handler, Response, Stream, request};
+use crate::base::time::monotonic;
 
 /// Serves until dropped: open connections are then closed with it.
 pub async fn serve<H: Handler>(listener: TcpListener, handler: Arc<H>) {
@@ -48,7 +49,7 @@ async fn converse<H: Handler>(mut stream: TcpStream, peer: SocketAddr, handler: 
             }
         };
         request.peer = Some(peer.ip());
-        let head_only = request.method == "HEAD";
+        let (head_only, takes_chunks) = (request.method == "HEAD", request.takes_chunks);
         match handler.handle(request).await {
             Answer::Reply(response) => {
                 out.clear();
@@ -57,6 +58,20 @@ async fn converse<H: Handler>(mut stream: TcpStream, peer: SocketAddr, handler: 
                     out.extend_from_slice(&response.body);
                 }
                 if stream.write_all(&out).await.is_err() || !keep_alive {
+                    return;
+                }
+            }
+            Answer::Due(response, due) => {
+                out.clear();
+                write_head(&mut out, &response, keep_alive);
+                if !head_only {
+                    out.extend_from_slice(&response.body);
+                }
+                if stream.write_all(&out).await.is_err() {
+                    return;
+                }
+                handler.sent(Duration::from_nanos(monotonic().saturating_sub(due)));
+                if !keep_alive {
                     return;
                 }
             }
@@ -69,6 +84,22 @@ async fn converse<H: Handler>(mut stream: TcpStream, peer: SocketAddr, handler: 
                     reset(&stream);
                 }
                 if went.is_err() || delivery.cut.is_some() || !keep_alive {
+                    return;
+                }
+            }
+            Answer::Stream(response, body, delivery) => {
+                out.clear();
+                let framing = match body.length {
+                    Some(length) => format!("Content-Length: {length}"),
+                    None if takes_chunks => "Transfer-Encoding: chunked".into(),
+                    None => "Connection: close".into(), // it ends with the connection
+                };
+                write_stream_head(&mut out, &response, &framing, keep_alive);
+                let whole = relay(&mut stream, &mut out, body, &delivery, takes_chunks, head_only).await;
+                if delivery.cut.is_some_and(|cut| cut.reset) {
+                    reset(&stream);
+                }
+                if !whole || !keep_alive || framing.starts_with("Connection") {
                     return;
                 }
             }
@@ -111,6 +142,52 @@ async fn deliver(stream: &mut TcpStream, out: &mut Vec<u8>, body: &[u8], deliver
     }
     out.extend_from_slice(body);
     stream.write_all(out).await
+}
+
+/// Sends a head, and a body as it comes, up to where it is cut, no faster than it may. Whether it went out whole: else the
+/// connection is of no use any more.
+async fn relay(
+    stream: &mut TcpStream,
+    out: &mut Vec<u8>,
+    mut body: Stream,
+    delivery: &Delivery,
+    takes_chunks: bool,
+    head_only: bool,
+) -> bool {
+    // What was cut is over wherever the body is: nobody waits for the rest of it.
+    let mut left = delivery.cut.map(|cut| cut.after);
+    let mut paces = Delivery { cut: None, paces: delivery.paces.clone() };
+    let chunked = body.length.is_none() && takes_chunks;
+    if stream.write_all(out).await.is_err() || head_only {
+        return head_only;
+    }
+    while left != Some(0) {
+        let mut piece = match body.pieces.recv().await {
+            Some(Ok(piece)) => piece,
+            Some(Err(_)) => return false,
+            None => {
+                let end: &[u8] = if chunked { b"0\r\n\r\n" } else { b"" };
+                return stream.write_all(end).await.is_ok();
+            }
+        };
+        if let Some(left) = &mut left {
+            piece.truncate(*left);
+            *left -= piece.len();
+        }
+        out.clear();
+        if chunked {
+            out.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
+        }
+        if deliver(stream, out, &piece, &paces).await.is_err() {
+            return false;
+        }
+        // A pace that is over stays over.
+        paces.paces.retain(|pace| !*pace.over.borrow());
+        if chunked && stream.write_all(b"\r\n").await.is_err() {
+            return false;
+        }
+    }
+    false
 }
 
 /// Pieces in which bytes come at a rate: their size, and the time from one to the next. About a hundred a second, and

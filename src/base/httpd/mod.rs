@@ -8,23 +8,32 @@ mod request;
 mod response;
 
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use tokio::sync::watch;
+use bytes::Bytes;
+use tokio::sync::{mpsc, watch};
 
 pub use connection::serve;
 pub use percent::{decode, encode};
-pub use reply::{Unreadable, read_reply};
+pub use reply::{Framing, Head, Unreadable, next_piece, read_begin, read_reply, read_whole};
+pub use request::MAX_BODY;
 pub use request::Request;
 pub use response::{Response, reason};
 
 /// What to do with a request.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub enum Answer {
     /// Send a reply.
     Reply(Response),
+    /// Send a reply that was due at an instant, in nanoseconds on the kernel's monotonic clock; the handler hears when it is
+    /// out.
+    Due(Response, u64),
     /// Send a reply, but not as it should be sent.
     Amiss(Response, Delivery),
+    /// Send a reply whose body comes as it comes; what its head lacks says how long it will be.
+    Stream(Response, Stream, Delivery),
     /// Never answer; hold the connection until the client leaves.
     Hang,
     /// Never answer; hold the connection until the client leaves, or until the value turns true or its sender is gone:
@@ -34,6 +43,15 @@ pub enum Answer {
     Close,
     /// Reset the connection (RST).
     Reset,
+}
+
+/// A body that is not here yet.
+#[derive(Debug)]
+pub struct Stream {
+    /// How long it will be, in bytes, where that is known.
+    pub length: Option<u64>,
+    /// Its pieces; an error, or an end before it is whole, breaks the reply off. Whoever sends them waits for who takes them.
+    pub pieces: mpsc::Receiver<io::Result<Bytes>>,
 }
 
 /// How a reply goes out that does not go out as it should. Its head always promises the whole body.
@@ -74,6 +92,9 @@ pub trait Handler: Send + Sync + 'static {
     /// Decides what to do with a request.
     fn handle(&self, request: Request) -> impl Future<Output = Answer> + Send;
 
+    /// Hears that a reply is out, how long after it was due.
+    fn sent(&self, _late: Duration) {}
+
     /// Whether a connection from this address is taken; one that is not is reset at once.
     fn admits(&self, _peer: SocketAddr) -> bool {
         true
@@ -105,7 +126,7 @@ mod tests {
         let mut stream = TcpStream::connect(address).await.expect("connects");
         stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.expect("writes");
         let mut reply = Vec::new();
-        let wait = std::time::Duration::from_millis(30);
+        let wait = Duration::from_millis(30);
         assert!(tokio::time::timeout(wait, stream.read_to_end(&mut reply)).await.is_err(), "it hangs");
         over.send_replace(true);
         stream.read_to_end(&mut reply).await.expect("closed in order");

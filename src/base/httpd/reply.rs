@@ -4,7 +4,10 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::Response;
-use super::request::{MAX_BODY, MAX_HEAD, read_chunks};
+use super::request::{MAX_BODY, MAX_HEAD};
+
+/// How much of a body is read at once, in bytes.
+const PIECE: usize = 32 * 1024;
 
 /// Why a reply could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -23,15 +26,51 @@ pub enum Unreadable {
     TooLarge,
 }
 
-/// Reads the reply to a request of this method, with its body whole; headers as they came. The second value says whether
-/// the connection can be used again.
-pub async fn read_reply<S: AsyncRead + Unpin>(
+/// How the end of a body is known, and how much of it is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// Nothing is left.
+    Done,
+    /// So many bytes are left.
+    Length(u64),
+    /// So many bytes of a chunk are left; after the last the end of it.
+    Chunk(u64),
+    /// The next chunk says how long it is.
+    Chunks,
+    /// It ends with the connection.
+    ToEnd,
+}
+
+impl Framing {
+    /// How long the body is, where that is known before it has come.
+    pub fn length(self) -> Option<u64> {
+        match self {
+            Framing::Done => Some(0),
+            Framing::Length(length) => Some(length),
+            Framing::Chunk(_) | Framing::Chunks | Framing::ToEnd => None,
+        }
+    }
+}
+
+/// A reply whose body has not been read yet.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// The reply, without its body; headers as they came.
+    pub response: Response,
+    /// How the body ends.
+    pub framing: Framing,
+    /// Whether the connection can be used again when it has.
+    pub keep: bool,
+}
+
+/// Reads the head of the reply to a request of this method.
+pub async fn read_begin<S: AsyncRead + Unpin>(
     stream: &mut S,
     buffer: &mut BytesMut,
     method: &str,
-) -> Result<(Response, bool), Unreadable> {
+) -> Result<Head, Unreadable> {
     loop {
-        let (mut response, head, minor) = read_head(stream, buffer).await?;
+        let (response, head, minor) = read_head(stream, buffer).await?;
         buffer.advance(head);
         // Word that it will come, and not it.
         if (100..200).contains(&response.status) && response.status != 101 {
@@ -44,31 +83,141 @@ pub async fn read_reply<S: AsyncRead + Unpin>(
         let (connection, length) = (says("connection"), says("content-length"));
         let mut keep = if minor == 1 { !connection.contains("close") } else { connection.contains("keep-alive") };
         let none = method == "HEAD" || matches!(response.status, 101 | 204 | 304);
-        response.body = if none {
-            Bytes::new()
+        let framing = if none {
+            Framing::Done
         } else if says("transfer-encoding").ends_with("chunked") {
-            read_chunks(stream, buffer).await.map_err(|status| match status {
-                413 | 431 => Unreadable::TooLarge,
-                _ => Unreadable::Torn,
-            })?
+            Framing::Chunks
         } else if length.is_empty() {
             keep = false;
-            while more(stream, buffer).await? {}
-            buffer.split().freeze()
+            Framing::ToEnd
         } else {
-            let length: usize = length.trim().parse().map_err(|_| Unreadable::Nonsense)?;
-            if length > MAX_BODY {
-                return Err(Unreadable::TooLarge);
+            Framing::Length(length.trim().parse().map_err(|_| Unreadable::Nonsense)?)
+        };
+        return Ok(Head { response, framing, keep });
+    }
+}
+
+/// The next piece of a body, as much as has come; `None` at its end, with trailers read and dropped.
+pub async fn next_piece<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    buffer: &mut BytesMut,
+    framing: &mut Framing,
+) -> Result<Option<Bytes>, Unreadable> {
+    loop {
+        match *framing {
+            Framing::Done | Framing::Length(0) => {
+                *framing = Framing::Done;
+                return Ok(None);
             }
-            while buffer.len() < length {
-                if !more(stream, buffer).await? {
+            Framing::Length(left) | Framing::Chunk(left) if left > 0 => {
+                if buffer.is_empty() && !further(stream, buffer).await? {
                     return Err(Unreadable::Torn);
                 }
+                let now = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+                let left = left - now as u64;
+                *framing =
+                    if matches!(*framing, Framing::Chunk(_)) { Framing::Chunk(left) } else { Framing::Length(left) };
+                return Ok(Some(buffer.split_to(now).freeze()));
             }
-            buffer.split_to(length).freeze()
-        };
-        return Ok((response, keep));
+            Framing::Length(_) | Framing::Chunk(_) => {
+                // A chunk ends with a line's end of its own.
+                fill(stream, buffer, 2).await?;
+                buffer.advance(2);
+                *framing = Framing::Chunks;
+            }
+            Framing::Chunks => {
+                let (skip, size) = loop {
+                    match httparse::parse_chunk_size(buffer) {
+                        Ok(httparse::Status::Complete(found)) => break found,
+                        Ok(httparse::Status::Partial) if buffer.len() <= MAX_HEAD => {}
+                        _ => return Err(Unreadable::Torn),
+                    }
+                    if !further(stream, buffer).await? {
+                        return Err(Unreadable::Torn);
+                    }
+                };
+                buffer.advance(skip);
+                if size == 0 {
+                    trailers(stream, buffer).await?;
+                    *framing = Framing::Done;
+                    return Ok(None);
+                }
+                *framing = Framing::Chunk(size);
+            }
+            Framing::ToEnd => {
+                if buffer.is_empty() && !further(stream, buffer).await? {
+                    *framing = Framing::Done;
+                    return Ok(None);
+                }
+                return Ok(Some(buffer.split().freeze()));
+            }
+        }
     }
+}
+
+/// Reads some more of a body; `false` at the end.
+async fn further<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut BytesMut) -> Result<bool, Unreadable> {
+    // As much at once as there is: what is passed on is passed on in as few pieces as it comes in.
+    buffer.reserve(PIECE);
+    more(stream, buffer).await.map_err(|why| if why == Unreadable::Nothing { Unreadable::Torn } else { why })
+}
+
+/// Reads until there are so many bytes.
+async fn fill<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut BytesMut, bytes: usize) -> Result<(), Unreadable> {
+    while buffer.len() < bytes {
+        if !further(stream, buffer).await? {
+            return Err(Unreadable::Torn);
+        }
+    }
+    Ok(())
+}
+
+/// Reads what follows the last chunk, up to an empty line.
+async fn trailers<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut BytesMut) -> Result<(), Unreadable> {
+    loop {
+        if let Some(end) = buffer.windows(2).position(|w| w == b"\r\n") {
+            buffer.advance(end + 2);
+            if end == 0 {
+                return Ok(());
+            }
+            continue;
+        }
+        if buffer.len() > MAX_HEAD {
+            return Err(Unreadable::TooLarge);
+        }
+        fill(stream, buffer, buffer.len() + 1).await?;
+    }
+}
+
+/// Reads the reply to a request of this method, with its body whole; headers as they came. The second value says whether
+/// the connection can be used again.
+pub async fn read_reply<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    buffer: &mut BytesMut,
+    method: &str,
+) -> Result<(Response, bool), Unreadable> {
+    let Head { mut response, mut framing, keep } = read_begin(stream, buffer, method).await?;
+    response.body = read_whole(stream, buffer, &mut framing).await?;
+    Ok((response, keep))
+}
+
+/// Reads a body whole, up to 16 MB.
+pub async fn read_whole<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    buffer: &mut BytesMut,
+    framing: &mut Framing,
+) -> Result<Bytes, Unreadable> {
+    if framing.length().is_some_and(|length| length > MAX_BODY as u64) {
+        return Err(Unreadable::TooLarge);
+    }
+    let mut body = BytesMut::new();
+    while let Some(piece) = next_piece(stream, buffer, framing).await? {
+        if body.len() + piece.len() > MAX_BODY {
+            return Err(Unreadable::TooLarge);
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body.freeze())
 }
 
 /// The reply without its body, how long its head is, and the minor version of HTTP.

@@ -11,7 +11,7 @@ use super::percent::decode;
 /// Larger heads are refused with 431.
 pub(super) const MAX_HEAD: usize = 64 * 1024;
 /// Larger bodies are refused with 413.
-pub(super) const MAX_BODY: usize = 16 * 1024 * 1024;
+pub const MAX_BODY: usize = 16 * 1024 * 1024;
 
 /// A request, read whole.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +28,8 @@ pub struct Request {
     pub body: Bytes,
     /// Who sent it, where that is known.
     pub peer: Option<IpAddr>,
+    /// Whether who sent it takes a reply in chunks, as HTTP/1.1 has it.
+    pub takes_chunks: bool,
 }
 
 impl Request {
@@ -91,7 +93,11 @@ fn parse_head(buffer: &[u8]) -> Result<Option<(Request, usize, Length, bool)>, u
     };
     let mut length = Length::Fixed(0);
     let mut keep_alive = parsed.version == Some(1);
-    let mut request = Request { method: parsed.method.unwrap_or_default().into(), ..Request::default() };
+    let mut request = Request {
+        method: parsed.method.unwrap_or_default().into(),
+        takes_chunks: parsed.version == Some(1),
+        ..Request::default()
+    };
     let (path, query) = parsed.path.unwrap_or("/").split_once('?').unwrap_or((parsed.path.unwrap_or("/"), ""));
     request.path = path.into();
     request.query = query.into();

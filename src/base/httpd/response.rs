@@ -59,6 +59,18 @@ pub(super) fn write_head(out: &mut Vec<u8>, response: &Response, keep_alive: boo
     out.extend_from_slice(if keep_alive { b"\r\n" } else { b"Connection: close\r\n\r\n" });
 }
 
+/// Writes what stands before a body that is not here yet; `framing` is the header that says how its end is known.
+pub(super) fn write_stream_head(out: &mut Vec<u8>, response: &Response, framing: &str, keep_alive: bool) {
+    use std::io::Write;
+    let _ = write!(out, "HTTP/1.1 {} {}\r\n", response.status, reason(response.status));
+    for (name, value) in &response.headers {
+        let _ = write!(out, "{name}: {value}\r\n");
+    }
+    let _ = write!(out, "{framing}\r\n");
+    let said = framing.starts_with("Connection");
+    out.extend_from_slice(if keep_alive || said { b"\r\n" } else { b"Connection: close\r\n\r\n" });
+}
+
 /// The standard words for a status (RFC 9110).
 pub fn reason(status: u16) -> &'static str {
     match status {

@@ -32,6 +32,8 @@ pub use openmetrics::export_openmetrics;
 pub use read::{Error, Samples, Scraped, read, read_where};
 pub use write::{Kept, Scrape, Writer};
 
+use serde::{Deserialize, Serialize};
+
 const MAGIC: [u8; 8] = *b"\x89plsamp\n";
 const VERSION: u32 = 1;
 /// Magic, version, anchor, CRC of the three.
@@ -40,7 +42,8 @@ const HEADER: usize = 8 + 4 + 8 + 4;
 const CHUNK_HEADER: usize = 8;
 
 /// A metric's type, as its `# TYPE` line declares it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// `untyped`, `unknown`, or not declared.
     #[default]
@@ -72,6 +75,28 @@ impl Kind {
         Kind::Info,
         Kind::StateSet,
     ];
+
+    /// The word of a `# TYPE` line, as OpenMetrics has it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Unknown => "unknown",
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+            Kind::Summary => "summary",
+            Kind::GaugeHistogram => "gaugehistogram",
+            Kind::Info => "info",
+            Kind::StateSet => "stateset",
+        }
+    }
+
+    /// The type that a word of either format names.
+    pub fn from_word(word: &str) -> Option<Kind> {
+        if word == "untyped" {
+            return Some(Kind::Unknown);
+        }
+        Kind::ALL.into_iter().find(|kind| kind.word() == word)
+    }
 }
 
 /// One sample of a scraped page.

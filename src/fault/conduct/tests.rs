@@ -18,6 +18,7 @@ fn fault(name: &str) -> Fault {
         ramp: None,
         matching: Match::default(),
         when: When::Always,
+        mark: false,
         at: second,
         length: second,
         repeat: None,

@@ -11,12 +11,14 @@ mod bounds;
 mod example;
 mod herd;
 mod obedience;
+mod retries;
 mod share;
 mod summary;
 
 use std::collections::BTreeMap;
 
 pub use absorbed::finding;
+pub use retries::CalledSummary;
 pub use summary::{
     ClassLedger, ExampleSummary, HerdSummary, LedgerSummary, ObedienceSummary, RetrySummary, ShareSummary,
     TrafficLedger,

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::super::trial::Trial;
 use super::super::verdict::by_name;
+use super::retries::{Around, CalledSummary};
 use super::{Account, Book, Counts, Harm, Ledger, upstream};
 use crate::base::time::Offset;
 
@@ -87,6 +88,18 @@ pub struct RetrySummary {
     pub most: u64,
     /// Calls for each shot; nothing without a shot.
     pub calls_per_shot: Option<f64>,
+    /// All calls of the upstream, whether they met the fault or not, up to its beginning; nothing where that was not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<CalledSummary>,
+    /// The same, while it was effective.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub during: Option<CalledSummary>,
+    /// The same, from its end on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<CalledSummary>,
+    /// How many times more calls a shot took during than before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amplification: Option<f64>,
 }
 
 /// How the service took being told to wait.
@@ -158,7 +171,9 @@ impl Ledger {
     /// The book of a fault; nothing for one that does not act on an upstream.
     pub fn summary(&self, trial: &Trial<'_>, fault: usize) -> Option<LedgerSummary> {
         let book = self.books.get(fault)?.as_ref()?;
-        let upstream = &trial.scenario.upstreams[upstream(trial.scenario, fault)?].name;
+        let position = upstream(trial.scenario, fault)?;
+        let around = Around::read(trial, fault, position);
+        let upstream = &trial.scenario.upstreams[position].name;
         let Counts { absorbed, late, unexplained, background, .. } = book.total;
         let (low, high) = book.shares.interval();
         let of = &book.obedience;
@@ -206,6 +221,10 @@ impl Ledger {
                 shots: of.shots,
                 most: of.most,
                 calls_per_shot: of.calls_per_shot(),
+                before: around.map(|around| around.before.into()),
+                during: around.map(|around| around.during.into()),
+                after: around.map(|around| around.after.into()),
+                amplification: around.and_then(|around| around.amplification()),
             },
             retry_after,
             examples: book.examples.shown().into_iter().map(example).collect(),

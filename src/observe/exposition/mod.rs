@@ -3,8 +3,10 @@
 //! A page is taken whole or not at all, as Prometheus takes it: one line that is not metrics makes the page an
 //! [`Error`] with its line number, so that an HTML error page is never zero samples. Within a line the reader is as
 //! tolerant as Prometheus: no blank before the value, a trailing comma, CRLF and a missing last newline are read.
-//! Labels stay text until [`labels`] is asked for them, which a steady scrape does once per series.
+//! Labels stay text until [`labels`] is asked for them, which a steady scrape does once per series. Whoever wants to know
+//! how a page is laid out, mistakes included, asks for its [`lines`].
 
+mod line;
 mod number;
 mod series;
 
@@ -13,6 +15,7 @@ use std::borrow::Cow;
 use crate::base::series::Labels;
 use crate::base::text::shorten;
 pub use crate::evidence::samples::{Kind, Row};
+pub use line::{Line, Sample, Word};
 
 /// The `Accept` header of a scrape. OpenMetrics comes first because its `# EOF` shows that a page is complete.
 pub const ACCEPT: &str = "application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
@@ -142,46 +145,23 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn line(&mut self, line: &'a str) -> Result<(), String> {
-        let line = series::skip_blanks(line);
-        match line.as_bytes().first() {
-            None => Ok(()),
-            Some(_) if self.ended => Err("there is more after `# EOF`".into()),
-            Some(b'#') => self.comment(line),
-            Some(_) => self.sample(line),
-        }
-    }
-
-    fn sample(&mut self, line: &'a str) -> Result<(), String> {
-        let read = series::walk(line, |_, _| ())?;
-        if read.name.is_empty() {
-            return Err("a series without a name".into());
-        }
-        let (series, rest) = line.split_at(read.end);
-        let (value, rest) = series::token(rest);
-        let row = Row { series, kind: self.kind_of(read.name), value: number::value(value)?, timestamp: None };
-        let timestamp = if rest.is_empty() { None } else { self.tail(rest)? };
-        self.page.rows.push(Row { timestamp, ..row });
-        Ok(())
-    }
-
-    /// What follows a value: a timestamp, an exemplar, both.
-    fn tail(&self, rest: &str) -> Result<Option<i64>, String> {
-        let mut rest = series::skip_blanks(rest);
-        let mut timestamp = None;
-        if !rest.is_empty() && !rest.starts_with('#') {
-            let (word, after) = series::token(rest);
-            timestamp = Some(number::timestamp(word, self.dialect)?);
-            rest = series::skip_blanks(after);
-        }
-        match (rest.strip_prefix('#'), self.dialect) {
-            (None, _) if rest.is_empty() => {}
-            (None, _) => return Err(format!("`{}` after the timestamp", shorten(rest, 40))),
-            (Some(_), Dialect::Text) => {
-                return Err("an exemplar on a text page: serve it as application/openmetrics-text".into());
+        match line::read(line, self.dialect) {
+            Ok(Line::Blank) => Ok(()),
+            _ if self.ended => Err("there is more after `# EOF`".into()),
+            Ok(Line::Sample(sample)) => {
+                let Sample { series, name, value, timestamp, .. } = sample;
+                let kind = self.kind_of(name);
+                self.page.rows.push(Row { series, kind, value, timestamp });
+                Ok(())
             }
-            (Some(exemplar), Dialect::OpenMetrics) => check_exemplar(exemplar)?,
+            Ok(Line::Comment) => Ok(()),
+            Ok(Line::End) => {
+                self.ended = true;
+                Ok(())
+            }
+            Ok(Line::Declared { word, family, text }) => self.declared(word, family, text),
+            Err(why) => Err(why),
         }
-        Ok(timestamp)
     }
 
     /// The declared type of a series, if it belongs to the family in force.
@@ -193,43 +173,29 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn comment(&mut self, line: &'a str) -> Result<(), String> {
-        if line == "# EOF" && self.dialect == Dialect::OpenMetrics {
-            self.ended = true;
-            return Ok(());
-        }
-        let text = &line[1..];
-        if !text.starts_with([' ', '\t']) {
-            return Ok(());
-        }
-        let (keyword, rest) = series::token(text);
-        if !matches!(keyword, "TYPE" | "HELP" | "UNIT") || series::skip_blanks(rest).is_empty() {
-            return Ok(());
-        }
-        let (name, rest) = series::family_name(rest)?;
-        let rest = series::skip_blanks(rest);
-        let family = self.family(name, keyword);
-        match keyword {
-            "TYPE" => {
-                let kind = kind(rest.trim_ascii_end())?;
+    fn declared(&mut self, word: Word, name: Cow<'a, str>, text: &'a str) -> Result<(), String> {
+        let family = self.family(name, word);
+        match word {
+            Word::Type => {
+                let kind = kind(text.trim_ascii_end())?;
                 family.kind = Some(kind);
                 self.in_force = Some((family.name.clone(), kind));
             }
-            "HELP" => family.help = Some(series::unescape(rest)),
-            _ => family.unit = Some(rest.trim_ascii_end()),
+            Word::Help => family.help = Some(series::unescape(text)),
+            Word::Unit => family.unit = Some(text.trim_ascii_end()),
         }
         Ok(())
     }
 
     /// The family that is being declared: the last one, unless it has another name or was told this already.
-    fn family(&mut self, name: Cow<'a, str>, keyword: &str) -> &mut Family<'a> {
+    fn family(&mut self, name: Cow<'a, str>, word: Word) -> &mut Family<'a> {
         let families = &mut self.page.families;
         let open = families.last().is_some_and(|f| {
             f.name == name
-                && match keyword {
-                    "TYPE" => f.kind.is_none(),
-                    "HELP" => f.help.is_none(),
-                    _ => f.unit.is_none(),
+                && match word {
+                    Word::Type => f.kind.is_none(),
+                    Word::Help => f.help.is_none(),
+                    Word::Unit => f.unit.is_none(),
                 }
         });
         if !open {
@@ -240,34 +206,27 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn kind(word: &str) -> Result<Kind, String> {
-    Ok(match word {
-        "counter" => Kind::Counter,
-        "gauge" => Kind::Gauge,
-        "histogram" => Kind::Histogram,
-        "summary" => Kind::Summary,
-        "untyped" | "unknown" => Kind::Unknown,
-        "gaugehistogram" => Kind::GaugeHistogram,
-        "info" => Kind::Info,
-        "stateset" => Kind::StateSet,
-        _ => return Err(format!("`{}` is not a metric type", shorten(word, 40))),
+/// The type that a `# TYPE` line names. The error says that it names none.
+pub fn kind(word: &str) -> Result<Kind, String> {
+    Kind::from_word(word).ok_or_else(|| format!("`{}` is not a metric type", shorten(word, 40)))
+}
+
+/// Every line of a page with its number, from 1, whatever it is worth: `Err` says what is wrong with it. Lines end with LF;
+/// a CR before it belongs to no line.
+pub fn lines(page: &str, dialect: Dialect) -> impl Iterator<Item = (usize, &str, Result<Line<'_>, String>)> {
+    let body = page.strip_suffix('\n').unwrap_or(page);
+    body.split('\n').enumerate().map(move |(n, line)| {
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        (n + 1, line, line::read(line, dialect))
     })
 }
 
-/// Exemplars are not kept; a malformed one is still a malformed page.
-fn check_exemplar(text: &str) -> Result<(), String> {
-    let text = series::skip_blanks(text);
-    let read = series::walk(text, |_, _| ()).map_err(|why| format!("exemplar: {why}"))?;
-    if !read.name.is_empty() {
-        return Err("exemplar: expected `{`".into());
-    }
-    let (value, rest) = series::token(&text[read.end..]);
-    number::value(value).map_err(|why| format!("exemplar: {why}"))?;
-    let (timestamp, rest) = series::token(rest);
-    if !timestamp.is_empty() {
-        number::timestamp(timestamp, Dialect::OpenMetrics).map_err(|why| format!("exemplar: {why}"))?;
-    }
-    if series::skip_blanks(rest).is_empty() { Ok(()) } else { Err("exemplar: more after its timestamp".into()) }
+/// The labels of a series text in the order in which they are written, `__name__` left out; escapes undone. Nothing of a
+/// text that cannot be read.
+pub fn written_labels(series: &str) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
+    let mut all = Vec::new();
+    let _ = series::walk(series, |name, value| all.push((series::unescape(name), series::unescape(value))));
+    all
 }
 
 #[cfg(test)]

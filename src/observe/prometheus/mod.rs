@@ -87,3 +87,6 @@ impl Prometheus {
 fn seconds(ms: i64) -> String {
     format!("{}{}.{:03}", if ms < 0 { "-" } else { "" }, ms.unsigned_abs() / 1000, ms.unsigned_abs() % 1000)
 }
+
+#[cfg(test)]
+mod tests;

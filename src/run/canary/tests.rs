@@ -4,13 +4,22 @@ use crate::stage::config::Config;
 use crate::stage::serve::serve;
 use tokio::net::TcpListener;
 
+/// Two stubs with two faults, of which the first has this share.
 fn scenario(share: &str) -> Scenario {
+    let faults = format!(
+        "  hangs: {{ on: upstream/jupiter, inject: {{ timeout: {{}} }}, share: {share}, at: 10s, for: 5s }}\n  limits: {{ on: \
+         upstream/plain, inject: {{ rate_limit: {{ rate: 0/s, burst: 1 }} }}, at: 10s, for: 5s }}\n"
+    );
+    broken_by(&faults)
+}
+
+/// The same stubs and a link to each, with other faults.
+fn broken_by(faults: &str) -> Scenario {
     let text = format!(
         "proofload: 1\ntarget: sim:quote-service\nupstreams:\n  jupiter: {{ like: jupiter, success: 90%, latency: 20ms }}\n  \
          plain: {{ replies: [{{ path: /fees, status: 203, media: text/plain, body: hello }}] }}\ntraffic:\n  a:\n    \
-         flow: {{ steps: [{{ get: / }}] }}\n    load: [{{ hold: {{ at: 10/s, for: 60s }} }}]\nfaults:\n  \
-         hangs: {{ on: upstream/jupiter, inject: {{ timeout: {{}} }}, share: {share}, at: 10s, for: 5s }}\n  \
-         limits: {{ on: upstream/plain, inject: {{ rate_limit: {{ rate: 0/s, burst: 1 }} }}, at: 10s, for: 5s }}\n"
+         flow: {{ steps: [{{ get: / }}] }}\n    load: [{{ hold: {{ at: 10/s, for: 60s }} }}]\nlimits: {{ faults: 20 }}\n\
+         links: {{ line: {{ to: upstream/jupiter }} }}\nfaults:\n{faults}"
     );
     let settings = Settings::alone("canary");
     read("canary", &text, &settings).expect("valid")
@@ -18,7 +27,10 @@ fn scenario(share: &str) -> Scenario {
 
 /// A stage of the scenario, with a fault applied or not, and what the canary sees of it.
 async fn seen(share: &str, left: Option<usize>) -> Vec<(String, Option<String>, bool, String, bool)> {
-    let scenario = scenario(share);
+    seen_of(scenario(share), left).await
+}
+
+async fn seen_of(scenario: Scenario, left: Option<usize>) -> Vec<(String, Option<String>, bool, String, bool)> {
     let clock = Clock::starting_in(Duration::ZERO);
     let config = Config::new(&scenario, &clock, "run", None);
     let ((orders, reports), (hear, say)) = crate::stage::testing::lease(1 << 16);
@@ -42,7 +54,8 @@ async fn seen(share: &str, left: Option<usize>) -> Vec<(String, Option<String>, 
 async fn a_clean_stage_is_clean() {
     let seen = seen("50%", None).await;
     let all: Vec<(&str, bool)> = seen.iter().map(|(on, _, clean, ..)| (on.as_str(), *clean)).collect();
-    assert_eq!(all, [("upstream/jupiter", true), ("upstream/plain", true)], "{seen:?}");
+    assert_eq!(all, [("upstream/jupiter", true), ("upstream/plain", true), ("link/line", true)], "{seen:?}");
+    assert!(seen[2].3.contains("every byte as past it"), "{seen:?}");
 }
 
 /// However small its share: the canary goes by a call that the fault strikes.
@@ -64,6 +77,58 @@ async fn a_limit_that_is_left_over_is_found() {
     let (on, fault, clean, saw, _) = &seen[1];
     assert_eq!((on.as_str(), fault.as_deref(), *clean), ("upstream/plain", Some("limits"), false));
     assert!(saw.contains("429"), "{saw}");
+}
+
+/// What only slows or spoils an answer is found, too, by what the stub says that it made and when it should have come.
+#[tokio::test]
+async fn what_hardly_shows_is_found() {
+    let kinds = [
+        ("latency: 60ms", "late"),
+        ("latency: { law: 90ms, replace: true }", "late"),
+        ("corrupt: { bits: 1 }", "not as the stub made it"),
+        ("corrupt: { content_type: text/html }", "not as the stub made it"),
+        ("stale: { by: 30s, only: prices }", "prices of 30s ago"),
+        ("stale: { by: 30s, only: timestamps }", "timestamps of 30s ago"),
+        ("slow_body: { rate: 20KB/s }", "late"),
+        ("status: { code: 200, body: \"{}\" }", "not by the stub"),
+    ];
+    let line = |(n, (kind, _)): (usize, &(&str, &str))| {
+        format!("  f{n}: {{ on: upstream/jupiter, inject: {{ {kind} }}, at: 10s, for: 5s }}\n")
+    };
+    let scenario = broken_by(&kinds.iter().enumerate().map(line).collect::<String>());
+    for (n, (kind, sign)) in kinds.iter().enumerate() {
+        let seen = seen_of(scenario.clone(), Some(n)).await;
+        let found = seen.iter().find(|(_, fault, ..)| fault.as_deref() == Some(&format!("f{n}"))).expect("asked for");
+        assert!(!found.2 && found.3.contains(sign), "{kind}: {found:?}");
+    }
+    let seen = seen_of(scenario, None).await;
+    assert!(seen.iter().all(|(_, _, clean, ..)| *clean), "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_toxic_that_is_left_on_a_link_is_found_by_the_bytes_that_pass() {
+    let kinds = [
+        ("latency: 40ms", "later than past it"),
+        ("bandwidth: { rate: 200KB/s, stream: upstream }", "later than past it"),
+        ("corrupt: {}", "through it"),
+        ("corrupt: { stream: upstream }", "through it"),
+        ("limit_data: { bytes: 30KB }", "the connection broke"),
+        ("timeout: {}", "no answer came"),
+        ("drop_half: {}", "no answer came"),
+        ("reset_peer: {}", "the connection broke"),
+        ("down: {}", "a connection is refused"),
+    ];
+    let line = |(n, (kind, _)): (usize, &(&str, &str))| {
+        format!("  f{n}: {{ on: link/line, inject: {{ {kind} }}, at: 10s, for: 5s }}\n")
+    };
+    let scenario = broken_by(&kinds.iter().enumerate().map(line).collect::<String>());
+    for (n, (kind, sign)) in kinds.iter().enumerate() {
+        let seen = seen_of(scenario.clone(), Some(n)).await;
+        let found = seen.iter().find(|(on, ..)| on == "link/line").expect("looked at");
+        assert!(!found.2 && found.3.contains(sign), "{kind}: {found:?}");
+    }
+    let seen = seen_of(scenario, None).await;
+    assert!(seen.iter().all(|(_, _, clean, ..)| *clean), "{seen:?}");
 }
 
 /// A fault that minds other requests than the stub's usual ones is asked in its own words.

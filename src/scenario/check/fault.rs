@@ -13,7 +13,7 @@ use super::Check;
 use super::traffic::end;
 use crate::base::text;
 use crate::base::units::{self, Share};
-use crate::scenario::inject::HttpFault;
+use crate::scenario::inject::{HttpFault, ResetAt};
 
 /// How long after its planned end a fault is undone at the latest, unless the scenario says otherwise.
 const GRACE: Duration = Duration::from_secs(10);
@@ -99,6 +99,7 @@ impl Check<'_, '_> {
             when: raw.when.as_ref().map_or(When::Always, |w| self.when(w)),
             share,
             ramp,
+            mark: raw.mark.is_some_and(|mark| mark.value),
             at,
             length,
             repeat,
@@ -296,12 +297,21 @@ impl Check<'_, '_> {
         }
     }
 
+    /// Refuses a mark where there is no reply to bear it.
+    fn of_replies(&mut self, raw: &raw::Fault, inject: &Inject) {
+        let silent = matches!(inject, Inject::Http(HttpFault::Timeout | HttpFault::Reset(ResetAt::Before)));
+        if let Some(mark) = raw.mark.filter(|_| silent) {
+            let what = format!("`mark` does not fit: `{}` leaves no reply", inject.word());
+            self.reader.wrong(mark.at, what, "leave it out");
+        }
+    }
+
     /// Refuses what speaks of requests where a fault strikes none one by one.
     fn of_requests(&mut self, raw: &raw::Fault, family: Family, inject: &Inject) {
         let refuses = *inject == Inject::Http(HttpFault::Refuse);
         let unit = match family {
             Family::Upstream if refuses => "`refuse` takes no connection at all",
-            Family::Upstream => return,
+            Family::Upstream => return self.of_replies(raw, inject),
             Family::Link => "a link knows connections, not requests",
             Family::Process | Family::Docker | Family::Hook => "it strikes as a whole",
         };
@@ -309,6 +319,7 @@ impl Check<'_, '_> {
             ("match", raw.r#match.as_ref().map(|m| m.place)),
             ("when", raw.when.as_ref().map(|w| w.at)),
             ("ramp", raw.ramp.as_ref().map(|r| r.place)),
+            ("mark", raw.mark.map(|m| m.at)),
             // Of a link, the share of its connections.
             ("share", raw.share.map(|s| s.at).filter(|_| family != Family::Link)),
         ];

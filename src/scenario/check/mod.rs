@@ -3,6 +3,7 @@
 
 mod abort;
 mod absorbed;
+mod contract;
 mod fault;
 mod flow;
 mod inject;
@@ -10,6 +11,7 @@ mod leave;
 mod link;
 mod outside;
 mod promises;
+mod reconcile;
 mod servers;
 mod target;
 mod traffic;
@@ -18,6 +20,8 @@ mod wire;
 mod world;
 
 use std::time::Duration;
+
+pub use target::FLEETS;
 
 use super::raw;
 use super::reader::Reader;
@@ -55,8 +59,10 @@ pub fn check(raw: &raw::Root, source: String, settings: &Settings<'_>, reader: &
     let world =
         fault::World { target: target_of, upstreams: &upstreams, links: &links, programs: &processes, hooks: &hooks };
     let faults = check.within("faults", |c| c.faults(raw, &world, &traffic));
+    let contracts = check.within("contract", |c| c.contracts(raw, &jobs, &faults));
     let promises = check.within("slo", |c| c.promises(raw, &traffic, &faults));
     let abort_when = check.within("abort_when", |c| c.aborts(raw, &traffic, &jobs));
+    let reconcile = check.within("reconcile", |c| c.reconcile(raw, &traffic, &jobs));
     let fitness = check.within("fitness", |c| c.fitness(raw.fitness.as_ref(), &promises));
     Some(Scenario {
         name: raw.name.as_ref().map_or_else(|| settings.default_name.to_owned(), |n| n.value.clone()),
@@ -68,11 +74,13 @@ pub fn check(raw: &raw::Root, source: String, settings: &Settings<'_>, reader: &
         jobs,
         prometheus,
         alertmanager,
+        contracts,
         processes,
         hooks,
         abort_when,
         faults,
         promises,
+        reconcile,
         fitness,
         time_scale: settings.time_scale.max(1),
         inputs: check.inputs,

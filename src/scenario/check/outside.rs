@@ -7,6 +7,7 @@ use super::super::shape::At;
 use super::super::stub::{StubReply, Upstream};
 use super::Check;
 use crate::base::law::Law;
+use crate::base::net::Address;
 use crate::base::text;
 use crate::base::units::Share;
 
@@ -44,6 +45,7 @@ impl Check<'_, '_> {
                 if let Some(calls) = upstream.calls.filter(|c| c.value <= 0.0) {
                     self.reader.wrong(calls.at, "calls per shot are above 0", "leave it out when you do not know");
                 }
+                let tls = upstream.tls.as_ref().map(|tls| tls.place);
                 let upstream = Upstream {
                     name: name.value.clone(),
                     like: upstream.like.as_ref().map(|l| l.value.clone()),
@@ -53,8 +55,14 @@ impl Check<'_, '_> {
                     rate_limit: upstream.rate_limit.as_ref().map(|limit| self.limit(limit.rate, limit.burst)),
                     replies: upstream.replies.iter().flatten().map(|r| self.stub_reply(r)).collect(),
                     calls: upstream.calls.map(|c| c.value),
+                    tls: upstream.tls.as_ref().map(|raw| self.within("tls", |c| c.tls(raw))),
                     forward: upstream.forward.as_ref().and_then(|to| self.address(to, &[])),
                 };
+                let encrypted = upstream.forward.as_ref().is_some_and(Address::is_tls);
+                if let Some(place) = tls.filter(|_| !encrypted) {
+                    let remedy = "write `forward: https://…`, or leave `tls` out";
+                    self.reader.wrong(place, "`tls` without TLS: nothing is passed on over https://", remedy);
+                }
                 self.reader.leave();
                 upstream
             })

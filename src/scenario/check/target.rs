@@ -14,8 +14,24 @@ use crate::base::net::Address;
 use crate::base::text;
 
 /// Practice targets that are built, and those that will be.
-const SYSTEMS: [&str; 2] = ["quote-service", "calibrator"];
-const PLANNED: [&str; 4] = ["trading-platform", "quantum-trader", "b25", "tradeengine"];
+const SYSTEMS: [&str; 4] = ["quote-service", "quantum-trader", "b25", "calibrator"];
+const PLANNED: [&str; 2] = ["trading-platform", "tradeengine"];
+/// The services of those practice targets that have several.
+pub const FLEETS: [(&str, &[&str]); 2] = [
+    ("quantum-trader", &["ai-engine", "execution", "risk", "portfolio", "rl-training"]),
+    (
+        "b25",
+        &[
+            "market-data",
+            "order-execution",
+            "strategy-engine",
+            "account-monitor",
+            "risk-manager",
+            "config-service",
+            "dashboard-server",
+        ],
+    ),
+];
 /// The most connections to one service: what one address of ours has ports for.
 pub(super) const MAX_CONNECTIONS: u32 = 60_000;
 /// The most addresses of one service.
@@ -172,13 +188,18 @@ impl Check<'_, '_> {
 
     /// The service that `to` names; needed where there are several.
     pub(super) fn service(&mut self, to: Option<&At<String>>, target: Option<&Target>, at: Place) -> Option<String> {
-        let System::Services(services) = &target?.system else {
-            if let Some(to) = to {
-                self.reader.wrong(to.at, "a practice target names its services itself", "leave `to` out");
-            }
-            return None;
+        let names: Vec<&str> = match &target?.system {
+            System::Services(services) => services.iter().map(|s| s.name.as_str()).collect(),
+            System::Sim { name, .. } => match FLEETS.iter().find(|(system, _)| system == name) {
+                Some((_, services)) => services.to_vec(),
+                None => {
+                    if let Some(to) = to {
+                        self.reader.wrong(to.at, "this practice target is one service", "leave `to` out");
+                    }
+                    return None;
+                }
+            },
         };
-        let names: Vec<&str> = services.iter().map(|s| s.name.as_str()).collect();
         match to {
             Some(to) if names.contains(&to.value.as_str()) => Some(to.value.clone()),
             Some(to) => {

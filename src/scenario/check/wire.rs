@@ -61,7 +61,7 @@ impl Check<'_, '_> {
         }
     }
 
-    fn tls(&mut self, raw: &raw::Tls) -> Tls {
+    pub(super) fn tls(&mut self, raw: &raw::Tls) -> Tls {
         let insecure = raw.insecure.is_some_and(|i| i.value);
         if let Some(ca) = raw.ca.as_ref().filter(|_| insecure) {
             self.reader.wrong(ca.at, "`ca` beside `insecure`: nothing would be held against it", "keep one of the two");

@@ -7,7 +7,6 @@ use super::super::shape::At;
 use super::super::world::{Action, Call, Hook, Program};
 use super::Check;
 use super::fault::is_method;
-use crate::base::net::Address;
 
 /// How long an action of a hook may take, unless the scenario says otherwise.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -94,10 +93,7 @@ impl Check<'_, '_> {
         }
         // What follows a `?` is no part of an address.
         let place = raw.url.value.split('?').next().unwrap_or_default().to_owned();
-        if let Some(address) = self.address(&At { at: raw.url.at, value: place }, &[]).filter(Address::is_tls) {
-            let what = format!("calling {address} is planned, not built");
-            self.reader.wrong(raw.url.at, what, "write http://, or call what speaks TLS: `exec: [curl, …]`");
-        }
+        let _ = self.address(&At { at: raw.url.at, value: place }, &[]);
         Call {
             method: raw.method.as_ref().map_or_else(|| "POST".into(), |m| m.value.clone()),
             url: raw.url.value.clone(),

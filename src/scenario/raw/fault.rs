@@ -27,6 +27,9 @@ record! {
         r#for: At<Duration>,
         /// Again and again; once when left out.
         repeat: Option<Repeat>,
+        /// Upstreams: true lets every reply that it struck say so, in a header `Proofload-Fault`: its name. The service sees it,
+        /// and could act on it; false when left out.
+        mark: Option<At<bool>>,
         /// It is undone after this long, whatever happens; `for` and 10s when left out.
         ttl: Option<At<Duration>>,
     }

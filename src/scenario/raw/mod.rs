@@ -1,10 +1,12 @@
 //! The shape of a scenario file, key by key. What is written here is read, refused and put into the JSON Schema;
 //! whether it makes sense is decided in [`check`](super::check).
 
+mod contract;
 mod fault;
 mod inject;
 mod load;
 mod outside;
+mod reconcile;
 mod request;
 mod servers;
 mod slo;
@@ -16,6 +18,7 @@ mod world;
 
 use std::time::Duration;
 
+pub use contract::{Cardinality, Contract, Probe, ScrapeLimits, Severities};
 pub use fault::{Fault, Match, Ramp, Repeat, When};
 pub use inject::{
     Aged, Corrupt, DockerAction, Inject, Kill, Latency, LatencyMap, Per, ResetAt, RetryAfter, Slicer, Stream, Throttle,
@@ -23,6 +26,7 @@ pub use inject::{
 };
 pub use load::Segment;
 pub use outside::{Law, LawKind, Link, StubReply, Upstream};
+pub use reconcile::{Count, Latency as TimedBy, Ratio, Reconcile, Timeouts, Unit};
 pub use request::{Capture, Expects, Header, Secret, Step};
 pub use servers::{Alertmanager, Basic, Prometheus};
 pub use slo::{Abort, Promise, Severity};
@@ -54,6 +58,8 @@ record! {
         traffic: At<Names<Traffic>>,
         /// What is watched.
         observe: Option<Observe>,
+        /// What the pages of jobs, and the probes beside them, must be, by job.
+        contract: Option<Names<Contract>>,
         /// Processes that the run starts, and that faults can act on.
         processes: Option<At<Names<Program>>>,
         /// How to break and mend what we do not know.
@@ -64,12 +70,14 @@ record! {
         abort_when: Option<At<Vec<Abort>>>,
         /// The promises.
         slo: Option<Vec<Promise>>,
+        /// What the target's metrics must agree on with us.
+        reconcile: Option<At<Reconcile>>,
         /// What the generator itself must keep for its word to count.
         fitness: Option<Fitness>,
         /// Caps on what the scenario may do.
         limits: Option<Limits>,
     }
-    planned { "kafka", "alerts", "reconcile", "contract" }
+    planned { "kafka", "alerts" }
 }
 
 record! {

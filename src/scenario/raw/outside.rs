@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::target::Tls;
 use crate::base::units::{Rate, Share};
 use crate::scenario::reader::Reader;
 use crate::scenario::shape::{At, Names, Shape};
@@ -28,6 +29,8 @@ record! {
         calls: Option<At<f64>>,
         /// Passes requests on to a real one: http://HOST:PORT or https://HOST:PORT.
         forward: Option<At<String>>,
+        /// What https:// asks for there beyond the defaults.
+        tls: Option<Tls>,
     }
 }
 

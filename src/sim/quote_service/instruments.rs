@@ -4,6 +4,7 @@
 use crate::base::time::wall;
 use crate::sim::metrics::{Counter, Family, Histogram, Registry};
 
+use super::lies::Lie;
 use super::pools::Protocol;
 
 const MINTS: [&str; 2] = ["input_mint", "output_mint"];
@@ -17,6 +18,8 @@ const REQUEST: &[f64] =
 const CALCULATION: &[f64] = &[0.001, 0.01, 0.05, 0.1, 0.145, 0.2, 0.25, 0.32, 0.4, 0.5, 0.58, 0.75, 1.0, 2.5, 5.0];
 const QUOTER: &[f64] = &[0.01, 0.05, 0.1, 0.15, 0.22, 0.28, 0.31, 0.35, 0.5, 0.8, 1.0, 2.5, 5.0];
 const WAIT: &[f64] = &[0.001, 0.005, 0.01, 0.025, 0.05, 0.08, 0.11, 0.12, 0.25, 0.5, 1.0];
+// Of a liar: no request is that quick.
+const CEILING: &[f64] = &[0.0005, 0.001, 0.002];
 const AGE: &[f64] = &[1.0, 2.0, 5.0, 10.0, 12.0, 15.0, 20.0, 25.0, 30.0, 45.0, 60.0];
 const AMOUNT: &[f64] = &[1e3, 1e5, 1e7, 1e9, 1e11, 1e13, 1e15];
 
@@ -104,6 +107,8 @@ pub struct Instruments {
     pub external_duration: Family<Histogram, 3>,
     pub external_output_amount: Family<Histogram, 3>,
     pub external_rate_limit_wait: Family<Histogram, 1>,
+    pub http_requests: Family<Counter, 2>,
+    pub http_duration: Family<Histogram, 1>,
     pub hybrid_requests: Counter,
     pub hybrid_cache_hits: Family<Counter, 2>,
     pub hybrid_cache_misses: Family<Counter, 2>,
@@ -117,9 +122,16 @@ pub struct Instruments {
 impl Instruments {
     /// All of them, at zero.
     pub fn new() -> Instruments {
+        Instruments::lying(Lie::None)
+    }
+
+    /// As [`new`](Instruments::new), with what a lie needs.
+    pub fn lying(lie: Lie) -> Instruments {
         let mut r = Registry::default();
+        let skew = if lie == Lie::ClockSkew { 3600.0 } else { 0.0 };
         r.gauge("process_start_time_seconds", "Start time of the process since the Unix epoch in seconds")
-            .set(wall() as f64 / 1e9);
+            .set(wall() as f64 / 1e9 + skew);
+        let duration = if lie == Lie::LowCeiling { CEILING } else { REQUEST };
         let errors = r.counters("quote_errors_total", "Quote requests refused or failed, by reason", ["error_type"]);
         let calculation_errors = r.counters(
             "quote_calculation_errors_total",
@@ -210,6 +222,13 @@ impl Instruments {
                 ["quoter"],
                 WAIT,
             ),
+            http_requests: r.counters("http_requests_total", "HTTP requests answered, by path and status", ["path", "status"]),
+            http_duration: r.histograms(
+                "http_request_duration_seconds",
+                "Duration of HTTP requests from their arrival to their answer, by path",
+                ["path"],
+                duration,
+            ),
             hybrid_requests: r.counter("hybrid_quote_requests_total", "Total number of hybrid quote requests"),
             hybrid_cache_hits: r.counters("hybrid_cache_hits_total", "Hybrid requests served from the cache", MINTS),
             hybrid_cache_misses: r.counters(
@@ -242,6 +261,11 @@ impl Instruments {
     /// The counter of one kind of error.
     pub fn errors(&self, error: QuoteError) -> &Counter {
         &self.quote_errors[error as usize]
+    }
+
+    /// Every counter and histogram counts from nothing again.
+    pub fn reset(&self) {
+        self.registry.reset();
     }
 
     /// The metrics page.

@@ -8,8 +8,10 @@ use crate::base::text::suggest;
 use crate::base::units;
 use crate::sim::Knob;
 
+use super::lies::Lie;
 use super::options::{External, Options};
 use super::truth::Truth;
+use super::twist::{Readiness, Twist};
 
 /// A knob: its name, its help, how its value is read, how it is printed.
 type Row = (&'static str, &'static str, fn(&mut Options, &str) -> Result<(), String>, fn(&Options) -> String);
@@ -173,6 +175,22 @@ const KNOBS: &[Row] = &[
         |o| units::duration(o.warm_up),
     ),
     (
+        "ready",
+        "what /ready says: start (503 until warmed up), quoters (also 503 while a quoter failed three times in a row) or \
+         always (200 whatever is the case: a lie)",
+        |o, v| put(&mut o.ready, Readiness::from_word(v).ok_or(format!("`{v}` is none of start, quoters, always"))),
+        |o| o.ready.word().into(),
+    ),
+    (
+        "page",
+        "how the page of metrics breaks its contract: order_ids, untyped, crooked, falling, repeated, slow, or honest",
+        |o, v| {
+            let known = |v: &str| Twist::from_word(v).ok_or(format!("`{v}` is none of its ways to lie"));
+            put(&mut o.page, or("honest", v, known))
+        },
+        |o| o.page.map_or("honest".into(), |twist| twist.word().into()),
+    ),
+    (
         "seed",
         "where delays, prices and failures are drawn from",
         |o, v| put(&mut o.seed, whole(v, u64::MAX)),
@@ -183,6 +201,25 @@ const KNOBS: &[Row] = &[
         "port of 127.0.0.1 to answer on; 0 takes a free one",
         |o, v| put(&mut o.port, whole(v, u16::MAX.into())),
         |o| o.port.to_string(),
+    ),
+    (
+        "lie",
+        "what the metrics lie about: none, dropped-label, ms-as-seconds, low-ceiling, timeouts-uncounted, hits-twice, \
+         reset or clock-skew",
+        |o, v| put(&mut o.lie, Lie::parse(v)),
+        |o| o.lie.word().into(),
+    ),
+    (
+        "processes",
+        "processes that answer in turn behind the one port, each with counters of its own; more than 1 is a real weakness",
+        |o, v| put(&mut o.processes, whole(v, 16).and_then(at_least_one)),
+        |o| o.processes.to_string(),
+    ),
+    (
+        "count_all",
+        "whether http_requests_total counts scrapes and health checks as well",
+        |o, v| put(&mut o.count_all, switch(v)),
+        |o| on_off(o.count_all),
     ),
     (
         "truth",
@@ -339,6 +376,9 @@ mod tests {
             "rate.Jupiter=40/s",
             "rate.jupiter=none",
             "max_wait=1s",
+            "lie=hits-twice",
+            "processes=2",
+            "count_all=on",
         ] {
             assert_eq!(options.set_pair(pair), Ok(()), "{pair}");
         }
@@ -349,6 +389,7 @@ mod tests {
         assert!(!options.retry_after && !options.validate && options.fail_fast);
         assert_eq!((options.max_quote_age, options.stale_if_error), (None, None));
         assert_eq!((options.external, options.fallback, options.scale()), (External::Hybrid, false, 0.0));
+        assert_eq!((options.lie, options.processes, options.count_all), (Lie::HitsTwice, 2, true));
         let quoters = options.quoters();
         assert_eq!((quoters[0].rate, quoters[0].patience), (Rate(0), Duration::from_secs(1)));
     }
@@ -364,6 +405,7 @@ mod tests {
         assert!(error("bands=11").contains("from 0 to 10"));
         assert!(error("delays=NaN").contains("no factor"));
         assert!(error("external=maybe").contains("miss, hybrid, never"));
+        assert!(error("lie=hits-twise").ends_with("did you mean `hits-twice`?"));
         assert!(error("rate.NAME=5/s").contains("such as rate.jupiter"));
         assert!(error("rate.jupiter=fast").contains("not a rate"));
         assert_eq!(error("ttl"), "`ttl`: write KEY=VALUE");

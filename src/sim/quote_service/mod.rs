@@ -2,7 +2,8 @@
 //! protocols, and from external quoters. Nothing about its answers is diced: hits come from the cache, misses really
 //! do the work or really ask, and latency is the sum of its parts.
 //!
-//! `GET /quote` and `GET /quote/hybrid` with `input`, `output`, `amount`; `/health`, `/ready`, `/metrics`.
+//! `GET /quote` and `GET /quote/hybrid` with `input`, `output`, `amount`; `/health`, `/health/live`, `/health/ready`,
+//! `/ready`, `/metrics`. Its metrics can be made to lie (`lie`, `processes`), for practice in catching it.
 
 mod cache;
 mod client;
@@ -10,6 +11,7 @@ mod dialect;
 mod freshness;
 mod instruments;
 mod knobs;
+mod lies;
 mod limiter;
 mod options;
 mod pages;
@@ -20,13 +22,16 @@ mod quoters;
 mod retry;
 mod service;
 mod truth;
+mod twist;
 mod work;
 
 #[cfg(test)]
 mod tests;
 
 pub use instruments::QuoteError;
+pub use lies::Lie;
 pub use options::{External, Options};
 pub use quoters::{Call, Outcome};
 pub use service::start;
 pub use truth::{Ledger, Record, Source, Truth};
+pub use twist::{Readiness, Twist};

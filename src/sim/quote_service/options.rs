@@ -8,8 +8,10 @@ use crate::base::units::{Rate, Share};
 
 use super::cache::Lifetimes;
 use super::dialect::Dialect;
+use super::lies::Lie;
 use super::quoters::{Policy, Upstream};
 use super::truth::Truth;
+use super::twist::{Readiness, Twist};
 
 /// When external quoters are asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +90,16 @@ pub struct Options {
     pub pool_failures: Share,
     /// How long `/ready` says 503 after the start, times `delays`.
     pub warm_up: Duration,
+    /// What `/ready` says.
+    pub ready: Readiness,
+    /// How the page of metrics breaks its contract, if it does.
+    pub page: Option<Twist>,
+    /// What the metrics lie about.
+    pub lie: Lie,
+    /// How many processes answer in turn behind the one port, each with a cache and counters of its own.
+    pub processes: usize,
+    /// Whether `http_requests_total` counts scrapes and health checks as well.
+    pub count_all: bool,
     /// Where a record of each request goes.
     pub truth: Truth,
 }
@@ -125,6 +137,11 @@ impl Default for Options {
             no_delay: false,
             pool_failures: Share::NONE,
             warm_up: Duration::from_millis(300),
+            ready: Readiness::Start,
+            page: None,
+            lie: Lie::None,
+            processes: 1,
+            count_all: false,
             truth: Truth::Off,
         }
     }

@@ -79,10 +79,10 @@ pub fn health(uptime: Duration, cached: usize, pools: &PoolHealth) -> Response {
     Response::json(200, &body)
 }
 
-/// `/ready`: 503 until the service has warmed up.
-pub fn ready(left: Duration) -> Response {
-    let status = if left.is_zero() { 200 } else { 503 };
-    Response::json(status, &json!({ "ready": left.is_zero() }))
+/// `/ready`: 503 until the service has warmed up, and where it is told so while it is cut off from a quoter.
+pub fn ready(left: Duration, cut_off: bool) -> Response {
+    let ready = left.is_zero() && !cut_off;
+    Response::json(if ready { 200 } else { 503 }, &json!({ "ready": ready }))
 }
 
 #[cfg(test)]
@@ -120,7 +120,8 @@ mod tests {
         assert_eq!(degraded["pools"]["meteora"]["healthy"], false);
         assert_eq!(degraded["pools"]["orca"], json!({"healthy": true, "queries": 10, "failures": 1}));
         assert_eq!((&degraded["uptimeSeconds"], &degraded["cachedRoutes"]), (&json!(90), &json!(3)));
-        assert_eq!(ready(Duration::from_millis(1)).status, 503);
-        assert_eq!(ready(Duration::ZERO).status, 200);
+        assert_eq!(ready(Duration::from_millis(1), false).status, 503);
+        assert_eq!(ready(Duration::ZERO, true).status, 503);
+        assert_eq!(ready(Duration::ZERO, false).status, 200);
     }
 }

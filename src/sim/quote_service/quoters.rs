@@ -2,6 +2,7 @@
 //! deadline and quorum after which nobody is waited for any longer. A quoter that says `Retry-After` is left alone.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -98,6 +99,9 @@ pub struct Offer {
     pub age: Duration,
 }
 
+/// So many failures in a row, and a quoter counts as cut off.
+const CUT_OFF: u32 = 3;
+
 /// What came of asking.
 pub struct Asked {
     /// The best offer.
@@ -125,6 +129,7 @@ struct Quoter {
     served: Counter,
     limit_errors: Counter,
     limit_wait: Histogram,
+    failed: AtomicU32, // requests in a row
 }
 
 /// One quoter to make.
@@ -177,6 +182,7 @@ impl Quoters {
                 served: all.quotes_by_protocol.with([&label]),
                 limit_errors: all.external_rate_limit_errors.with([&label]),
                 limit_wait: all.external_rate_limit_wait.with([&label]),
+                failed: AtomicU32::new(0),
                 label,
             })
         };
@@ -186,6 +192,11 @@ impl Quoters {
     /// Whether there is nobody to ask.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
+    }
+
+    /// Whether a quoter's last requests all failed.
+    pub fn is_cut_off(&self) -> bool {
+        self.list.iter().any(|quoter| quoter.failed.load(Relaxed) >= CUT_OFF)
     }
 
     /// A quoter's name as in labels.
@@ -298,12 +309,14 @@ impl Quoter {
             let (outcome, offer) = self.read(reply, &question, policy, now);
             if let Some((out_amount, _)) = offer {
                 success.inc();
+                self.failed.store(0, Relaxed);
                 all.external_output_amount.with(labels).observe(out_amount as f64);
                 return (outcome, attempt, offer);
             }
             errors.inc();
-            if outcome == Outcome::RateLimited {
-                self.limit_errors.inc();
+            match outcome {
+                Outcome::RateLimited => self.limit_errors.inc(), // it is there, and says no
+                _ => _ = self.failed.fetch_add(1, Relaxed),
             }
             let draw = || {
                 let trace = errand.trace.map_or([0; 16], |t| t.0);

@@ -18,6 +18,7 @@ use crate::sim::{Running, System, metrics};
 
 use super::cache::Cache;
 use super::instruments::Instruments;
+use super::lies::Lie;
 use super::options::Options;
 use super::pages::{self, PoolHealth};
 use super::pairs::{Pair, Pairs};
@@ -25,6 +26,7 @@ use super::pools::Protocol;
 use super::prices::{FIRST_SLOT, SLOT_MS};
 use super::quoters::{Means, Quoters};
 use super::truth::Log;
+use super::twist::Readiness;
 use super::work::Work;
 use answer::Path;
 
@@ -39,12 +41,14 @@ pub async fn start(options: Options) -> io::Result<Running> {
         .map_err(|e| io::Error::new(e.kind(), format!("port {} of 127.0.0.1: {e}", options.port)))?;
     let url = format!("http://{}", listener.local_addr()?);
     let refresh = options.refresh;
-    let service = Arc::new(Service::new(options)?);
+    let log = Arc::new(Log::open(&options.truth)?);
+    let processes = (0..options.processes).map(|_| Service::new(options.clone(), log.clone()).map(Arc::new));
+    let processes = processes.collect::<io::Result<Vec<Arc<Service>>>>()?;
     let mut tasks = JoinSet::new();
-    if let Some(age) = refresh {
+    for (service, age) in processes.iter().filter_map(|service| Some((service, refresh?))) {
         tasks.spawn(service.clone().refresh(age));
     }
-    let (log, api) = (service.log.clone(), Arc::new(Api(service)));
+    let api = Arc::new(Api { processes, turn: AtomicUsize::new(0) });
     tasks.spawn(httpd::serve(listener, api));
     let mut running = Running::new(vec![(System::QuoteService.name().to_owned(), url)], tasks);
     running.closing = Some(Box::new(move || log.close()));
@@ -62,9 +66,11 @@ struct Service {
     means: Arc<Means>,
     workers: Semaphore,
     waiting: AtomicUsize,
+    pages: AtomicU64,        // of metrics, that were asked for
     pool_queries: AtomicU64, // per protocol
     pool_failures: [AtomicU64; 3],
     log: Arc<Log>,
+    counted: AtomicU64, // HTTP requests
 }
 
 /// A price as it is kept.
@@ -84,37 +90,82 @@ enum Maker {
     Quoter(usize),
 }
 
-struct Api(Arc<Service>);
+/// The port: as many processes as answer behind it, in turn.
+struct Api {
+    processes: Vec<Arc<Service>>,
+    turn: AtomicUsize,
+}
 
 impl httpd::Handler for Api {
     async fn handle(&self, request: Request) -> Answer {
-        let service = &self.0;
-        if request.method != "GET" && request.method != "HEAD" {
-            return Response::text(405, "use GET\n").with("Allow", "GET, HEAD").into();
-        }
-        match request.path.as_str() {
-            "/quote" => service.quote(&request, Path::Quote).await,
-            "/quote/hybrid" => service.quote(&request, Path::Hybrid).await,
-            "/metrics" => {
-                // Writing thousands of lines takes milliseconds that no quote in flight should pay for.
-                let instruments = service.instruments.clone();
-                match tokio::task::spawn_blocking(move || instruments.page()).await {
-                    Ok(page) => Response::new(200, metrics::MEDIA, page),
-                    Err(_) => Response::text(500, "the metrics page could not be written\n"),
-                }
-            }
-            "/health" => service.health(),
-            "/ready" => pages::ready(service.warming()),
-            _ => Response::text(404, "try /quote, /quote/hybrid, /health, /ready or /metrics\n"),
-        }
-        .into()
+        let turn = self.turn.fetch_add(1, Relaxed);
+        let service = &self.processes[turn % self.processes.len()];
+        let arrived = service.clock.now();
+        // What nobody knows has no label of its own, so that nobody can make the metrics page grow without end.
+        let path = PATHS.into_iter().find(|path| *path == request.path).unwrap_or("other");
+        let response = service.page(request).await;
+        service.count_http(path, &response, service.clock.now().since(arrived));
+        response.into()
     }
 }
 
+/// The paths that there are, those of quotes first.
+const PATHS: [&str; 7] = ["/quote", "/quote/hybrid", "/health", "/health/live", "/health/ready", "/ready", "/metrics"];
+/// By so much a liar's clock is behind the one that stamped the arrival.
+const SKEW: Duration = Duration::from_millis(250);
+/// A liar does not count what took longer.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// After so many requests a liar forgets.
+const FORGETS: u64 = 100;
+
 impl Service {
-    fn new(options: Options) -> io::Result<Service> {
+    /// Answers a request.
+    async fn page(&self, request: Request) -> Response {
+        if request.method != "GET" && request.method != "HEAD" {
+            return Response::text(405, "use GET\n").with("Allow", "GET, HEAD");
+        }
+        match request.path.as_str() {
+            "/quote" => self.quote(&request, Path::Quote).await,
+            "/quote/hybrid" => self.quote(&request, Path::Hybrid).await,
+            "/metrics" => {
+                // Writing thousands of lines takes milliseconds that no quote in flight should pay for.
+                let nth = self.pages.fetch_add(1, Relaxed);
+                let instruments = self.instruments.clone();
+                match tokio::task::spawn_blocking(move || instruments.page()).await {
+                    Ok(page) => Response::new(200, metrics::MEDIA, self.twisted(page, nth).await),
+                    Err(_) => Response::text(500, "the metrics page could not be written\n"),
+                }
+            }
+            "/health" | "/health/live" => self.health(),
+            "/ready" | "/health/ready" => self.ready(),
+            _ => Response::text(404, "try /quote, /quote/hybrid, /health, /ready or /metrics\n"),
+        }
+    }
+
+    /// Counts an answered request as the middleware of a web framework does, before the answer goes out.
+    fn count_http(&self, path: &'static str, response: &Response, took: Duration) {
+        let (all, lie) = (&*self.instruments, self.options.lie);
+        let is_quote = PATHS[..2].contains(&path);
+        if !is_quote && !self.options.count_all {
+            return;
+        }
+        if lie == Lie::Reset && is_quote && self.counted.fetch_add(1, Relaxed) == FORGETS {
+            all.reset();
+        }
+        let took = match lie {
+            Lie::TimeoutsUncounted if took > PATIENCE => return,
+            Lie::MsAsSeconds => took * 1000,
+            Lie::ClockSkew => took + SKEW,
+            _ => took,
+        };
+        let status = if lie == Lie::DroppedLabel { String::new() } else { response.status.to_string() };
+        all.http_requests.with([path, &status]).inc();
+        all.http_duration.with([path]).observe_duration(took);
+    }
+
+    fn new(options: Options, log: Arc<Log>) -> io::Result<Service> {
         let seed = Seed(options.seed);
-        let instruments = Arc::new(Instruments::new());
+        let instruments = Arc::new(Instruments::lying(options.lie));
         let work = Arc::new(Work::new(seed, options.scale())?);
         let clock = Clock::starting_in(Duration::ZERO);
         Ok(Service {
@@ -127,9 +178,11 @@ impl Service {
             work,
             workers: Semaphore::new(options.workers),
             waiting: AtomicUsize::new(0),
+            pages: AtomicU64::new(0),
             pool_queries: AtomicU64::new(0),
             pool_failures: Default::default(),
-            log: Arc::new(Log::open(&options.truth)?),
+            log,
+            counted: AtomicU64::new(0),
             options,
         })
     }
@@ -168,6 +221,22 @@ impl Service {
 
     fn warming(&self) -> Duration {
         self.options.warm_up.mul_f64(self.options.scale()).saturating_sub(self.uptime())
+    }
+
+    /// Whether requests may come: what `/ready` says, or claims.
+    fn ready(&self) -> Response {
+        match self.options.ready {
+            Readiness::Always => pages::ready(Duration::ZERO, false),
+            Readiness::Start => pages::ready(self.warming(), false),
+            Readiness::Quoters => pages::ready(self.warming(), self.quoters.is_cut_off()),
+        }
+    }
+
+    /// A page of metrics as it is served.
+    async fn twisted(&self, page: String, nth: u64) -> String {
+        let Some(twist) = self.options.page else { return page };
+        tokio::time::sleep(twist.delay()).await;
+        twist.apply(page, nth, self.instruments.quotes_served.get())
     }
 
     fn health(&self) -> Response {

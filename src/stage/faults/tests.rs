@@ -3,7 +3,7 @@ use crate::base::law::Law;
 use crate::base::trace::{Shot, Tracer};
 use crate::base::units::{Rate, Share};
 use crate::evidence::touches;
-use crate::scenario::{Match, Per, Ramp, RateLimit, RetryAfter, When};
+use crate::scenario::{Corruption, Keep, Match, Per, Ramp, RateLimit, RetryAfter, When};
 use crate::stage::testing;
 
 fn fault(name: &str, inject: HttpFault, share: Share) -> FaultConfig {
@@ -239,4 +239,78 @@ fn delays_add_up_and_what_ends_a_request_keeps_it_from_those_behind() {
         .filter_map(|r| if let Report::Cleared { eligible, .. } = r { Some(eligible) } else { None })
         .collect();
     assert_eq!(eligible, [1, 1, 1, 0]);
+}
+
+/// Every kind of fault, with numbers that are drawn where it has any.
+fn kinds() -> Vec<(&'static str, HttpFault)> {
+    let law = || Law::Uniform(Duration::ZERO, Duration::from_secs(1));
+    let corrupt = |how| HttpFault::Corrupt(how);
+    let half = Keep::Share(Share(500_000_000));
+    vec![
+        ("latency", HttpFault::Latency { law: law(), replace: false }),
+        ("replaced", HttpFault::Latency { law: law(), replace: true }),
+        ("timeout", HttpFault::Timeout),
+        ("status", HttpFault::Status { code: 503, headers: Vec::new(), body: None }),
+        ("limit", limit(5)),
+        ("before", HttpFault::Reset(ResetAt::Before)),
+        ("headers", HttpFault::Reset(ResetAt::AfterHeaders)),
+        ("mid", HttpFault::Reset(ResetAt::MidBody)),
+        ("truncate", HttpFault::Truncate(half)),
+        ("bits", corrupt(Corruption::Bits(3))),
+        ("json", corrupt(Corruption::Json)),
+        ("media", corrupt(Corruption::ContentType("text/html".into()))),
+        ("stale", HttpFault::Stale { by: Duration::from_secs(9), prices: true, timestamps: true }),
+        ("slow", HttpFault::SlowBody { rate: crate::base::units::ByteRate(100) }),
+        ("refuse", HttpFault::Refuse),
+    ]
+}
+
+/// What a fault of this name does to each of some calls that come in an order.
+fn done(configs: &[FaultConfig], name: &str, order: &mut dyn Iterator<Item = u64>) -> Vec<(u64, bool, String)> {
+    let (mut faults, _reports) = faults(configs);
+    (0..configs.len()).for_each(|fault| faults.apply(fault, Offset::ZERO));
+    let wanted = configs.iter().position(|config| config.name == name).expect("one of them");
+    let request = Request::default();
+    let mut all: Vec<(u64, bool, String)> = order
+        .map(|seq| {
+            let shot = Shot { traffic: 0, seq };
+            let who = Who { trace: TraceId::NONE, key: Key::Call { shot, attempt: 0 }, at: Offset::from_millis(1) };
+            let (effects, met) = faults.strike(&Arrival { upstream: "jupiter", request: &request, who, wall: 0 });
+            let effect = met.iter().find(|met| met.fault == wanted).map(|met| met.effect);
+            (seq, effect.is_some_and(|effect| effect != Effect::Spared), effects.shown())
+        })
+        .collect();
+    all.sort_unstable();
+    all
+}
+
+/// Neither the order of arrival nor a fault more, in front or behind, nor one elsewhere shifts whom a fault of any kind
+/// strikes, or what it does to them; another seed and another name do.
+#[test]
+fn no_kind_depends_on_order_or_on_other_faults() {
+    for (name, inject) in kinds() {
+        let this = fault(name, inject, THIRD);
+        let alone = done(std::slice::from_ref(&this), name, &mut (0..300));
+        // Whether a bucket has a token depends on who came before; whom it is asked for does not.
+        let is_drawn = name != "limit";
+        let same = |other: &[(u64, bool, String)]| {
+            alone.iter().zip(other).all(|(a, b)| a.0 == b.0 && a.1 == b.1 && (!is_drawn || a.2 == b.2))
+        };
+        assert!(same(&done(std::slice::from_ref(&this), name, &mut (0..300).rev())), "{name}: the order");
+        let elsewhere =
+            FaultConfig { on: Subject::Upstream("dflow".into()), ..fault("elsewhere", HttpFault::Timeout, THIRD) };
+        // A neighbour that changes nothing which could be told from what this one does.
+        let marked = HttpFault::Corrupt(Corruption::ContentType("text/plain".into()));
+        let beside = fault("beside", marked, Share(1));
+        for others in
+            [vec![elsewhere.clone(), this.clone()], vec![this.clone(), beside.clone()], vec![beside, this.clone()]]
+        {
+            assert!(same(&done(&others, name, &mut (0..300))), "{name}: another fault");
+        }
+        let renamed = FaultConfig { name: "renamed".into(), ..this.clone() };
+        let other = done(std::slice::from_ref(&renamed), "renamed", &mut (0..300));
+        assert!(alone.iter().zip(&other).any(|(a, b)| a.1 != b.1), "{name}: its name is part of every decision");
+        let struck = alone.iter().filter(|(_, struck, _)| *struck).count();
+        assert!((69..=132).contains(&struck), "{name}: {struck} of 300 at a third");
+    }
 }

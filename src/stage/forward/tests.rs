@@ -1,9 +1,14 @@
 use super::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use bytes::Bytes;
 use proptest::prelude::*;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+
+use crate::base::units::{ByteRate, Share, Size};
+use crate::scenario::{Corruption, HttpFault, Keep, ResetAt};
 
 /// An upstream that answers every request with these bytes, and closes if told; what it was asked comes out.
 async fn upstream(reply: Vec<u8>, close: bool) -> (String, mpsc::UnboundedReceiver<Vec<u8>>) {
@@ -41,7 +46,19 @@ async fn upstream(reply: Vec<u8>, close: bool) -> (String, mpsc::UnboundedReceiv
 fn request(method: &str, headers: &[(&str, &str)], body: &[u8]) -> Request {
     let headers = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
     let body = Bytes::copy_from_slice(body);
-    Request { method: method.into(), path: "/v6/quote".into(), query: "a=%20b".into(), headers, body, peer: None }
+    Request {
+        method: method.into(),
+        path: "/v6/quote".into(),
+        query: "a=%20b".into(),
+        headers,
+        body,
+        ..Request::default()
+    }
+}
+
+/// Passes a request on, and waits for all that is answered.
+async fn passed(forward: &Forward, request: Request) -> Result<Response, Trouble> {
+    forward.pass(&request).await?.whole().await
 }
 
 #[tokio::test]
@@ -50,7 +67,7 @@ async fn what_is_about_the_connection_stays_and_the_rest_goes_on() {
         b"HTTP/1.1 203 Fine\r\nX-Odd: Case\r\nset-cookie: a\r\nSet-Cookie: b\r\nConnection: X-Hop\r\nX-Hop: 1\r\n\
                   Keep-Alive: 5\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
     let (url, mut hear) = upstream(reply.to_vec(), false).await;
-    let forward = Forward::new(&url).expect("an address");
+    let forward = Forward::new(&url, None).expect("an address");
     let headers = [
         ("Host", "stub"),
         ("traceparent", "00-aa-bb-01"),
@@ -61,7 +78,7 @@ async fn what_is_about_the_connection_stays_and_the_rest_goes_on() {
         ("TE", "trailers"),
         ("Content-Length", "2"),
     ];
-    let answered = forward.pass(&request("POST", &headers, b"ok")).await.expect("a reply");
+    let answered = passed(&forward, request("POST", &headers, b"ok")).await.expect("a reply");
     let asked = String::from_utf8(hear.recv().await.expect("asked")).expect("text");
     let host = url.trim_start_matches("http://").trim_end_matches("/base");
     let expected = format!(
@@ -77,9 +94,9 @@ async fn what_is_about_the_connection_stays_and_the_rest_goes_on() {
 async fn connections_are_kept_and_those_that_closed_are_replaced() {
     for close in [false, true] {
         let (url, mut hear) = upstream(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi".to_vec(), close).await;
-        let forward = Forward::new(&url).expect("an address");
+        let forward = Forward::new(&url, None).expect("an address");
         for _ in 0..3 {
-            assert_eq!(forward.pass(&request("GET", &[], b"")).await.expect("a reply").status, 200);
+            assert_eq!(passed(&forward, request("GET", &[], b"")).await.expect("a reply").status, 200);
             hear.recv().await.expect("asked");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -92,8 +109,8 @@ async fn an_upstream_that_fails_is_told_apart_and_once() {
     let nobody = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}", nobody.local_addr().expect("bound"));
     drop(nobody);
-    let forward = Forward::new(&url).expect("an address");
-    let trouble = forward.pass(&request("GET", &[], b"")).await.expect_err("nobody is there");
+    let forward = Forward::new(&url, None).expect("an address");
+    let trouble = passed(&forward, request("GET", &[], b"")).await.expect_err("nobody is there");
     assert!(matches!(trouble, Trouble::Connect(..)), "{trouble}");
     let reply = trouble.reply();
     assert_eq!(reply.status, 502);
@@ -102,8 +119,8 @@ async fn an_upstream_that_fails_is_told_apart_and_once() {
     assert_eq!(forward.first(&trouble), None);
 
     let (url, _hear) = upstream(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi".to_vec(), true).await;
-    let forward = Forward::new(&url).expect("an address");
-    let trouble = forward.pass(&request("POST", &[], b"")).await.expect_err("torn");
+    let forward = Forward::new(&url, None).expect("an address");
+    let trouble = passed(&forward, request("POST", &[], b"")).await.expect_err("torn");
     assert!(matches!(trouble, Trouble::Broken(..)), "{trouble}");
     assert!(forward.first(&trouble).is_some(), "another kind");
 }
@@ -159,12 +176,157 @@ proptest! {
             service.read_to_end(&mut answered).await.expect("reads");
             (hear.recv().await.expect("asked"), answered)
         });
-        let body = |bytes: &[u8]| {
-            let end = bytes.windows(4).position(|w| w == b"\r\n\r\n").expect("a head") + 4;
-            bytes[end..].to_vec()
-        };
-        prop_assert_eq!(body(&asked), sent);
+        let end = asked.windows(4).position(|w| w == b"\r\n\r\n").expect("a head") + 4;
+        prop_assert_eq!(&asked[end..], &sent);
         prop_assert!(answered.starts_with(b"HTTP/1.1 200 OK\r\nX-Kept: yes\r\n"));
-        prop_assert_eq!(body(&answered), back);
+        // Where the length was not known beforehand it comes in chunks.
+        let whole = runtime.block_on(httpd::read_reply(&mut answered.as_slice(), &mut BytesMut::new(), "POST"));
+        let (whole, _) = whole.expect("a reply");
+        prop_assert_eq!(whole.body.as_ref(), &back);
     }
+}
+
+/// How long a large body is: more than could be held.
+const LARGE: usize = 48 * 1024 * 1024;
+
+/// The byte of a large body at a place.
+fn byte(at: usize) -> u8 {
+    (at % 251) as u8
+}
+
+/// An upstream with a large body, whole or in chunks; how much of it has been written comes out.
+async fn large(chunked: bool) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("bound"));
+    let written = Arc::new(AtomicUsize::new(0));
+    let counted = written.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let counted = counted.clone();
+            tokio::spawn(async move {
+                let mut asked = vec![0; 4096];
+                let _ = stream.read(&mut asked).await;
+                let framing =
+                    if chunked { "Transfer-Encoding: chunked".into() } else { format!("Content-Length: {LARGE}") };
+                let _ = stream.write_all(format!("HTTP/1.1 200 OK\r\n{framing}\r\n\r\n").as_bytes()).await;
+                let mut at = 0;
+                while at < LARGE {
+                    let piece: Vec<u8> = (at..(at + 65_536).min(LARGE)).map(byte).collect();
+                    let framed = if chunked {
+                        [format!("{:x}\r\n", piece.len()).as_bytes(), &piece, b"\r\n"].concat()
+                    } else {
+                        piece.clone()
+                    };
+                    if stream.write_all(&framed).await.is_err() {
+                        return;
+                    }
+                    at += piece.len();
+                    counted.store(at, Ordering::SeqCst);
+                }
+                let _ = stream.write_all(if chunked { b"0\r\n\r\n" } else { b"" }).await;
+            });
+        }
+    });
+    (url, written)
+}
+
+/// A service that asks for it through a stage with this fault effective.
+async fn asking(url: String, fault: Option<HttpFault>) -> (TcpStream, super::super::world::World) {
+    let mut config = super::super::testing::config();
+    config.upstreams[0].forward = Some(url);
+    config.faults = fault.iter().map(|inject| super::super::testing::fault("f", inject.clone())).collect();
+    let world = super::super::world::World::open(&config, mpsc::unbounded_channel().0).await.expect("opens");
+    if fault.is_some() {
+        let mut scene = world.scene();
+        let now = scene.now();
+        scene.faults.apply(0, now);
+    }
+    let place = world.upstreams[0].1.trim_start_matches("http://").to_owned();
+    let mut service = TcpStream::connect(place).await.expect("connects");
+    service.write_all(b"GET /x HTTP/1.1\r\nConnection: close\r\n\r\n").await.expect("writes");
+    (service, world)
+}
+
+/// What comes of the body until it ends, and how that was.
+async fn hear(service: &mut TcpStream) -> (Vec<u8>, Result<(), io::ErrorKind>) {
+    let mut buffer = BytesMut::new();
+    let Head { mut framing, .. } = read_begin(service, &mut buffer, "GET").await.expect("a head");
+    let mut body = Vec::new();
+    loop {
+        match next_piece(service, &mut buffer, &mut framing).await {
+            Ok(Some(piece)) => body.extend_from_slice(&piece),
+            Ok(None) => return (body, Ok(())),
+            Err(_) => {
+                let end = service.read_u8().await.map_or_else(|e| Err(e.kind()), |_| Ok(()));
+                return (body, end);
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_body_goes_through_as_it_comes_and_waits_for_who_takes_it() {
+    for chunked in [false, true] {
+        let (url, written) = large(chunked).await;
+        let (mut service, _world) = asking(url, None).await;
+        // Nobody takes it: sockets hold some megabytes, and nothing else does.
+        let mut last = 0;
+        loop {
+            tokio::time::sleep(Duration::from_millis(150)).await;
+            let now = written.load(Ordering::SeqCst);
+            if now == last && now > 0 {
+                break;
+            }
+            last = now;
+        }
+        assert!(last < LARGE, "all of it was taken although nobody reads");
+        let (body, end) = hear(&mut service).await;
+        assert_eq!((body.len(), end), (LARGE, Ok(())));
+        assert!(body.iter().enumerate().all(|(at, b)| *b == byte(at)), "every byte in its place");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn faults_within_a_body_that_streams_are_exact() {
+    let closed = Err(io::ErrorKind::UnexpectedEof);
+    let reset = Err(io::ErrorKind::ConnectionReset);
+    for (chunked, fault, kept, end) in [
+        (false, HttpFault::Truncate(Keep::Bytes(Size(100_001))), 100_001, closed),
+        (true, HttpFault::Truncate(Keep::Bytes(Size(100_001))), 100_001, closed),
+        (false, HttpFault::Truncate(Keep::Share(Share(250_000_000))), LARGE / 4, closed),
+        (false, HttpFault::Reset(ResetAt::MidBody), LARGE / 2, reset),
+        (true, HttpFault::Reset(ResetAt::AfterHeaders), 0, reset),
+    ] {
+        let (url, _written) = large(chunked).await;
+        let (mut service, _world) = asking(url, Some(fault.clone())).await;
+        let (body, ended) = hear(&mut service).await;
+        // A reset may overtake bytes that were sent before it.
+        let whole = if end == reset { body.len() <= kept } else { body.len() == kept };
+        assert!(whole && ended == end, "{fault:?}: {} of {kept}, {ended:?}", body.len());
+        assert!(body.iter().enumerate().all(|(at, b)| *b == byte(at)), "{fault:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_streaming_body_is_slowed_and_what_needs_all_of_one_refuses_it() {
+    let (url, written) = large(false).await;
+    let slow = HttpFault::SlowBody { rate: ByteRate(50_000) };
+    let (mut service, world) = asking(url, Some(slow)).await;
+    let mut some = vec![0; 20_000];
+    service.read_exact(&mut some).await.expect("some of it");
+    assert!(written.load(Ordering::SeqCst) < LARGE);
+    {
+        let mut scene = world.scene();
+        let now = scene.now();
+        scene.faults.clear_all(now);
+    }
+    let mut rest = Vec::new();
+    service.read_to_end(&mut rest).await.expect("the rest at once");
+    assert!(rest.len() + some.len() > LARGE);
+
+    let (url, _written) = large(false).await;
+    let (mut service, _world) = asking(url, Some(HttpFault::Corrupt(Corruption::Bits(1)))).await;
+    let mut answered = String::new();
+    service.read_to_string(&mut answered).await.expect("text");
+    assert!(answered.starts_with("HTTP/1.1 502 ") && answered.contains("larger than 16 MB"), "{answered}");
 }

@@ -138,6 +138,11 @@ impl Chain {
         }
     }
 
+    /// Whether what comes now goes on at once: no toxic, and nothing in front of it.
+    pub fn is_idle(&self) -> bool {
+        self.hops.is_empty() && self.out.is_empty()
+    }
+
     /// Whether the sender may send more.
     pub fn has_room(&self) -> bool {
         self.hops.first().map_or(self.waiting < ROOM, Hop::has_room)

@@ -13,7 +13,7 @@ use crate::base::time::Offset;
 use crate::evidence::touches::Effect;
 use crate::scenario::{self, Inject};
 use crate::stage::config::{Config, FaultConfig, Subject};
-use crate::stage::protocol::Report;
+use crate::stage::protocol::{Report, toxic_of};
 
 /// Hears what faults touch: which fault, the number of the connection, and what was done to it.
 pub type Tell = Arc<dyn Fn(usize, u64, Effect) + Send + Sync>;
@@ -168,7 +168,7 @@ impl LinkFaults {
 impl Armed {
     /// What its toxic is called.
     fn name(&self) -> String {
-        format!("proofload-{}", self.config.name)
+        toxic_of(&self.config.name)
     }
 
     fn is_down(&self) -> bool {

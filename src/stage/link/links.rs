@@ -11,6 +11,7 @@ use super::toxic::{Stream, Toxic};
 use crate::base::net;
 use crate::base::seed::Seed;
 use crate::base::sleep::Sleeper;
+use crate::evidence::tally::Tally;
 
 /// All links of a stage.
 pub struct Links {
@@ -198,6 +199,15 @@ impl Links {
             ]
         };
         lock(&self.counts).iter().flat_map(both).collect()
+    }
+
+    /// How long bytes that no toxic held were in links, since this was asked last.
+    pub fn passed(&self) -> Tally {
+        let mut passed = Tally::default();
+        for (_, _, count) in self.counted() {
+            passed.merge(&std::mem::take(&mut *lock(&count.passed)));
+        }
+        passed
     }
 
     fn find(&self, name: &str) -> Option<Arc<Link>> {

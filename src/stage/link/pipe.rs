@@ -3,8 +3,9 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
@@ -16,6 +17,7 @@ use super::hop::{Item, Place};
 use super::toxic::{Stream, Toxic};
 use crate::base::sleep::Sleeper;
 use crate::base::time::monotonic;
+use crate::evidence::tally::Tally;
 
 /// The most that is read at once, in bytes.
 const READ: usize = 64 * 1024;
@@ -35,6 +37,8 @@ pub struct Count {
     pub received: AtomicU64,
     /// Written to the receiver.
     pub sent: AtomicU64,
+    /// How long bytes that no toxic held were here, since it was asked last.
+    pub passed: Mutex<Tally>,
 }
 
 /// How a direction ends.
@@ -71,7 +75,8 @@ pub struct Pipe {
     toxics: watch::Receiver<Toxics>,
     alarm: Alarm,
     count: Arc<Count>,
-    at_end: bool, // the sender is done
+    at_end: bool,      // the sender is done
+    came: Option<u64>, // when what is on its way was read, where nothing holds it up
 }
 
 impl Pipe {
@@ -85,7 +90,8 @@ impl Pipe {
     ) -> Pipe {
         let mut toxics = toxics;
         toxics.mark_changed();
-        Pipe { chain: Chain::new(stream, place), toxics, alarm: Alarm { sleeper, booked: None }, count, at_end: false }
+        let (chain, alarm) = (Chain::new(stream, place), Alarm { sleeper, booked: None });
+        Pipe { chain, toxics, alarm, count, at_end: false, came: None }
     }
 
     /// Passes on until this direction ends. With `alone` the other one has ended, and so has this one once its sender
@@ -132,7 +138,9 @@ impl Pipe {
                             self.at_end = bytes.is_empty();
                             let item = if self.at_end { Item::End } else { Item::Data(bytes) };
                             self.look();
-                            self.chain.push(item, monotonic());
+                            let now = monotonic();
+                            self.came = self.chain.is_idle().then_some(now);
+                            self.chain.push(item, now);
                         }
                         Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                         Err(_) => return End::Reset,
@@ -158,9 +166,17 @@ impl Pipe {
                     self.chain.taken(n);
                     written = Written::Some;
                 }
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Written::Full,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    // The receiver's time, not ours.
+                    self.came = None;
+                    return Written::Full;
+                }
                 Err(_) => return Written::Broken,
             }
+        }
+        if let (Written::Some, Some(came)) = (written, self.came.take()) {
+            let passed = Duration::from_nanos(monotonic().saturating_sub(came));
+            self.count.passed.lock().unwrap_or_else(PoisonError::into_inner).record(passed);
         }
         written
     }

@@ -13,13 +13,12 @@ use tokio::time::timeout;
 use super::api::show;
 use super::toxic::Toxic;
 use crate::base::httpd::encode;
+use crate::stage::protocol::TOXICS;
 
 /// How long a request may take: less than a run waits for its stage.
-const PATIENCE: Duration = Duration::from_millis(900);
+pub const PATIENCE: Duration = Duration::from_millis(900);
 /// Larger replies are none of a toxiproxy server.
 const LARGEST: usize = 4 * 1024 * 1024;
-/// What the names of our toxics begin with.
-const OURS: &str = "proofload-";
 
 /// A proxy of such a server.
 pub struct Remote {
@@ -40,7 +39,7 @@ impl Remote {
         let proxy: Value = serde_json::from_slice(&body).ok().filter(|_| status == 200).ok_or_else(wrong)?;
         let named = |toxic: &Value| toxic["name"].as_str().map(str::to_owned);
         for toxic in proxy["toxics"].as_array().into_iter().flatten().filter_map(named) {
-            if toxic.starts_with(OURS) {
+            if toxic.starts_with(TOXICS) {
                 self.remove(&toxic).await?;
             }
         }

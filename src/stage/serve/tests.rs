@@ -1,7 +1,7 @@
 use super::*;
 use crate::stage::client::Stage;
 use crate::stage::config::{LeadConfig, LinkConfig};
-use crate::stage::testing::{Line, QUOTE, config, lease};
+use crate::stage::testing::{Line, QUOTE, config, lease, told};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -24,7 +24,7 @@ async fn a_warm_connection_is_struck_and_let_go() {
     assert_eq!([line.ask(QUOTE).await, line.ask("/nothing").await], [200, 404]);
     let applied = stage.apply(0).await.expect("applied");
     line.send(QUOTE).await;
-    let Some(Report::Touched { fault: 0, at }) = stage.report().await else { unreachable!("not touched") };
+    let Some(Report::Touched { fault: 0, at }) = told(&mut stage).await else { unreachable!("not touched") };
     assert!(at >= applied);
     assert_eq!(line.answer_within(30).await, None, "accepted, not answered");
     let cleared = stage.clear(0).await.expect("cleared");
@@ -66,8 +66,8 @@ async fn the_ttl_ends_a_fault_without_an_order() {
     let applied = stage.apply(0).await.expect("applied");
     let mut line = Line::open(&url(&stage)).await;
     line.send(QUOTE).await;
-    assert!(matches!(stage.report().await, Some(Report::Touched { .. })));
-    let Some(Report::Cleared { at, injected: 1, .. }) = stage.report().await else { unreachable!("not cleared") };
+    assert!(matches!(told(&mut stage).await, Some(Report::Touched { .. })));
+    let Some(Report::Cleared { at, injected: 1, .. }) = told(&mut stage).await else { unreachable!("not cleared") };
     assert!(at >= applied + Duration::from_millis(40));
     assert_eq!(line.answer_within(5000).await, Some(0), "let go");
 }
@@ -130,6 +130,7 @@ async fn nonsense_is_answered_and_survived() {
     assert!(matches!(lines.next().await, Some(Ok(Report::Failed { fault: None, .. }))));
     for fault in [5, usize::MAX] {
         protocol::write(&mut say, &Order::Apply { fault }).await.expect("writes");
+        assert!(matches!(lines.next().await, Some(Ok(Report::Calls { .. }))));
         assert!(matches!(lines.next().await, Some(Ok(Report::Failed { fault: Some(f), .. })) if f == fault));
     }
     protocol::write(&mut say, &Order::Close).await.expect("writes");

@@ -13,6 +13,7 @@ use crate::base::trace::TraceId;
 use super::{Maker, Price, Service};
 use crate::sim::quote_service::cache::{Found, Key, band};
 use crate::sim::quote_service::instruments::QuoteError;
+use crate::sim::quote_service::lies::Lie;
 use crate::sim::quote_service::options::External;
 use crate::sim::quote_service::pages::{self, Quote};
 use crate::sim::quote_service::pairs::Pair;
@@ -196,7 +197,7 @@ impl Service {
         match found {
             Found::Fresh(price, age) => {
                 all.quote_cache_check_hit.observe_duration(took);
-                meters.hits.inc();
+                meters.hits.add(if self.options.lie == Lie::HitsTwice { 2 } else { 1 });
                 meters.age.observe_duration(age);
                 if let Some(hybrid) = hybrid {
                     hybrid.hits.inc();

@@ -1,5 +1,6 @@
 //! The service as its clients see it: over HTTP, with stub quoters behind it.
 
+mod lies;
 mod quoters;
 mod stub;
 mod weaknesses;
@@ -223,6 +224,9 @@ const CATALOGUE: &[(&str, &str, &[&str])] = &[
     ("external_api_rate_limit_wait_seconds", "histogram", &["quoter"]),
     ("hybrid_cached_quote_age_seconds", "histogram", &["input_mint", "output_mint"]),
     ("hybrid_quote_fast_path_duration_seconds", "histogram", &["has_external"]),
+    // Not the note's: what the middleware of a web framework counts.
+    ("http_requests_total", "counter", &["path", "status"]),
+    ("http_request_duration_seconds", "histogram", &["path"]),
 ];
 
 #[tokio::test]

@@ -1,0 +1,93 @@
+//! Asks probes at an interval, each on a connection of its own: whether the service lives, whether it is ready. A probe is
+//! what a container platform asks, so it is asked as one does: a plain GET whose status is all that counts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::base::ask::Ask;
+use crate::base::net::Address;
+use crate::base::time::{Clock, Offset};
+use crate::evidence::event::{Event, Probe};
+
+/// A probe and where it is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probed {
+    /// The job whose service it is.
+    pub job: String,
+    /// The service.
+    pub address: Address,
+    /// The path, as the scenario has it.
+    pub path: String,
+    /// From one to the next.
+    pub every: Duration,
+    /// How long an answer may take.
+    pub timeout: Duration,
+}
+
+/// Asks every probe from the plan's zero until `stop` turns true, and tells what was answered.
+pub async fn watch(
+    probed: Vec<Probed>,
+    clock: Clock,
+    events: mpsc::UnboundedSender<Event>,
+    stop: watch::Receiver<bool>,
+) {
+    let mut all = JoinSet::new();
+    for probe in probed.into_iter().map(Arc::new) {
+        let (events, mut stop) = (events.clone(), stop.clone());
+        all.spawn(async move {
+            tokio::select! {
+                () = follow(&probe, clock, &events) => {}
+                _ = stop.wait_for(|stop| *stop) => {}
+            }
+        });
+    }
+    while all.join_next().await.is_some() {}
+}
+
+async fn follow(probe: &Probed, clock: Clock, events: &mpsc::UnboundedSender<Event>) {
+    let mut planned = Offset::ZERO;
+    loop {
+        tokio::time::sleep(clock.until(planned)).await;
+        let told = if clock.now().since(planned) > probe.every / 2 {
+            let why = Some("we were too late for it".into());
+            Probe {
+                job: probe.job.clone(),
+                path: probe.path.clone(),
+                at: planned,
+                took: 0,
+                status: None,
+                why,
+                missed: true,
+            }
+        } else {
+            ask(probe, clock).await
+        };
+        let _ = events.send(Event::Probe(told));
+        planned = planned + probe.every;
+        // An answer that took longer than the interval: the instants that it swallowed were the target's doing.
+        while clock.now() > planned + probe.every {
+            planned = planned + probe.every;
+        }
+    }
+}
+
+async fn ask(probe: &Probed, clock: Clock) -> Probe {
+    let at = clock.now();
+    let ask = Ask {
+        address: Address { base: String::new(), ..probe.address.clone() },
+        method: "GET".into(),
+        target: format!("{}{}", probe.address.base, probe.path),
+        headers: Vec::new(),
+        body: String::new(),
+    };
+    let told = ask.send(probe.timeout).await;
+    let took = clock.now().nanos_since(at);
+    let (status, why) = match told {
+        Ok(told) => (Some(told.status), None),
+        Err(why) => (None, Some(crate::base::text::shorten(&why, 200))),
+    };
+    Probe { job: probe.job.clone(), path: probe.path.clone(), at, took, status, why, missed: false }
+}
