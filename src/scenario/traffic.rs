@@ -36,7 +36,7 @@ impl Traffic {
                 let hybrid = quote.hybrid.as_ref().map(|(_, path)| path.as_str());
                 [quote.path.as_str()].into_iter().chain(hybrid).collect()
             }
-            Kind::Flow(flow) => flow.steps.iter().map(|step| step.path.as_str()).collect(),
+            Kind::Flow(flow) => flow.steps.iter().map(|step| step.shown.as_str()).collect(),
         }
     }
 }
