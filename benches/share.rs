@@ -99,7 +99,7 @@ fn real(seed: u64) -> Option<Vec<String>> {
         each(&|share, place| format!("s{share}: 'http://{place}', ")).trim_end_matches(", "),
         each(&|share, place| format!("  u{share}: {{ like: jupiter, listen: '{place}', success: 100% }}\n")),
         each(&|share, _| format!(
-            "  t{share}: {{ flow: {{ steps: [ {{ get: '/v6/quote?inputMint=A&outputMint=B&amount=1', to: s{share} }} ] }}, arrivals: even, load: [ {{ hold: {{ at: 250/s, for: 4s }} }} ] }}\n"
+            "  t{share}: {{ flow: {{ steps: [ {{ get: '/v6/quote?inputMint=A&outputMint=B&amount=1' }} ] }}, to: s{share}, arrivals: even, load: [ {{ hold: {{ at: 250/s, for: 4s }} }} ] }}\n"
         )),
         each(&|share, _| format!(
             "  f{share}: {{ on: upstream/u{share}, inject: {{ status: {{ code: 503 }} }}, share: {share}%, at: 500ms, for: 3s }}\n"

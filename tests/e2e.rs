@@ -86,6 +86,8 @@ mod forward;
 #[path = "e2e/injected.rs"]
 mod injected;
 
+#[path = "e2e/alerts.rs"]
+mod alerts;
 #[path = "e2e/linting.rs"]
 mod linting;
 #[path = "e2e/reconcile.rs"]
@@ -97,5 +99,10 @@ mod decisions;
 #[path = "e2e/injector.rs"]
 mod injector;
 
+#[path = "e2e/contract.rs"]
+mod contract;
 #[path = "e2e/watched.rs"]
 mod watched;
+
+#[path = "e2e/verified.rs"]
+mod verified;

@@ -234,7 +234,7 @@ fn unit_tests_that_pass_say_so() {
     let (code, said) = proofload(&["good.yml", "fuzzy.yml"]);
     let want = "good.yml
   ok    a backlog fires and is over (6 checks, line 5)
-  ok    test 2 (1 check, line 34)
+  ok    test 2 (1 check, line 33)
 fuzzy.yml
   ok    test 1 (3 checks, line 4)
 3 tests, 0 failed
@@ -275,7 +275,7 @@ fn files_that_cannot_be_run_are_explained_at_once() {
         "`soon` is not a length of time",
         "`many` is not a number",
         "lost.yml:1:14: `nowhere-*.yml` names no file",
-        "wrong-rules.yml:1:45: `sum(x` is not PromQL",
+        "wrong-rules.yml:1:50: `sum(x` is not PromQL",
         "missing.yml: No such file",
         "0 tests, 0 failed",
     ] {

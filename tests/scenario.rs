@@ -53,6 +53,7 @@ fn golden(file: &Path, actual: &str) -> Result<(), String> {
 fn read(text: &str) -> Result<Scenario, Mistakes> {
     let files = |name: &str| match name {
         "pairs.csv" => Ok(b"input,output,weight\nSOL,USDC,2\nUSDC,SOL,1\n".to_vec()),
+        "alerts.yml" => Ok(include_bytes!("../scenarios/quote-service/alerts.yml").to_vec()),
         "ca.pem" | "client.pem" => Ok(b"-----BEGIN CERTIFICATE-----\n".to_vec()),
         "client.key" => Ok(b"-----BEGIN PRIVATE KEY-----\n".to_vec()),
         _ => Err(io::Error::from(io::ErrorKind::NotFound)),
@@ -423,6 +424,8 @@ fn completed(block: &str) -> String {
     let traffic = format!(
         "traffic:\n  pings: {{ {to}flow: {{ steps: [{{ get: /ping }}] }}, load: [{{ hold: {{ at: 50/s, for: 120s }} }}] }}"
     );
+    let books = block.lines().any(|line| line.starts_with("reconcile:"));
+    let traffic = if books { BOOKS.to_owned() } else { traffic };
     let rest = [
         ("proofload", "proofload: 1"),
         ("target", "target: http://127.0.0.1:8080"),
@@ -433,8 +436,9 @@ fn completed(block: &str) -> String {
         ),
         ("traffic", &traffic),
     ];
+    let jobs = ("observe", "observe: { jobs: { quote-service: { metrics: /metrics } } }");
     let mut whole = block.to_owned();
-    for (key, piece) in rest {
+    for (key, piece) in rest.into_iter().chain(books.then_some(jobs)) {
         if !block.lines().any(|line| line.starts_with(&format!("{key}:"))) {
             whole.push_str(piece);
             whole.push('\n');
@@ -442,6 +446,14 @@ fn completed(block: &str) -> String {
     }
     whole
 }
+
+/// Traffic of which books are kept.
+const BOOKS: &str = "traffic:
+  quotes:
+    quote: { pairs: { file: pairs.csv }, amount: { fixed: 1000 } }
+    classes: { hit: { json: $.source, is: cache }, miss: { json: $.source, is: calculated } }
+    load: [{ hold: { at: 50/s, for: 120s } }]
+  orders: { flow: { steps: [{ post: /orders }] }, load: [{ hold: { at: 5/s, for: 120s } }] }";
 
 /// The few keywords of JSON Schema that ours uses; any other is an error, so that none is passed over.
 fn validate(schema: &Value, value: &Value, at: &str) -> Result<(), String> {
@@ -573,5 +585,14 @@ fn node<'i>(event: Event<'i>, events: &mut impl Iterator<Item = Event<'i>>) -> V
             }
         }
         other => unreachable!("{other:?} in a shipped scenario"),
+    }
+}
+
+/// Which services a practice target has must be known before it is started.
+#[test]
+fn the_services_of_practice_targets_are_those_that_they_have() {
+    for system in proofload::sim::System::ALL {
+        let known = scenario::FLEETS.iter().find(|(name, _)| *name == system.name()).map_or(&[][..], |(_, all)| all);
+        assert_eq!(known, system.services(), "{}", system.name());
     }
 }

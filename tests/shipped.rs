@@ -1,13 +1,15 @@
 //! The scenarios that ship: each reads without a mistake, keeps its promises on a hundred seeds of synthetic evidence,
 //! and has a twin that breaks the promise it says it breaks and no other.
 //!
-//! The synthetic evidence is about what clients see. PromQL promises are left out of these judgements: no series are
-//! made up for them.
+//! The synthetic evidence is about what clients see, and about what the alert rules read. PromQL promises are left out of
+//! these judgements: they read far more series than are made up.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "shipped/model.rs"]
 mod model;
+#[path = "shipped/series.rs"]
+mod series;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,8 +23,9 @@ use proofload::evidence::folder::Folder;
 use proofload::evidence::reader::Evidence;
 use proofload::evidence::recorder::{self, Batch, Recorder};
 use proofload::evidence::touches;
-use proofload::judge::{Finding, Judgement, Verdict, judge};
+use proofload::judge::{Finding, Judgement, Verdict, alerts, judge};
 use proofload::plan::{self, Plan};
+use proofload::promql::rules::file;
 use proofload::scenario::{self, Claim, Leave, Scenario, Settings};
 
 /// Every scenario, and every twin.
@@ -83,6 +86,8 @@ fn client_side(file: &Path, time_scale: u32) -> Scenario {
     let mut scenario = read(file, time_scale);
     scenario.promises.retain(|p| !matches!(p.claim, Claim::Server { .. }));
     scenario.reconcile = scenario::Reconcile::default();
+    // Nor is there a page to be looked at, or a probe to be asked.
+    scenario.contracts.clear();
     scenario
 }
 
@@ -103,10 +108,23 @@ fn judgements(file: &Path, time_scale: u32, seeds: std::ops::Range<u64>) -> Vec<
     let mut all = Vec::new();
     for seed in seeds {
         scenario.seed = Seed(seed);
+        // Every phase of the rules for a tenth of the seeds, and of the longest run only some seeds, for the time it takes.
+        scenario.alerts.clone_from(&template.alerts);
+        scenario.promises.clone_from(&template.promises);
+        match &mut scenario.alerts {
+            Some(_) if time_scale > 1 && seed % 5 != 0 => {
+                scenario.alerts = None;
+                scenario.promises.retain(|p| !matches!(p.claim, Claim::Alert(_)));
+            }
+            Some(alerts) if seed % 10 != 0 => alerts.phases = 1,
+            _ => {}
+        }
         let plan = Plan::new(&scenario);
         let played = model.play(&plan, seed);
-        let evidence = model::evidence(&scenario, &plan, &played);
-        all.push((seed, judge(&scenario, &plan, &evidence, &[])));
+        let mut evidence = model::evidence(&scenario, &plan, &played);
+        let (scrapes, series) = series::scraped(&scenario, &plan, &played);
+        evidence.events.extend(scrapes);
+        all.push((seed, judge(&scenario, &plan, &evidence, &series)));
     }
     all
 }
@@ -148,7 +166,8 @@ fn every_scenario_reads_and_every_one_has_a_twin() {
             |path: &PathBuf| path.extension().is_some_and(|e| e == "yaml") && !scenario::is_suite(&text(path));
         for file in entries.filter(is_scenario) {
             let scenario = read(&file, 1);
-            let mistakes = plan::review(&scenario, &Plan::new(&scenario));
+            let plan = Plan::new(&scenario);
+            let mistakes = [plan::review(&scenario, &plan), alerts::review(&scenario, &plan)].concat();
             assert!(mistakes.is_empty(), "{}: {mistakes:?}", file.display());
             let modeline = format!("# yaml-language-server: $schema={schema}");
             assert_eq!(text(&file).lines().next(), Some(modeline.as_str()), "{}", file.display());
@@ -156,6 +175,17 @@ fn every_scenario_reads_and_every_one_has_a_twin() {
         }
         names.sort();
         assert_eq!(names, wanted, "{}", folder.display());
+    }
+}
+
+/// The rules read without a mistake, also those that show how not to write them: what is wrong with them is what they say.
+#[test]
+fn rule_files_are_those_that_prometheus_loads() {
+    for (name, alerts) in [("alerts.yml", 7), ("as-published/alerts.yml", 7)] {
+        let (groups, mistakes) = file::read(name, &text(&folder().join(name)));
+        assert!(mistakes.is_empty(), "{name}: {mistakes:?}");
+        let rules = groups.iter().flat_map(|group| &group.rules);
+        assert_eq!(rules.filter(|rule| rule.alert().is_some()).count(), alerts, "{name}");
     }
 }
 
@@ -223,7 +253,9 @@ fn every_twin_breaks_what_it_says_and_nothing_else() {
 /// The short cut past the disk changes nothing: the same run, recorded and read back, gets the same findings.
 #[test]
 fn recorded_evidence_gets_the_same_findings() {
-    let scenario = client_side(&file("quoter-timeout"), 1);
+    let mut scenario = client_side(&file("quoter-timeout"), 1);
+    scenario.promises.retain(|p| !matches!(p.claim, Claim::Alert(_)));
+    scenario.alerts = None;
     let plan = Plan::new(&scenario);
     let played = Model::new(&scenario).play(&plan, 7);
     let parent = tempfile::tempdir().expect("a folder");

@@ -13,6 +13,8 @@
 //! stuck FRAGMENT                             of what could not be undone
 //! fault NAME FRAGMENT                        of what reports say of it: when, its damage, line by line
 //! gate VERDICT FRAGMENT | no gate            of what reports say of the time before the first fault
+//! alert NAME FRAGMENT                        of what reports say of it: `STATE WINDOW, …; evaluated`, and more
+//! contract JOB FRAGMENT                      of what reports show of a contract, line by line
 //! cause FRAGMENT                             of `WORD xSECONDS what: why; remedy`: why seconds were unfit
 //! causes COUNT
 //! metrics N: OK | MISMATCH | UNDECIDED | NO_DATA [FRAGMENT of why]     the N-th reconciliation
@@ -29,6 +31,8 @@
 
 #[path = "verdicts/case.rs"]
 mod case;
+#[path = "verdicts/forecast.rs"]
+mod forecast;
 #[path = "verdicts/junit.rs"]
 mod junit;
 #[path = "verdicts/ledger.rs"]
@@ -204,6 +208,24 @@ fn check(line: &str, judgement: &Judgement) -> Result<(), String> {
         let said = report::words::gate(gate).replace('\u{202f}', " ");
         let is = gate.verdict.word() == verdict && said.contains(fragment);
         return if is { Ok(()) } else { Err(format!("not so: {line}\n    said: {} {said}", gate.verdict.word())) };
+    }
+    if let Some(rest) = line.strip_prefix("alert ") {
+        let (name, fragment) = rest.split_once(' ').ok_or_else(|| format!("what does `{line}` expect?"))?;
+        let replayed = judgement.alerts.as_ref().ok_or("there are no alerts")?;
+        let alert = replayed.alerts.iter().find(|a| a.alert == name).ok_or_else(|| format!("no alert {name}"))?;
+        let said = [vec![report::alerts::line(alert, replayed.phases)], report::alerts::lines(alert, false)];
+        let said = said.concat().join("\n").replace('\u{202f}', " ");
+        return if said.contains(fragment) { Ok(()) } else { Err(format!("not so: {line}\n    said: {said}")) };
+    }
+    if let Some(rest) = line.strip_prefix("contract ") {
+        let (job, fragment) = rest.split_once(' ').ok_or_else(|| format!("what does `{line}` expect?"))?;
+        let of =
+            judgement.contracts.iter().find(|(name, _)| name == job).ok_or_else(|| format!("no contract {job}"))?;
+        let violations = of.1.violations.iter().map(report::contract::violation).collect();
+        let said =
+            [vec![report::contract::page(&of.1)], report::contract::probes(&of.1), violations, of.1.idle.clone()];
+        let said = said.concat().join("\n").replace('\u{202f}', " ");
+        return if said.contains(fragment) { Ok(()) } else { Err(format!("not so: {line}\n    said: {said}")) };
     }
     let causes = &judgement.fitness.causes;
     if let Some(fragment) = line.strip_prefix("cause ") {

@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(target("http://h:1/?a=/b"), Ok(("http://h:1".into(), "/?a=/b".into())));
         assert_eq!(target("unix:/run/x.sock:/a?b"), Ok(("unix:/run/x.sock".into(), "/a?b".into())));
         assert_eq!(target("unix:/run/x.sock"), Ok(("unix:/run/x.sock".into(), "/".into())));
-        assert_eq!(target("https://h/a?b"), Ok(("https://h".into(), "/a?b".into())));
+        assert_eq!(target("https://h/a?b"), Ok(("https://h:443".into(), "/a?b".into())));
         assert!(target("h").is_err());
     }
 }

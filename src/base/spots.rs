@@ -169,7 +169,7 @@ mod tests {
             "k: |2-\n   one @\n",
             "k: \"one \\\n  two @\"",
             "k: &anchor |\n  @",
-            "# a comment\n\nk:    @ # another",
+            "# a comment\n\nk:    a@ # another",
         ] {
             let before = &source[..source.find('@').expect("it is there")];
             let line = before.matches('\n').count() as u32 + 1;

@@ -100,6 +100,9 @@ pub struct RunArgs {
     /// Print only the verdict
     #[arg(long, short)]
     pub quiet: bool,
+    /// Ask a real one on this machine what every PromQL promise comes to; where it disagrees, nothing is decided
+    #[arg(long, value_name = "PROGRAM")]
+    pub verify_with: Option<Program>,
     /// Print without colour
     #[arg(long)]
     pub no_color: bool,
@@ -169,6 +172,15 @@ pub struct SchemaArgs {
     pub of: Described,
 }
 
+/// A program that evaluates PromQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Program {
+    /// A server of our own, on a free loopback port
+    Prometheus,
+    /// `promtool test rules`: for a few series over some minutes
+    Promtool,
+}
+
 /// What has a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Described {
@@ -192,6 +204,9 @@ pub struct JudgeArgs {
     /// With --slo: write the reports here instead of printing the verdict
     #[arg(long, value_name = "DIR", requires = "slo")]
     pub out: Option<PathBuf>,
+    /// Ask a real one on this machine what every PromQL promise comes to; where it disagrees, nothing is decided
+    #[arg(long, value_name = "PROGRAM")]
+    pub verify_with: Option<Program>,
     /// Print without colour
     #[arg(long)]
     pub no_color: bool,
@@ -286,6 +301,9 @@ pub struct QueryArgs {
     /// When, from the start of the load; the last scrape when left out
     #[arg(long, value_name = "TIME", value_parser = crate::base::units::parse_duration)]
     pub at: Option<Duration>,
+    /// Ask a real one on this machine too, and compare
+    #[arg(long, value_name = "PROGRAM")]
+    pub verify_with: Option<Program>,
     /// Show each part of the expression with what it selects
     #[arg(long)]
     pub explain: bool,
@@ -329,6 +347,9 @@ pub struct LintArgs {
     /// A host other than this machine that may be asked
     #[arg(long, value_name = "HOST")]
     pub allow_host: Vec<String>,
+    /// A header of every question, its value in an environment variable: Authorization=PROMETHEUS_AUTH
+    #[arg(long, value_name = "NAME=VARIABLE", value_parser = pair)]
+    pub header: Vec<(String, String)>,
     /// How often targets are scraped; as `--against` shows, or 15s, when left out
     #[arg(long, value_name = "TIME", value_parser = crate::base::units::parse_duration)]
     pub scrape: Option<Duration>,

@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::base::ask::{Ask, Means, Told};
+use crate::base::httpd::encode;
 use crate::base::net::{self, Address};
 use crate::base::series::Labels;
-use crate::base::text::{cause, shorten};
+use crate::base::text::shorten;
+use crate::base::tls::{self, Trust};
 use crate::base::{time, units};
 use crate::evidence::folder::Folder;
 use crate::evidence::samples::{self, Kind};
@@ -32,10 +35,18 @@ pub struct Trouble {
     pub is_usage: bool,
 }
 
+/// Who may be asked, and as whom.
+pub struct Leave<'a> {
+    /// Hosts other than this machine.
+    pub hosts: &'a [String],
+    /// Headers, and the environment variables that hold their values.
+    pub headers: &'a [(String, String)],
+}
+
 /// Reads a source. Of a Prometheus, the series of `metrics` are asked for; of others everything comes.
-pub fn read(source: &str, allowed: &[String], metrics: &BTreeSet<String>) -> Result<Exposed, Trouble> {
+pub fn read(source: &str, leave: &Leave<'_>, metrics: &BTreeSet<String>) -> Result<Exposed, Trouble> {
     if source.contains("://") {
-        return server(source, allowed, metrics);
+        return server(source, leave, metrics);
     }
     let samples = samples::read(&Folder::open(Path::new(source)).file("samples.chunks"));
     match samples {
@@ -44,17 +55,17 @@ pub fn read(source: &str, allowed: &[String], metrics: &BTreeSet<String>) -> Res
     }
 }
 
-fn server(source: &str, allowed: &[String], metrics: &BTreeSet<String>) -> Result<Exposed, Trouble> {
+fn server(source: &str, leave: &Leave<'_>, metrics: &BTreeSet<String>) -> Result<Exposed, Trouble> {
     let usage = |why: String| Trouble { why: format!("--against {source}: {why}"), is_usage: true };
     let address = Address::parse(source).map_err(usage)?;
     let host = address.tcp().map(|(host, _)| host.to_owned()).unwrap_or_default();
-    if !net::is_loopback(&host) && !allowed.iter().any(|name| name.eq_ignore_ascii_case(&host)) {
+    if !net::is_loopback(&host) && !leave.hosts.iter().any(|name| name.eq_ignore_ascii_case(&host)) {
         return Err(usage(format!("`{host}` is not this machine: allow it with --allow-host {host}")));
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| usage(e.to_string()))?;
+    let asker = Asker::new(&address, leave.headers).map_err(usage)?;
     let asked = runtime.block_on(async {
-        let asker = Asker::new()?;
         match asker.prometheus(source, metrics).await? {
             Some(exposed) => Ok(exposed),
             None => asker.page(source, address.base.is_empty()).await,
@@ -64,42 +75,28 @@ fn server(source: &str, allowed: &[String], metrics: &BTreeSet<String>) -> Resul
 }
 
 struct Asker {
-    client: reqwest::Client,
-}
-
-/// A body, its status, and its media type.
-struct Answer {
-    status: u16,
-    media: Option<String>,
-    body: Vec<u8>,
+    means: Means,
+    headers: Vec<(String, String)>,
 }
 
 impl Asker {
-    fn new() -> Result<Asker, String> {
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(WITHIN)
-            .build()
-            .map_err(|e| cause(&e))?;
-        Ok(Asker { client })
+    /// Gets ready to ask as whoever `headers` say: names, and the environment variables that hold their values.
+    fn new(address: &Address, headers: &[(String, String)]) -> Result<Asker, String> {
+        let mut known = vec![("Accept".to_owned(), exposition::ACCEPT.to_owned())];
+        for (name, variable) in headers {
+            let value =
+                std::env::var(variable).map_err(|_| format!("the secret {variable} is not in the environment"))?;
+            known.push((name.clone(), value));
+        }
+        let trust = Trust { ca: None, identity: None, insecure: false };
+        let tls = address.is_tls().then(|| tls::client(trust, &["http/1.1"])).transpose()?;
+        Ok(Asker { means: Means { within: WITHIN, tls, most: MAX_ANSWER }, headers: known })
     }
 
-    async fn get(&self, url: &str) -> Result<Answer, String> {
-        let request = self.client.get(url).header("Accept", exposition::ACCEPT);
-        let mut response = request.send().await.map_err(|e| {
-            if e.is_timeout() { format!("no answer within {}", units::duration(WITHIN)) } else { cause(&e) }
-        })?;
-        let media = response.headers().get("content-type").and_then(|v| v.to_str().ok()).map(str::to_owned);
-        let status = response.status().as_u16();
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|e| cause(&e))? {
-            if body.len() + chunk.len() > MAX_ANSWER {
-                return Err(format!("the answer is larger than {MAX_ANSWER} bytes"));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Answer { status, media, body })
+    async fn get(&self, url: &str) -> Result<Told, String> {
+        let mut ask = Ask::new("GET", url)?;
+        ask.headers = self.headers.clone();
+        ask.send_by(&self.means).await
     }
 
     /// A metrics page, here or at `/metrics`.
@@ -109,11 +106,11 @@ impl Asker {
         let mut why = String::new();
         for url in urls {
             let answer = self.get(&url).await?;
-            if !(200..300).contains(&answer.status) {
+            if !answer.is_ok() {
                 why = format!("status {}", answer.status);
                 continue;
             }
-            match exposition::parse(&answer.body, Dialect::of(answer.media.as_deref(), &answer.body)) {
+            match exposition::parse(&answer.body, Dialect::of(answer.header("content-type"), &answer.body)) {
                 Ok(page) => return Ok(Exposed::of_page(&url, &page)),
                 Err(e) => why = format!("not metrics: {e}"),
             }
@@ -127,11 +124,11 @@ impl Asker {
         let Some(names) = self.api(&format!("{base}/api/v1/label/__name__/values")).await? else { return Ok(None) };
         let names = names.as_array().into_iter().flatten().filter_map(Value::as_str);
         let mut known: BTreeSet<String> = names.map(str::to_owned).collect();
-        let mut series = Vec::new();
+        let mut series: Vec<Labels> = Vec::new();
         let wanted: Vec<&String> = metrics.iter().filter(|name| known.contains(*name)).collect();
         let now = time::wall() / 1_000_000_000;
         for names in wanted.chunks(AT_ONCE) {
-            let matches: String = names.iter().map(|name| format!("&match[]={}", encoded(&selector(name)))).collect();
+            let matches: String = names.iter().map(|name| format!("&match[]={}", encode(&selector(name)))).collect();
             let url = format!("{base}/api/v1/series?start={}&end={now}{matches}", now - LOOK_BACK);
             let found = self.api(&url).await?.ok_or("the series API does not answer as Prometheus does")?;
             series.extend(found.as_array().into_iter().flatten().filter_map(labels));
@@ -144,7 +141,9 @@ impl Asker {
             _ => BTreeMap::new(),
         };
         let scrape = self.api(&format!("{base}/api/v1/targets?state=active")).await.ok().flatten();
-        known.retain(|name| !series.iter().any(|labels: &Labels| labels.name() == name));
+        for labels in &series {
+            known.remove(labels.name());
+        }
         Ok(Some(Exposed::of_prometheus(source, known, series, kinds, scrape.as_ref().and_then(slowest))))
     }
 
@@ -166,14 +165,6 @@ impl Asker {
 /// `{__name__="x"}`: any name can be written so.
 fn selector(name: &str) -> String {
     format!("{{__name__=\"{}\"}}", name.replace('\\', "\\\\").replace('"', "\\\""))
-}
-
-fn encoded(text: &str) -> String {
-    let one = |b: u8| {
-        let plain = b.is_ascii_alphanumeric() || b"-._~".contains(&b);
-        if plain { (b as char).to_string() } else { format!("%{b:02X}") }
-    };
-    text.bytes().map(one).collect()
 }
 
 fn labels(value: &Value) -> Option<Labels> {
@@ -209,12 +200,14 @@ mod tests {
 
     #[test]
     fn names_travel_in_a_url() {
-        assert_eq!(encoded(&selector("a:b")), "%7B__name__%3D%22a%3Ab%22%7D");
+        assert_eq!(encode(&selector("a:b")), "%7B__name__%3D%22a%3Ab%22%7D");
     }
 
     #[test]
     fn a_host_that_is_not_ours_is_not_asked() {
-        let Err(Trouble { why, is_usage }) = read("http://10.0.0.1:9090", &[], &BTreeSet::new()) else {
+        let Err(Trouble { why, is_usage }) =
+            read("http://10.0.0.1:9090", &Leave { hosts: &[], headers: &[] }, &BTreeSet::new())
+        else {
             panic!("it must be refused")
         };
         assert!(is_usage && why.contains("--allow-host 10.0.0.1"), "{why}");

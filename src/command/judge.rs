@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::load;
+use super::verify::{Verified, Verifier};
 use crate::cli::args::{FolderArgs, JudgeArgs};
 use crate::cli::print;
 use crate::evidence::folder::Folder;
@@ -27,6 +28,15 @@ pub struct Judged {
 impl Judged {
     /// Reads a run's folder and judges it. With `promises`, by those instead of its own.
     pub fn read(folder: &Folder, promises: Option<&Path>) -> Result<Judged, String> {
+        Judged::read_with(folder, promises, None)
+    }
+
+    /// The same; with a second opinion, what it does not share is not decided.
+    pub(super) fn read_with(
+        folder: &Folder,
+        promises: Option<&Path>,
+        verifier: Option<&Verifier>,
+    ) -> Result<Judged, String> {
         let mut evidence = Evidence::read(folder).map_err(|e| e.to_string())?;
         let mut scenario = as_run(folder, &evidence)?;
         if let Some(file) = promises {
@@ -50,7 +60,13 @@ impl Judged {
                 Vec::new()
             }
         };
-        let judgement = judge::judge(&scenario, &plan, &evidence, &series);
+        let mut judgement = judge::judge(&scenario, &plan, &evidence, &series);
+        if let Some(verifier) = verifier {
+            let questions = judge::questions(&scenario, &plan, &evidence, &series);
+            let Verified { doubts, lines } = verifier.verify(&questions, &series);
+            lines.iter().for_each(|line| print::err(line));
+            judge::doubt(&mut judgement, &evidence, doubts);
+        }
         Ok(Judged { plan, evidence, judgement })
     }
 
@@ -66,7 +82,14 @@ impl Judged {
 /// Judges a run again.
 pub fn judge(args: &JudgeArgs) -> Exit {
     let folder = Folder::open(&args.folder);
-    let judged = match Judged::read(&folder, args.slo.as_deref()) {
+    let verifier = match args.verify_with.map(Verifier::new).transpose() {
+        Ok(verifier) => verifier,
+        Err(why) => {
+            print::err(&why);
+            return Exit::Usage;
+        }
+    };
+    let judged = match Judged::read_with(&folder, args.slo.as_deref(), verifier.as_ref()) {
         Ok(judged) => judged,
         Err(why) => {
             print::err(&why);
@@ -133,7 +156,7 @@ pub(super) fn as_run(folder: &Folder, evidence: &Evidence) -> Result<Scenario, S
     scenario::read(&path.display().to_string(), &text, &settings).map_err(|m| m.to_string())
 }
 
-/// The scenario as it was run, with the promises of another file.
+/// The scenario as it was run, with the promises of another file, and its alert rules.
 fn with_promises(run: &Scenario, file: &Path) -> Result<Scenario, String> {
     let (other, _) = load::load_unsent(file, run.time_scale).map_err(|m| m.to_string())?;
     let names = |s: &Scenario| s.traffic.iter().map(|t| (t.name.clone(), t.classes.len())).collect::<Vec<_>>();
@@ -144,6 +167,6 @@ fn with_promises(run: &Scenario, file: &Path) -> Result<Scenario, String> {
             file.display()
         ));
     }
-    let Scenario { promises, contracts, reconcile, fitness, .. } = other;
-    Ok(Scenario { promises, contracts, reconcile, fitness, ..run.clone() })
+    let Scenario { promises, alerts, contracts, reconcile, fitness, .. } = other;
+    Ok(Scenario { promises, alerts, contracts, reconcile, fitness, ..run.clone() })
 }

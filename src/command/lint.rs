@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::against::{self, Trouble};
+use super::against::{self, Leave, Trouble};
 use super::load;
 use crate::cli::args::{Level, LintArgs, Rendering};
 use crate::cli::print;
@@ -92,8 +92,9 @@ fn expose(args: &LintArgs, rules: &[RuleFile], dashboards: &[Dashboard]) -> Resu
     metrics.extend(dashboards.iter().flat_map(Dashboard::metrics));
     let mut all: Option<Exposed> = None;
     let mut exit = None;
+    let leave = Leave { hosts: &args.allow_host, headers: &args.header };
     for source in &args.against {
-        match against::read(source, &args.allow_host, &metrics) {
+        match against::read(source, &leave, &metrics) {
             Ok(exposed) => {
                 all = Some(match all.take() {
                     Some(before) => before.join(exposed),

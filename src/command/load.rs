@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use crate::cli::args::Reading;
+use crate::judge;
 use crate::plan::{self, Plan};
 use crate::promql;
 use crate::scenario::{self, Against, Claim, Leave, MAX_BYTES, Mistake, Mistakes, Place, Scenario, Settings};
@@ -62,6 +63,7 @@ fn understand(
     let mut all = plan::review(&scenario, &plan);
     all.extend(expressions(&scenario));
     all.extend(selectors(&scenario));
+    all.extend(judge::alerts::review(&scenario, &plan));
     if all.is_empty() { Ok((scenario, plan)) } else { Err(Mistakes { file: name, text, all }) }
 }
 
@@ -100,7 +102,7 @@ fn selectors(scenario: &Scenario) -> Vec<Mistake> {
         Some(Mistake { at: place, path: "reconcile".into(), what, remedy })
     };
     fn is_plain(selection: &promql::Selection<'_>) -> bool {
-        selection.range_ms.is_none() && selection.selector.offset_ms == 0 && selection.selector.at.is_none()
+        selection.range_ms.is_none() && selection.selector.offset_ms() == 0 && selection.selector.at.is_none()
     }
     // What stands before its matchers is a name: that was looked at before.
     fn ends_it(metric: &str) -> bool {

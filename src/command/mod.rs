@@ -20,6 +20,7 @@ mod schema;
 mod selftest;
 mod sim;
 mod stage;
+mod verify;
 
 use crate::cli::args::{ChaosCommand, Cli, Command, MetricsCommand, RulesCommand};
 use crate::exit::Exit;

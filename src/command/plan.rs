@@ -10,6 +10,7 @@ use crate::base::units;
 use crate::cli::args::PlanArgs;
 use crate::cli::print;
 use crate::exit::Exit;
+use crate::judge::alerts::forecast;
 use crate::plan::{Foreseen, Phase, Plan, TrafficPlan, expected_touches, minimum_shots, struck_requests};
 use crate::scenario::{Claim, Fault, Lead, Link, Match, On, Scenario, System, When};
 
@@ -40,6 +41,7 @@ fn describe(scenario: &Scenario, plan: &Plan) -> String {
     traffic(scenario, plan, &mut out);
     faults(scenario, plan, &mut out);
     promises(scenario, plan, &mut out);
+    alerts(scenario, plan, &mut out);
     wiring(scenario, &mut out);
     out
 }
@@ -199,7 +201,7 @@ fn promises(scenario: &Scenario, plan: &Plan, out: &mut String) {
     }
     for promise in &scenario.promises {
         let text = match &promise.claim {
-            Claim::Client(_) | Claim::Absorbed(_) => promise.text.clone(),
+            Claim::Client(_) | Claim::Absorbed(_) | Claim::Alert(_) | Claim::Notified(_) => promise.text.clone(),
             Claim::Server { expr, .. } => {
                 format!("{} of {}", promise.text, expr.split_whitespace().collect::<Vec<_>>().join(" "))
             }
@@ -213,6 +215,32 @@ fn promises(scenario: &Scenario, plan: &Plan, out: &mut String) {
         });
         let enough = shots.or(struck).or(unknown).unwrap_or_default();
         let _ = writeln!(out, "  {:<8} {}{each}{window}{enough}", promise.severity.word(), text::shorten(&text, 120));
+    }
+    out.push('\n');
+}
+
+/// Which alerts can fire in the time given.
+fn alerts(scenario: &Scenario, plan: &Plan, out: &mut String) {
+    let Some(rules) = &scenario.alerts else { return };
+    let scale =
+        if rules.scale > 1 { format!(", scaled 1:{}: NOT the deployed rules", rules.scale) } else { String::new() };
+    let _ = writeln!(out, "alerts{scale}");
+    let forecasts = forecast(scenario, plan);
+    for one in &forecasts {
+        let (least, needed) = (units::duration(one.least), units::duration(one.needed));
+        let available = units::duration(one.available);
+        let can = match () {
+            () if one.is_hopeless() => format!("CANNOT FIRE: {least} needed at the least, {available} available"),
+            () if one.is_sure() => format!("{needed} needed, {available} available"),
+            () => format!("MAY NOT FIRE: {least} needed at the least and {needed} to be sure, {available} available"),
+        };
+        let _ = writeln!(out, "  {}: {can}", one.alert);
+    }
+    if let Some(by) = forecasts.iter().filter(|one| !one.is_sure()).map(|one| one.time_scale).max().flatten() {
+        let _ = writeln!(
+            out,
+            "  with `alerts: {{ time_scale: {by} }}` all of them can, as other rules than the deployed ones"
+        );
     }
     out.push('\n');
 }

@@ -1,12 +1,13 @@
 //! `proofload query DIR EXPR`: PromQL over the scraped samples of a run.
 
+use super::verify::Verifier;
 use crate::base::text;
 use crate::cli::args::QueryArgs;
 use crate::cli::print;
 use crate::evidence::folder::Folder;
 use crate::evidence::samples::{self, Samples};
 use crate::exit::Exit;
-use crate::promql::{self, Options, Storage, Value};
+use crate::promql::{self, Answer, Options, Storage, Value};
 
 /// Evaluates an expression and prints its value; exit 3 when there is none.
 pub fn query(args: &QueryArgs) -> Exit {
@@ -25,19 +26,40 @@ pub fn query(args: &QueryArgs) -> Exit {
             return Exit::Usage;
         }
     };
+    let verifier = match args.verify_with.map(Verifier::new).transpose() {
+        Ok(verifier) => verifier,
+        Err(why) => {
+            print::err(&why);
+            return Exit::Usage;
+        }
+    };
     let at = instant(args, &samples);
     let storage = Storage::new(&samples.series);
     let options = Options::default();
     if args.explain {
         print::out(&promql::explain(&expr, &storage, at, &options));
     }
-    match promql::evaluate(&expr, &storage, at, &options) {
+    let second = verifier.map(|verifier| (verifier.difference(&args.expr, at, &samples.series), verifier));
+    match promql::answer(&expr, &storage, at, &options) {
         Err(why) => {
             print::err(&why.to_string());
             Exit::Usage
         }
-        Ok(value) => {
+        Ok(Answer { value, notes }) => {
             print::out(&show(&value));
+            notes.iter().for_each(|note| print::err(&note.to_string()));
+            match second {
+                Some((Ok(None), verifier)) => print::err(&format!("{verifier} says the same")),
+                Some((Ok(Some(difference)), _)) => {
+                    print::err(&difference);
+                    return Exit::INCONCLUSIVE;
+                }
+                Some((Err(why), _)) => {
+                    print::err(&format!("could not be verified: {why}"));
+                    return Exit::INCONCLUSIVE;
+                }
+                None => {}
+            }
             if !is_empty(&value) {
                 return Exit::PASS;
             }

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use super::judge::Judged;
 use super::listed::{Loaded, list, load_all};
 use super::live;
+use super::verify::Verifier;
 use crate::cli::args::RunArgs;
 use crate::cli::print;
 use crate::evidence::folder::Folder;
@@ -41,7 +42,15 @@ pub fn run(args: &RunArgs) -> Exit {
             print::err(&format!("{}: {doubt}", file.display()));
         }
     }
-    let (starter, told) = match (Starter::new(&args.out, args.stage.as_deref(), args.quiet), Told::listen()) {
+    let verifier = match args.verify_with.map(Verifier::new).transpose() {
+        Ok(verifier) => verifier,
+        Err(why) => {
+            print::err(&format!("{why}\nnothing was sent"));
+            return Exit::Usage;
+        }
+    };
+    let starter = Starter::new(&args.out, args.stage.as_deref(), args.quiet).map(|s| Starter { verifier, ..s });
+    let (starter, told) = match (starter, Told::listen()) {
         (Ok(starter), Ok(told)) => (starter, told),
         (Err(why), _) => {
             print::err(&why);
@@ -74,6 +83,7 @@ pub(super) struct Starter {
     program: PathBuf,
     stage: Option<String>,
     quiet: bool,
+    verifier: Option<Verifier>,
 }
 
 /// A run that left evidence.
@@ -92,7 +102,7 @@ impl Starter {
     /// Reports go to `out`. The error says that this program cannot find itself.
     pub(super) fn new(out: &Path, stage: Option<&str>, quiet: bool) -> Result<Starter, String> {
         let program = std::env::current_exe().map_err(|why| format!("cannot find our own program: {why}"))?;
-        Ok(Starter { out: out.to_owned(), program, stage: stage.map(str::to_owned), quiet })
+        Ok(Starter { out: out.to_owned(), program, stage: stage.map(str::to_owned), quiet, verifier: None })
     }
 
     /// Runs a scenario, judges what it left and writes the reports. The error is why there was no run.
@@ -120,7 +130,7 @@ impl Starter {
         if let Some(why) = trouble {
             print::err(&why);
         }
-        let judged = Judged::read(&folder, None);
+        let judged = Judged::read_with(&folder, None, self.verifier.as_ref());
         if let Ok(judged) = &judged
             && let Err(why) = judged.write(&folder)
         {

@@ -1,6 +1,7 @@
 //! Evidence in, judgement out: windows, measures, recovery, the fault ledger, fitness, verdict. Pure: no clock, no sockets,
 //! nothing but what evidence hands over, and the same evidence gives the same judgement, byte for byte.
 
+pub mod alerts;
 mod anatomy;
 mod bucket;
 mod cause;
@@ -64,7 +65,7 @@ use crate::evidence::event::Event;
 use crate::evidence::manifest::How;
 use crate::evidence::reader::Evidence;
 use crate::plan::Plan;
-use crate::scenario::{Claim, Scenario};
+use crate::scenario::{Claim, Measure, Promise, Scenario, Source, Window};
 use trial::Trial;
 
 /// Judges a run by its evidence. `samples` are the scraped series, in Unix milliseconds.
@@ -73,33 +74,31 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
     let fetched = fetched::Fetched::read(&trial);
     let server = server::Server::new(&trial, samples).beside(&fetched);
     let ledger = ledger::Ledger::read(&trial);
+    let replayed = alerts::Replayed::new(&server);
     let injector = injector::Injector::read(&trial);
-    let mut findings: Vec<Finding> = scenario
-        .promises
-        .iter()
-        .map(|promise| {
-            (
-                promise,
-                match &promise.claim {
-                    Claim::Client(expectation) => evaluate::client(&trial, promise, expectation),
-                    Claim::Absorbed(absorbed) => ledger::finding(&trial, &ledger, promise, absorbed),
-                    Claim::Server { expr, compare, bound, source, .. } => {
-                        server.finding(promise, expr, *compare, *bound, *source)
-                    }
-                },
-            )
-        })
-        .map(|(promise, finding)| injector.doubt(&trial, promise, finding))
-        .collect();
+    let finding = |promise: &Promise| match &promise.claim {
+        Claim::Client(expectation) => {
+            let mut finding = evaluate::client(&trial, promise, expectation);
+            if let (Measure::Detection, Window::After(fault)) = (expectation.measure, promise.window) {
+                finding.why.extend(replayed.as_ref().map(|replayed| replayed.beside_detection(fault)));
+            }
+            finding
+        }
+        Claim::Absorbed(absorbed) => ledger::finding(&trial, &ledger, promise, absorbed),
+        Claim::Server { expr, compare, bound, source, .. } => server.finding(promise, expr, *compare, *bound, *source),
+        Claim::Notified(notified) => notified::finding(&trial, promise, notified),
+        Claim::Alert(claim) => alerts::finding(&trial, replayed.as_ref(), promise, claim),
+    };
+    let promised = scenario.promises.iter();
+    let mut findings: Vec<Finding> = promised.map(|p| injector.doubt(&trial, p, finding(p))).collect();
+    findings.extend(replayed.iter().flat_map(alerts::Replayed::expected));
     let (of_contracts, contracts) = contract::contracts(&trial, samples);
     findings.extend(of_contracts);
     let traffic = summary::traffic(&trial);
     let reconcile = reconcile::reconcile(&trial, samples);
     let gate = gate::summary(&trial).filter(|gate| gate.window.end <= trial.windows.seen || withheld(&trial).is_some());
     let reasons = reasons(&trial, &ledger, (&findings, &reconcile), &traffic, gate.as_ref());
-    let of_checks = reconcile.iter().filter(|c| c.severity == Severity::Critical).map(|c| c.counts_as);
-    let of_findings = findings.iter().filter(|f| f.severity == Severity::Critical).map(|f| f.verdict).chain(of_checks);
-    let verdict = of_findings.clone().chain(reasons.iter().map(|r| r.verdict)).max().unwrap_or(Verdict::Inconclusive);
+    let verdict = overall(&findings, &reconcile, &reasons);
     let stuck = stuck(&trial);
     Judgement {
         format: FORMAT,
@@ -113,10 +112,11 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
         fitness: trial.fitness.summary(scenario, evidence, trial.timeline.measured(None)),
         traffic,
         gate,
-        faults: toll::faults(&trial, &ledger),
+        faults: toll::faults(&trial, &ledger, replayed.as_ref()),
         injector: injector.summary(),
         canary: toll::canary(evidence),
         scrapes: summary::scrapes(&trial),
+        alerts: replayed.as_ref().map(alerts::Replayed::summary),
         contracts,
         prometheus: fetched.summary(&trial, server.checks()),
         alertmanager: notified::summary(&trial),
@@ -130,6 +130,53 @@ pub fn inquiries(scenario: &Scenario, plan: &Plan, evidence: &Evidence) -> Vec<I
     let trial = Trial::new(scenario, plan, evidence);
     let fetched = fetched::Fetched::read(&trial);
     server::Server::new(&trial, &[]).beside(&fetched).inquiries()
+}
+
+/// An expression that a finding hangs on, as it was evaluated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// Which finding, counted from 0.
+    pub finding: usize,
+    /// PromQL, with its window filled in.
+    pub expr: String,
+    /// When, in Unix milliseconds.
+    pub at_ms: i64,
+}
+
+/// All expressions that the findings of a judgement hang on.
+pub fn questions(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[Series]) -> Vec<Question> {
+    let trial = Trial::new(scenario, plan, evidence);
+    let server = server::Server::new(&trial, samples);
+    let of = |(finding, promise): (usize, &Promise)| {
+        match &promise.claim {
+            // Of samples that a server gave, its own answers are in the evidence.
+            Claim::Server { expr, source, .. } if *source != Source::Prometheus => server.questions(promise, expr),
+            _ => Vec::new(),
+        }
+        .into_iter()
+        .map(move |(expr, at_ms)| Question { finding, expr, at_ms })
+    };
+    scenario.promises.iter().enumerate().flat_map(of).collect()
+}
+
+/// Takes findings back that somebody else, asked the same, does not share: they could not be decided, each for the reason
+/// given. The verdict follows.
+pub fn doubt(judgement: &mut Judgement, evidence: &Evidence, doubts: impl IntoIterator<Item = (usize, String)>) {
+    for (finding, why) in doubts {
+        if let Some(finding) = judgement.findings.get_mut(finding) {
+            finding.verdict = Verdict::Inconclusive;
+            finding.why = why;
+        }
+    }
+    judgement.verdict = overall(&judgement.findings, &judgement.reconcile, &judgement.reasons);
+    judgement.exit = exit(judgement.verdict, &judgement.stuck, evidence);
+}
+
+/// The greatest of all that counts.
+fn overall(findings: &[Finding], checks: &[Reconciliation], reasons: &[Reason]) -> Verdict {
+    let of_findings = findings.iter().filter(|f| f.severity == Severity::Critical).map(|f| f.verdict);
+    let of_checks = checks.iter().filter(|c| c.severity == Severity::Critical).map(|c| c.counts_as);
+    of_findings.chain(of_checks).chain(reasons.iter().map(|r| r.verdict)).max().unwrap_or(Verdict::Inconclusive)
 }
 
 /// What about the experiment as a whole keeps it from passing.

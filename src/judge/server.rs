@@ -17,7 +17,7 @@ use crate::base::text;
 use crate::base::time::{Offset, Span};
 use crate::base::units;
 use crate::evidence::event::{Event, Scrape};
-use crate::promql::{self, Bracket, Element, Expr, Options, Storage, Value};
+use crate::promql::{self, Bracket, Element, Expr, Options, Selection, Storage, Value};
 use crate::scenario::{Claim, Compare, Promise, Source};
 
 /// More of a window's scrapes missed by us, and it is not the run that was planned.
@@ -35,8 +35,8 @@ const SYNTHETIC: [&str; 5] = [
 
 /// The scraped series of a run, laid out for questions.
 pub struct Server<'a> {
-    trial: &'a Trial<'a>,
-    storage: Storage<'a>,
+    pub(super) trial: &'a Trial<'a>,
+    pub(super) storage: Storage<'a>,
     fetched: Option<(&'a Fetched, Storage<'a>)>,
     checks: RefCell<Vec<CheckSummary>>,
 }
@@ -132,6 +132,17 @@ impl<'a> Server<'a> {
         finding
     }
 
+    /// What a PromQL promise asks, word for word, and when, in Unix milliseconds: once for each stretch of its window that
+    /// was scraped to its end.
+    pub fn questions(&self, promise: &Promise, expr: &str) -> Vec<(String, i64)> {
+        let question = |span: Span| {
+            let text = expr.replace("$window", &window(span.length()));
+            let jobs = self.jobs([&promql::parse(&text).ok()?]);
+            Some((text, self.scrape_after(&jobs, span.end)?))
+        };
+        self.stretches(promise).into_iter().filter_map(question).collect()
+    }
+
     /// Asks at the latest instant up to which every job that the expression reads was scraped: when that was, in Unix
     /// milliseconds, and an element of the answer that keeps to the bound, if one does. `None` where nobody can ask yet.
     pub fn now(
@@ -144,7 +155,7 @@ impl<'a> Server<'a> {
     ) -> Option<(i64, Option<String>)> {
         let expr = promql::parse(&expr.replace("$window", &window(length))).ok()?;
         let last = |job: &&str| self.of_job(job).filter(|s| !s.missed).map(|s| s.a).max();
-        let at: Option<Vec<Offset>> = self.jobs(&expr).iter().map(last).collect();
+        let at: Option<Vec<Offset>> = self.jobs([&expr]).iter().map(last).collect();
         let at = self.unix_ms(at?.into_iter().min()?);
         let elements = match promql::evaluate(&expr, &self.storage, at, &Options::default()) {
             Ok(Value::Vector(elements)) => elements,
@@ -158,7 +169,8 @@ impl<'a> Server<'a> {
         Some((at, met))
     }
 
-    fn unix_ms(&self, at: Offset) -> i64 {
+    /// An instant of the run in Unix milliseconds, the axis of the samples.
+    pub(super) fn unix_ms(&self, at: Offset) -> i64 {
         (self.trial.evidence.manifest.wall_zero + at.nanos()).div_euclid(1_000_000)
     }
 
@@ -202,14 +214,9 @@ impl<'a> Server<'a> {
     /// When an expression about a span of time can be judged by our own scrapes; otherwise what comes of it at once.
     fn when(&self, question: &Question<'_>, expr: &Expr, span: Span) -> Result<i64, Ruling> {
         let undecided = |why: String| Ruling { verdict: Verdict::Inconclusive, observed: None, samples: 0, why };
-        let jobs = self.jobs(expr);
-        let scrapes: Vec<(&str, Scrapes)> = jobs.iter().map(|job| (*job, self.scrapes(job, span))).collect();
-        for (job, scrapes) in &scrapes {
-            if scrapes.missed as f64 > MOST_MISSED * scrapes.planned as f64 {
-                let (missed, planned) = (text::thousands(scrapes.missed), text::count(scrapes.planned, "scrape"));
-                let why = format!("we missed {missed} of {planned} of `{job}` ourselves");
-                return Err(Ruling { verdict: Verdict::Invalid, observed: None, samples: 0, why });
-            }
+        let jobs = self.jobs([expr]);
+        if let Some(why) = self.missed(&jobs, span) {
+            return Err(Ruling { verdict: Verdict::Invalid, observed: None, samples: 0, why });
         }
         if let Some(why) = question.reads_outside(expr, span) {
             return Err(undecided(why));
@@ -219,24 +226,49 @@ impl<'a> Server<'a> {
             let why = format!("no scrape at or after {}: what was seen ends at {last}", instant(span.end));
             return Err(undecided(why));
         };
-        let only_synthetic =
-            expr.selectors().iter().all(|s| s.selector.metric().is_some_and(|name| SYNTHETIC.contains(&name)));
-        for (job, scrapes) in scrapes.iter().filter(|_| !only_synthetic) {
-            // No fault acts on a job: nothing planned explains what is missing.
-            if (scrapes.good as f64) < LEAST_GOOD * scrapes.planned as f64 || scrapes.planned == 0 {
-                let (good, planned) = (text::thousands(scrapes.good), text::count(scrapes.planned, "scrape"));
-                return Err(undecided(format!("only {good} of {planned} of `{job}` brought samples")));
-            }
+        if let Some(why) = self.meagre([expr], &jobs, span) {
+            return Err(undecided(why));
         }
         Ok(at)
     }
 
-    /// The jobs whose series an expression reads; all of them when it reads none that is there.
-    fn jobs(&self, expr: &Expr) -> BTreeSet<&'a str> {
+    /// Why a stretch of time cannot be judged by the scrapes of some jobs, if we missed too many ourselves.
+    pub(super) fn missed(&self, jobs: &BTreeSet<&str>, span: Span) -> Option<String> {
+        jobs.iter().find_map(|job| {
+            let scrapes = self.scrapes(job, span);
+            let (missed, planned) = (text::thousands(scrapes.missed), text::count(scrapes.planned, "scrape"));
+            let is_too_many = scrapes.missed as f64 > MOST_MISSED * scrapes.planned as f64;
+            is_too_many.then(|| format!("we missed {missed} of {planned} of `{job}` ourselves"))
+        })
+    }
+
+    /// Why there is too little to tell of a stretch of time by what expressions read of some jobs, if so. What scrapes make
+    /// themselves is there whether the target answers or not.
+    pub(super) fn meagre<'e>(
+        &self,
+        exprs: impl IntoIterator<Item = &'e Expr>,
+        jobs: &BTreeSet<&str>,
+        span: Span,
+    ) -> Option<String> {
+        let is_synthetic = |s: &Selection<'_>| s.selector.metric().is_some_and(|name| SYNTHETIC.contains(&name));
+        if exprs.into_iter().flat_map(Expr::selectors).all(|s| is_synthetic(&s)) {
+            return None;
+        }
+        // No fault acts on a job: nothing planned explains what is missing.
+        jobs.iter().find_map(|job| {
+            let scrapes = self.scrapes(job, span);
+            let (good, planned) = (text::thousands(scrapes.good), text::count(scrapes.planned, "scrape"));
+            let is_too_few = (scrapes.good as f64) < LEAST_GOOD * scrapes.planned as f64 || scrapes.planned == 0;
+            is_too_few.then(|| format!("only {good} of {planned} of `{job}` brought samples"))
+        })
+    }
+
+    /// The jobs whose series expressions read; all of them when they read none that is there.
+    pub(super) fn jobs<'e>(&self, exprs: impl IntoIterator<Item = &'e Expr>) -> BTreeSet<&'a str> {
         let known = || self.trial.scenario.jobs.iter().map(|job| job.name.as_str());
-        let read: BTreeSet<&str> = expr
-            .selectors()
-            .iter()
+        let read: BTreeSet<&str> = exprs
+            .into_iter()
+            .flat_map(Expr::selectors)
             .flat_map(|s| self.storage.select(s.selector))
             .map(|s| s.labels.get("job"))
             .collect();
@@ -244,7 +276,8 @@ impl<'a> Server<'a> {
         if jobs.is_empty() { known().collect() } else { jobs }
     }
 
-    fn of_job(&self, job: &str) -> impl Iterator<Item = &'a Scrape> {
+    /// The scrapes of a job.
+    pub(super) fn of_job(&self, job: &str) -> impl Iterator<Item = &'a Scrape> {
         self.trial.evidence.events.iter().filter_map(move |event| match event {
             Event::Scrape(scrape) if scrape.job == job => Some(scrape),
             _ => None,

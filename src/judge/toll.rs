@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use super::alerts::{FirstAlert, Replayed};
 use super::detection::{self, Detected};
 use super::dip::{DipSummary, dip};
 use super::ledger::{Ledger, LedgerSummary};
@@ -80,6 +81,9 @@ pub struct OccurrenceSummary {
     /// When each traffic felt it.
     #[serde(serialize_with = "by_name")]
     pub detection: Vec<(String, DetectionSummary)>,
+    /// The first alert that fired after it, where there are alert rules and one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alert: Option<FirstAlert>,
     /// How each traffic recovered.
     #[serde(serialize_with = "by_name")]
     pub recovery: Vec<(String, RecoverySummary)>,
@@ -107,10 +111,10 @@ pub struct RecoverySummary {
 }
 
 /// Each fault, in the order of the scenario.
-pub fn faults(trial: &Trial<'_>, ledger: &Ledger) -> Vec<FaultSummary> {
+pub fn faults(trial: &Trial<'_>, ledger: &Ledger, alerts: Option<&Replayed<'_>>) -> Vec<FaultSummary> {
     let traffic = trial.scenario.traffic.iter().map(|t| t.name.clone()).enumerate();
     let of = |(fault, times): (usize, &FaultTimes)| {
-        let occurrences = occurrences(trial, fault);
+        let occurrences = occurrences(trial, fault, alerts);
         let none = RecoverySummary { found: "none", between: None };
         let last = times.strikes().count().checked_sub(1).map(|strike| &trial.windows.recoveries[fault][strike]);
         let recovery = |traffic: usize| last.map_or(none.clone(), |all| recovery(&all[traffic]));
@@ -141,7 +145,7 @@ pub fn faults(trial: &Trial<'_>, ledger: &Ledger) -> Vec<FaultSummary> {
     trial.windows.faults.iter().enumerate().map(of).collect()
 }
 
-fn occurrences(trial: &Trial<'_>, fault: usize) -> Vec<OccurrenceSummary> {
+fn occurrences(trial: &Trial<'_>, fault: usize, alerts: Option<&Replayed<'_>>) -> Vec<OccurrenceSummary> {
     let mut strikes = 0..;
     let names = || trial.scenario.traffic.iter().map(|t| t.name.clone()).enumerate();
     let of = |times: &Occurrence| {
@@ -154,6 +158,7 @@ fn occurrences(trial: &Trial<'_>, fault: usize) -> Vec<OccurrenceSummary> {
         };
         let (detection, recovery) = strike.map(of_traffic).unwrap_or_default();
         let Occurrence { planned, applied, touched, cleared, effective, told, eligible, injected, .. } = *times;
+        let alert = effective.and_then(|strike| alerts?.first(strike));
         OccurrenceSummary {
             planned,
             applied,
@@ -164,6 +169,7 @@ fn occurrences(trial: &Trial<'_>, fault: usize) -> Vec<OccurrenceSummary> {
             eligible,
             injected,
             detection,
+            alert,
             recovery,
         }
     };

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use super::alerts::AlertsSummary;
 use super::anatomy::Anatomy;
 use super::contract::ContractSummary;
 use super::fetched::PrometheusSummary;
@@ -297,6 +298,9 @@ pub struct Judgement {
     /// What was scraped, by job.
     #[serde(serialize_with = "by_name")]
     pub scrapes: Vec<(String, ScrapeSummary)>,
+    /// What the target's own alert rules did, where the scenario names some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alerts: Option<AlertsSummary>,
     /// What the metrics and probes of each job came to, where a contract is about them.
     #[serde(rename = "contract", serialize_with = "by_name", skip_serializing_if = "Vec::is_empty")]
     pub contracts: Vec<(String, ContractSummary)>,

@@ -1,7 +1,6 @@
 //! Between which values a part can lie, as far as that follows from what it is.
 
 use super::checks::is_share;
-use super::names::{self, Unit};
 use super::subject::Subject;
 use crate::promql::syntax::{Binary, Form, Syntax};
 
@@ -79,7 +78,11 @@ pub fn bounds(subject: &Subject<'_>, part: &Syntax) -> Bounds {
             }
         }
         Form::Binary(binary) if is_share(binary) => SHARE,
-        Form::Binary(binary) => operator(subject, binary),
+        Form::Binary(binary) => {
+            let known = operator(subject, binary);
+            // Infinite constants make no number.
+            if known.low.is_nan() || known.high.is_nan() { ANY } else { known }
+        }
     }
 }
 
@@ -110,8 +113,9 @@ fn call(subject: &Subject<'_>, name: &str, args: &[Syntax]) -> Bounds {
     }
 }
 
+/// Whether it is a time that is kept up to date, not that of the last of some events.
 fn is_clock(metric: Option<&str>) -> bool {
-    metric.is_some_and(|metric| names::is_timestamp(metric) && names::unit(metric) != Some(Unit::Milliseconds))
+    metric.is_some_and(|metric| metric.ends_with("_last_seen"))
 }
 
 fn operator(subject: &Subject<'_>, binary: &Binary) -> Bounds {
@@ -147,5 +151,54 @@ fn operator(subject: &Subject<'_>, binary: &Binary) -> Bounds {
             }
         }
         _ => ANY,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::subject::{Known, Role};
+    use super::*;
+    use crate::promql::syntax::syntax;
+
+    fn within(text: &str) -> (f64, f64) {
+        let tree = syntax(text).expect("it is PromQL");
+        let subject = Subject { text, tree: &tree, role: Role::Alert, known: &Known::default() };
+        let bounds = bounds(&subject, &tree);
+        (bounds.low, bounds.high)
+    }
+
+    #[test]
+    fn what_follows_from_the_shape_is_known_and_no_more() {
+        let inf = f64::INFINITY;
+        for (text, low, high) in [
+            ("x", -inf, inf),
+            ("rate(x[5m])", 0.0, inf),
+            ("sum(rate(x[5m])) - sum(rate(y[5m]))", -inf, inf),
+            ("count(up == 1)", 1.0, inf),
+            ("count(x) - 1", 0.0, inf),
+            ("count(x) or vector(0)", 0.0, inf),
+            ("sum(rate(x{a=\"b\"}[5m])) / sum(rate(x[5m]))", 0.0, 1.0),
+            ("100 * (1 - sum(rate(x{a=\"b\"}[5m])) / sum(rate(x[5m])))", 0.0, 100.0),
+            ("sum(rate(x{a=\"b\"}[5m])) / sum(rate(y[5m]))", 0.0, inf),
+            ("rate(x{a=\"b\"}[5m]) / ignoring (a) rate(x[5m])", 0.0, inf),
+            ("avg_over_time(up[1h]) * 100", 0.0, 100.0),
+            ("rate(container_last_seen[5m])", 0.0, 2.0),
+            ("rate(last_backup_timestamp_seconds[5m])", 0.0, inf),
+            ("x > bool 3", 0.0, 1.0),
+            ("x + Inf - Inf", -inf, inf),
+            ("-(up)", -1.0, 0.0),
+        ] {
+            assert_eq!(within(text), (low, high), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_comparison_is_decided_only_where_it_must_be() {
+        let share = Bounds { low: 0.0, high: 1.0 };
+        assert_eq!(share.decide(">", 1.0), (false, true));
+        assert_eq!(share.decide(">=", 1.0), (true, true));
+        assert_eq!(share.decide("<", 1.5), (true, false));
+        assert_eq!(share.decide("==", 2.0), (false, true));
+        assert_eq!(share.decide("!=", 2.0), (true, false));
     }
 }

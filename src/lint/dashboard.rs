@@ -27,8 +27,8 @@ pub struct Dashboard {
 
 /// A query of a panel.
 struct Query {
-    /// `P95 latency`, `P95 latency, B`
-    title: String,
+    /// `panel P95 latency`, `panel P95 latency, B`, `variable service`
+    of: String,
     expr: String,
     /// Where the text begins, its opening quote included.
     at: Place,
@@ -125,7 +125,7 @@ impl Dashboard {
         let asked = query.strip_prefix(CALL).and_then(|rest| rest.rsplit_once(','));
         if let Some((selector, _)) = asked.filter(|_| !way.is_loki && !way.is_other) {
             self.queries.push(Query {
-                title: format!("of the variable {name}").trim_end().to_owned(),
+                of: format!("variable {name}"),
                 expr: selector.into(),
                 at: Place { col: at.col + CALL.len() as u32, ..at },
                 is_loki: false,
@@ -136,12 +136,12 @@ impl Dashboard {
 
     fn query(&mut self, object: &serde_json::Map<String, Value>, way: &Way, expr: &str, at: Place) {
         let reference = object.get("refId").and_then(Value::as_str).filter(|id| !id.is_empty());
-        let title = match reference {
-            Some(id) => format!("{}, {id}", way.title),
-            None => way.title.clone(),
+        let of = match reference {
+            Some(id) => format!("panel {}, {id}", way.title),
+            None => format!("panel {}", way.title),
         };
         self.queries.push(Query {
-            title,
+            of,
             expr: expr.into(),
             at,
             is_loki: way.is_loki,
@@ -185,15 +185,11 @@ impl Dashboard {
     }
 
     fn of_query(&self, query: &Query, known: &Known<'_>) -> Vec<Finding> {
-        let of = if query.title.starts_with("of the variable") {
-            query.title.clone()
-        } else {
-            format!("panel {}", query.title)
-        };
+        let of = &query.of;
         let mut findings = Vec::new();
         let filled = variables::fill(&query.expr);
         let mut say = |kind, span: &Span, what: String| {
-            let finding = Finding::new(kind, self.place(query, span), &of, what);
+            let finding = Finding::new(kind, self.place(query, span), of, what);
             findings.push(finding);
         };
         for (name, span) in &filled.used {
@@ -222,7 +218,9 @@ impl Dashboard {
         for remark in checks::expression(&subject) {
             // A range that a variable stands for is as long as the reader makes it.
             let is_of_variable = remark.kind == kinds::SHORT_RANGE && filled.touches(&remark.span, '[');
-            if is_of_variable {
+            // A variable may well ask for the labels of whatever a job exposes.
+            let is_list = remark.kind == kinds::NAMELESS && query.of.starts_with("variable ");
+            if is_of_variable || is_list {
                 continue;
             }
             findings.push(Finding {
@@ -305,13 +303,15 @@ fn language(name: &str, way: &mut Way) {
 fn defined(dashboard: &Value) -> Option<BTreeSet<String>> {
     let classic = dashboard.get("templating").and_then(|t| t.get("list")).and_then(Value::as_array);
     let newer = dashboard.get("variables").and_then(Value::as_array);
+    // What an export asks for when it is imported.
+    let inputs = dashboard.get("__inputs").and_then(Value::as_array);
     let is_whole = dashboard.get("panels").or(dashboard.get("rows")).or(dashboard.get("elements")).is_some();
     if classic.is_none() && newer.is_none() && !is_whole {
         return None;
     }
     let name = |v: &Value| Some(v.get("name").or(v.get("spec")?.get("name"))?.as_str()?.to_owned());
     let of = |v: &Value| v.get("name").and_then(Value::as_str).map(str::to_owned).or_else(|| name(v));
-    Some(classic.into_iter().chain(newer).flatten().filter_map(of).collect())
+    Some(classic.into_iter().chain(newer).chain(inputs).flatten().filter_map(of).collect())
 }
 
 /// Whether a text that is no PromQL has what only LogQL has.

@@ -143,7 +143,7 @@ fn refused(mistake: &Mistake) -> Finding {
     let kind: &'static Kind = match () {
         () if in_expr && (what.contains("LogQL") || what.contains("} !=") || what.contains("Loki")) => kinds::LOGQL,
         () if in_expr && what.contains("is a variable that nobody") => kinds::GRAFANA_VARIABLE,
-        () if in_expr && what.contains("range vector") && calls_sum => kinds::RATE_OF_SUM,
+        () if in_expr && what.contains("a range such as") && calls_sum => kinds::RATE_OF_SUM,
         () if in_expr && what.contains("is not supported") => kinds::NOT_EVALUATED,
         () if in_expr => kinds::NOT_PROMQL,
         () if in_text && mistake.remedy.contains("template") => kinds::TEMPLATE_TEXT,

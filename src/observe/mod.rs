@@ -8,6 +8,7 @@ pub mod exposition;
 pub mod fetch;
 mod host;
 mod news;
+pub mod oracle;
 pub mod probe;
 pub mod prometheus;
 mod scrape;

@@ -44,7 +44,7 @@ impl News {
         quiet: bool,
     ) -> Option<page::Page> {
         let now = Told { print: print(fetched, page), samples: page.map_or(0, |p| p.rows.len()) };
-        let is_news = self.told.is_none_or(|told| now.print != told.print || now.samples > 2 * told.samples.max(8));
+        let is_news = self.told.is_none_or(|told| told.print.ne(&now.print) || now.samples > 2 * told.samples.max(8));
         if !quiet && (!is_news || self.times >= MOST) {
             return None;
         }

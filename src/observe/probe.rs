@@ -52,26 +52,23 @@ async fn follow(probe: &Probed, clock: Clock, events: &mpsc::UnboundedSender<Eve
     loop {
         tokio::time::sleep(clock.until(planned)).await;
         let told = if clock.now().since(planned) > probe.every / 2 {
-            let why = Some("we were too late for it".into());
-            Probe {
-                job: probe.job.clone(),
-                path: probe.path.clone(),
-                at: planned,
-                took: 0,
-                status: None,
-                why,
-                missed: true,
-            }
+            missed(probe, planned)
         } else {
-            ask(probe, clock).await
+            let told = ask(probe, clock).await;
+            // An answer that took longer than the interval: the instants that it swallowed were the target's doing.
+            while clock.now() >= planned + probe.every {
+                planned = planned + probe.every;
+            }
+            told
         };
         let _ = events.send(Event::Probe(told));
         planned = planned + probe.every;
-        // An answer that took longer than the interval: the instants that it swallowed were the target's doing.
-        while clock.now() > planned + probe.every {
-            planned = planned + probe.every;
-        }
     }
+}
+
+fn missed(probe: &Probed, planned: Offset) -> Probe {
+    let why = Some("we were too late for it".into());
+    Probe { job: probe.job.clone(), path: probe.path.clone(), at: planned, took: 0, status: None, why, missed: true }
 }
 
 async fn ask(probe: &Probed, clock: Clock) -> Probe {

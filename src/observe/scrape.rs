@@ -107,12 +107,12 @@ impl Observer {
                 self.missed(watched, planned);
             } else {
                 self.scrape(watched, planned, false).await;
+                // A page that took longer than the cadence: the instants that it swallowed were the target's doing.
+                while self.clock.now() >= planned + every {
+                    planned = planned + every;
+                }
             }
             planned = planned + every;
-            // A page that took longer than the cadence: the instants that it swallowed were the target's doing.
-            while self.clock.now() > planned + every {
-                planned = planned + every;
-            }
         }
     }
 

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::ast::Grouping;
-use super::error::Error;
 use super::eval::Point;
+use super::query::Semantics;
 use super::sum::{Mean, Sum};
 use super::tags::Tags;
 
@@ -61,8 +61,12 @@ fn extreme(group: &[Point<'_>], beats: impl Fn(f64, f64) -> bool) -> f64 {
     group.iter().fold(f64::NAN, |best, p| if best.is_nan() || beats(p.value, best) { p.value } else { best })
 }
 
-/// The population variance (B. P. Welford, 1962); NaN as soon as one value is not finite.
-pub(super) fn variance(group: &[Point<'_>]) -> f64 {
+/// The population variance (B. P. Welford, 1962); NaN as soon as one value is not finite, which before 3.0 one alone was
+/// not looked at for.
+pub(super) fn variance(group: &[Point<'_>], semantics: Semantics) -> f64 {
+    if semantics == Semantics::V2 && group.len() == 1 {
+        return 0.0;
+    }
     if group.iter().any(|p| !p.value.is_finite()) {
         return f64::NAN;
     }
@@ -86,6 +90,27 @@ pub(super) fn top<'a>(points: Vec<Point<'a>>, grouping: &Grouping, k: usize, lar
     out
 }
 
+/// `limitk`: the first `k` elements of each group, in the order of their labels.
+pub(super) fn limit<'a>(points: Vec<Point<'a>>, grouping: &Grouping, k: usize) -> Vec<Point<'a>> {
+    groups(points, grouping).into_iter().flat_map(|group| group.into_iter().take(k)).collect()
+}
+
+/// `limit_ratio`: about that share of the elements, by a hash of their labels; a negative share takes those that the
+/// positive one of the same remainder leaves.
+pub(super) fn share(points: Vec<Point<'_>>, ratio: f64) -> Vec<Point<'_>> {
+    let mut key = Vec::new();
+    let kept = |point: &Point<'_>| {
+        point.tags.full_key(&mut key);
+        // FNV-1a, then a last mixing, for its upper bits are the poorer ones.
+        let hash =
+            key.iter().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3));
+        let mixed = (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let place = (mixed >> 11) as f64 / (1_u64 << 53) as f64;
+        if ratio >= 0.0 { place < ratio } else { place >= 1.0 + ratio }
+    };
+    points.into_iter().filter(kept).collect()
+}
+
 /// Sorts by value, NaN last in both directions; equal values stay in their order.
 pub(super) fn sort(points: &mut [Point<'_>], descending: bool) {
     points.sort_by(|a, b| {
@@ -95,14 +120,7 @@ pub(super) fn sort(points: &mut [Point<'_>], descending: bool) {
 }
 
 /// `count_values`: how many elements have each value, which becomes the label `label`.
-pub(super) fn count_values<'a>(
-    points: Vec<Point<'a>>,
-    grouping: &Grouping,
-    label: &str,
-) -> Result<Vec<Point<'a>>, Error> {
-    if label.is_empty() {
-        return Err(Error::Evaluation(format!("invalid label name \"{label}\" in count_values()")));
-    }
+pub(super) fn count_values<'a>(points: Vec<Point<'a>>, grouping: &Grouping, label: &str) -> Vec<Point<'a>> {
     let grouping = match grouping {
         Grouping::By(names) => Grouping::By(names.iter().cloned().chain([label.to_string()]).collect()),
         Grouping::Without(names) => Grouping::Without(names.clone()),
@@ -112,7 +130,7 @@ pub(super) fn count_values<'a>(
         labels.set(label, super::print::number(point.value));
         Point { tags: Tags::owned(labels), value: 1.0 }
     });
-    Ok(reduce(valued.collect(), &grouping, |group| group.len() as f64))
+    reduce(valued.collect(), &grouping, |group| group.len() as f64)
 }
 
 /// The value at rank q·(n − 1), between the two nearest samples in proportion. NaN sorts before all numbers. Sorts

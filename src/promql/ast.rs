@@ -1,12 +1,68 @@
 //! The tree that is evaluated: PromQL with its types made visible. A place that takes a number holds a [`Scalar`], one
 //! that takes an instant vector holds a [`Vector`], so the evaluator has no "cannot happen" branch for types.
 
+use std::fmt;
+
 use regex::Regex;
 
-use super::functions::Map;
+use super::functions::{self, Map};
 use super::over_time::RangeFunction;
 use super::selector::{At, Selector};
 use crate::base::series::Labels;
+
+/// Where a part begins in the text, in bytes. Trees that differ in nothing else are the same: its `Debug` is silent.
+#[derive(Clone, Copy)]
+pub(super) struct Place(pub(super) usize);
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("_")
+    }
+}
+
+/// A length of time.
+#[derive(Debug, Clone)]
+pub(super) enum Length {
+    /// Milliseconds.
+    Ms(i64),
+    /// Seconds that depend on the step or the range of the query.
+    Of(Box<Scalar>),
+}
+
+impl Length {
+    /// A length of so many seconds, computed at once where that can be done; no number of seconds is `i64::MIN`.
+    pub(super) fn of(seconds: Scalar) -> Length {
+        match seconds.constant() {
+            Some(seconds) if seconds.is_nan() => Length::Ms(i64::MIN),
+            Some(seconds) => Length::Ms((seconds * 1e3).round() as i64),
+            None => Length::Of(Box::new(seconds)),
+        }
+    }
+
+    /// Whether it is no length at all.
+    pub(super) fn is_zero(&self) -> bool {
+        matches!(self, Length::Ms(0))
+    }
+
+    /// Milliseconds; what is computed from step and range is nothing, as in a query at one instant.
+    pub(super) fn ms(&self) -> i64 {
+        match self {
+            Length::Ms(ms) => *ms,
+            Length::Of(_) => 0,
+        }
+    }
+}
+
+/// What is known of a series at the edges of a range or at an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Edges {
+    /// Only what was sampled between them.
+    AsSampled,
+    /// `anchored`: the value before an edge holds until there.
+    Anchored,
+    /// `smoothed`: between two samples the value moves in a straight line.
+    Smoothed,
+}
 
 /// An expression of any type.
 #[derive(Debug, Clone)]
@@ -57,6 +113,22 @@ pub(super) enum Scalar {
     },
 }
 
+impl Scalar {
+    /// The number, if it is the same at all times and in all queries.
+    pub(super) fn constant(&self) -> Option<f64> {
+        match self {
+            Scalar::Number(value) => Some(*value),
+            Scalar::Negate(arg) => arg.constant().map(|value| -value),
+            Scalar::Binary { op, lhs, rhs } => Some(op.apply(lhs.constant()?, rhs.constant()?)),
+            Scalar::Extreme { largest, of } => {
+                let (a, b) = (of[0].constant()?, of[1].constant()?);
+                Some(if *largest { functions::larger(a, b) } else { functions::smaller(a, b) })
+            }
+            Scalar::Time | Scalar::Query(_) | Scalar::Of(_) => None,
+        }
+    }
+}
+
 /// What is known of the query itself: `start()`, `end()`, `range()`, `step()`, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum QueryFact {
@@ -89,11 +161,13 @@ pub(super) enum Vector {
     Sort {
         arg: Box<Vector>,
         descending: bool,
+        place: Place,
     },
     SortByLabel {
         arg: Box<Vector>,
         by: Vec<String>,
         descending: bool,
+        place: Place,
     },
     LabelReplace(Box<LabelReplace>),
     LabelJoin {
@@ -114,14 +188,33 @@ pub(super) enum Vector {
         function: &'static RangeFunction,
         params: Vec<Scalar>,
         arg: Matrix,
+        /// Of the first argument.
+        place: Place,
     },
     HistogramQuantile {
         q: Box<Scalar>,
         arg: Box<Vector>,
+        /// Of the two arguments.
+        places: [Place; 2],
     },
     HistogramFraction {
         lower: Box<Scalar>,
         upper: Box<Scalar>,
+        arg: Box<Vector>,
+        /// Of the vector.
+        place: Place,
+    },
+    /// `histogram_quantiles`: each quantile in an element of its own, told apart by the label `to`.
+    HistogramQuantiles {
+        arg: Box<Vector>,
+        to: String,
+        qs: Vec<Scalar>,
+        /// Of the vector and of each quantile.
+        places: Vec<Place>,
+    },
+    /// `histogram_count` and the like: functions of native histograms, of which there are none.
+    OfNative {
+        function: &'static str,
         arg: Box<Vector>,
     },
     Aggregate {
@@ -175,8 +268,8 @@ pub(super) struct LabelReplace {
 /// What evaluates to the samples of a range.
 #[derive(Debug, Clone)]
 pub(super) enum Matrix {
-    Range { selector: Selector, range_ms: i64 },
-    Subquery { arg: Box<Vector>, range_ms: i64, step_ms: Option<i64>, offset_ms: i64, at: Option<At> },
+    Range { selector: Selector, range: Length },
+    Subquery { arg: Box<Vector>, range: Length, step: Option<Length>, offset: Length, at: Option<At> },
 }
 
 /// Arithmetic and comparison.
@@ -218,6 +311,14 @@ pub(super) enum MatchLabels {
 pub(super) struct Matching {
     pub(super) labels: MatchLabels,
     pub(super) group: Group,
+    pub(super) fill: Fill,
+}
+
+/// What stands for an element that has no partner, by the side on which it is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Fill {
+    pub(super) left: Option<f64>,
+    pub(super) right: Option<f64>,
 }
 
 /// Which side may have several elements of a match group, and which labels of the other side it takes over.
@@ -239,8 +340,21 @@ pub(super) enum Aggregation {
     Group,
     Stddev,
     Stdvar,
-    Top { k: Box<Scalar>, largest: bool },
-    Quantile(Box<Scalar>),
+    Top {
+        k: Box<Scalar>,
+        largest: bool,
+    },
+    /// `limitk`: the first so many.
+    Limit(Box<Scalar>),
+    /// `limit_ratio`: about that share of them, always the same.
+    Ratio {
+        ratio: Box<Scalar>,
+        place: Place,
+    },
+    Quantile {
+        q: Box<Scalar>,
+        place: Place,
+    },
     CountValues(String),
 }
 

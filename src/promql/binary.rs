@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::ast::{Group, MatchLabels, Matching, Operator, SetOperator};
+use super::ast::{Fill, Group, MatchLabels, Matching, Operator, SetOperator};
 use super::error::Error;
 use super::eval::Point;
 use super::print;
+use super::query::Semantics;
 use super::tags::Tags;
 use crate::base::series::Labels;
 
@@ -16,6 +17,7 @@ pub(super) fn with_scalar<'a>(
     scalar: f64,
     scalar_first: bool,
     as_bool: bool,
+    semantics: Semantics,
 ) -> Vec<Point<'a>> {
     (points.into_iter())
         .filter_map(|point| {
@@ -24,7 +26,9 @@ pub(super) fn with_scalar<'a>(
                 // A comparison is a filter: the element's own value stays, on whichever side it stands.
                 return op.holds(a, b).then_some(point);
             }
-            Some(Point { value: op.apply(a, b), tags: point.tags.without_name() })
+            let drops_name = op.drops_name(as_bool, semantics);
+            let tags = if drops_name { point.tags.without_name() } else { point.tags };
+            Some(Point { value: op.apply(a, b), tags })
         })
         .collect()
 }
@@ -64,11 +68,12 @@ pub(super) fn matched<'a>(
     rhs: Vec<Point<'a>>,
     matching: &Matching,
     as_bool: bool,
+    semantics: Semantics,
 ) -> Result<Vec<Point<'a>>, Error> {
     // From here on the "one" side is searched, and the other may be the "many" side.
     let swapped = matches!(matching.group, Group::Right(_));
     let (many, one) = if swapped { (rhs, lhs) } else { (lhs, rhs) };
-    if many.is_empty() || one.is_empty() {
+    if (many.is_empty() || one.is_empty()) && matching.fill == Fill::default() {
         return Ok(Vec::new());
     }
     let mut key = Vec::new();
@@ -79,32 +84,83 @@ pub(super) fn matched<'a>(
             return Err(duplicate(other, point, matching, if swapped { "left" } else { "right" }));
         }
     }
-    let mut taken: HashSet<Vec<u8>> = HashSet::new();
-    let mut out = Vec::with_capacity(many.len());
+    let Fill { left, right } = matching.fill;
+    let (fill_many, fill_one) = if swapped { (right, left) } else { (left, right) };
+    let mut pairs = Pairs { op, matching, as_bool, semantics, swapped, taken: HashSet::new(), out: Vec::new() };
+    let mut met: HashSet<Vec<u8>> = HashSet::new();
     for point in many {
         point.tags.match_key(&matching.labels, &mut key);
-        let Some(partner) = by_key.get(&key) else { continue };
-        let (a, b) = if swapped { (partner.value, point.value) } else { (point.value, partner.value) };
-        let holds = op.holds(a, b);
-        // A comparison without `bool` keeps the left value and its name.
-        let filters = op.is_comparison() && !as_bool;
-        let value = if filters { a } else { op.apply(a, b) };
-        let tags = result_tags(point.tags, &partner.tags, matching, !filters);
-        let complaint = match matching.group {
-            Group::OneToOne => "many-to-one matching must be explicit (group_left/group_right)",
-            Group::Left(_) | Group::Right(_) => {
-                tags.full_key(&mut key);
-                "grouping labels must ensure unique matches"
+        match (by_key.get(&key), fill_one) {
+            (Some(partner), _) => pairs.add(point, partner, &key)?,
+            (None, Some(value)) => {
+                let partner = Point { tags: Tags::owned(group(&point.tags, matching)), value };
+                pairs.add(point, &partner, &key)?;
             }
-        };
-        if !taken.insert(key.clone()) {
-            return Err(Error::Evaluation(format!("multiple matches for labels: {complaint}")));
+            (None, None) => continue,
         }
-        if holds || !filters {
-            out.push(Point { value, tags });
+        met.insert(key.clone());
+    }
+    if let Some(value) = fill_many {
+        for partner in &one {
+            partner.tags.match_key(&matching.labels, &mut key);
+            if !met.contains(&key) {
+                let point = Point { tags: Tags::owned(group(&partner.tags, matching)), value };
+                pairs.add(point, partner, &key)?;
+            }
         }
     }
-    Ok(out)
+    Ok(pairs.out)
+}
+
+/// The elements of two vectors that belong together, computed one by one.
+struct Pairs<'m, 'a> {
+    op: Operator,
+    matching: &'m Matching,
+    as_bool: bool,
+    semantics: Semantics,
+    swapped: bool,
+    /// Match groups, or results, that are there already.
+    taken: HashSet<Vec<u8>>,
+    out: Vec<Point<'a>>,
+}
+
+impl<'a> Pairs<'_, 'a> {
+    fn add(&mut self, point: Point<'a>, partner: &Point<'a>, key: &[u8]) -> Result<(), Error> {
+        let (a, b) = if self.swapped { (partner.value, point.value) } else { (point.value, partner.value) };
+        // A comparison without `bool` keeps the left value and its name.
+        let filters = self.op.is_comparison() && !self.as_bool;
+        let kept = !filters || self.op.holds(a, b);
+        // Before 3.0 what a comparison left out could not be one too many.
+        if !kept && self.semantics == Semantics::V2 {
+            return Ok(());
+        }
+        let value = if filters { a } else { self.op.apply(a, b) };
+        let drops_name = self.op.drops_name(self.as_bool, self.semantics);
+        let tags = result_tags(point.tags, &partner.tags, self.matching, drops_name);
+        let (complaint, mark) = match self.matching.group {
+            Group::OneToOne => ("many-to-one matching must be explicit (group_left/group_right)", key.to_vec()),
+            Group::Left(_) | Group::Right(_) => {
+                let mut mark = Vec::new();
+                tags.full_key(&mut mark);
+                ("grouping labels must ensure unique matches", mark)
+            }
+        };
+        if !self.taken.insert(mark) {
+            return Err(Error::Evaluation(format!("multiple matches for labels: {complaint}")));
+        }
+        if kept {
+            self.out.push(Point { value, tags });
+        }
+        Ok(())
+    }
+}
+
+/// The labels by which an element finds its partner.
+fn group(tags: &Tags<'_>, matching: &Matching) -> Labels {
+    match &matching.labels {
+        MatchLabels::On(names) => tags.filter(|l| names.iter().any(|n| n == l)),
+        MatchLabels::Ignoring(names) => tags.filter(|l| l != "__name__" && !names.iter().any(|n| n == l)),
+    }
 }
 
 /// The labels of a result: those of the match group, or all of the "many" side and what `group_…` takes over.
@@ -125,10 +181,7 @@ fn result_tags<'a>(many: Tags<'a>, one: &Tags<'a>, matching: &Matching, drop_nam
 
 /// Two elements of a match group on the side that may have one.
 fn duplicate(a: &Point<'_>, b: &Point<'_>, matching: &Matching, side: &str) -> Error {
-    let group = match &matching.labels {
-        MatchLabels::On(names) => a.tags.filter(|l| names.iter().any(|n| n == l)),
-        MatchLabels::Ignoring(names) => a.tags.filter(|l| l != "__name__" && !names.iter().any(|n| n == l)),
-    };
+    let group = group(&a.tags, matching);
     let mut two = [a.tags.clone().into_labels(), b.tags.clone().into_labels()];
     two.sort();
     let [a, b] = two.map(|labels| braced(&labels));

@@ -60,16 +60,7 @@ fn scale(vector: &Vector) -> Option<f64> {
 }
 
 fn positive(scalar: &Scalar) -> Option<f64> {
-    constant(scalar).filter(|value| *value > 0.0 && value.is_finite())
-}
-
-fn constant(scalar: &Scalar) -> Option<f64> {
-    match scalar {
-        Scalar::Number(value) => Some(*value),
-        Scalar::Negate(arg) => constant(arg).map(|value| -value),
-        Scalar::Binary { op, lhs, rhs } => Some(op.apply(constant(lhs)?, constant(rhs)?)),
-        _ => None,
-    }
+    scalar.constant().filter(|value| *value > 0.0 && value.is_finite())
 }
 
 #[cfg(test)]

@@ -5,18 +5,18 @@ use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use super::ast::{Aggregation, Grouping, Limits, Matrix, QueryFact, Scalar, Vector};
+use super::ast::{Aggregation, Edges, Grouping, Limits, Place, QueryFact, Scalar, Vector};
 use super::error::Error;
 use super::histogram::Reading;
-use super::over_time::{RangeFunction, Window};
+use super::notes::Notes;
 use super::part::Part;
-use super::query::{Options, Semantics};
-use super::select::Storage;
-use super::selector::{At, Selector};
+use super::query::Options;
+use super::select::{Found, Storage};
+use super::selector::Selector;
 use super::tags::Tags;
 use super::value::{Element, Value};
-use super::{aggregate, binary, functions, histogram, labels};
-use crate::base::series::{Labels, Sample, Series, is_stale};
+use super::{aggregate, binary, edges, functions, histogram, labels, notes};
+use crate::base::series::{Labels, Sample, Series};
 
 /// More evaluations than that in one query are refused: a subquery such as `x[1y:1ms]` would never end.
 const MAX_STEPS: u64 = 2_000_000;
@@ -46,14 +46,17 @@ pub(super) struct Query {
 pub(super) struct Evaluator<'s, 'a> {
     pub(super) storage: &'s Storage<'a>,
     pub(super) options: &'s Options,
-    query: Query,
+    pub(super) query: Query,
     /// What each selector found: the same at each step.
-    found: RefCell<HashMap<usize, Rc<[&'a Series]>>>,
+    found: RefCell<HashMap<usize, Rc<[Found<'s, 'a>]>>>,
     steps: Cell<u64>,
+    /// How many subqueries the part that is evaluated stands in.
+    pub(super) nested: Cell<u32>,
     reading: Reading,
+    pub(super) notes: Notes,
 }
 
-type Points<'a> = Result<Vec<Point<'a>>, Error>;
+pub(super) type Points<'a> = Result<Vec<Point<'a>>, Error>;
 
 impl<'s, 'a> Evaluator<'s, 'a> {
     pub(super) fn new(storage: &'s Storage<'a>, options: &'s Options, query: Query) -> Self {
@@ -63,7 +66,9 @@ impl<'s, 'a> Evaluator<'s, 'a> {
             query,
             found: RefCell::default(),
             steps: Cell::new(0),
+            nested: Cell::new(0),
             reading: Reading::default(),
+            notes: Notes::default(),
         }
     }
 
@@ -93,8 +98,17 @@ impl<'s, 'a> Evaluator<'s, 'a> {
                 Value::Vector(self.vector(vector, at)?.into_iter().map(element).collect())
             }
             Part::Matrix(matrix) => {
-                let series = |s: Stretch<'a>| Series { labels: s.tags.into_labels(), samples: s.samples.into_owned() };
-                Value::Matrix(self.matrix(matrix, at)?.into_iter().map(series).collect())
+                let window = self.window(matrix, at)?;
+                let series = |s: Stretch<'a>| Series {
+                    labels: s.tags.into_labels(),
+                    samples: match window.edges {
+                        Edges::AsSampled => s.samples.into_owned(),
+                        edges => edges::shown(&s.samples, (window.start, window.end), edges),
+                    },
+                };
+                let mut series: Vec<Series> = self.matrix(matrix, at)?.into_iter().map(series).collect();
+                series.retain(|s| !s.samples.is_empty());
+                Value::Matrix(series)
             }
         })
     }
@@ -142,16 +156,18 @@ impl<'s, 'a> Evaluator<'s, 'a> {
     /// An instant vector. Each kind is a function of its own: this one calls itself as deep as expressions nest.
     pub(super) fn vector(&self, vector: &Vector, at: i64) -> Points<'a> {
         match vector {
-            Vector::Selector(selector) => self.instant(selector, at, |sample| sample.value),
+            Vector::Selector(selector) => self.selected(selector, at),
             Vector::Constant(scalar) => self.constant(scalar, at),
             Vector::Negate(arg) => self.mapped(arg, at, |v| -v),
             Vector::Map { map, arg } => self.mapped(arg, at, map.apply),
             Vector::Clamp { arg, limits } => self.clamp(arg, limits, at),
             Vector::Round { arg, to } => self.round(arg, to.as_deref(), at),
             Vector::Timestamp(arg) => self.timestamp(arg, at),
-            Vector::Sort { arg, descending } => self.sorted(arg, at, |points| aggregate::sort(points, *descending)),
-            Vector::SortByLabel { arg, by, descending } => {
-                self.sorted(arg, at, |points| labels::sort(points, by, *descending))
+            Vector::Sort { arg, descending, place } => {
+                self.sorted(arg, *place, at, |points| aggregate::sort(points, *descending))
+            }
+            Vector::SortByLabel { arg, by, descending, place } => {
+                self.sorted(arg, *place, at, |points| labels::sort(points, by, *descending))
             }
             Vector::LabelReplace(call) => self.vector(&call.arg, at).and_then(|p| distinct(labels::replace(p, call))),
             Vector::LabelJoin { arg, to, separator, from } => {
@@ -159,19 +175,28 @@ impl<'s, 'a> Evaluator<'s, 'a> {
             }
             Vector::Absent { arg, labels } => self.vector(arg, at).map(|points| absent(points.is_empty(), labels)),
             Vector::AbsentOverTime { arg, labels } => self.matrix(arg, at).map(|all| absent(all.is_empty(), labels)),
-            Vector::OverTime { function, params, arg } => self.over_time(function, params, arg, at),
-            Vector::HistogramQuantile { q, arg } => self.quantiles(q, arg, at),
-            Vector::HistogramFraction { lower, upper, arg } => self.fractions(lower, upper, arg, at),
+            Vector::OverTime { function, params, arg, place } => self.over_time(function, params, arg, *place, at),
+            Vector::HistogramQuantile { q, arg, places } => self.quantiles(q, arg, *places, at),
+            Vector::HistogramQuantiles { arg, to, qs, places } => self.many_quantiles(arg, to, (qs, places), at),
+            Vector::HistogramFraction { lower, upper, arg, place } => self.fractions(lower, upper, arg, *place, at),
+            Vector::OfNative { arg, .. } => self.vector(arg, at).map(|_| Vec::new()),
             Vector::Aggregate { op, grouping, arg } => {
                 self.vector(arg, at).and_then(|points| self.aggregate(op, grouping, points, at))
             }
             Vector::WithScalar { op, vector, scalar, scalar_first, as_bool } => {
                 let (points, scalar) = (self.vector(vector, at)?, self.scalar(scalar, at)?);
-                distinct_origins(binary::with_scalar(*op, points, scalar, *scalar_first, *as_bool))
+                distinct_origins(binary::with_scalar(
+                    *op,
+                    points,
+                    scalar,
+                    *scalar_first,
+                    *as_bool,
+                    self.options.semantics,
+                ))
             }
             Vector::Match { op, lhs, rhs, matching, as_bool } => {
                 let (lhs, rhs) = (self.vector(lhs, at)?, self.vector(rhs, at)?);
-                binary::matched(*op, lhs, rhs, matching, *as_bool)
+                binary::matched(*op, lhs, rhs, matching, *as_bool, self.options.semantics)
             }
             Vector::Set { op, lhs, rhs, on } => {
                 let (lhs, rhs) = (self.vector(lhs, at)?, self.vector(rhs, at)?);
@@ -209,29 +234,61 @@ impl<'s, 'a> Evaluator<'s, 'a> {
 
     /// Of a selector the samples' own times, of anything else that of the evaluation.
     fn timestamp(&self, arg: &Vector, at: i64) -> Points<'a> {
-        let Vector::Selector(selector) = arg else { return self.mapped(arg, at, |_| at as f64 / 1e3) };
+        let selector = match arg {
+            Vector::Selector(selector) if selector.edges == Edges::AsSampled => selector,
+            _ => return self.mapped(arg, at, |_| at as f64 / 1e3),
+        };
         let points = self.instant(selector, at, |sample| sample.at as f64 / 1e3)?;
         distinct_origins(points.into_iter().map(|p| Point { tags: p.tags.without_name(), ..p }).collect())
     }
 
-    fn sorted(&self, arg: &Vector, at: i64, sort: impl Fn(&mut [Point<'a>])) -> Points<'a> {
+    fn sorted(&self, arg: &Vector, place: Place, at: i64, sort: impl Fn(&mut [Point<'a>])) -> Points<'a> {
+        if self.query.start != self.query.end || self.nested.get() > 0 {
+            let why = "sort is ineffective for range queries since results are always ordered by labels";
+            self.notes.warn(place, why.into());
+        }
         let mut points = self.vector(arg, at)?;
         sort(&mut points);
         Ok(points)
     }
 
-    fn quantiles(&self, q: &Scalar, arg: &Vector, at: i64) -> Points<'a> {
+    fn quantiles(&self, q: &Scalar, arg: &Vector, [q_at, arg_at]: [Place; 2], at: i64) -> Points<'a> {
         let q = self.scalar(q, at)?;
-        distinct_origins(histogram::quantiles(q, self.vector(arg, at)?, self.options.semantics, self.reading))
+        self.notes.quantile(q_at, q);
+        let reader = self.histogram_reader(arg_at);
+        distinct_origins(reader.quantiles(q, reader.histograms(self.vector(arg, at)?)))
     }
 
-    fn fractions(&self, lower: &Scalar, upper: &Scalar, arg: &Vector, at: i64) -> Points<'a> {
+    fn many_quantiles(&self, arg: &Vector, to: &str, (qs, places): (&[Scalar], &[Place]), at: i64) -> Points<'a> {
+        let Some((first, rest)) = places.split_first() else { return Ok(Vec::new()) };
+        let reader = self.histogram_reader(*first);
+        let histograms = reader.histograms(self.vector(arg, at)?);
+        let mut points = Vec::new();
+        for (q, place) in qs.iter().zip(rest) {
+            let q = self.scalar(q, at)?;
+            self.notes.quantile(*place, q);
+            points.extend(reader.quantiles(q, histograms.clone()).into_iter().map(|point| {
+                let mut labels = point.tags.into_labels();
+                labels.set(to, notes::general(q));
+                Point { tags: Tags::owned(labels), ..point }
+            }));
+        }
+        distinct(points)
+    }
+
+    fn fractions(&self, lower: &Scalar, upper: &Scalar, arg: &Vector, place: Place, at: i64) -> Points<'a> {
         let (lower, upper) = (self.scalar(lower, at)?, self.scalar(upper, at)?);
-        distinct_origins(histogram::fractions(lower, upper, self.vector(arg, at)?))
+        let reader = self.histogram_reader(place);
+        distinct_origins(reader.fractions(lower, upper, reader.histograms(self.vector(arg, at)?)))
+    }
+
+    fn histogram_reader(&self, place: Place) -> histogram::Reader<'_> {
+        histogram::Reader { semantics: self.options.semantics, reading: self.reading, notes: &self.notes, place }
     }
 
     fn aggregate(&self, op: &Aggregation, grouping: &Grouping, points: Vec<Point<'a>>, at: i64) -> Points<'a> {
         use aggregate::reduce;
+        let variance = |group: &[Point<'_>]| aggregate::variance(group, self.options.semantics);
         Ok(match op {
             Aggregation::Sum => reduce(points, grouping, aggregate::sum),
             Aggregation::Avg => reduce(points, grouping, aggregate::mean),
@@ -239,16 +296,19 @@ impl<'s, 'a> Evaluator<'s, 'a> {
             Aggregation::Max => reduce(points, grouping, aggregate::max),
             Aggregation::Count => reduce(points, grouping, |group| group.len() as f64),
             Aggregation::Group => reduce(points, grouping, |_| 1.0),
-            Aggregation::Stddev => reduce(points, grouping, |group| aggregate::variance(group).sqrt()),
-            Aggregation::Stdvar => reduce(points, grouping, aggregate::variance),
-            Aggregation::Quantile(q) => {
+            Aggregation::Stddev => reduce(points, grouping, |group| variance(group).sqrt()),
+            Aggregation::Stdvar => reduce(points, grouping, variance),
+            Aggregation::Quantile { q, place } => {
                 let q = self.scalar(q, at)?;
+                self.notes.quantile(*place, q);
                 reduce(points, grouping, |group| {
                     aggregate::quantile(q, &mut group.iter().map(|p| p.value).collect::<Vec<_>>())
                 })
             }
             Aggregation::Top { k, largest } => aggregate::top(points, grouping, self.count_param(k, at)?, *largest),
-            Aggregation::CountValues(label) => aggregate::count_values(points, grouping, label)?,
+            Aggregation::Limit(k) => aggregate::limit(points, grouping, self.count_param(k, at)?),
+            Aggregation::Ratio { ratio, place } => aggregate::share(points, self.ratio_param(ratio, *place, at)?),
+            Aggregation::CountValues(label) => aggregate::count_values(points, grouping, label),
         })
     }
 
@@ -264,123 +324,25 @@ impl<'s, 'a> Evaluator<'s, 'a> {
         Ok(k.max(0.0) as usize)
     }
 
+    /// Which share `limit_ratio` keeps.
+    fn ratio_param(&self, ratio: &Scalar, place: Place, at: i64) -> Result<f64, Error> {
+        let ratio = self.scalar(ratio, at)?;
+        if ratio.is_nan() {
+            return Err(Error::Evaluation("Ratio value is NaN".into()));
+        }
+        let capped = ratio.clamp(-1.0, 1.0);
+        if capped != ratio {
+            let (got, capped) = (notes::general(ratio), notes::general(capped));
+            let why = format!("ratio value should be between -1 and 1, got {got}, capping to {capped}");
+            self.notes.warn(place, why);
+        }
+        Ok(capped)
+    }
+
     /// The series that a selector finds.
-    pub(super) fn series(&self, selector: &Selector) -> Rc<[&'a Series]> {
+    pub(super) fn series(&self, selector: &Selector) -> Rc<[Found<'s, 'a>]> {
         let mut found = self.found.borrow_mut();
-        found.entry(selector.id).or_insert_with(|| self.storage.select(selector).into()).clone()
-    }
-
-    /// The instant that a selector looks at.
-    pub(super) fn moment(&self, at: i64, pinned: Option<At>, offset_ms: i64) -> i64 {
-        let at = match pinned {
-            None => at,
-            Some(At::Ms(ms)) => ms,
-            Some(At::Start) => self.query.start,
-            Some(At::End) => self.query.end,
-        };
-        at.saturating_sub(offset_ms)
-    }
-
-    /// Where a range that reaches back from `end` begins: the first instant that a sample in it may have.
-    fn first_instant(&self, end: i64, length: i64) -> i64 {
-        let start = end.saturating_sub(length);
-        match self.options.semantics {
-            Semantics::V3 => start.saturating_add(1),
-            Semantics::V2 => start,
-        }
-    }
-
-    /// The newest sample of each series within the lookback; a series that has ended has none.
-    fn instant(&self, selector: &Selector, at: i64, read: impl Fn(&Sample) -> f64) -> Points<'a> {
-        let at = self.moment(at, selector.at, selector.offset_ms);
-        let oldest = self.first_instant(at, self.options.lookback_ms);
-        let newest = |series: &&'a Series| {
-            let upto = series.samples.partition_point(|s| s.at <= at);
-            let sample = series.samples[..upto].last().filter(|s| s.at >= oldest && !is_stale(s.value))?;
-            Some(Point { tags: Tags::of(&series.labels), value: read(sample) })
-        };
-        Ok(self.series(selector).iter().filter_map(newest).collect())
-    }
-
-    /// The samples of a range; series without any are left out.
-    pub(super) fn matrix(&self, matrix: &Matrix, at: i64) -> Result<Vec<Stretch<'a>>, Error> {
-        match matrix {
-            Matrix::Range { selector, range_ms } => {
-                let end = self.moment(at, selector.at, selector.offset_ms);
-                let start = self.first_instant(end, *range_ms);
-                let stretch = |series: &&'a Series| {
-                    let from = series.samples.partition_point(|s| s.at < start);
-                    let length = series.samples[from..].partition_point(|s| s.at <= end);
-                    let samples = without_markers(&series.samples[from..from + length]);
-                    (!samples.is_empty()).then(|| Stretch { tags: Tags::of(&series.labels), samples })
-                };
-                Ok(self.series(selector).iter().filter_map(stretch).collect())
-            }
-            Matrix::Subquery { arg, range_ms, step_ms, offset_ms, at: pinned } => {
-                let end = self.moment(at, *pinned, *offset_ms);
-                let step = step_ms.unwrap_or(self.options.subquery_step_ms).max(1);
-                self.subquery(arg, self.first_instant(end, *range_ms), end, step)
-            }
-        }
-    }
-
-    /// A vector at each multiple of `step` from `start` to `end`.
-    fn subquery(&self, arg: &Vector, start: i64, end: i64, step: i64) -> Result<Vec<Stretch<'a>>, Error> {
-        let mut places: HashMap<Vec<u8>, usize> = HashMap::new();
-        let mut stretches: Vec<Stretch<'a>> = Vec::new();
-        let mut key = Vec::new();
-        let floor = start.div_euclid(step).saturating_mul(step);
-        let first = if floor < start { floor.saturating_add(step) } else { floor };
-        for at in self.steps(first, end, step)? {
-            for point in self.vector(arg, at)? {
-                let sample = Sample { at, value: point.value };
-                point.tags.full_key(&mut key);
-                match places.get(&key) {
-                    Some(place) => stretches[*place].samples.to_mut().push(sample),
-                    None => {
-                        places.insert(key.clone(), stretches.len());
-                        stretches.push(Stretch { tags: point.tags, samples: Cow::Owned(vec![sample]) });
-                    }
-                }
-            }
-        }
-        Ok(stretches)
-    }
-
-    /// The window that a matrix covers at an instant.
-    pub(super) fn window(&self, matrix: &Matrix, at: i64) -> Window<'static> {
-        let (range_ms, pinned, offset_ms) = match matrix {
-            Matrix::Range { selector, range_ms } => (*range_ms, selector.at, selector.offset_ms),
-            Matrix::Subquery { range_ms, at, offset_ms, .. } => (*range_ms, *at, *offset_ms),
-        };
-        let end = self.moment(at, pinned, offset_ms);
-        Window { samples: &[], start: end.saturating_sub(range_ms), end, at, semantics: self.options.semantics }
-    }
-
-    /// A function over the samples of a range.
-    fn over_time(&self, function: &RangeFunction, params: &[Scalar], arg: &Matrix, at: i64) -> Points<'a> {
-        let params = params.iter().map(|p| self.scalar(p, at)).collect::<Result<Vec<_>, _>>()?;
-        if let Some(bad) = params.iter().find(|p| function.factors && !(**p > 0.0 && **p < 1.0)) {
-            let why = format!("invalid factor {bad} in {}(): it must lie between 0 and 1", function.name);
-            return Err(Error::Evaluation(why));
-        }
-        let window = self.window(arg, at);
-        let apply = |stretch: Stretch<'a>| {
-            let value = (function.apply)(&Window { samples: &stretch.samples, ..window }, &params)?;
-            let tags = if function.keeps_name { stretch.tags } else { stretch.tags.without_name() };
-            Some(Point { tags, value })
-        };
-        let points = self.matrix(arg, at)?.into_iter().filter_map(apply).collect();
-        if function.keeps_name { Ok(points) } else { distinct_origins(points) }
-    }
-}
-
-/// Samples without stale markers, which a range does not end at.
-fn without_markers(samples: &[Sample]) -> Cow<'_, [Sample]> {
-    if samples.iter().any(|s| is_stale(s.value)) {
-        Cow::Owned(samples.iter().copied().filter(|s| !is_stale(s.value)).collect())
-    } else {
-        Cow::Borrowed(samples)
+        found.entry(selector.id).or_insert_with(|| self.storage.find(selector).into()).clone()
     }
 }
 
@@ -389,8 +351,8 @@ fn absent<'a>(is_absent: bool, labels: &Labels) -> Vec<Point<'a>> {
 }
 
 /// Elements that only lost their names are still distinct if all had the same one.
-fn distinct_origins(points: Vec<Point<'_>>) -> Points<'_> {
-    let same_name = points.windows(2).all(|pair| pair[0].tags.origin() == pair[1].tags.origin());
+pub(super) fn distinct_origins(points: Vec<Point<'_>>) -> Points<'_> {
+    let same_name = points.windows(2).all(|pair| pair[0].tags.metadata() == pair[1].tags.metadata());
     if same_name { Ok(points) } else { distinct(points) }
 }
 

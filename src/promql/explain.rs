@@ -39,7 +39,9 @@ pub fn explain(expr: &Expr, storage: &Storage<'_>, at_ms: i64, options: &Options
 /// The instant at which the parts of a part are looked at: for a subquery its end, otherwise the same.
 fn inner_instant(evaluator: &Evaluator<'_, '_>, part: Part<'_>, at: i64) -> i64 {
     match part {
-        Part::Matrix(Matrix::Subquery { offset_ms, at: pinned, .. }) => evaluator.moment(at, *pinned, *offset_ms),
+        Part::Matrix(Matrix::Subquery { offset, at: pinned, .. }) => {
+            evaluator.moment(at, *pinned, offset).unwrap_or(at)
+        }
         _ => at,
     }
 }
@@ -138,14 +140,14 @@ impl Search<'_, '_> {
         }
         match part {
             Part::Vector(Vector::Selector(selector)) => self.blame_selector(part, selector, None, at),
-            Part::Matrix(Matrix::Range { selector, range_ms }) => {
-                self.blame_selector(part, selector, Some(*range_ms), at);
+            Part::Matrix(Matrix::Range { selector, range }) => {
+                self.blame_selector(part, selector, Some(range.ms()), at);
             }
-            Part::Vector(Vector::OverTime { arg: Matrix::Range { selector, range_ms }, .. })
+            Part::Vector(Vector::OverTime { arg: Matrix::Range { selector, range }, .. })
                 if self.evaluator.series(selector).is_empty() =>
             {
                 // The call is what the reader knows the selector by.
-                self.blame_selector(part, selector, Some(*range_ms), at);
+                self.blame_selector(part, selector, Some(range.ms()), at);
             }
             Part::Vector(Vector::Absent { arg, .. }) => {
                 self.say(format!("`{part}` is empty because `{arg}` is there"));
@@ -220,9 +222,10 @@ impl Search<'_, '_> {
         if self.state(part, at) == State::NoNumber {
             return self.say(format!("`{part}` is NaN in {selected}"));
         }
-        let end = self.evaluator.moment(at, selector.at, selector.offset_ms);
+        let end = self.evaluator.moment(at, selector.at, &selector.offset).unwrap_or(at);
         let length = range_ms.unwrap_or(self.evaluator.options.lookback_ms);
-        let newest = series.iter().flat_map(|s| s.samples.iter().rev().find(|s| s.at <= end)).max_by_key(|s| s.at);
+        let newest =
+            series.iter().flat_map(|f| f.series.samples.iter().rev().find(|s| s.at <= end)).max_by_key(|s| s.at);
         let why = match newest {
             None => "all samples are later".into(),
             Some(sample) if is_stale(sample.value) => format!("ended {} before", duration(end - sample.at)),

@@ -7,6 +7,7 @@ use super::selector::{At, Selection};
 /// An expression that can be evaluated. Made by [`parse`](super::parse).
 #[derive(Debug, Clone)]
 pub struct Expr {
+    /// As it came, with the space around it: places are counted in it.
     pub(super) text: String,
     pub(super) root: Node,
 }
@@ -38,7 +39,7 @@ pub struct Reach {
 impl Expr {
     /// The expression as it was written.
     pub fn text(&self) -> &str {
-        &self.text
+        self.text.trim()
     }
 
     /// What it evaluates to.
@@ -56,8 +57,8 @@ impl Expr {
         let mut found = Vec::new();
         self.root.part().visit(&mut |part| match part {
             Part::Vector(Vector::Selector(selector)) => found.push(Selection { selector, range_ms: None }),
-            Part::Matrix(Matrix::Range { selector, range_ms }) => {
-                found.push(Selection { selector, range_ms: Some(*range_ms) });
+            Part::Matrix(Matrix::Range { selector, range }) => {
+                found.push(Selection { selector, range_ms: Some(range.ms()) });
             }
             _ => {}
         });
@@ -89,9 +90,9 @@ fn span(part: Part<'_>) -> Span {
         .reduce(|a, b| Span { first: a.first.min(b.first), last: a.last.max(b.last), pinned: a.pinned || b.pinned })
         .unwrap_or_default();
     match part {
-        Part::Vector(Vector::Selector(s)) => of_time(0, s.offset_ms, s.at, inner),
-        Part::Matrix(Matrix::Range { selector: s, range_ms }) => of_time(*range_ms, s.offset_ms, s.at, inner),
-        Part::Matrix(Matrix::Subquery { range_ms, offset_ms, at, .. }) => of_time(*range_ms, *offset_ms, *at, inner),
+        Part::Vector(Vector::Selector(s)) => of_time(0, s.offset_ms(), s.at, inner),
+        Part::Matrix(Matrix::Range { selector: s, range }) => of_time(range.ms(), s.offset_ms(), s.at, inner),
+        Part::Matrix(Matrix::Subquery { range, offset, at, .. }) => of_time(range.ms(), offset.ms(), *at, inner),
         _ => inner,
     }
 }

@@ -2,6 +2,7 @@
 
 use super::ast::Operator;
 use super::date;
+use super::query::Semantics;
 
 /// A function that is applied to each element of a vector by itself; it drops the metric's name.
 #[derive(Debug)]
@@ -91,6 +92,13 @@ impl Operator {
     pub(super) fn is_comparison(self) -> bool {
         use Operator::{Equal, Greater, GreaterOrEqual, Less, LessOrEqual, NotEqual};
         matches!(self, Equal | NotEqual | Greater | Less | GreaterOrEqual | LessOrEqual)
+    }
+
+    /// Whether the result is another thing than the operand, so that the metric's name no longer holds; a filter leaves
+    /// it. Before 3.0 `atan2` was forgotten.
+    pub(super) fn drops_name(self, as_bool: bool, semantics: Semantics) -> bool {
+        let leaves_it = self.is_comparison() || self == Operator::Atan2 && semantics == Semantics::V2;
+        as_bool || !leaves_it
     }
 
     /// The result of arithmetic; 1 or 0 for a comparison that holds or does not.

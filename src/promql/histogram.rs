@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 
+use super::ast::Place;
 use super::eval::Point;
+use super::notes::Notes;
 use super::query::Semantics;
 use super::tags::Tags;
 
 /// A cumulative bucket: how many observations were at most `bound`.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Bucket {
+pub(super) struct Bucket {
     bound: f64,
     count: f64,
 }
@@ -16,27 +18,8 @@ struct Bucket {
 /// Counts that differ by less than this share of their sum differ by rounding only.
 const TOLERANCE: f64 = 1e-12;
 
-/// The histograms among `points`: elements that share all labels but `le` are the buckets of one. An element without a
-/// readable `le` is no bucket and is left out.
-fn histograms<'a>(points: Vec<Point<'a>>) -> Vec<(Tags<'a>, Vec<Bucket>)> {
-    let mut places: HashMap<Vec<u8>, usize> = HashMap::new();
-    let mut histograms: Vec<(Tags<'a>, Vec<Bucket>)> = Vec::new();
-    let mut key = Vec::new();
-    for point in points {
-        let Ok(bound) = point.tags.get("le").parse() else { continue };
-        let bucket = Bucket { bound, count: point.value };
-        let tags = Tags::owned(point.tags.filter(|label| label != "le"));
-        tags.full_key(&mut key);
-        match places.get(&key) {
-            Some(place) => histograms[*place].1.push(bucket),
-            None => {
-                places.insert(key.clone(), histograms.len());
-                histograms.push((tags, vec![bucket]));
-            }
-        }
-    }
-    histograms
-}
+/// Elements that share all labels but `le`, and the buckets that they are.
+type Histograms<'a> = Vec<(Tags<'a>, Vec<Bucket>)>;
 
 /// What is said of a quantile, of which only its bucket is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -50,23 +33,85 @@ pub(super) enum Reading {
     To,
 }
 
-/// `histogram_quantile`
-pub(super) fn quantiles<'a>(q: f64, points: Vec<Point<'a>>, semantics: Semantics, reading: Reading) -> Vec<Point<'a>> {
-    (histograms(points).into_iter())
-        .map(|(tags, buckets)| Point { tags: tags.without_name(), value: quantile(q, buckets, semantics, reading) })
-        .collect()
+/// Reads histograms from elements, and notes what is wrong with them.
+pub(super) struct Reader<'n> {
+    pub(super) semantics: Semantics,
+    pub(super) reading: Reading,
+    pub(super) notes: &'n Notes,
+    /// Of the vector in the text.
+    pub(super) place: Place,
 }
 
-/// `histogram_fraction`
-pub(super) fn fractions<'a>(lower: f64, upper: f64, points: Vec<Point<'a>>) -> Vec<Point<'a>> {
-    (histograms(points).into_iter())
-        .map(|(tags, buckets)| Point { tags: tags.without_name(), value: fraction(lower, upper, buckets) })
-        .collect()
+impl Reader<'_> {
+    /// The histograms among `points`. An element without a readable `le` is no bucket and is left out.
+    pub(super) fn histograms<'a>(&self, points: Vec<Point<'a>>) -> Histograms<'a> {
+        histograms(points, |point| {
+            let of = match point.tags.origin() {
+                "" => String::new(),
+                name => format!(" for metric name {name:?}"),
+            };
+            let found = point.tags.get("le");
+            let why = format!("bucket label \"le\" is missing or has a malformed value of {found:?}{of}");
+            self.notes.warn(self.place, why);
+        })
+    }
+
+    /// `histogram_quantile`
+    pub(super) fn quantiles<'a>(&self, q: f64, histograms: Histograms<'a>) -> Vec<Point<'a>> {
+        let point = |(tags, buckets): (Tags<'a>, Vec<Bucket>)| {
+            let (value, fell) = quantile(q, buckets, self.semantics, self.reading);
+            if fell {
+                self.fell(tags.origin());
+            }
+            Point { tags: tags.without_name(), value }
+        };
+        histograms.into_iter().map(point).collect()
+    }
+
+    /// `histogram_fraction`
+    pub(super) fn fractions<'a>(&self, lower: f64, upper: f64, histograms: Histograms<'a>) -> Vec<Point<'a>> {
+        (histograms.into_iter())
+            .map(|(tags, buckets)| Point { tags: tags.without_name(), value: fraction(lower, upper, buckets) })
+            .collect()
+    }
+
+    /// Counts of buckets fell and were repaired.
+    fn fell(&self, name: &str) {
+        let of = if name.is_empty() { String::new() } else { format!(" for metric name {name:?}") };
+        let why = format!(
+            "input to histogram_quantile needed to be fixed for monotonicity (see \
+             https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile){of}"
+        );
+        self.notes.inform(self.place, why);
+    }
+}
+
+/// Elements without a readable `le` are shown to `unread`.
+fn histograms<'a>(points: Vec<Point<'a>>, unread: impl Fn(&Point<'a>)) -> Histograms<'a> {
+    let mut places: HashMap<Vec<u8>, usize> = HashMap::new();
+    let mut histograms: Histograms<'a> = Vec::new();
+    let mut key = Vec::new();
+    for point in points {
+        let Ok(bound) = point.tags.get("le").parse() else {
+            unread(&point);
+            continue;
+        };
+        let bucket = Bucket { bound, count: point.value };
+        point.tags.key_without("le", &mut key);
+        match places.get(&key) {
+            Some(place) => histograms[*place].1.push(bucket),
+            None => {
+                places.insert(key.clone(), histograms.len());
+                histograms.push((point.tags.without("le"), vec![bucket]));
+            }
+        }
+    }
+    histograms
 }
 
 /// Why these elements give no quantile; `None` if they do.
 pub(super) fn doubt(points: Vec<Point<'_>>) -> Option<&'static str> {
-    let all = histograms(points);
+    let all = histograms(points, |_| ());
     if all.is_empty() {
         return Some("is empty: no element has the label `le`");
     }
@@ -95,18 +140,20 @@ fn complete(mut buckets: Vec<Bucket>) -> Option<Vec<Bucket>> {
     Some(buckets)
 }
 
-/// Makes the counts rise. They do not where buckets were scraped or summed apart; a fall would turn the search for a
-/// rank astray.
-fn repair(buckets: &mut [Bucket], semantics: Semantics) {
-    let mut before = f64::NEG_INFINITY;
+/// Makes the counts rise; whether they fell by more than rounding. They do where buckets were scraped or summed apart, and
+/// a fall would turn the search for a rank astray.
+fn repair(buckets: &mut [Bucket], semantics: Semantics) -> bool {
+    let (mut before, mut fell) = (f64::NEG_INFINITY, false);
     for bucket in buckets {
         let rounding = semantics == Semantics::V3 && almost_equal(before, bucket.count);
         if bucket.count < before || rounding {
+            fell |= !rounding;
             bucket.count = before;
         } else {
             before = bucket.count;
         }
     }
+    fell
 }
 
 fn almost_equal(a: f64, b: f64) -> bool {
@@ -121,21 +168,26 @@ fn almost_equal(a: f64, b: f64) -> bool {
     }
 }
 
-/// The value below which the share `q` of the observations lies. In the highest bucket nothing is known but its lower
+/// The value below which the share `q` of the observations lies, and whether counts had to be repaired. In the highest bucket nothing is known but its lower
 /// edge; the lowest begins at zero if its bound is positive.
-fn quantile(q: f64, buckets: Vec<Bucket>, semantics: Semantics, reading: Reading) -> f64 {
+fn quantile(q: f64, buckets: Vec<Bucket>, semantics: Semantics, reading: Reading) -> (f64, bool) {
     if q.is_nan() {
-        return f64::NAN;
+        return (f64::NAN, false);
     }
     if q < 0.0 {
-        return f64::NEG_INFINITY;
+        return (f64::NEG_INFINITY, false);
     }
     if q > 1.0 {
-        return f64::INFINITY;
+        return (f64::INFINITY, false);
     }
-    let Some(mut buckets) = complete(buckets) else { return f64::NAN };
-    repair(&mut buckets, semantics);
-    let [finite @ .., all] = buckets.as_slice() else { return f64::NAN };
+    let Some(mut buckets) = complete(buckets) else { return (f64::NAN, false) };
+    let fell = repair(&mut buckets, semantics);
+    (ranked(q, &buckets, reading), fell)
+}
+
+/// The value at the rank q · N, of buckets whose counts rise.
+fn ranked(q: f64, buckets: &[Bucket], reading: Reading) -> f64 {
+    let [finite @ .., all] = buckets else { return f64::NAN };
     let (Some(first), Some(largest)) = (finite.first(), finite.last()) else { return f64::NAN };
     if all.count == 0.0 {
         return f64::NAN;
@@ -199,7 +251,7 @@ mod tests {
     }
 
     fn q(q: f64, pairs: &[(f64, f64)]) -> f64 {
-        quantile(q, buckets(pairs), Semantics::V3, Reading::Between)
+        quantile(q, buckets(pairs), Semantics::V3, Reading::Between).0
     }
 
     #[test]
@@ -226,7 +278,7 @@ mod tests {
     #[test]
     fn the_bucket_of_a_quantile_has_two_edges() {
         let edges = |q, pairs: &[(f64, f64)]| {
-            let read = |reading| quantile(q, buckets(pairs), Semantics::V3, reading);
+            let read = |reading| quantile(q, buckets(pairs), Semantics::V3, reading).0;
             (read(Reading::From), read(Reading::To))
         };
         let latency = [(0.1, 50.0), (0.5, 90.0), (INF, 100.0)];
@@ -261,7 +313,7 @@ mod tests {
         // Without the tolerance the rank of q=1 would be found in the highest finite bucket.
         let rounded = [(1.0, 10.0), (2.0, 10.000_000_000_001), (4.0, 10.000_000_000_002), (INF, 10.000_000_000_002)];
         assert_eq!(q(1.0, &rounded), 1.0);
-        assert_eq!(quantile(1.0, buckets(&rounded), Semantics::V2, Reading::Between), 4.0);
+        assert_eq!(quantile(1.0, buckets(&rounded), Semantics::V2, Reading::Between), (4.0, false));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The functions over the samples of a range, one row each.
 
 use super::aggregate::quantile;
+use super::ast::Edges;
 use super::query::Semantics;
 use super::rate;
 use super::sum::{self, Sum};
@@ -15,6 +16,8 @@ pub(super) struct Window<'w> {
     pub(super) end: i64,
     /// The instant of the evaluation, which `offset` and `@` set apart from the end.
     pub(super) at: i64,
+    /// What the samples beyond the range say of its edges; without that there are none.
+    pub(super) edges: Edges,
     pub(super) semantics: Semantics,
 }
 
@@ -29,29 +32,57 @@ pub(super) struct RangeFunction {
     pub(super) range_first: bool,
     /// Whether the result is a sample of the series and so keeps the metric's name.
     pub(super) keeps_name: bool,
-    /// Whether the numbers must lie strictly between 0 and 1.
-    pub(super) factors: bool,
+    /// What the numbers are called that must lie strictly between 0 and 1.
+    pub(super) factors: &'static [&'static str],
+    /// Whether it makes sense for counters only.
+    pub(super) of_counters: bool,
+    /// Whether its number is a quantile.
+    pub(super) takes_quantile: bool,
+    /// Which modifiers of a range it understands.
+    pub(super) edges: &'static [Edges],
+    /// Whether Prometheus 3 has it no longer.
+    pub(super) only_v2: bool,
 }
 
 const fn plain(name: &'static str, apply: fn(&Window<'_>, &[f64]) -> Option<f64>) -> RangeFunction {
-    RangeFunction { name, apply, params: 0, range_first: true, keeps_name: false, factors: false }
+    RangeFunction {
+        name,
+        apply,
+        params: 0,
+        range_first: true,
+        keeps_name: false,
+        factors: &[],
+        of_counters: false,
+        takes_quantile: false,
+        edges: &[Edges::AsSampled],
+        only_v2: false,
+    }
 }
+
+const ANY_EDGES: &[Edges] = &[Edges::AsSampled, Edges::Anchored, Edges::Smoothed];
+const SMOOTHING: &[&str] = &["smoothing factor", "trend factor"];
 
 /// All of them.
 pub(super) static RANGE_FUNCTIONS: &[RangeFunction] = &[
-    plain("rate", rate::rate),
-    plain("increase", rate::increase),
-    plain("delta", rate::delta),
+    RangeFunction { of_counters: true, edges: ANY_EDGES, ..plain("rate", rate::rate) },
+    RangeFunction { of_counters: true, edges: ANY_EDGES, ..plain("increase", rate::increase) },
+    RangeFunction { edges: ANY_EDGES, ..plain("delta", rate::delta) },
     plain("irate", rate::irate),
     plain("idelta", rate::idelta),
-    plain("resets", rate::resets),
-    plain("changes", rate::changes),
+    RangeFunction { edges: &[Edges::AsSampled, Edges::Anchored], ..plain("resets", rate::resets) },
+    RangeFunction { edges: &[Edges::AsSampled, Edges::Anchored], ..plain("changes", rate::changes) },
     plain("deriv", rate::deriv),
     RangeFunction { params: 1, ..plain("predict_linear", rate::predict_linear) },
     RangeFunction {
         params: 2,
-        factors: true,
+        factors: SMOOTHING,
         ..plain("double_exponential_smoothing", rate::double_exponential_smoothing)
+    },
+    RangeFunction {
+        params: 2,
+        factors: SMOOTHING,
+        only_v2: true,
+        ..plain("holt_winters", rate::double_exponential_smoothing)
     },
     plain("avg_over_time", |w, _| sum::mean(values(w))),
     plain("sum_over_time", |w, _| w.samples.first().map(|_| sum::sum(values(w)))),
@@ -62,7 +93,12 @@ pub(super) static RANGE_FUNCTIONS: &[RangeFunction] = &[
     plain("stddev_over_time", |w, _| variance(w).map(f64::sqrt)),
     plain("stdvar_over_time", |w, _| variance(w)),
     plain("mad_over_time", |w, _| deviation(w)),
-    RangeFunction { params: 1, range_first: false, ..plain("quantile_over_time", quantile_over_time) },
+    RangeFunction {
+        params: 1,
+        range_first: false,
+        takes_quantile: true,
+        ..plain("quantile_over_time", quantile_over_time)
+    },
     RangeFunction { keeps_name: true, ..plain("last_over_time", |w, _| Some(w.samples.last()?.value)) },
     RangeFunction { keeps_name: true, ..plain("first_over_time", |w, _| Some(w.samples.first()?.value)) },
     plain("ts_of_last_over_time", |w, _| Some(seconds(w.samples.last()?))),

@@ -52,6 +52,7 @@ impl Vector {
             | Vector::Sort { arg, .. }
             | Vector::SortByLabel { arg, .. }
             | Vector::LabelJoin { arg, .. }
+            | Vector::OfNative { arg, .. }
             | Vector::Absent { arg, .. } => vec![Part::Vector(arg)],
             Vector::LabelReplace(call) => vec![Part::Vector(&call.arg)],
             Vector::Clamp { arg, limits } => {
@@ -68,12 +69,18 @@ impl Vector {
             Vector::OverTime { params, arg, .. } => {
                 std::iter::once(Part::Matrix(arg)).chain(params.iter().map(Part::Scalar)).collect()
             }
-            Vector::HistogramQuantile { q, arg } => vec![Part::Scalar(q), Part::Vector(arg)],
-            Vector::HistogramFraction { lower, upper, arg } => {
+            Vector::HistogramQuantile { q, arg, .. } => vec![Part::Scalar(q), Part::Vector(arg)],
+            Vector::HistogramQuantiles { arg, qs, .. } => {
+                std::iter::once(Part::Vector(arg)).chain(qs.iter().map(Part::Scalar)).collect()
+            }
+            Vector::HistogramFraction { lower, upper, arg, .. } => {
                 vec![Part::Scalar(lower), Part::Scalar(upper), Part::Vector(arg)]
             }
             Vector::Aggregate { op, arg, .. } => match op {
-                Aggregation::Top { k: param, .. } | Aggregation::Quantile(param) => {
+                Aggregation::Top { k: param, .. }
+                | Aggregation::Limit(param)
+                | Aggregation::Ratio { ratio: param, .. }
+                | Aggregation::Quantile { q: param, .. } => {
                     vec![Part::Scalar(param), Part::Vector(arg)]
                 }
                 _ => vec![Part::Vector(arg)],

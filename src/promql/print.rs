@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::ast::{
-    Aggregation, Group, Grouping, Limits, MatchLabels, Matrix, Node, Operator, QueryFact, Scalar, SetOperator, Vector,
+    Aggregation, Edges, Fill, Group, Grouping, Length, Limits, MatchLabels, Matrix, Node, Operator, QueryFact, Scalar,
+    SetOperator, Vector,
 };
 use super::part::Part;
 use super::selector::{At, MatchOp, Matcher, Selector};
@@ -95,34 +96,60 @@ impl fmt::Display for Bare<'_> {
     }
 }
 
-fn modifiers(f: &mut fmt::Formatter<'_>, at: Option<At>, offset_ms: i64) -> fmt::Result {
+impl fmt::Display for Length {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Length::Ms(ms) => f.write_str(&duration(*ms)),
+            Length::Of(seconds) => write!(f, "{seconds}"),
+        }
+    }
+}
+
+impl fmt::Display for Edges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Edges::AsSampled => "",
+            Edges::Anchored => "anchored",
+            Edges::Smoothed => "smoothed",
+        })
+    }
+}
+
+fn modifiers(f: &mut fmt::Formatter<'_>, edges: Edges, at: Option<At>, offset: &Length) -> fmt::Result {
+    if edges != Edges::AsSampled {
+        write!(f, " {edges}")?;
+    }
     match at {
         Some(At::Ms(ms)) => write!(f, " @ {}", ms as f64 / 1e3)?,
         Some(At::Start) => f.write_str(" @ start()")?,
         Some(At::End) => f.write_str(" @ end()")?,
         None => {}
     }
-    if offset_ms != 0 { write!(f, " offset {}", duration(offset_ms)) } else { Ok(()) }
+    match offset {
+        Length::Ms(0) => Ok(()),
+        Length::Ms(_) => write!(f, " offset {offset}"),
+        Length::Of(_) => write!(f, " offset ({offset})"),
+    }
 }
 
 impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", Bare(self))?;
-        modifiers(f, self.at, self.offset_ms)
+        modifiers(f, self.edges, self.at, &self.offset)
     }
 }
 
 impl fmt::Display for Matrix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Matrix::Range { selector, range_ms } => {
-                write!(f, "{}[{}]", Bare(selector), duration(*range_ms))?;
-                modifiers(f, selector.at, selector.offset_ms)
+            Matrix::Range { selector, range } => {
+                write!(f, "{}[{range}]", Bare(selector))?;
+                modifiers(f, selector.edges, selector.at, &selector.offset)
             }
-            Matrix::Subquery { arg, range_ms, step_ms, offset_ms, at } => {
+            Matrix::Subquery { arg, range, step, offset, at } => {
                 operand(f, Part::Vector(arg))?;
-                write!(f, "[{}:{}]", duration(*range_ms), step_ms.map(duration).unwrap_or_default())?;
-                modifiers(f, *at, *offset_ms)
+                write!(f, "[{range}:{}]", step.as_ref().map(Length::to_string).unwrap_or_default())?;
+                modifiers(f, Edges::AsSampled, *at, offset)
             }
         }
     }
@@ -165,6 +192,17 @@ impl fmt::Display for MatchLabels {
             MatchLabels::Ignoring(names) if names.is_empty() => Ok(()),
             MatchLabels::Ignoring(names) => write!(f, " ignoring({})", list(names)),
         }
+    }
+}
+
+impl fmt::Display for Fill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (side, value) in [("left", self.left), ("right", self.right)] {
+            if let Some(value) = value {
+                write!(f, " fill_{side}({})", number(value))?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -250,7 +288,9 @@ fn aggregate(f: &mut fmt::Formatter<'_>, op: &Aggregation, grouping: &Grouping, 
         Aggregation::Stddev => ("stddev", None),
         Aggregation::Stdvar => ("stdvar", None),
         Aggregation::Top { k, largest } => (if *largest { "topk" } else { "bottomk" }, Some(k.to_string())),
-        Aggregation::Quantile(q) => ("quantile", Some(q.to_string())),
+        Aggregation::Limit(k) => ("limitk", Some(k.to_string())),
+        Aggregation::Ratio { ratio, .. } => ("limit_ratio", Some(ratio.to_string())),
+        Aggregation::Quantile { q, .. } => ("quantile", Some(q.to_string())),
         Aggregation::CountValues(label) => ("count_values", Some(quoted(label))),
     };
     f.write_str(name)?;
@@ -283,8 +323,8 @@ impl fmt::Display for Vector {
             Vector::Round { arg, to: Some(to) } => call(f, "round", &[arg, to]),
             Vector::Round { arg, to: None } => call(f, "round", &[arg]),
             Vector::Timestamp(arg) => call(f, "timestamp", &[arg]),
-            Vector::Sort { arg, descending } => call(f, if *descending { "sort_desc" } else { "sort" }, &[arg]),
-            Vector::SortByLabel { arg, by, descending } => {
+            Vector::Sort { arg, descending, .. } => call(f, if *descending { "sort_desc" } else { "sort" }, &[arg]),
+            Vector::SortByLabel { arg, by, descending, .. } => {
                 let name = if *descending { "sort_by_label_desc" } else { "sort_by_label" };
                 write!(f, "{name}({arg}")?;
                 by.iter().try_for_each(|label| write!(f, ", {}", quoted(label)))?;
@@ -301,13 +341,20 @@ impl fmt::Display for Vector {
             }
             Vector::Absent { arg, .. } => call(f, "absent", &[arg]),
             Vector::AbsentOverTime { arg, .. } => call(f, "absent_over_time", &[arg]),
-            Vector::OverTime { function, params, arg } => {
+            Vector::OverTime { function, params, arg, .. } => {
                 let mut args: Vec<&dyn fmt::Display> = params.iter().map(|p| p as &dyn fmt::Display).collect();
                 args.insert(if function.range_first { 0 } else { args.len() }, arg);
                 call(f, function.name, &args)
             }
-            Vector::HistogramQuantile { q, arg } => call(f, "histogram_quantile", &[q, arg]),
-            Vector::HistogramFraction { lower, upper, arg } => call(f, "histogram_fraction", &[lower, upper, arg]),
+            Vector::HistogramQuantile { q, arg, .. } => call(f, "histogram_quantile", &[q, arg]),
+            Vector::HistogramQuantiles { arg, to, qs, .. } => {
+                let to = quoted(to);
+                let mut args: Vec<&dyn fmt::Display> = vec![arg, &to];
+                args.extend(qs.iter().map(|q| q as &dyn fmt::Display));
+                call(f, "histogram_quantiles", &args)
+            }
+            Vector::HistogramFraction { lower, upper, arg, .. } => call(f, "histogram_fraction", &[lower, upper, arg]),
+            Vector::OfNative { function, arg } => call(f, function, &[arg]),
             Vector::Aggregate { op, grouping, arg } => aggregate(f, op, grouping, arg),
             Vector::WithScalar { op, vector, scalar, scalar_first, as_bool } => {
                 let middle = format!("{op}{}", if *as_bool { " bool" } else { "" });
@@ -325,7 +372,8 @@ impl fmt::Display for Vector {
                     MatchLabels::Ignoring(names) if names.is_empty() && !group.is_empty() => " ignoring()".into(),
                     labels => labels.to_string(),
                 };
-                let middle = format!("{op}{}{labels}{group}", if *as_bool { " bool" } else { "" });
+                let fill = matching.fill;
+                let middle = format!("{op}{}{labels}{group}{fill}", if *as_bool { " bool" } else { "" });
                 binary(f, Part::Vector(lhs), &middle, Part::Vector(rhs))
             }
             Vector::Set { op, lhs, rhs, on } => binary(f, Part::Vector(lhs), &format!("{op}{on}"), Part::Vector(rhs)),

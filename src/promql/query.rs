@@ -6,6 +6,7 @@ use super::ast::Node;
 use super::error::Error;
 use super::eval::{Evaluator, Query};
 use super::expr::Expr;
+use super::notes::Note;
 use super::select::Storage;
 use super::value::{Element, Value};
 use crate::base::series::{Labels, Sample, Series};
@@ -40,10 +41,25 @@ impl Default for Options {
     }
 }
 
+/// What an expression evaluates to, and what Prometheus would remark on it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer<T> {
+    /// The value, or the values at each step.
+    pub value: T,
+    /// Infos first.
+    pub notes: Vec<Note>,
+}
+
 /// The value of an expression at an instant, in milliseconds on the axis of the samples.
 pub fn evaluate(expr: &Expr, storage: &Storage<'_>, at_ms: i64, options: &Options) -> Result<Value, Error> {
-    let query = Query { start: at_ms, end: at_ms, step: 0 };
-    Evaluator::new(storage, options, query).value(expr.root.part(), at_ms)
+    Ok(answer(expr, storage, at_ms, options)?.value)
+}
+
+/// The same with the notes to it.
+pub fn answer(expr: &Expr, storage: &Storage<'_>, at_ms: i64, options: &Options) -> Result<Answer<Value>, Error> {
+    let evaluator = Evaluator::at(storage, options, at_ms);
+    let value = evaluator.value(expr.root.part(), at_ms)?;
+    Ok(Answer { value, notes: evaluator.notes.told(&expr.text) })
 }
 
 /// The values of an expression at `start_ms`, `start_ms + step_ms`, … up to and including `end_ms`: one series per
@@ -51,14 +67,24 @@ pub fn evaluate(expr: &Expr, storage: &Storage<'_>, at_ms: i64, options: &Option
 pub fn evaluate_range(
     expr: &Expr,
     storage: &Storage<'_>,
-    (start_ms, end_ms, step_ms): (i64, i64, i64),
+    steps: (i64, i64, i64),
     options: &Options,
 ) -> Result<Vec<Series>, Error> {
+    Ok(answer_range(expr, storage, steps, options)?.value)
+}
+
+/// The same with the notes to it.
+pub fn answer_range(
+    expr: &Expr,
+    storage: &Storage<'_>,
+    (start_ms, end_ms, step_ms): (i64, i64, i64),
+    options: &Options,
+) -> Result<Answer<Vec<Series>>, Error> {
     if step_ms <= 0 {
         return Err(Error::Evaluation(format!("the step of a range query must be positive, not {step_ms} ms")));
     }
     if matches!(expr.root, Node::Matrix(_) | Node::Text(_)) {
-        let why = format!("`{}` is neither a number nor an instant vector: it has no value at each step", expr.text);
+        let why = format!("`{}` is neither a number nor an instant vector: it has no value at each step", expr.text());
         return Err(Error::Evaluation(why));
     }
     let evaluator = Evaluator::new(storage, options, Query { start: start_ms, end: end_ms, step: step_ms });
@@ -73,7 +99,8 @@ pub fn evaluate_range(
             series.entry(labels).or_default().push(Sample { at, value });
         }
     }
-    Ok(series.into_iter().map(|(labels, samples)| Series { labels, samples }).collect())
+    let value = series.into_iter().map(|(labels, samples)| Series { labels, samples }).collect();
+    Ok(Answer { value, notes: evaluator.notes.told(&expr.text) })
 }
 
 #[cfg(test)]

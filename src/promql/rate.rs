@@ -1,5 +1,7 @@
 //! How fast the samples of a range change: `rate` and its family, and the straight line through them.
 
+use super::ast::Edges;
+use super::edges;
 use super::over_time::Window;
 use super::query::Semantics;
 use super::sum;
@@ -38,6 +40,9 @@ pub(super) fn delta(window: &Window<'_>, _: &[f64]) -> Option<f64> {
 ///
 /// `share` divides the result: by the length of the range it is a rate.
 fn extrapolated(window: &Window<'_>, kind: Kind, share: f64) -> Option<f64> {
+    if window.edges != Edges::AsSampled {
+        return Some(edges::change(window, kind == Kind::Counter)? / share);
+    }
     let (first, last) = (window.samples.first()?, window.samples.last()?);
     if window.samples.len() < 2 {
         return None;
@@ -99,8 +104,9 @@ pub(super) fn changes(window: &Window<'_>, _: &[f64]) -> Option<f64> {
 }
 
 fn count_pairs(window: &Window<'_>, is_counted: impl Fn(f64, f64) -> bool) -> Option<f64> {
-    window.samples.first()?;
-    let count = window.samples.windows(2).filter(|pair| is_counted(pair[0].value, pair[1].value)).count();
+    let samples = edges::anchored(window)?;
+    samples.first()?;
+    let count = samples.windows(2).filter(|pair| is_counted(pair[0].value, pair[1].value)).count();
     Some(count as f64)
 }
 

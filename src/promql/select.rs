@@ -2,9 +2,10 @@
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use super::selector::Selector;
-use crate::base::series::{Labels, Series};
+use crate::base::series::{Labels, Series, is_stale};
 
 /// Series in memory, found by metric name without looking at the others. No two may have the same labels.
 #[derive(Debug, Clone, Default)]
@@ -13,6 +14,15 @@ pub struct Storage<'a> {
     by_name: HashMap<&'a str, std::ops::Range<usize>>,
     /// Series that are found too, unless there is one of the same labels above.
     below: Option<&'a Storage<'a>>,
+    /// Whether a series has stale markers: looked for when a range of it is first read.
+    marked: Vec<OnceLock<bool>>,
+}
+
+/// A series of a storage.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found<'s, 'a> {
+    pub(super) series: &'a Series,
+    marked: &'s OnceLock<bool>,
 }
 
 impl<'a> Storage<'a> {
@@ -24,7 +34,8 @@ impl<'a> Storage<'a> {
         for (i, one) in series.iter().enumerate() {
             by_name.entry(one.labels.name()).and_modify(|range| range.end = i + 1).or_insert(i..i + 1);
         }
-        Storage { series, by_name, below: None }
+        let marked = vec![OnceLock::new(); series.len()];
+        Storage { series, by_name, below: None, marked }
     }
 
     /// Takes series that lie over others: of two with the same labels, only the upper one is found.
@@ -34,16 +45,22 @@ impl<'a> Storage<'a> {
 
     /// The series whose labels satisfy all matchers, sorted by name and labels.
     pub fn select(&self, selector: &Selector) -> Vec<&'a Series> {
-        let candidates = match selector.metric() {
-            Some(name) => self.named(name),
-            None => &self.series,
+        self.find(selector).into_iter().map(|found| found.series).collect()
+    }
+
+    /// The same, for whoever asks more about them.
+    pub(super) fn find(&self, selector: &Selector) -> Vec<Found<'_, 'a>> {
+        let places = match selector.metric() {
+            Some(name) => self.by_name.get(name).cloned().unwrap_or_default(),
+            None => 0..self.series.len(),
         };
-        let mut found: Vec<&Series> = candidates.iter().copied().filter(|one| selector.matches(&one.labels)).collect();
+        let found = places.map(|place| Found { series: self.series[place], marked: &self.marked[place] });
+        let mut found: Vec<Found<'_, 'a>> = found.filter(|found| selector.matches(&found.series.labels)).collect();
         if let Some(below) = self.below {
             let above = found.len();
-            found.extend(below.select(selector).into_iter().filter(|one| !self.has(&one.labels)));
+            found.extend(below.find(selector).into_iter().filter(|found| !self.has(&found.series.labels)));
             if above > 0 {
-                found.sort_by(|a, b| order(&a.labels, &b.labels));
+                found.sort_by(|a, b| order(&a.series.labels, &b.series.labels));
             }
         }
         found
@@ -88,5 +105,12 @@ mod tests {
         let found = both.select(expr.selectors()[0].selector);
         let seen: Vec<(&str, f64)> = found.iter().map(|s| (s.labels.get("job"), s.samples[0].value)).collect();
         assert_eq!(seen, [("a", 1.0), ("b", 2.0), ("c", 2.0)]);
+    }
+}
+
+impl Found<'_, '_> {
+    /// Whether there are stale markers among its samples.
+    pub(super) fn is_marked(&self) -> bool {
+        *self.marked.get_or_init(|| self.series.samples.iter().any(|s| is_stale(s.value)))
     }
 }

@@ -2,6 +2,7 @@
 
 use regex::Regex;
 
+use super::ast::{Edges, Length};
 use crate::base::series::Labels;
 
 /// Which series, and when.
@@ -9,10 +10,12 @@ use crate::base::series::Labels;
 pub struct Selector {
     /// All of them must match. A metric name is the matcher `__name__`.
     pub matchers: Vec<Matcher>,
-    /// Milliseconds back in time; negative for the future.
-    pub offset_ms: i64,
+    /// Back in time; negative for the future.
+    pub(super) offset: Length,
     /// The `@` modifier.
     pub at: Option<At>,
+    /// `anchored` or `smoothed`.
+    pub(super) edges: Edges,
     /// Sets this selector apart from the others of its expression.
     pub(super) id: usize,
 }
@@ -78,6 +81,11 @@ impl Selector {
     pub fn metric(&self) -> Option<&str> {
         let name = self.matchers.iter().find(|m| m.label == "__name__" && matches!(m.op, MatchOp::Equal))?;
         Some(&name.value)
+    }
+
+    /// Milliseconds back in time; negative for the future.
+    pub fn offset_ms(&self) -> i64 {
+        self.offset.ms()
     }
 
     /// Whether a series of these labels is selected.

@@ -8,7 +8,12 @@ use crate::base::series::Labels;
 
 const NAME: &str = "__name__";
 
-/// Labels, with the metric's name hidden once a function has dropped it.
+/// Whether a label says what a metric is rather than whose: dropped together with its name.
+fn is_metadata(label: &str) -> bool {
+    label.starts_with("__") && matches!(label, NAME | "__type__" | "__unit__")
+}
+
+/// Labels, with the metric's name (and type and unit) hidden once a function has dropped it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tags<'a> {
     labels: Cow<'a, Labels>,
@@ -28,12 +33,12 @@ impl<'a> Tags<'a> {
 
     /// The value of a label; empty when there is none.
     pub(super) fn get(&self, label: &str) -> &str {
-        if self.nameless && label == NAME { "" } else { self.labels.get(label) }
+        if self.nameless && is_metadata(label) { "" } else { self.labels.get(label) }
     }
 
     /// All labels, sorted by name.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.labels.iter().filter(|(label, _)| !(self.nameless && *label == NAME))
+        self.labels.iter().filter(|(label, _)| !(self.nameless && is_metadata(label)))
     }
 
     /// The same without the metric's name.
@@ -47,14 +52,31 @@ impl<'a> Tags<'a> {
         self.labels.name()
     }
 
+    /// All that is dropped with the name, dropped or not.
+    pub(super) fn metadata(&self) -> [&str; 3] {
+        [NAME, "__type__", "__unit__"].map(|label| self.labels.get(label))
+    }
+
     /// Labels that stand on their own.
     pub(super) fn into_labels(self) -> Labels {
-        if self.nameless { self.labels.filter(|label| label != NAME) } else { self.labels.into_owned() }
+        if self.nameless { self.labels.filter(|label| !is_metadata(label)) } else { self.labels.into_owned() }
     }
 
     /// Only the labels that `keep` holds for.
     pub(super) fn filter(&self, keep: impl Fn(&str) -> bool) -> Labels {
-        self.labels.filter(|label| keep(label) && !(self.nameless && label == NAME))
+        self.labels.filter(|label| keep(label) && !(self.nameless && is_metadata(label)))
+    }
+
+    /// The same without one label.
+    #[must_use]
+    pub(super) fn without(self, label: &str) -> Tags<'a> {
+        Tags { labels: Cow::Owned(self.labels.filter(|l| l != label)), ..self }
+    }
+
+    /// Writes a key into `key` that two elements share exactly when all their labels but one are the same.
+    pub(super) fn key_without(&self, label: &str, key: &mut Vec<u8>) {
+        key.clear();
+        self.iter().filter(|(name, _)| *name != label).for_each(|(name, value)| push(key, name, value));
     }
 
     /// The labels of the group that an element belongs to.
@@ -91,7 +113,7 @@ impl<'a> Tags<'a> {
 
     fn push_all_but(&self, names: &[String], key: &mut Vec<u8>) {
         for (label, value) in self.labels.iter() {
-            if label != NAME && !names.iter().any(|n| n == label) {
+            if label != NAME && !(self.nameless && is_metadata(label)) && !names.iter().any(|n| n == label) {
                 push(key, label, value);
             }
         }

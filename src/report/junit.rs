@@ -3,7 +3,7 @@
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::{contract, ledger, reconcile, words};
+use super::{alerts, contract, ledger, reconcile, words};
 use crate::judge::{Finding, Judgement, Reconciliation, Severity, Verdict};
 
 /// Renders a judgement.
@@ -32,6 +32,13 @@ pub fn junit(judgement: &Judgement) -> String {
     for fault in &judgement.faults {
         let said = [vec![words::fault(fault)], ledger::lines(fault)].concat().join("; ");
         suite.add_property((format!("fault {}", fault.name).as_str(), said.as_str()));
+    }
+    if let Some(replayed) = &judgement.alerts {
+        suite.add_property(("alerts", alerts::headline(replayed).as_str()));
+        for alert in &replayed.alerts {
+            let said = [vec![alerts::line(alert, replayed.phases)], alerts::lines(alert, false)].concat().join("; ");
+            suite.add_property((format!("alert {}", alert.alert).as_str(), said.as_str()));
+        }
     }
     for (job, of) in &judgement.contracts {
         let violations = of.violations.iter().map(contract::violation);

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{contract, ledger, reconcile, servers, words};
+use super::{alerts, contract, ledger, reconcile, servers, words};
 use crate::base::text;
+use crate::judge::alerts::AlertsSummary;
 use crate::judge::{Judgement, Verdict};
 
 /// Renders a judgement.
@@ -122,8 +123,32 @@ pub fn markdown(judgement: &Judgement) -> String {
     for cause in words::causes(judgement) {
         let _ = writeln!(out, "  - {}", escape(&cause));
     }
+    if let Some(replayed) = &judgement.alerts {
+        rules(replayed, &mut out);
+    }
     violations(judgement, &mut out);
     out
+}
+
+/// What the target's own alert rules did.
+fn rules(replayed: &AlertsSummary, out: &mut String) {
+    let _ = writeln!(out, "\n### Alerts\n\n{}.\n", escape(&alerts::headline(replayed)));
+    if let Some(first) = replayed.alerts.first() {
+        let windows: Vec<String> = first.windows.iter().map(|w| escape(&w.name)).collect();
+        let _ = writeln!(out, "| alert | {} | evaluated |", windows.join(" | "));
+        let _ = writeln!(out, "|---|{}---|", "---|".repeat(windows.len()));
+    }
+    for alert in &replayed.alerts {
+        let states: Vec<String> = alert.windows.iter().map(|w| alerts::state(w, replayed.phases)).collect();
+        let evaluated = escape(&alerts::evaluated(alert));
+        let _ = writeln!(out, "| {} | {} | `{evaluated}` |", escape(&alert.alert), states.join(" | "));
+    }
+    out.push('\n');
+    let said = replayed.alerts.iter().flat_map(|alert| alerts::lines(alert, false));
+    for line in said.chain(replayed.mistakes.iter().cloned()) {
+        let _ = writeln!(out, "- {}", escape(&line));
+    }
+    out.push('\n');
 }
 
 /// What was found of each contract, as a table.

@@ -1,5 +1,6 @@
 //! What was made of a run, for people and for machines. Pure: one renderer per file, text out.
 
+pub mod alerts;
 pub mod contract;
 mod hgrm;
 mod junit;

@@ -4,12 +4,14 @@ use std::fmt::Write as _;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use super::{contract, ledger, reconcile, servers, words};
+use super::{alerts, contract, ledger, reconcile, servers, words};
 use crate::base::text;
 use crate::judge::{Finding, Judgement, Severity, Verdict};
 
 /// How much of a promise is shown, in characters; the other reports show it whole.
 const PROMISE: usize = 44;
+/// How much of a metric's name and of its labels is shown, in characters.
+const METRIC: usize = 32;
 /// So many struck requests are shown of a fault; the other reports show more.
 const EXAMPLES: usize = 3;
 /// So many violations are shown of a contract; the other reports show all.
@@ -91,6 +93,13 @@ pub fn table(judgement: &Judgement, place: &str, colour: bool) -> String {
     for (job, scrapes) in &judgement.scrapes {
         let _ = writeln!(out, "scrapes  {job}: {} good of {}", scrapes.good, scrapes.planned);
     }
+    if let Some(replayed) = &judgement.alerts {
+        let _ = writeln!(out, "alerts   {}", alerts::headline(replayed));
+        let said = replayed.alerts.iter().flat_map(|alert| alerts::lines(alert, true));
+        for line in alerts::table(replayed).into_iter().chain(said).chain(replayed.mistakes.iter().cloned()) {
+            let _ = writeln!(out, "         {line}");
+        }
+    }
     for (job, of) in &judgement.contracts {
         let _ = writeln!(out, "contract {job}: {}", contract::page(of));
         for violation in of.violations.iter().take(VIOLATIONS) {
@@ -141,12 +150,12 @@ fn reconciled(judgement: &Judgement, colour: bool) -> String {
         return String::new();
     }
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(reconcile::HEAD);
     for row in rows {
         table.add_row(row.iter().enumerate().map(|(n, cell)| match n {
             3.. => Cell::new(cell).set_alignment(CellAlignment::Right),
-            _ => Cell::new(text::shorten(cell, PROMISE)),
+            _ => Cell::new(text::shorten(cell, METRIC)),
         }));
     }
     let mut out = String::from("\n");

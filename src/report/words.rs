@@ -3,6 +3,7 @@
 use crate::base::text;
 use crate::base::time::{Offset, Span};
 use crate::base::units;
+use crate::judge::alerts::FirstAlert;
 use crate::judge::{
     CanarySummary, CauseSummary, Claimed, FaultSummary, Finding, GateSummary, Judgement, LoopSummary,
     OccurrenceSummary, Percentiles, TrafficSummary, Verdict,
@@ -124,6 +125,9 @@ pub fn damage(fault: &FaultSummary) -> Vec<String> {
             };
             lines.push(format!("{traffic}{at}: {felt}, {recovered}"));
         }
+        if let Some(first) = &occurrence.alert {
+            lines.push(format!("first alert{at}: {}", first_alert(first, effective.start)));
+        }
     }
     for (traffic, dip) in fault.dip.iter().filter(|(_, dip)| dip.bad > 0) {
         let deepest = dip.deepest.map_or(String::new(), |span| format!(" in {}", instants(span)));
@@ -137,6 +141,16 @@ pub fn damage(fault: &FaultSummary) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// `HighErrorRate 40s to 55s after it began`
+fn first_alert(first: &FirstAlert, zero: Offset) -> String {
+    let [from, to] = first.between.map(|at| units::duration(at.since(zero)));
+    if from == to {
+        format!("{} {to} after it began", first.alert)
+    } else {
+        format!("{} {from} to {to} after it began", first.alert)
+    }
 }
 
 /// `20 s to 21 s`, to a tenth of a second.

@@ -15,6 +15,8 @@ use crate::judge;
 use crate::observe::alertmanager::Alertmanager;
 use crate::observe::prometheus::{Prometheus, Question, Wanted};
 
+/// What the rules of the Prometheus server are called among the inputs.
+const RULES: &str = "prometheus-rules.yml";
 /// All questions after the load together may take so long.
 const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -24,7 +26,13 @@ impl Prepared<'_> {
         let secret = |name: &str| self.secrets.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
         if let Some(settings) = &self.launch.scenario.prometheus {
             let (nobody, _) = mpsc::unbounded_channel();
-            self.prometheus = Some(Prometheus::meet(settings, &secret, self.clock, nobody).await?);
+            let server = Prometheus::meet(settings, &secret, self.clock, nobody).await?;
+            // What it evaluates now may be changed by the time that somebody asks. One without rules has none to keep.
+            if let Ok(rules) = server.rules().await {
+                let kept = self.folder.keep_inputs([(RULES, rules.as_bytes())]);
+                self.manifest.inputs.extend(kept.map_err(|why| format!("{RULES} could not be kept: {why}"))?);
+            }
+            self.prometheus = Some(server);
         }
         if let Some(settings) = &self.launch.scenario.alertmanager {
             self.alertmanager = Some(Alertmanager::meet(settings, &secret).await?);

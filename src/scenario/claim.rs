@@ -4,7 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use super::absorbed::Absorbed;
+use super::alerts::AlertClaim;
 use super::mistake::Place;
+use super::notified::Notified;
 use super::servers::Source;
 use crate::base::timing::Timing;
 use crate::base::units::{self, Share};
@@ -54,6 +56,10 @@ pub enum Claim {
         /// Where the expression is written.
         place: Place,
     },
+    /// About an alert of the target's own rules.
+    Alert(AlertClaim),
+    /// About the notifications of an Alertmanager.
+    Notified(Notified),
 }
 
 /// A claim about what the client saw.

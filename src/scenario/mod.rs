@@ -4,6 +4,7 @@
 #[macro_use]
 mod shape;
 mod absorbed;
+mod alerts;
 mod check;
 mod claim;
 mod contract;
@@ -11,6 +12,7 @@ mod fault;
 mod inject;
 mod load;
 mod locate;
+mod notified;
 mod promise;
 mod raw;
 mod reconcile;
@@ -33,6 +35,7 @@ use std::time::Duration;
 pub use crate::base::mistake::{Mistake, Mistakes, Place};
 pub use crate::base::timing::Timing;
 pub use absorbed::Absorbed;
+pub use alerts::{AlertClaim, Alerts, Must, RuleFile, Semantics};
 pub use check::FLEETS;
 pub use claim::{Claim, Compare, Expectation, Filter, Measure, Promise, Quantile, Severity, Window};
 pub use contract::{Cardinality, Contract, Probe, ScrapeLimits};
@@ -41,6 +44,7 @@ pub use inject::{
     Corruption, DockerAction, HttpFault, Inject, Keep, Per, ProcessFault, ResetAt, RetryAfter, Stream, Toxic,
 };
 pub use load::{Arrivals, Segment, closed_connections};
+pub use notified::Notified;
 pub use reconcile::{Against, Check, Labels as ByLabels, Reconcile, Statuses, Subset, TimeUnit, Timeouts};
 pub use schema::schema;
 pub use servers::{Alertmanager, Login, Prometheus, Server, Source};
@@ -77,6 +81,8 @@ pub struct Scenario {
     pub traffic: Vec<Traffic>,
     /// Pages of metrics that are watched.
     pub jobs: Vec<Job>,
+    /// The target's own alert rules.
+    pub alerts: Option<Alerts>,
     /// What those pages, and the probes beside them, must be.
     pub contracts: Vec<Contract>,
     /// The Prometheus server that watches the target too.

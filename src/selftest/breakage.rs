@@ -286,6 +286,8 @@ async fn ask(place: &str, target: &str, patience: Duration) -> Heard {
     let mut heard = Heard { text: String::new(), pieces: 0, took: Duration::ZERO, end: End::Silent };
     let mut bytes = Vec::new();
     heard.end = match TcpStream::connect(place).await {
+        // Taken and reset so soon that it never seemed open.
+        Err(e) if e.kind() == ErrorKind::ConnectionReset => End::Reset,
         Err(_) => End::Refused,
         Ok(mut stream) => {
             let request = format!("GET {target} HTTP/1.1\r\nHost: selftest\r\nConnection: close\r\n\r\n");

@@ -71,7 +71,8 @@ fn run(others: bool) -> Chosen {
     yaml += "limits: { faults: 40 }\nfaults:\n";
     let mut names = Vec::new();
     for (name, inject) in KINDS {
-        if others {
+        // One that takes no connection lets no request come another's way.
+        if others && name != "refuse" {
             yaml += &format!(
                 "  before-{name}: {{ on: upstream/{name}, inject: {{ latency: 1ms }}, share: 60%, at: 700ms, for: 1s }}\n"
             );

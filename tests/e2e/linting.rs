@@ -48,7 +48,9 @@ fn the_exit_code_says_how_grave_the_findings_are() {
     let desk = Desk::new(RULES);
     let code = |more: &[&str]| desk.lint(more).code;
     assert_eq!(code(&[]), Some(0));
-    assert_eq!(code(&["--fail-on", "info"]), Some(1), "without traffic… is a remark");
+    fs::write(desk.file(), RULES.replace("        for: 5m\n", "")).expect("written");
+    assert_eq!(code(&["--fail-on", "warning"]), Some(0));
+    assert_eq!(code(&["--fail-on", "info"]), Some(1), "an alert without `for` is a remark");
     let never = RULES.replace("> 1", "< 0");
     fs::write(desk.file(), &never).expect("written");
     let ran = desk.lint(&[]);
@@ -120,9 +122,38 @@ fn a_prometheus_is_asked_for_what_the_rules_read() {
     let json: Value = serde_json::from_str(&ran.out).expect("JSON");
     let ids: Vec<&str> =
         json["files"][0]["findings"].as_array().into_iter().flatten().filter_map(|f| f["id"].as_str()).collect();
-    // The range holds two scrapes, the type is declared, the value was never seen.
-    assert_eq!(ids, ["short-range", "rate-of-gauge", "unknown-value"], "{}", ran.out);
+    // The type is declared, the range holds two scrapes, the value was never seen.
+    assert_eq!(ids, ["rate-of-gauge", "short-range", "unknown-value"], "{}", ran.out);
     assert_eq!(ran.code, Some(1), "a declared gauge is no matter of taste");
+}
+
+#[test]
+fn whoever_asks_says_so_with_a_secret_of_the_environment() {
+    let server =
+        Server::new(|request| match request.head.to_ascii_lowercase().contains("authorization: bearer open-sesame") {
+            true => Answer::Whole(200, "Content-Type: text/plain; version=0.0.4\r\n", PAGE.into()),
+            false => status(401),
+        });
+    let desk = Desk::new(RULES);
+    let url = format!("{}/metrics", server.url());
+    let asked = |variable: &str| {
+        let mut command = std::process::Command::new(crate::scene::PROGRAM);
+        command.args([
+            "rules",
+            "lint",
+            &desk.file(),
+            "--against",
+            &url,
+            "--header",
+            &format!("Authorization={variable}"),
+        ]);
+        command.env("LINT_AUTH", "Bearer open-sesame");
+        let ran = command.output().expect("run");
+        assert!(!String::from_utf8_lossy(&ran.stderr).contains("open-sesame"), "a secret is not told");
+        ran.status.code()
+    };
+    assert_eq!(asked("LINT_AUTH"), Some(0));
+    assert_eq!(asked("NO_SUCH_VARIABLE"), Some(2));
 }
 
 #[test]

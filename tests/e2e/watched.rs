@@ -101,7 +101,11 @@ impl Stand {
             ),
         ];
         let stand = Stand { folder, system, ports, prometheus, alertmanager, receiver, _servers: servers };
-        [prometheus, alertmanager].into_iter().for_each(ready);
+        let is_ready = |answer: &str| answer.lines().next().is_some_and(|line| line.contains(" 200 "));
+        [prometheus, alertmanager].into_iter().for_each(|port| until(port, "/-/ready", is_ready));
+        // It looks for its targets, and for whom to send alerts to, some seconds after it is ready.
+        until(prometheus, "/api/v1/targets", |answer| answer.contains("\"scrapeUrl\""));
+        until(prometheus, "/api/v1/alertmanagers", |answer| answer.contains(&format!(":{alertmanager}/")));
         stand
     }
 
@@ -133,21 +137,21 @@ impl Stand {
     }
 }
 
-/// Waits until a server says that it is ready.
-fn ready(port: u16) {
+/// Waits until a server answers as it should.
+fn until(port: u16, path: &str, is_so: impl Fn(&str) -> bool) {
     use std::io::{Read, Write};
     for _ in 0..1500 {
         let mut answer = String::new();
         let asked = std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).and_then(|mut stream| {
-            stream.write_all(b"GET /-/ready HTTP/1.0\r\n\r\n")?;
+            stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes())?;
             stream.read_to_string(&mut answer)
         });
-        if asked.is_ok() && answer.lines().next().is_some_and(|line| line.contains(" 200 ")) {
+        if asked.is_ok() && is_so(&answer) {
             return;
         }
         thread::sleep(Duration::from_millis(20));
     }
-    assert_eq!(port, 0, "the server at this port never got ready");
+    panic!("the server at port {port} never answered {path} as it should");
 }
 
 fn free<const N: usize>() -> [u16; N] {

@@ -54,13 +54,35 @@ pub struct Expect {
     pub range_vector: Option<(i64, i64)>,
     pub scalar: Option<f64>,
     pub rows: Vec<Row>,
+    /// What notes there must be, of which level.
+    pub notes: Vec<(Level, Message)>,
+    /// Of which levels there must be none.
+    pub no_notes: Vec<Level>,
 }
 
-/// What an error must say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    Info,
+    Warning,
+}
+
+const LEVELS: [(&str, Level); 2] = [("warn", Level::Warning), ("info", Level::Info)];
+
+/// What an error or a note must say.
 pub enum Message {
     Any,
     Contains(String),
     Matches(String),
+}
+
+impl Message {
+    pub fn is_met_by(&self, text: &str) -> bool {
+        match self {
+            Message::Any => true,
+            Message::Contains(part) => text.contains(part),
+            Message::Matches(pattern) => regex::Regex::new(pattern).is_ok_and(|regex| regex.is_match(text)),
+        }
+    }
 }
 
 /// Reads a script; panics with the line where it cannot.
@@ -108,9 +130,11 @@ fn eval(head: &str, rest: &str, block: &[&str]) -> Eval {
             (When::Range { from: duration(from), to: duration(to), step: duration(step) }, expr)
         }
     };
+    let old = LEVELS.iter().find(|(word, _)| head.strip_prefix("eval_") == Some(word));
     let mut expect = Expect {
         fail: (head == "eval_fail").then_some(Message::Any),
         ordered: head == "eval_ordered",
+        notes: old.map(|(_, level)| (*level, Message::Any)).into_iter().collect(),
         ..Expect::default()
     };
     for line in block {
@@ -133,11 +157,11 @@ fn eval(head: &str, rest: &str, block: &[&str]) -> Eval {
 
 fn expectation(text: &str, expect: &mut Expect) {
     if let Some(rest) = text.strip_prefix("fail") {
-        expect.fail = Some(match rest.trim().split_once(':') {
-            Some(("msg", message)) => Message::Contains(message.trim().into()),
-            Some((_, pattern)) => Message::Matches(pattern.trim().into()),
-            None => Message::Any,
-        });
+        expect.fail = Some(message(rest));
+    } else if let Some((rest, level)) = LEVELS.iter().find_map(|(word, l)| Some((text.strip_prefix(word)?, *l))) {
+        expect.notes.push((level, message(rest)));
+    } else if let Some((_, level)) = LEVELS.iter().find(|(word, _)| text.strip_prefix("no_") == Some(word)) {
+        expect.no_notes.push(*level);
     } else if text == "ordered" {
         expect.ordered = true;
     } else if let Some(rest) = text.strip_prefix("string") {
@@ -147,8 +171,18 @@ fn expectation(text: &str, expect: &mut Expect) {
         let (_, rest) = word(rest.trim().strip_prefix("to").expect("to"));
         let (step, _) = word(rest.trim().strip_prefix("step").expect("step"));
         expect.range_vector = Some((duration(from), duration(step)));
+    } else {
+        panic!("`expect {text}` is not known");
     }
-    // `warn`, `info`, `no_warn` and `no_info` speak of annotations, which this evaluator does not make.
+}
+
+/// What an error or a note must say: nothing, `msg: text` or `regex: pattern`.
+fn message(text: &str) -> Message {
+    match text.trim().split_once(':') {
+        Some(("msg", message)) => Message::Contains(message.trim().into()),
+        Some((_, pattern)) => Message::Matches(pattern.trim().into()),
+        None => Message::Any,
+    }
 }
 
 fn word(text: &str) -> (&str, &str) {

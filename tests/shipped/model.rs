@@ -24,6 +24,8 @@ use proofload::plan::{Plan, QuoteRequest};
 use proofload::scenario::{Corruption, Fault, HttpFault, Inject, Kind, On, RateLimit, Scenario, System};
 use proofload::sim::quote_service::Options;
 
+use super::series;
+
 /// What a run would have come to.
 pub struct Played {
     /// Every shot.
@@ -32,6 +34,8 @@ pub struct Played {
     pub struck: Vec<Struck>,
     /// What was decided about each call that met a fault, by time.
     pub decisions: Vec<Decision>,
+    /// Every request to a quoter.
+    pub calls: Vec<series::Call>,
 }
 
 /// What a fault did.
@@ -88,6 +92,7 @@ struct State {
     faults: Vec<(Option<Bucket>, Struck)>,
     trace: TraceId, // of the shot that is answered
     decisions: Vec<Decision>,
+    calls: Vec<series::Call>,
 }
 
 /// How one request to a quoter ends.
@@ -168,6 +173,7 @@ impl<'a> Model<'a> {
             faults: scenario.faults.iter().map(fault).collect(),
             trace: TraceId::NONE,
             decisions: Vec::new(),
+            calls: Vec::new(),
         };
         let tracer = Tracer::new(scenario.seed, "synthetic");
         let replies = plan.traffic[0].shots().map(|shot| {
@@ -196,7 +202,7 @@ impl<'a> Model<'a> {
         let replies = replies.collect();
         state.decisions.sort_by_key(|d| d.at);
         let struck = state.faults.into_iter().map(|(_, struck)| struck).collect();
-        Played { replies, struck, decisions: state.decisions }
+        Played { replies, struck, decisions: state.decisions, calls: state.calls }
     }
 
     /// How long a request takes, what becomes of it, and its class.
@@ -288,6 +294,8 @@ impl<'a> Model<'a> {
         assert!(self.options.retries == 0 || self.options.backoff.is_none(), "polite retries");
         for nth in 0..=self.options.retries {
             let (took, end) = self.attempt(state, quoter, now, nth);
+            let offer = matches!(end, Call::Offer(_));
+            state.calls.push(series::Call { quoter, sent: now, done: now + took, offer });
             now += took;
             match end {
                 Call::Offer(price) => return Some((now - at, Some(price))),

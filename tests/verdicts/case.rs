@@ -1,5 +1,6 @@
-//! Reads a case: three parts, set apart by lines of `---`. First a scenario, as users write it. Then what happened, a
-//! line each; what is said later holds instead of what was said before:
+//! Reads a case: three parts, set apart by lines of `---`. First a scenario, as users write it; where it names `rules.yml`, that
+//! file is a part of its own behind it. Then what happened, a line each; what is said later holds instead of what was said
+//! before:
 //!
 //! ```text
 //! TRAFFIC [FROM..TO] [every N | first N | last N]: OUTCOME RESPONSE [class NAME] [status N] [service T] [lag T] [first T] [opened T/T/T]
@@ -23,7 +24,10 @@
 //!     from shots that were under way.
 //! ended: complete | died T | interrupted T | terminated T | cut_short T | aborted T | unsteady T | not_started
 //! canary upstream/NAME: clean SAW | left_over SAW
-//! scraped JOB FROM..TO [failed | missed]     scrapes at the job's own pace
+//! scraped JOB FROM..TO [failed | missed | took T]     scrapes at the job's own pace
+//! declares JOB NAME: TYPE                    what its page says
+//! remark JOB ID METRIC [line N]: WHY         what was wrong with how its page is laid out
+//! asked JOB PATH FROM..TO every T: STATUS | nobody | missed     probes
 //! quiet JOB T [failed | missed]       a quiet scrape, before the load (below 0, as `before 1s`) or after the drain
 //!     Scrapes hold our own counts as the shots make them: a request is counted as sent when its first byte was, and as
 //!     answered when it was done. A reply has status 200 where it was ok, 500 where it was rejected.
@@ -47,10 +51,12 @@ use proofload::base::series::{Labels, Sample, Series, stale};
 use proofload::base::time::{Offset, Span};
 use proofload::base::trace::{Shot, TraceId, Tracer};
 use proofload::base::units::parse_duration;
-use proofload::evidence::event::{Event, Exemplar, FaultStep, Scrape};
+use proofload::evidence::event::{Event, Exemplar, FaultStep, Probe, Scrape};
 use proofload::evidence::health::{Called, HostHealth, Lateness, ProcessHealth, StageHealth, WorkerHealth};
 use proofload::evidence::manifest::How;
+use proofload::evidence::page::{Family, Page, Remark};
 use proofload::evidence::reply::{Opening, Outcome};
+use proofload::evidence::samples::Kind;
 use proofload::evidence::touches::{Decision, Effect};
 use proofload::plan::Plan;
 use proofload::scenario::{self, Scenario, Settings};
@@ -101,9 +107,16 @@ pub struct Case {
 impl Case {
     pub fn read(text: &str) -> Result<Case, String> {
         let parts: Vec<&str> = text.split("\n---\n").collect();
-        let [yaml, evidence, expected] = parts.as_slice() else { return Err("a case has three parts".into()) };
+        let (yaml, rules, evidence, expected) = match parts.as_slice() {
+            [yaml, evidence, expected] => (yaml, None, evidence, expected),
+            [yaml, rules, evidence, expected] => (yaml, Some(rules), evidence, expected),
+            _ => return Err("a case has three parts, or four with rules".into()),
+        };
         let settings = Settings {
-            files: &|name| Err(io::Error::new(io::ErrorKind::NotFound, name.to_owned())),
+            files: &|name| match rules.filter(|_| name == "rules.yml") {
+                Some(rules) => Ok(rules.as_bytes().to_vec()),
+                None => Err(io::Error::new(io::ErrorKind::NotFound, name.to_owned())),
+            },
             ..Settings::alone("case")
         };
         let scenario = scenario::read("case", yaml, &settings).map_err(|m| m.to_string())?;
@@ -202,6 +215,18 @@ impl Case {
             ["event"] => self.events.push(serde_json::from_str(rest).ok()?),
             ["theirs", series, span, "every", every] => self.theirs(series, span_of(span)?, every, rest)?,
             ["gap"] => self.gaps.push(rest.to_owned()),
+            ["declares", job, name] => {
+                let family =
+                    Family { name: (*name).into(), kind: Some(Kind::from_word(rest)?), help: None, unit: None };
+                self.page(job).families.push(family);
+            }
+            ["remark", job, id, metric, line @ ..] => {
+                let line = if let ["line", n] = line { Some(n.parse().ok()?) } else { None };
+                let examples = if line.is_some() { vec![format!("{metric} 1")] } else { Vec::new() };
+                let (id, metric, why) = ((*id).into(), (*metric).into(), rest.into());
+                self.page(job).remarks.push(Remark { id, metric, line, count: 1, why, examples });
+            }
+            ["asked", job, path, span, "every", every] => self.asked(job, path, span_of(span)?, every, rest)?,
             ["scraped", job, span, how @ ..] => self.scraped(job, span_of(span)?, how)?,
             ["quiet", job, "before", length, how @ ..] => {
                 self.quiet(job, Offset::ZERO - parse_duration(length).ok()?, how)?;
@@ -447,11 +472,59 @@ impl Case {
 
     fn scraped(&mut self, job: &str, span: Span, how: &[&str]) -> Option<()> {
         let every = self.scenario.jobs.iter().find(|j| j.name == job)?.every;
+        let (how, took) = match how {
+            ["took", took] => (&[] as &[&str], parse_duration(took).ok()?),
+            how => (how, Duration::from_millis(3)),
+        };
         let (failed, missed) = failed(how)?;
         let mut at = span.start;
         while at <= span.end {
             self.events.retain(|e| !matches!(e, Event::Scrape(s) if s.job == job && s.planned == at));
-            self.events.push(Event::Scrape(scrape(job, at, failed.clone(), missed, false)));
+            let asked = scrape(job, at, failed.clone(), missed, false);
+            self.events.push(Event::Scrape(Scrape { b: at + took, ..asked }));
+            at = at + every;
+        }
+        Some(())
+    }
+
+    /// The page of a job, which is noted once.
+    fn page(&mut self, job: &str) -> &mut Page {
+        let of_job = |event: &Event| matches!(event, Event::Page(page) if page.job == job);
+        if !self.events.iter().any(of_job) {
+            self.events.push(Event::Page(Page {
+                job: job.into(),
+                at: Offset::ZERO,
+                media: Some("text/plain; version=0.0.4".into()),
+                bytes: 1_000,
+                took: 3_000_000,
+                samples: 1,
+                families: Vec::new(),
+                remarks: Vec::new(),
+            }));
+        }
+        let known = self.events.iter_mut().find_map(|event| match event {
+            Event::Page(page) if page.job == job => Some(page),
+            _ => None,
+        });
+        known.expect("it is there")
+    }
+
+    /// A probe, again and again.
+    fn asked(&mut self, job: &str, path: &str, span: Span, every: &str, answer: &str) -> Option<()> {
+        let every = parse_duration(every).ok()?;
+        let (status, missed) = match answer {
+            "nobody" => (None, false),
+            "missed" => (None, true),
+            status => (Some(status.parse().ok()?), false),
+        };
+        let why = status.is_none().then(|| "connection refused".to_owned());
+        let within =
+            |probe: &Probe| probe.job == job && probe.path == path && span.start <= probe.at && probe.at < span.end;
+        self.events.retain(|event| !matches!(event, Event::Probe(probe) if within(probe)));
+        let mut at = span.start;
+        while at < span.end {
+            let (job, path, why) = (job.to_owned(), path.to_owned(), why.clone());
+            self.events.push(Event::Probe(Probe { job, path, at, took: 2_000_000, status, why, missed }));
             at = at + every;
         }
         Some(())

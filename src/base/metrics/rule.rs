@@ -135,7 +135,7 @@ rules! {
     /// A type that says nothing.
     TYPE_UNKNOWN = "type-unknown" Metadata Warning "say whether it is a counter or a gauge: nobody can tell whether `rate` makes sense";
     /// Two `# TYPE` for one family.
-    TYPE_REPEATED = "type-repeated" Metadata Error "declare the type once";
+    TYPE_REPEATED = "type-repeated" Metadata Error "declare the type once: of two, nobody knows which holds";
     /// `# TYPE` after samples.
     TYPE_LATE = "type-late" Metadata Error "declare the type before the first sample: a server takes what came before for untyped";
     /// No `# HELP`.
@@ -143,7 +143,7 @@ rules! {
     /// `# HELP` that says nothing.
     HELP_EMPTY = "help-empty" Metadata Warning "say what is counted, and in which unit";
     /// Two `# HELP` for one family.
-    HELP_REPEATED = "help-repeated" Metadata Error "write HELP once";
+    HELP_REPEATED = "help-repeated" Metadata Error "write HELP once: of two, nobody knows which is shown";
     /// `# HELP` after samples.
     HELP_LATE = "help-late" Metadata Error "write HELP before the first sample";
     /// The samples of a family stand in several places.

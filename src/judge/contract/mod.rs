@@ -58,7 +58,7 @@ fn one(trial: &Trial<'_>, contract: &Contract, samples: &[Series]) -> (Vec<Findi
     let mut violations: Vec<Violation> = Vec::new();
     let mut all = view.findings();
     all.extend(restart::unexplained(trial, &view));
-    all.extend(scrape::findings(trial, contract, &view));
+    all.extend(scrape::findings(trial, contract));
     let (all, idle) = view.accept(all);
     for check in Check::ALL {
         let own: Vec<_> = all.iter().filter(|finding| finding.rule.check == check).collect();

@@ -50,13 +50,13 @@ fn ruling(trial: &Trial<'_>, probe: &Probe, window: Window, status: u16, asked: 
         .filter(|part| part.start < part.end)
         .collect();
     // It was answered at some time between request and reply: both must lie within.
-    let within = |asked: &&&Asked| {
+    let within = |asked: &&Asked| {
         let end = asked.at + Duration::from_nanos(asked.took);
         settled.iter().any(|part| part.contains(asked.at) && end <= part.end)
     };
-    let own: Vec<&&Asked> = asked.iter().filter(within).collect();
-    let heard: Vec<&&&Asked> = own.iter().filter(|asked| !asked.missed).collect();
-    let wrong: Vec<&&&&Asked> = heard.iter().filter(|asked| asked.status != Some(status)).collect();
+    let own: Vec<&Asked> = asked.iter().copied().filter(within).collect();
+    let heard: Vec<&Asked> = own.iter().copied().filter(|asked| !asked.missed).collect();
+    let wrong: Vec<&Asked> = heard.iter().copied().filter(|asked| asked.status != Some(status)).collect();
     let missed = own.len() - heard.len();
     let (verdict, why) = match wrong.first() {
         Some(first) => (Verdict::Fail, said(first, status, wrong.len(), heard.len())),

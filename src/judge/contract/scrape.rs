@@ -47,7 +47,7 @@ fn is_spoilt(trial: &Trial<'_>, scrape: &Scrape) -> bool {
 }
 
 /// What is wrong with scrapes and pages.
-pub(super) fn findings(trial: &Trial<'_>, contract: &Contract, _view: &View<'_>) -> Vec<Finding> {
+pub(super) fn findings(trial: &Trial<'_>, contract: &Contract) -> Vec<Finding> {
     let limits = &contract.scrape;
     let all = counted(trial, contract);
     let took = |scrape: &Scrape| scrape.b.since(scrape.a);
@@ -101,10 +101,11 @@ pub(super) fn ruling(trial: &Trial<'_>, contract: &Contract, view: &View<'_>, ow
     let (verdict, why) = match (broken.first(), slowest) {
         (Some(first), _) => {
             // A breach stands if one of the scrapes behind it was nobody's doing but the target's.
-            let bad = |s: &&&Scrape| s.b.since(s.a) >= limits.within || s.failed.is_some();
+            let bad = all.iter().copied().filter(|s| s.b.since(s.a) >= limits.within || s.failed.is_some());
+            let bad: Vec<&Scrape> = bad.collect();
             let timed =
                 broken.iter().all(|finding| finding.rule.gravity == Gravity::Error && finding.rule != rule::PAGE_LARGE);
-            let ours = timed && all.iter().any(|s| bad(&s)) && all.iter().filter(bad).all(|s| is_spoilt(trial, s));
+            let ours = timed && !bad.is_empty() && bad.iter().all(|s| is_spoilt(trial, s));
             match ours {
                 true => (
                     Verdict::Invalid,

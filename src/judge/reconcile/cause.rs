@@ -1,8 +1,8 @@
 //! What is the matter, in words: why two books do not agree.
 
 use super::super::verdict::instant;
-use super::counts::Excess;
 use super::page::{JITTER, Life, Page};
+use super::settle::Excess;
 use crate::base::text;
 use crate::scenario::{Scenario, System};
 
@@ -79,7 +79,7 @@ pub fn of_counts(signs: &Signs, excess: Excess) -> String {
             let (all, scraped) = signs.replicas.unwrap_or_default();
             format!("{} of {} not scraped", all - scraped, text::count(all, "replica"))
         }
-        Excess::Fewer { value, .. } if value == 0.0 => "not counted at all".into(),
+        Excess::Fewer { value: 0.0, .. } => "not counted at all".into(),
         Excess::Fewer { missing, .. } => format!("{} not counted", text::count(missing, "answered request")),
         Excess::More { value, least, most } => {
             let times = (value / most.max(1.0)).round();

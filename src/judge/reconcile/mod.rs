@@ -9,6 +9,7 @@ mod groups;
 mod latency;
 mod page;
 mod ratio;
+mod settle;
 mod summary;
 
 pub use summary::{

@@ -2,7 +2,8 @@
 
 use super::Books;
 use super::cause::{self, Signs};
-use super::counts::{Excess, whole};
+use super::counts::whole;
+use super::settle::Excess;
 use super::summary::{Accord, Client, Record, Residue, Server};
 use crate::base::series::Series;
 use crate::base::time::{Offset, Span};

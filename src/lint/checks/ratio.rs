@@ -314,5 +314,7 @@ pub(in super::super) fn is_share(binary: &Binary) -> bool {
                 && std::mem::discriminant(&m.op) == std::mem::discriminant(&matcher.op)
         })
     });
-    adds(&binary.lhs) && holds && differing(&binary.lhs, &binary.rhs).is_some()
+    // Beside the whole, not beside another part of it.
+    let meets = !matches!(binary.matching, Labelled::AllBut(_));
+    meets && adds(&binary.lhs) && holds && differing(&binary.lhs, &binary.rhs).is_some()
 }

@@ -150,8 +150,11 @@ fn answered(
             let more = if seen.len() > 8 { ", …" } else { "" };
             let what = format!("no series of `{metric}` satisfies `{}`; seen: {shown}{more}", subject.quote(span));
             let remark = Remark::new(kinds::UNKNOWN_VALUE, span, what);
-            let near =
-                matches!(matcher.op, MatchOp::Equal).then(|| text::nearest(value, seen.iter().copied())).flatten();
+            let near = || {
+                let other_case = seen.iter().copied().find(|seen| seen.eq_ignore_ascii_case(value));
+                other_case.or_else(|| text::nearest(value, seen.iter().copied()))
+            };
+            let near = matches!(matcher.op, MatchOp::Equal).then(near).flatten();
             remarks.push(match near {
                 Some(near) => remark.instead(format!("did you mean `{near}`? {}", kinds::UNKNOWN_VALUE.instead)),
                 None => remark,

@@ -1,6 +1,6 @@
 //! Which labels series carry, and what stands in them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::exposed::Exposed;
 use super::finding::{At, Book};
@@ -11,6 +11,13 @@ use crate::observe::exposition::Kind;
 /// Labels whose values are long by nature and few.
 const BUILD: [&str; 7] = ["version", "revision", "commit", "branch", "goversion", "build", "git_commit"];
 
+/// Values of one label that look like the same thing.
+struct Suspects<'a> {
+    rule: &'static Rule,
+    what: &'static str,
+    values: BTreeSet<&'a str>,
+}
+
 /// Everything that is wrong with labels.
 pub(super) fn labels(exposed: &Exposed<'_>, required: &[String], book: &mut Book) {
     for label in required {
@@ -18,19 +25,20 @@ pub(super) fn labels(exposed: &Exposed<'_>, required: &[String], book: &mut Book
     }
     for metric in exposed.metrics.iter().filter(|metric| metric.kind != Kind::Info) {
         // By label and kind of suspicion: how many values, and what they look like.
-        let mut found: BTreeMap<(&str, &str), (&'static Rule, &str, BTreeMap<&str, ()>)> = BTreeMap::new();
+        let mut found: BTreeMap<(&str, &str), Suspects<'_>> = BTreeMap::new();
         for member in &metric.series {
             for (label, value) in member.series.labels.iter() {
                 let own =
                     !matches!(label, "__name__" | "le" | "quantile" | "job" | "instance") && !BUILD.contains(&label);
                 if let Some((rule, what)) = suspicious(value).filter(|_| own) {
-                    found.entry((label, rule.id)).or_insert((rule, what, BTreeMap::new())).2.insert(value, ());
+                    let none = || Suspects { rule, what, values: BTreeSet::new() };
+                    found.entry((label, rule.id)).or_insert_with(none).values.insert(value);
                 }
             }
         }
-        for ((label, _), (rule, what, values)) in found {
+        for ((label, _), Suspects { rule, what, values }) in found {
             let count = values.len();
-            for value in values.keys() {
+            for value in &values {
                 let why = || format!("`{label}` holds {what}: {count} such value{}", if count == 1 { "" } else { "s" });
                 book.note(rule, At::label(&metric.name, label), why, || Some(format!("{label}=\"{value}\"")));
             }

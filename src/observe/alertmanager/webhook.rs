@@ -1,5 +1,6 @@
 //! Receives the notifications of an Alertmanager, so that it is known when each came, and for whom.
 
+#[cfg(test)]
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -38,6 +39,7 @@ impl Webhook {
     }
 
     /// The port.
+    #[cfg(test)]
     pub fn port(&self) -> io::Result<u16> {
         self.listener.local_addr().map(|address| address.port())
     }

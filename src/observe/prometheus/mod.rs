@@ -20,7 +20,6 @@ use crate::scenario;
 pub use answer::Question;
 pub use fetch::Wanted;
 pub use product::{Identity, Product};
-pub use rules::rule_file;
 
 /// How often it scrapes where nobody knows.
 const USUAL: Duration = Duration::from_secs(15);
@@ -56,6 +55,11 @@ impl Prometheus {
     pub fn introduce(&mut self, clock: Clock, events: mpsc::UnboundedSender<Event>) {
         (self.clock, self.events) = (clock, events);
         self.tell(self.identity.told());
+    }
+
+    /// The rules that it evaluates, as the text of a rule file. The error says why there are none.
+    pub async fn rules(&self) -> Result<String, Refused> {
+        rules::rule_file(&self.api).await
     }
 
     /// How long after the end its last samples are waited for.

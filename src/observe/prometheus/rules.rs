@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::observe::api::{Api, Refused};
 
 /// The rules of a server as the text of a rule file. The error says why there are none.
-pub async fn rule_file(api: &Api) -> Result<String, Refused> {
+pub(super) async fn rule_file(api: &Api) -> Result<String, Refused> {
     let (json, _) = api.json("/api/v1/rules", &[]).await?;
     written(&json).map_err(Refused::from)
 }

@@ -35,6 +35,8 @@ struct Active {
     element: Element,
     /// In which evaluation that was.
     seen: u64,
+    /// What was said of it then, where that may be asked for when the element is gone.
+    said: Vec<(String, String)>,
     series: [Option<Id>; 3],
 }
 
@@ -96,6 +98,9 @@ impl Alerting {
         let seen = self.evaluations;
         match self.active.get_mut(&labels) {
             Some(active) => {
+                if alert.keep_firing_for_ms > 0 {
+                    active.said = annotations(rule, alert, &element, tick, recorded);
+                }
                 active.element = element;
                 active.seen = seen;
                 active.keep_since = None;
@@ -103,11 +108,20 @@ impl Alerting {
             None => {
                 let annotations = annotations(rule, alert, &element, tick, recorded);
                 let value = element.value;
+                let said = annotations.clone();
                 self.spells.push(Spell { annotations, value, ..Spell::pending(labels.clone(), tick.at) });
                 let spell = self.spells.len() - 1;
                 let active_at = tick.at;
-                let fresh =
-                    Active { spell, firing: false, active_at, keep_since: None, element, seen, series: [None; 3] };
+                let fresh = Active {
+                    spell,
+                    firing: false,
+                    active_at,
+                    keep_since: None,
+                    element,
+                    seen,
+                    said,
+                    series: [None; 3],
+                };
                 self.active.insert(labels, fresh);
             }
         }
@@ -176,7 +190,11 @@ impl Alerting {
         recorded: &Recorded,
     ) -> Vec<(Labels, Vec<(String, String)>)> {
         let firing = self.active.iter().filter(|(_, active)| active.firing);
-        firing.map(|(l, active)| (l.clone(), annotations(rule, alert, &active.element, tick, recorded))).collect()
+        let said = |active: &Active| match alert.keep_firing_for_ms > 0 {
+            true => active.said.clone(),
+            false => annotations(rule, alert, &active.element, tick, recorded),
+        };
+        firing.map(|(labels, active)| (labels.clone(), said(active))).collect()
     }
 }
 

@@ -243,7 +243,7 @@ impl Reading<'_> {
         let wrong = |why: String, at: Place, remedy: &str, reader: &mut Reader| {
             reader.within("expr", |r| r.wrong(at, why, remedy));
         };
-        match promql::parse(text) {
+        match promql::parse_for(text, self.semantics) {
             Ok(expr) if matches!(expr.kind(), promql::Kind::Matrix | promql::Kind::Text) => {
                 let why = "it is neither a number nor an instant vector".to_owned();
                 let remedy = "write rate(…) or …_over_time(…), not a range or a text";

@@ -270,7 +270,7 @@ fn query(
     at: i64,
     options: &Options,
 ) -> Result<Vec<Element>, String> {
-    let expr = promql::parse(text).map_err(|why| why.to_string())?;
+    let expr = promql::parse_for(text, options.semantics).map_err(|why| why.to_string())?;
     let storage = Storage::over(storage, recorded.series());
     promql::evaluate(&expr, &storage, at, options).map_err(|why| why.to_string()).and_then(elements)
 }

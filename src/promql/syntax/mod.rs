@@ -1,9 +1,6 @@
 //! An expression as it is written: every part of it with its place in the text. The evaluator's tree forgets what it
 //! does not need; whoever speaks about the text itself, as a linter does, reads this one.
 
-mod read;
-mod token;
-
 use std::ops::Range;
 
 use super::Matcher;
@@ -116,7 +113,7 @@ pub struct Pick {
     pub moved: String,
 }
 
-pub use read::syntax;
+pub use super::parse::syntax;
 
 impl Syntax {
     /// The parts that it is made of, in the order in which they are written, but that a parameter comes first.

@@ -1,9 +1,11 @@
 //! Promises about `absorbed`: what makes sense of them.
 
+use super::super::Place;
 use super::super::absorbed;
 use super::super::claim::Claim;
 use super::super::fault::{Fault, On};
 use super::super::raw;
+use super::super::shape::At;
 use super::super::traffic::Traffic;
 use super::Check;
 
@@ -11,16 +13,17 @@ impl Check<'_, '_> {
     /// The claim of a promise about `absorbed`, if it can be read; `None` when it is about something else.
     pub(super) fn absorbed(
         &mut self,
-        raw: &raw::Promise,
+        expect: &At<String>,
+        promql: Option<&At<String>>,
         traffic: &[Traffic],
         faults: &[Fault],
     ) -> Option<Option<Claim>> {
-        if raw.promql.is_some() {
+        if promql.is_some() {
             return None;
         }
         let known: Vec<(&str, Vec<&str>)> = traffic.iter().map(|t| (t.name.as_str(), Vec::new())).collect();
         let names: Vec<&str> = faults.iter().map(|f| f.name.as_str()).collect();
-        Some(match absorbed::parse(&raw.expect.value, &known, &names)? {
+        Some(match absorbed::parse(&expect.value, &known, &names)? {
             Ok(absorbed) => Some(Claim::Absorbed(absorbed)),
             // What could not be read has had its mistakes told already.
             Err(_) if self.reader.is_broken_here() => None,
@@ -28,7 +31,7 @@ impl Check<'_, '_> {
                 None
             }
             Err((what, remedy)) => {
-                self.reader.wrong(raw.expect.at, what, remedy);
+                self.reader.wrong(expect.at, what, remedy);
                 None
             }
         })
@@ -41,11 +44,17 @@ impl Check<'_, '_> {
     }
 
     /// Refuses a promise about requests that nothing will strike, and what makes no sense of it.
-    pub(super) fn is_accounted_for(&mut self, raw: &raw::Promise, fault: Option<usize>, faults: &[Fault]) {
+    pub(super) fn is_accounted_for(
+        &mut self,
+        raw: &raw::Promise,
+        expect: Place,
+        fault: Option<usize>,
+        faults: &[Fault],
+    ) {
         let mut on = faults.iter().enumerate().filter(|(f, _)| fault.is_none_or(|fault| fault == *f));
         if !on.any(|(_, fault)| matches!(fault.on, On::Upstream(_))) && !self.reader.is_broken("faults") {
             let what = "no fault on an upstream is meant: only their requests are accounted for one by one";
-            self.reader.wrong(raw.expect.at, what, "name a fault on `upstream/NAME`, or leave the promise out");
+            self.reader.wrong(expect, what, "name a fault on `upstream/NAME`, or leave the promise out");
         }
         if let Some(each) = &raw.each {
             self.reader.wrong(each.at, "what faults struck is accounted for as a whole", "leave out `each`");

@@ -3,12 +3,14 @@
 
 mod abort;
 mod absorbed;
+mod alerts;
 mod contract;
 mod fault;
 mod flow;
 mod inject;
 mod leave;
 mod link;
+mod notified;
 mod outside;
 mod promises;
 mod reconcile;
@@ -59,6 +61,7 @@ pub fn check(raw: &raw::Root, source: String, settings: &Settings<'_>, reader: &
     let world =
         fault::World { target: target_of, upstreams: &upstreams, links: &links, programs: &processes, hooks: &hooks };
     let faults = check.within("faults", |c| c.faults(raw, &world, &traffic));
+    let alerts = check.within("alerts", |c| c.alerts(raw));
     let contracts = check.within("contract", |c| c.contracts(raw, &jobs, &faults));
     let promises = check.within("slo", |c| c.promises(raw, &traffic, &faults));
     let abort_when = check.within("abort_when", |c| c.aborts(raw, &traffic, &jobs));
@@ -72,6 +75,7 @@ pub fn check(raw: &raw::Root, source: String, settings: &Settings<'_>, reader: &
         links,
         traffic,
         jobs,
+        alerts,
         prometheus,
         alertmanager,
         contracts,

@@ -10,7 +10,7 @@ use super::super::raw;
 use super::super::servers::Source;
 use super::super::shape::At;
 use super::super::traffic::Traffic;
-use super::Check;
+use super::{Check, alerts};
 use crate::base::text;
 use crate::base::units::Share;
 
@@ -27,7 +27,7 @@ impl Check<'_, '_> {
         let mut read: Vec<Option<Promise>> = Vec::new();
         for (i, promise) in written.enumerate() {
             let checked = self.within(&i.to_string(), |c| {
-                let mut checked = c.promise(promise, traffic, faults);
+                let mut checked = c.promise(promise, raw, traffic, faults);
                 checked.iter_mut().for_each(|checked| c.sourced(promise, raw, checked));
                 checked
             });
@@ -41,10 +41,29 @@ impl Check<'_, '_> {
         read.into_iter().flatten().collect()
     }
 
-    fn promise(&mut self, raw: &raw::Promise, traffic: &[Traffic], faults: &[Fault]) -> Option<Promise> {
-        let claim = match self.absorbed(raw, traffic, faults) {
-            Some(read) => read,
-            None => self.claim(&raw.expect, raw.promql.as_ref(), traffic),
+    fn promise(
+        &mut self,
+        raw: &raw::Promise,
+        root: &raw::Root,
+        traffic: &[Traffic],
+        faults: &[Fault],
+    ) -> Option<Promise> {
+        let of_alert = match self.notified_claim(raw, root) {
+            Some(read) => Some(read),
+            None => self.alert_claim(raw, root),
+        };
+        let claim = match (of_alert, &raw.expect) {
+            (Some(read), _) => read,
+            (None, Some(expect)) => match self.absorbed(expect, raw.promql.as_ref(), traffic, faults) {
+                Some(read) => read,
+                None => self.claim(expect, raw.promql.as_ref(), traffic),
+            },
+            // What was written could not be read, and has had its mistake told.
+            (None, None) if self.reader.is_broken_here() => None,
+            (None, None) => {
+                self.reader.wrong(raw.place, "`expect` is missing", "add `expect:`, or `alert:`");
+                None
+            }
         };
         let window = self.window(raw, faults);
         let each = raw.each.map(|each| self.slice(&each));
@@ -67,15 +86,24 @@ impl Check<'_, '_> {
             }
         });
         let (mut claim, window) = (claim?, window?);
+        let place = match &claim {
+            Claim::Alert(claim) => claim.place,
+            Claim::Notified(claim) => claim.place,
+            _ => raw.expect.as_ref().map_or(raw.place, |expect| expect.at),
+        };
         if let Claim::Absorbed(absorbed) = &mut claim {
             match absorbed.within(window) {
                 Ok(narrowed) => *absorbed = narrowed,
-                Err((what, remedy)) => self.reader.wrong(raw.expect.at, what, remedy),
+                Err((what, remedy)) => self.reader.wrong(place, what, remedy),
             }
-            self.is_accounted_for(raw, absorbed.fault, faults);
+            self.is_accounted_for(raw, place, absorbed.fault, faults);
         }
         let promise = Promise {
-            text: raw.expect.value.clone(),
+            text: match &claim {
+                Claim::Alert(claim) => alerts::text(claim),
+                Claim::Notified(claim) => claim.to_string(),
+                _ => raw.expect.as_ref().map(|expect| expect.value.clone()).unwrap_or_default(),
+            },
             claim,
             window,
             each,
@@ -91,9 +119,13 @@ impl Check<'_, '_> {
             },
             confidence,
             look_back,
-            place: raw.expect.at,
+            place,
         };
-        self.fits(&promise, raw);
+        match &promise.claim {
+            Claim::Alert(claim) => self.fits_alert(claim, window, raw),
+            Claim::Notified(_) => self.fits_notified(window, place),
+            _ => self.fits(&promise, raw),
+        }
         self.has_clock(&promise, traffic);
         Some(promise)
     }
@@ -266,7 +298,7 @@ impl Check<'_, '_> {
                     && other.severity == Severity::Critical
                     && spans(other.window, promise.window)
             }
-            Claim::Absorbed(_) | Claim::Server { .. } => false,
+            Claim::Absorbed(_) | Claim::Server { .. } | Claim::Alert(_) | Claim::Notified(_) => false,
         };
         if !all.iter().flatten().any(covers) && !self.reader.is_broken("slo") {
             let traffic = &traffic[*subject];

@@ -216,7 +216,7 @@ impl Check<'_, '_> {
         }
         let status = raw.status.and_then(|status| {
             let read = Statuses::parse(&status.value);
-            if read.is_none() && !self.reader.is_broken_here() {
+            if read.is_none() && !self.told(status) {
                 let what = format!("`{}` is no status", status.value);
                 self.reader.wrong(status.at, what, "write one, such as 200, or a hundred of them: 5xx");
             }
@@ -250,7 +250,7 @@ impl Check<'_, '_> {
         let name = metric.value.split('{').next().unwrap_or_default().trim();
         let first = |c: char| c.is_ascii_alphabetic() || c == '_' || c == ':';
         if !name.starts_with(first) || !name.chars().all(|c| first(c) || c.is_ascii_digit()) {
-            if !self.reader.is_broken_here() {
+            if !self.told(metric) {
                 let what = format!("`{}` is no metric", metric.value);
                 let remedy =
                     format!("write its name, such as requests{suffix}, with {{label=\"value\"}} after it if need be");
@@ -266,11 +266,16 @@ impl Check<'_, '_> {
         }
     }
 
+    /// Whether a text is empty for a reason that was told already, such as a variable that is not set.
+    fn told(&self, text: &At<String>) -> bool {
+        text.value.is_empty() && self.reader.is_broken_here()
+    }
+
     /// Refuses what cannot be a label's name.
     fn label(&mut self, label: &At<String>) {
         let first = |c: char| c.is_ascii_alphabetic() || c == '_';
         let valid = label.value.starts_with(first) && label.value.chars().all(|c| first(c) || c.is_ascii_digit());
-        if !valid && !self.reader.is_broken_here() {
+        if !valid && !self.told(label) {
             let what = format!("`{}` is no label", label.value);
             self.reader.wrong(label.at, what, "letters, digits and _, beginning with a letter");
         }

@@ -1,6 +1,7 @@
 //! The shape of a scenario file, key by key. What is written here is read, refused and put into the JSON Schema;
 //! whether it makes sense is decided in [`check`](super::check).
 
+mod alerts;
 mod contract;
 mod fault;
 mod inject;
@@ -18,6 +19,7 @@ mod world;
 
 use std::time::Duration;
 
+pub use alerts::{Alerts, Expected};
 pub use contract::{Cardinality, Contract, Probe, ScrapeLimits, Severities};
 pub use fault::{Fault, Match, Ramp, Repeat, When};
 pub use inject::{
@@ -70,6 +72,8 @@ record! {
         abort_when: Option<At<Vec<Abort>>>,
         /// The promises.
         slo: Option<Vec<Promise>>,
+        /// The target's own alert rules.
+        alerts: Option<At<Alerts>>,
         /// What the target's metrics must agree on with us.
         reconcile: Option<At<Reconcile>>,
         /// What the generator itself must keep for its word to count.
@@ -77,7 +81,7 @@ record! {
         /// Caps on what the scenario may do.
         limits: Option<Limits>,
     }
-    planned { "kafka", "alerts" }
+    planned { "kafka" }
 }
 
 record! {

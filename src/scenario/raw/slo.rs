@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use crate::base::units::Share;
-use crate::scenario::shape::At;
+use crate::scenario::shape::{At, Names};
 
 record! {
     /// A promise: what was said, and where it must hold.
     pub struct Promise {
         /// `p95(quotes) < 500ms`; with `promql`, `value > 75%`.
-        expect: At<String>,
+        expect: Option<At<String>>,
         /// A PromQL expression over the target's own metrics; `$window` is the length of the window.
         promql: Option<At<String>>,
         /// In the measured phase before this fault first touched anything.
@@ -34,10 +34,28 @@ record! {
         confidence: Option<At<Share>>,
         /// `allowed`: the PromQL range may reach outside the window.
         look_back: Option<At<String>>,
+        /// An alert, instead of `expect`: a rule under `alerts`, or what Alertmanager notifies.
+        alert: Option<At<String>>,
+        /// Labels that the alert must carry; it may carry others.
+        labels: Option<At<Names<At<String>>>>,
+        /// The alert fires not later than this after the first touch of the fault named by `after`.
+        fires_within: Option<At<Duration>>,
+        /// The alert has let go not later than this after the end of the fault named by `after`.
+        resolves_within: Option<At<Duration>>,
+        /// `true`: the alert does not fire in the window.
+        stays_silent: Option<At<bool>>,
+        /// A notification that the alert fires reaches the run not later than this after the first touch of the fault named
+        /// by `after`, or after the start of the measured phase.
+        notified_within: Option<At<Duration>>,
+        /// One that it is resolved does, not later than this after the end of the fault, or after the start.
+        resolve_notified_within: Option<At<Duration>>,
+        /// For whom the notification is, as Alertmanager's configuration names it.
+        receiver: Option<At<String>>,
+        /// The labels by which its alerts are grouped.
+        grouped_by: Option<At<Vec<At<String>>>>,
         /// Whose samples PromQL reads where both are watched: `scrape`, our own, or `prometheus`, the server's.
         source: Option<At<String>>,
     }
-    planned { "fires_within", "resolves_within", "stays_silent" }
 }
 
 choice! {

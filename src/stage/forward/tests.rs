@@ -249,17 +249,22 @@ async fn asking(url: String, fault: Option<HttpFault>) -> (TcpStream, super::sup
 
 /// What comes of the body until it ends, and how that was.
 async fn hear(service: &mut TcpStream) -> (Vec<u8>, Result<(), io::ErrorKind>) {
-    let mut buffer = BytesMut::new();
-    let Head { mut framing, .. } = read_begin(service, &mut buffer, "GET").await.expect("a head");
+    let (mut raw, mut buffer) = (Vec::new(), vec![0; 1 << 16]);
+    let ended = loop {
+        match service.read(&mut buffer).await {
+            Ok(0) => break Ok(()),
+            Ok(n) => raw.extend_from_slice(&buffer[..n]),
+            Err(e) => break Err(e.kind()),
+        }
+    };
+    let (mut rest, mut buffer) = (raw.as_slice(), BytesMut::new());
+    let Head { mut framing, .. } = read_begin(&mut rest, &mut buffer, "GET").await.expect("a head");
     let mut body = Vec::new();
     loop {
-        match next_piece(service, &mut buffer, &mut framing).await {
+        match next_piece(&mut rest, &mut buffer, &mut framing).await {
             Ok(Some(piece)) => body.extend_from_slice(&piece),
-            Ok(None) => return (body, Ok(())),
-            Err(_) => {
-                let end = service.read_u8().await.map_or_else(|e| Err(e.kind()), |_| Ok(()));
-                return (body, end);
-            }
+            Ok(None) => return (body, ended),
+            Err(_) => return (body, ended.and(Err(io::ErrorKind::UnexpectedEof))),
         }
     }
 }

@@ -20,8 +20,8 @@ pub(super) struct Failure {
 
 /// More steps than this no honest template takes.
 const MAX_STEPS: usize = 1_000_000;
-/// Templates that call each other deeper than that are stopped.
-const MAX_DEPTH: usize = 60;
+/// Templates that call each other in deeper nests than that are stopped.
+const MAX_DEPTH: usize = 100;
 
 /// The text that a template becomes.
 pub(super) fn execute<'d>(tree: &Tree, data: &Data<'d>) -> Result<String, Failure> {
@@ -65,14 +65,44 @@ fn first(pipe: &Pipe) -> &Operand {
     &pipe.commands[0].words[0]
 }
 
+type Items<'d> = Box<dyn Iterator<Item = (Value<'d>, Value<'d>)> + 'd>;
+
+/// What `range` goes through: keys and items; or the value that has none.
+fn items(value: Value<'_>) -> Result<Items<'_>, Value<'_>> {
+    let text = |text: &str| Value::Text(Cow::Owned(text.to_owned()));
+    Ok(match value {
+        Value::Samples(all) => {
+            let count = all.len();
+            let item = move |i: usize| (Value::Int(i as i64), Value::Sample(Rc::new(all[i].clone())));
+            Box::new((0..count).map(item))
+        }
+        Value::Labels(labels) => {
+            let pairs: Vec<_> = labels.iter().map(|(name, value)| (text(name), text(value))).collect();
+            Box::new(pairs.into_iter())
+        }
+        Value::Map(map) => {
+            let pairs: Vec<_> = map.iter().map(|(name, value)| (text(name), value.clone())).collect();
+            Box::new(pairs.into_iter())
+        }
+        Value::Int(count) => Box::new((0..count).map(|i| (Value::Int(i), Value::Int(i)))),
+        Value::Nil | Value::Missing => Box::new(std::iter::empty()),
+        other => return Err(other),
+    })
+}
+
 impl<'d> Run<'_, 'd> {
     fn list(&mut self, nodes: &[Node], dot: &Value<'d>) -> Result<Flow, Failure> {
+        self.depth += 1;
         for node in nodes {
             match self.node(node, dot)? {
                 Flow::On => {}
-                flow => return Ok(flow),
+                flow => {
+                    self.depth -= 1;
+                    return Ok(flow);
+                }
             }
         }
+        self.depth -= 1;
         Ok(Flow::On)
     }
 
@@ -104,7 +134,7 @@ impl<'d> Run<'_, 'd> {
                 self.variables.truncate(known);
                 return Ok(flow);
             }
-            Node::Range(branch) => self.range(branch, dot)?,
+            Node::Range(branch) => return self.range(branch, dot),
             Node::Break => return Ok(Flow::Break),
             Node::Continue => return Ok(Flow::Continue),
             Node::Template { name, at, pipe } => self.called(name, *at, pipe.as_ref(), dot)?,
@@ -119,43 +149,29 @@ impl<'d> Run<'_, 'd> {
         let Some(body) = tree.defined.get(name) else {
             return Err(wrong(format!("template {} not defined", format::quoted(name))));
         };
-        if self.depth == MAX_DEPTH {
+        if self.depth >= MAX_DEPTH {
             return Err(wrong("exceeded maximum template depth".into()));
         }
         let dot = pipe.map_or(Ok(Value::Nil), |pipe| self.pipe(pipe, dot))?;
         let outer = std::mem::replace(&mut self.variables, vec![("$".into(), dot.clone())]);
-        self.depth += 1;
         self.list(body, &dot)?;
-        self.depth -= 1;
         self.variables = outer;
         Ok(())
     }
 
-    fn range(&mut self, branch: &Branch, dot: &Value<'d>) -> Result<(), Failure> {
+    fn range(&mut self, branch: &Branch, dot: &Value<'d>) -> Result<Flow, Failure> {
         let known = self.variables.len();
         // The variables of a range belong to its items.
         let bare = Pipe { variables: Vec::new(), ..branch.pipe.clone() };
-        let items: Vec<(Value<'d>, Value<'d>)> = match self.pipe(&bare, dot)? {
-            Value::Samples(all) => {
-                let item = |(i, one): (usize, &_)| (Value::Int(i as i64), Value::Sample(Rc::new(Clone::clone(one))));
-                all.iter().enumerate().map(item).collect()
-            }
-            Value::Labels(labels) => {
-                let text = |text: &str| Value::Text(Cow::Owned(text.to_owned()));
-                labels.iter().map(|(name, value)| (text(name), text(value))).collect()
-            }
-            Value::Map(map) => map.iter().map(|(k, v)| (Value::Text(Cow::Owned(k.clone())), v.clone())).collect(),
-            Value::Int(count) => {
-                (0..count.clamp(0, MAX_STEPS as i64)).map(|i| (Value::Int(i), Value::Int(i))).collect()
-            }
-            Value::Nil | Value::Missing => Vec::new(),
-            other => return failure(first(&branch.pipe), format!("range can't iterate over {other}")),
+        let mut items = match items(self.pipe(&bare, dot)?) {
+            Ok(items) => items.peekable(),
+            Err(other) => return failure(first(&branch.pipe), format!("range can't iterate over {other}")),
         };
-        if items.is_empty() {
-            self.list(&branch.otherwise, dot)?;
-            return Ok(());
+        if items.peek().is_none() {
+            return self.list(&branch.otherwise, dot);
         }
         for (key, item) in items {
+            self.step(first(&branch.pipe))?;
             let values = match branch.pipe.variables.len() {
                 1 => vec![item.clone()],
                 _ => vec![key, item.clone()],
@@ -169,7 +185,12 @@ impl<'d> Run<'_, 'd> {
                 break;
             }
         }
-        Ok(())
+        Ok(Flow::On)
+    }
+
+    fn step(&mut self, at: &Operand) -> Result<(), Failure> {
+        self.steps += 1;
+        if self.steps > MAX_STEPS { failure(at, "it takes too many steps") } else { Ok(()) }
     }
 
     fn assign(&mut self, name: &str, value: Value<'d>, declares: bool) {
@@ -193,22 +214,15 @@ impl<'d> Run<'_, 'd> {
 
     fn command(&mut self, command: &Command, dot: &Value<'d>, last: Option<Value<'d>>) -> Result<Value<'d>, Failure> {
         let [word, args @ ..] = command.words.as_slice() else { return Ok(Value::Nil) };
-        self.steps += 1;
-        if self.steps > MAX_STEPS {
-            return failure(word, "it takes too many steps");
-        }
+        self.step(word)?;
         let What::Function(name) = &word.what else {
             if !args.is_empty() || last.is_some() {
                 return failure(word, format!("can't give argument to non-function {}", word.written));
             }
             return self.operand(word, dot);
         };
-        let point = |wrong: Wrong| match wrong {
-            Wrong::Call(why) => failure::<()>(word, why),
-            Wrong::Inside(why) => failure(word, format!("error calling {name}: {why}")),
-        };
-        if let Err(wrong) = functions::check_count(name, args.len() + usize::from(last.is_some())) {
-            point(wrong)?;
+        if let Err(why) = functions::check_count(name, args.len() + usize::from(last.is_some())) {
+            return failure(word, why);
         }
         let stops_at = match name.as_str() {
             "and" => Some(false),
@@ -216,22 +230,27 @@ impl<'d> Run<'_, 'd> {
             _ => None,
         };
         let mut values = Vec::with_capacity(args.len() + 1);
-        for arg in args {
+        for (place, arg) in args.iter().enumerate() {
             let value = self.operand(arg, dot)?;
+            functions::check_argument(name, place, &value).or_else(|why| failure(arg, why))?;
             let done = stops_at == Some(value.is_true());
             values.push(value);
             if done {
                 return Ok(values.pop().unwrap_or(Value::Nil));
             }
         }
-        values.extend(last);
-        match functions::call(name, values, self.data) {
-            Ok(value) => Ok(value),
-            Err(wrong) => {
-                point(wrong)?;
-                Ok(Value::Nil)
-            }
+        if let Some(last) = last {
+            let at = args.last().unwrap_or(word);
+            functions::check_argument(name, values.len(), &last).or_else(|why| failure(at, why))?;
+            values.push(last);
         }
+        functions::call(name, values, self.data).or_else(|wrong| match wrong {
+            Wrong::Call(why) => failure(word, why),
+            Wrong::Inside(why) => {
+                let written: Vec<&str> = command.words.iter().map(|word| word.written.trim_end()).collect();
+                Err(Failure { at: word.at, written: written.join(" "), why: format!("error calling {name}: {why}") })
+            }
+        })
     }
 
     fn operand(&mut self, operand: &Operand, dot: &Value<'d>) -> Result<Value<'d>, Failure> {

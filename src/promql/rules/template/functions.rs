@@ -13,56 +13,55 @@ use super::humanize;
 use super::value::Value;
 use crate::promql::parse_length;
 
-/// How many arguments a function takes: at least, and at most.
-const ARITIES: &[(&str, usize, usize)] = &[
-    ("and", 1, MANY),
-    ("args", 0, MANY),
-    ("eq", 2, MANY),
-    ("externalURL", 0, 0),
-    ("first", 1, 1),
-    ("ge", 2, 2),
-    ("graphLink", 1, 1),
-    ("gt", 2, 2),
-    ("html", 0, MANY),
-    ("humanize", 1, 1),
-    ("humanize1024", 1, 1),
-    ("humanizeDuration", 1, 1),
-    ("humanizePercentage", 1, 1),
-    ("humanizeTimestamp", 1, 1),
-    ("index", 1, MANY),
-    ("label", 2, 2),
-    ("le", 2, 2),
-    ("len", 1, 1),
-    ("lt", 2, 2),
-    ("match", 2, 2),
-    ("ne", 2, 2),
-    ("not", 1, 1),
-    ("or", 1, MANY),
-    ("parseDuration", 1, 1),
-    ("pathPrefix", 0, 0),
-    ("print", 0, MANY),
-    ("printf", 1, MANY),
-    ("println", 0, MANY),
-    ("query", 1, 1),
-    ("reReplaceAll", 3, 3),
-    ("safeHtml", 1, 1),
-    ("sortByLabel", 2, 2),
-    ("stripDomain", 1, 1),
-    ("stripPort", 1, 1),
-    ("strvalue", 1, 1),
-    ("tableLink", 1, 1),
-    ("title", 1, 1),
-    ("toLower", 1, 1),
-    ("toUpper", 1, 1),
-    ("urlquery", 0, MANY),
-    ("value", 1, 1),
+/// What each function takes: `s` a text, `q` the answer of a query, `e` an element of one, `*` anything; and whether any
+/// number of other arguments may follow.
+const SIGNATURES: &[(&str, &str, bool)] = &[
+    ("and", "*", true),
+    ("args", "", true),
+    ("eq", "**", true),
+    ("externalURL", "", false),
+    ("first", "q", false),
+    ("ge", "**", false),
+    ("graphLink", "s", false),
+    ("gt", "**", false),
+    ("html", "", true),
+    ("humanize", "*", false),
+    ("humanize1024", "*", false),
+    ("humanizeDuration", "*", false),
+    ("humanizePercentage", "*", false),
+    ("humanizeTimestamp", "*", false),
+    ("index", "*", true),
+    ("label", "se", false),
+    ("le", "**", false),
+    ("len", "*", false),
+    ("lt", "**", false),
+    ("match", "ss", false),
+    ("ne", "**", false),
+    ("not", "*", false),
+    ("or", "*", true),
+    ("parseDuration", "s", false),
+    ("pathPrefix", "", false),
+    ("print", "", true),
+    ("printf", "s", true),
+    ("println", "", true),
+    ("query", "s", false),
+    ("reReplaceAll", "sss", false),
+    ("safeHtml", "s", false),
+    ("sortByLabel", "sq", false),
+    ("stripDomain", "s", false),
+    ("stripPort", "s", false),
+    ("strvalue", "e", false),
+    ("tableLink", "s", false),
+    ("title", "s", false),
+    ("toLower", "s", false),
+    ("toUpper", "s", false),
+    ("urlquery", "", true),
+    ("value", "e", false),
 ];
-
-const MANY: usize = usize::MAX;
 
 /// Whether there is such a function.
 pub(super) fn is_known(name: &str) -> bool {
-    ARITIES.iter().any(|(known, ..)| *known == name)
+    SIGNATURES.iter().any(|(known, ..)| *known == name)
 }
 
 /// Why a call has no value.
@@ -76,16 +75,34 @@ pub(super) enum Wrong {
 type Answer<'d> = Result<Value<'d>, Wrong>;
 
 /// Whether so many arguments will do.
-pub(super) fn check_count(name: &str, count: usize) -> Result<(), Wrong> {
-    let Some((_, least, most)) = ARITIES.iter().find(|(known, ..)| *known == name) else { return Ok(()) };
-    if count < *least || count > *most {
-        let least = if *most == MANY { format!("at least {least}") } else { least.to_string() };
-        return Err(Wrong::Call(format!("wrong number of args for {name}: want {least} got {count}")));
+pub(super) fn check_count(name: &str, count: usize) -> Result<(), String> {
+    let Some((_, kinds, more)) = SIGNATURES.iter().find(|(known, ..)| *known == name) else { return Ok(()) };
+    if count < kinds.len() || (count > kinds.len() && !more) {
+        let least = if *more { format!("at least {}", kinds.len()) } else { kinds.len().to_string() };
+        return Err(format!("wrong number of args for {name}: want {least} got {count}"));
     }
     Ok(())
 }
 
-/// Calls a function whose count of arguments has been checked. `and` and `or` are called with what they came to.
+/// Whether a value will do as an argument at this place, counted from 0.
+pub(super) fn check_argument(name: &str, place: usize, value: &Value<'_>) -> Result<(), String> {
+    let signature = SIGNATURES.iter().find(|(known, ..)| *known == name);
+    let wanted = match (signature.and_then(|(_, kinds, _)| kinds.as_bytes().get(place)), value) {
+        (Some(b's'), Value::Text(_)) | (Some(b'q'), Value::Samples(_)) | (Some(b'e'), Value::Sample(_)) => {
+            return Ok(());
+        }
+        (Some(b's'), _) => "string",
+        (Some(b'q'), _) => "template.queryResult",
+        (Some(b'e'), _) => "*template.sample",
+        _ => return Ok(()),
+    };
+    Err(match value {
+        Value::Nil | Value::Missing => format!("invalid value; expected {wanted}"),
+        _ => format!("wrong type for value; expected {wanted}; got {}", value.go_type()),
+    })
+}
+
+/// Calls a function whose arguments have been checked. `and` and `or` are called with what they came to.
 pub(super) fn call<'d>(name: &str, args: Vec<Value<'d>>, data: &Data<'d>) -> Answer<'d> {
     let inside = |result: Result<Value<'d>, String>| result.map_err(Wrong::Inside);
     let text = |text: String| Ok(Value::Text(Cow::Owned(text)));
@@ -101,7 +118,7 @@ pub(super) fn call<'d>(name: &str, args: Vec<Value<'d>>, data: &Data<'d>) -> Ans
         ("index", [of, keys @ ..]) => inside(keys.iter().try_fold(of.clone(), |of, key| index(&of, key))),
         ("print", all) => text(print(all)),
         ("println", all) => text(all.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ") + "\n"),
-        ("printf", [form, rest @ ..]) => text(format::sprintf(&string(form)?, rest)),
+        ("printf", [form, rest @ ..]) => text(format::sprintf(string(form), rest)),
         ("html", all) => text(escape_html(&print(all))),
         ("urlquery", all) => text(escape_query(&print(all))),
         ("args", all) => {
@@ -113,71 +130,60 @@ pub(super) fn call<'d>(name: &str, args: Vec<Value<'d>>, data: &Data<'d>) -> Ans
             let after = data.external_url.split_once("://").map_or("", |(_, rest)| rest);
             Ok(Value::Text(Cow::Borrowed(after.find('/').map_or("", |slash| &after[slash..]))))
         }
-        ("query", [query]) => inside((data.query)(&string(query)?).map(|all| Value::Samples(all.into()))),
+        ("query", [query]) => inside((data.query)(string(query)).map(|all| Value::Samples(all.into()))),
         ("first", [Value::Samples(all)]) => match all.first() {
             Some(first) => Ok(Value::Sample(Rc::new(first.clone()))),
             None => Err(Wrong::Inside("first() called on vector with no elements".into())),
         },
         ("value", [Value::Sample(one)]) => Ok(Value::Float(one.value)),
         ("strvalue", [Value::Sample(one)]) => text(one.labels.get("__value__").to_owned()),
-        ("label", [label, Value::Sample(one)]) => text(one.labels.get(&string(label)?).to_owned()),
+        ("label", [label, Value::Sample(one)]) => text(one.labels.get(string(label)).to_owned()),
         ("sortByLabel", [label, Value::Samples(all)]) => {
-            let label = string(label)?;
+            let label = string(label);
             let mut all = all.to_vec();
-            all.sort_by(|a, b| a.labels.get(&label).cmp(b.labels.get(&label)));
+            all.sort_by(|a, b| a.labels.get(label).cmp(b.labels.get(label)));
             Ok(Value::Samples(all.into()))
         }
-        ("first" | "value" | "strvalue" | "label" | "sortByLabel", [.., last]) => {
-            let wanted =
-                if matches!(name, "first" | "sortByLabel") { "template.queryResult" } else { "*template.sample" };
-            Err(mistyped(wanted, last))
-        }
         ("match", [pattern, subject]) => {
-            let (pattern, subject) = (string(pattern)?, string(subject)?);
-            inside(regex(&pattern).map(|regex| Value::Bool(regex.is_match(&subject))))
+            let (pattern, subject) = (string(pattern), string(subject));
+            inside(regex(pattern).map(|regex| Value::Bool(regex.is_match(subject))))
         }
         ("reReplaceAll", [pattern, with, subject]) => {
-            let (with, subject) = (string(with)?, string(subject)?);
-            let regex = regex(&string(pattern)?).map_err(Wrong::Inside)?;
-            text(regex.replace_all(&subject, with.as_ref()).into_owned())
+            let (with, subject) = (string(with), string(subject));
+            let regex = regex(string(pattern)).map_err(Wrong::Inside)?;
+            text(regex.replace_all(subject, with).into_owned())
         }
-        ("title", [arg]) => text(title(&string(arg)?)),
-        ("toUpper", [arg]) => text(string(arg)?.to_uppercase()),
-        ("toLower", [arg]) => text(string(arg)?.to_lowercase()),
-        ("safeHtml", [arg]) => text(string(arg)?.into_owned()),
-        ("graphLink", [arg]) => text(format!("/graph?g0.expr={}&g0.tab=0", escape_query(&string(arg)?))),
-        ("tableLink", [arg]) => text(format!("/graph?g0.expr={}&g0.tab=1", escape_query(&string(arg)?))),
+        ("title", [arg]) => text(title(string(arg))),
+        ("toUpper", [arg]) => text(string(arg).to_uppercase()),
+        ("toLower", [arg]) => text(string(arg).to_lowercase()),
+        ("safeHtml", [arg]) => text(string(arg).to_owned()),
+        ("graphLink", [arg]) => text(format!("/graph?g0.expr={}&g0.tab=0", escape_query(string(arg)))),
+        ("tableLink", [arg]) => text(format!("/graph?g0.expr={}&g0.tab=1", escape_query(string(arg)))),
         ("stripPort", [arg]) => {
-            let address = string(arg)?;
-            text(split_port(&address).map_or(address.clone().into_owned(), |(host, _)| host.to_owned()))
+            let address = string(arg);
+            text(split_port(address).map_or(address, |(host, _)| host).to_owned())
         }
-        ("stripDomain", [arg]) => text(strip_domain(&string(arg)?)),
+        ("stripDomain", [arg]) => text(strip_domain(string(arg))),
         ("humanize", [arg]) => text(humanize::metric(float(arg)?)),
         ("humanize1024", [arg]) => text(humanize::binary(float(arg)?)),
         ("humanizeDuration", [arg]) => text(humanize::duration(float(arg)?)),
         ("humanizePercentage", [arg]) => text(humanize::percentage(float(arg)?)),
         ("humanizeTimestamp", [arg]) => text(humanize::timestamp(float(arg)?).map_err(Wrong::Inside)?),
         ("parseDuration", [arg]) => {
-            let length = string(arg)?;
-            let wrong = || format!("not a valid duration string: {}", format::quoted(&length));
-            let ms = parse_length(&length).map_err(|_| Wrong::Inside(wrong()))?;
+            let length = string(arg);
+            let wrong = || format!("not a valid duration string: {}", format::quoted(length));
+            let ms = parse_length(length).map_err(|_| Wrong::Inside(wrong()))?;
             Ok(Value::Float(ms as f64 / 1e3))
         }
         _ => Err(Wrong::Call(format!("{name} cannot be called like this"))),
     }
 }
 
-fn mistyped(wanted: &str, got: &Value<'_>) -> Wrong {
-    match got {
-        Value::Nil | Value::Missing => Wrong::Call(format!("invalid value; expected {wanted}")),
-        _ => Wrong::Call(format!("wrong type for value; expected {wanted}; got {}", got.go_type())),
-    }
-}
-
-fn string<'v, 'd>(value: &'v Value<'d>) -> Result<Cow<'v, str>, Wrong> {
+/// A text; where it is something else, its call has been refused.
+fn string<'v>(value: &'v Value<'_>) -> &'v str {
     match value {
-        Value::Text(text) => Ok(Cow::Borrowed(text)),
-        other => Err(mistyped("string", other)),
+        Value::Text(text) => text,
+        _ => "",
     }
 }
 
@@ -336,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn every_function_has_one_count_of_arguments() {
-        assert!(ARITIES.windows(2).all(|pair| pair[0].0 < pair[1].0), "sorted, each once");
+    fn every_function_is_in_the_table_once() {
+        assert!(SIGNATURES.windows(2).all(|pair| pair[0].0 < pair[1].0), "sorted, each once");
     }
 }

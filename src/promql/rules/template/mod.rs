@@ -123,6 +123,7 @@ impl Template {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn expand(text: &str) -> String {
         let labels = Labels::new([("__name__", "up"), ("instance", "db1.example.org:9100"), ("job", "node exporter")]);
@@ -244,5 +245,74 @@ mod tests {
         let later = Template::parse("{{ $value | toNextCentury }}").expect("it may be right");
         assert_eq!(later.unknown(), Some("`toNextCentury` is no function that is known here"));
         assert!(later.is_constant());
+    }
+
+    /// Pieces of templates in any order, most of which make no sense.
+    fn pieces() -> impl Strategy<Value = String> {
+        const PIECES: &[&str] = &[
+            "{{",
+            "}}",
+            "{{- ",
+            " -}}",
+            " ",
+            "if ",
+            "else ",
+            "end",
+            "range ",
+            "with ",
+            "$x",
+            ":=",
+            "=",
+            ".",
+            ".Labels",
+            "$value",
+            "(",
+            ")",
+            "|",
+            "humanize ",
+            "printf ",
+            "\"%d %s\"",
+            "'x'",
+            "`y`",
+            "1.5",
+            "-2",
+            "/*",
+            "*/",
+            "ü",
+            "\n",
+            "{{ end }}",
+            "{{ if $value }}",
+            "{{ range query \"q\" }}",
+            "{{ else }}",
+            "{{ define \"t\" }}",
+            "{{ template \"t\" . }}",
+            "query \"q\" ",
+            "first ",
+            ",",
+            "break",
+            "and ",
+        ];
+        prop::collection::vec(prop::sample::select(PIECES), 0..14).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "(?s).{0,60}", pieces in pieces()) {
+            for text in [text, pieces] {
+                if Template::parse(&text).is_ok() {
+                    expand(&text);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_no_end_is_stopped() {
+        assert!(Template::parse(&format!("{}{{{{ end }}}}", "{{ if 1 }}{{ else if 1 }}".repeat(5_000))).is_err());
+        assert!(Template::parse(&format!("{{{{ {}1{} }}}}", "(".repeat(5_000), ")".repeat(5_000))).is_err());
+        let calls = "{{ define \"t\" }}{{ template \"t\" }}{{ template \"t\" }}{{ end }}{{ template \"t\" }}";
+        assert!(expand(calls).ends_with("exceeded maximum template depth>"), "{}", expand(calls));
+        let loops = "{{ range 1000000 }}{{ range 1000000 }}{{ $value }}{{ end }}{{ end }}";
+        assert!(expand(loops).ends_with("it takes too many steps>"));
     }
 }

@@ -24,7 +24,7 @@ impl From<String> for Refusal {
 type Parsed<T> = Result<T, Refusal>;
 
 /// Nesting beyond this is refused.
-const MAX_DEPTH: usize = 50;
+const MAX_DEPTH: usize = 100;
 
 /// Reads a template.
 pub(super) fn parse(text: &str) -> Parsed<Tree> {
@@ -110,10 +110,7 @@ impl Parser<'_> {
     }
 
     fn list(&mut self) -> Parsed<(Vec<Node>, End)> {
-        self.depth += 1;
-        if self.depth > MAX_DEPTH {
-            return malformed(format!("it nests deeper than {MAX_DEPTH}"));
-        }
+        self.deeper()?;
         let mut nodes = Vec::new();
         let known = self.variables.len();
         let end = loop {
@@ -216,8 +213,8 @@ impl Parser<'_> {
         self.loops -= usize::from(keyword == "range");
         let otherwise = match end {
             End::End => Vec::new(),
-            End::Else(Some("if")) if keyword == "if" => vec![Node::If(self.branch("if")?)],
-            End::Else(Some("with")) if keyword == "with" => vec![Node::With(self.branch("with")?)],
+            End::Else(Some("if")) if keyword == "if" => vec![Node::If(self.chained("if")?)],
+            End::Else(Some("with")) if keyword == "with" => vec![Node::With(self.chained("with")?)],
             End::Else(None) => match self.list()? {
                 (otherwise, End::End) => otherwise,
                 (_, end) => return malformed(format!("expected end; found {{{{{}}}}}", end.word())),
@@ -229,11 +226,21 @@ impl Parser<'_> {
         Ok(Branch { pipe, then, otherwise })
     }
 
-    fn pipe(&mut self, context: &str) -> Parsed<Pipe> {
+    /// What stands behind `else` nests in what stands before it.
+    fn chained(&mut self, keyword: &str) -> Parsed<Branch> {
+        self.deeper()?;
+        let branch = self.branch(keyword)?;
+        self.depth -= 1;
+        Ok(branch)
+    }
+
+    fn deeper(&mut self) -> Parsed<()> {
         self.depth += 1;
-        if self.depth > MAX_DEPTH {
-            return malformed(format!("it nests deeper than {MAX_DEPTH}"));
-        }
+        if self.depth > MAX_DEPTH { malformed(format!("it nests deeper than {MAX_DEPTH}")) } else { Ok(()) }
+    }
+
+    fn pipe(&mut self, context: &str) -> Parsed<Pipe> {
+        self.deeper()?;
         let (variables, declares) = self.assigned(context)?;
         let mut commands = Vec::new();
         loop {
@@ -347,6 +354,8 @@ impl Parser<'_> {
         };
         let mut operand = Operand { at, written: self.written(at), what: value };
         let mut fields: Vec<Rc<str>> = Vec::new();
+        // Go counts from the second of several fields.
+        let second = self.tokens.get(self.place).map_or(at, |token| token.at);
         while let Some(What::Field(name)) = self.peek() {
             fields.push(name.as_str().into());
             self.place += 1;
@@ -361,7 +370,7 @@ impl Parser<'_> {
             }
             _ => return malformed(format!("unexpected . after term {}", super::format::quoted(&operand.written))),
         }
-        operand.written = self.written(at);
+        (operand.at, operand.written) = (second, self.written(at));
         Ok(operand)
     }
 

@@ -198,6 +198,7 @@ fn a_weakness_is_called_one() {
         .filter(|knob| knob.help.contains("real weakness"))
         .map(|knob| knob.name)
         .collect();
-    let want = ["backoff", "fail_fast", "max_quote_age", "retry_after", "retry_budget", "timeout", "validate"];
+    let want =
+        ["backoff", "fail_fast", "max_quote_age", "processes", "retry_after", "retry_budget", "timeout", "validate"];
     assert_eq!(weak, want.into());
 }
