@@ -100,7 +100,7 @@ impl Check<'_, '_> {
                 Some((body, "application/json".to_owned()))
             }
             (None, Some(body)) => {
-                Some((self.template(body, Stands::Body, scope), "text/plain; charset=utf-8".to_owned()))
+                Some((self.filled(body, Stands::Body, scope), "text/plain; charset=utf-8".to_owned()))
             }
             (None, None) => None,
         };
@@ -141,7 +141,7 @@ impl Check<'_, '_> {
             match value {
                 HeaderValue::Text(value) if value.contains("{{") => {
                     let at = place(&name).unwrap_or_default();
-                    written.push((name, self.template(&At { at, value }, Stands::Header, scope)));
+                    written.push((name, self.filled(&At { at, value }, Stands::Header, scope)));
                 }
                 value => same.push((name, value)),
             }
@@ -172,7 +172,7 @@ impl Check<'_, '_> {
                 continue;
             };
             let is = expect.is.iter().flat_map(|is| &is.0);
-            let is = is.map(|text| self.template(text, Stands::Compared, scope)).collect();
+            let is = is.map(|text| self.filled(text, Stands::Compared, scope)).collect();
             let matches = expect.matches.as_ref().and_then(|pattern| self.pattern(pattern)).or(found);
             tests.push(Test { place, is, matches });
         }
@@ -242,7 +242,7 @@ impl Check<'_, '_> {
     }
 
     fn path_template(&mut self, path: &At<String>, scope: &mut Scope<'_>) -> Template {
-        let template = self.template(path, Stands::Path, scope);
+        let template = self.filled(path, Stands::Path, scope);
         let text = template.pieces.iter().filter_map(|piece| match piece {
             Piece::Text(text) => Some(text.as_str()),
             Piece::Value(..) => None,
@@ -314,7 +314,7 @@ impl Check<'_, '_> {
         }
     }
 
-    fn template(&mut self, text: &At<String>, stands: Stands, scope: &mut Scope<'_>) -> Template {
+    fn filled(&mut self, text: &At<String>, stands: Stands, scope: &mut Scope<'_>) -> Template {
         let mut template = Template::default();
         for token in self.tokens(&text.value, text.at).unwrap_or_default() {
             match token {
