@@ -18,6 +18,9 @@ mod sender;
 #[path = "e2e/spine.rs"]
 mod spine;
 
+#[path = "e2e/flows.rs"]
+mod flows;
+
 #[path = "e2e/targets.rs"]
 mod targets;
 

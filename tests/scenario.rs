@@ -52,6 +52,7 @@ fn golden(file: &Path, actual: &str) -> Result<(), String> {
 /// Reads a scenario that names no files but these few, in an empty environment.
 fn read(text: &str) -> Result<Scenario, Mistakes> {
     let files = |name: &str| match name {
+        "accounts.csv" => Ok(b"id,desk\na-1,fx\n".to_vec()),
         "pairs.csv" => Ok(b"input,output,weight\nSOL,USDC,2\nUSDC,SOL,1\n".to_vec()),
         "alerts.yml" => Ok(include_bytes!("../scenarios/quote-service/alerts.yml").to_vec()),
         "ca.pem" | "client.pem" => Ok(b"-----BEGIN CERTIFICATE-----\n".to_vec()),
@@ -137,7 +138,7 @@ fn an_expectation_that_compares_nothing_is_refused() {
     let text = "proofload: 1\ntarget: http://127.0.0.1:1\ntraffic:\n  a: { flow: { steps: [{ get: /x, expect: { is: up } }] }, \
                 load: [{ hold: { at: 1/s, for: 5s } }] }\n";
     let mistakes = read(text).expect_err("compares nothing");
-    assert!(mistakes.all.len() == 1 && mistakes.all[0].what.contains("without `json`"), "{mistakes}");
+    assert!(mistakes.all.len() == 1 && mistakes.all[0].what.contains("one of `json`, `header` and `body`"), "{mistakes}");
 }
 
 /// The number of a shot says in which loop it was, and has room for so many.

@@ -53,6 +53,11 @@ impl Stream {
         }
     }
 
+    /// Goes to the `n`-th number, from 0: the same wherever the stream has come to.
+    pub fn seek(&mut self, n: u128) {
+        self.0.set_word_pos(2 * n);
+    }
+
     /// Uniform in [0, 1).
     pub fn unit(&mut self) -> f64 {
         unit(self.bits())
@@ -117,6 +122,16 @@ mod tests {
                 passed.pass(n);
                 assert_eq!(passed.bits(), drawn.bits(), "{n}");
             }
+        }
+    }
+
+    #[test]
+    fn the_nth_number_is_found_from_anywhere() {
+        let mut stream = Seed(7).stream("a");
+        let drawn: Vec<u64> = (0..100).map(|_| stream.bits()).collect();
+        for n in [99, 0, 33, 32, 31, 64] {
+            stream.seek(n as u128);
+            assert_eq!(stream.bits(), drawn[n]);
         }
     }
 

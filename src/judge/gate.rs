@@ -143,6 +143,7 @@ fn unreported(scenario: &Scenario, plan: &Plan, span: Span) -> Tick {
         let spread = match scenario.traffic[traffic].arrivals {
             Arrivals::Even => 1.0,
             Arrivals::Poisson => SPREAD * expected.sqrt() + 1.0,
+            Arrivals::Hawkes { branching, .. } => SPREAD * expected.sqrt() / (1.0 - branching.fraction()) + 1.0,
         };
         Some(TickRow { second, due: (expected + spread).ceil() as u64, ..TickRow::default() })
     };

@@ -2,8 +2,9 @@
 //!
 //! Even: shot n (from 0) is due when the integral of the rate reaches n + ½, for as many whole shots as fit. Poisson:
 //! the integral is advanced by unit exponential steps (inversion of the integrated rate), until it ends; so the count
-//! itself is a draw from the seed.
+//! itself is a draw from the seed. Hawkes: see [`Hawkes`].
 
+use super::hawkes::Hawkes;
 use super::profile::Profile;
 use crate::base::seed::Stream;
 use crate::base::time::Offset;
@@ -21,14 +22,16 @@ pub struct DueTimes {
 enum Law {
     Even { next: u64, count: u64 },
     Poisson { reached: f64, stream: Box<Stream> },
+    Hawkes(Hawkes),
 }
 
 impl DueTimes {
-    /// The due times of a profile. The stream is used by Poisson arrivals only.
+    /// The due times of a profile. The stream is not used by even arrivals.
     pub fn new(profile: Profile, arrivals: Arrivals, stream: Stream) -> DueTimes {
         let law = match arrivals {
             Arrivals::Even => Law::Even { next: 0, count: profile.whole() },
             Arrivals::Poisson => Law::Poisson { reached: 0.0, stream: Box::new(stream) },
+            Arrivals::Hawkes { branching, decay } => Law::Hawkes(Hawkes::new(branching.fraction(), decay, stream)),
         };
         DueTimes { profile, piece: 0, law }
     }
@@ -38,6 +41,7 @@ impl DueTimes {
         match &mut self.law {
             Law::Even { next, count } => *next = next.saturating_add(n).min(*count),
             Law::Poisson { reached, stream } => (0..n).for_each(|_| *reached += stream.exponential()),
+            Law::Hawkes(hawkes) => (0..n).for_each(|_| _ = hawkes.next(&self.profile)),
         }
     }
 }
@@ -58,6 +62,7 @@ impl Iterator for DueTimes {
                 *reached += stream.exponential();
                 *reached
             }
+            Law::Hawkes(hawkes) => return hawkes.next(&self.profile),
         };
         self.profile.due(shots, &mut self.piece)
     }

@@ -3,10 +3,12 @@
 
 mod arrival;
 mod closed;
+mod hawkes;
 mod mix;
 mod profile;
 mod review;
 mod timeline;
+mod values;
 
 pub use arrival::DueTimes;
 pub use closed::ClosedLoop;
@@ -14,6 +16,7 @@ pub use mix::{Mix, QuoteRequest};
 pub use profile::Profile;
 pub use review::{Foreseen, expected_touches, minimum_shots, review, struck_requests};
 pub use timeline::{Phase, Timeline};
+pub use values::{Drawn, Values};
 
 use crate::base::seed::{Digester, Seed};
 use crate::base::time::{Offset, Span};
@@ -35,6 +38,7 @@ pub struct TrafficPlan {
     pub profile: Profile,
     due: DueTimes,
     mix: Option<Mix>,
+    values: Option<Values>,
     loops: Vec<(ClosedLoop, Option<Mix>)>,
 }
 
@@ -45,7 +49,7 @@ pub struct Shot {
     pub seq: u64,
     /// When it is due.
     pub due: Offset,
-    /// What a quote asks for; `None` for a flow, which is always the same.
+    /// What a quote asks for; `None` for a flow, whose shots differ by their [`Values`] alone.
     pub quote: Option<QuoteRequest>,
 }
 
@@ -74,7 +78,9 @@ impl Plan {
         let mut all = Digester::default();
         for (i, traffic) in self.traffic.iter().enumerate() {
             all.add(&(i as u64).to_le_bytes());
+            let mut values = traffic.values();
             for shot in traffic.shots() {
+                values.iter_mut().for_each(|values| values.of(shot.seq).digest(&mut all));
                 all.add(&shot.seq.to_le_bytes());
                 all.add(&shot.due.nanos().to_le_bytes());
                 shot.quote.iter().for_each(|quote| quote.digest(&mut all));
@@ -104,6 +110,10 @@ impl TrafficPlan {
             Kind::Quote(quote) => Some(Mix::new(quote, seed.stream(&format!("mix/{}", traffic.name)))),
             Kind::Flow(_) => None,
         };
+        let values = match &traffic.kind {
+            Kind::Flow(flow) => Some(Values::new(flow, &traffic.name, seed)),
+            Kind::Quote(_) => None,
+        };
         // Each loop draws from a stream of its own, so that how far one gets shifts no other.
         let own = |nth: usize| {
             mix.as_ref().map(|mix: &Mix| mix.drawn_from(seed.stream(&format!("mix/{}/saturate/{nth}", traffic.name))))
@@ -117,7 +127,12 @@ impl TrafficPlan {
             }
             start = span.end;
         }
-        TrafficPlan { profile, due, mix, loops }
+        TrafficPlan { profile, due, mix, values, loops }
+    }
+
+    /// What the templates of its shots say; `None` for quotes.
+    pub fn values(&self) -> Option<Values> {
+        self.values.clone()
     }
 
     /// Every planned shot, in the order in which they are due.

@@ -199,7 +199,7 @@ impl Prepared<'_> {
         let Ok(aside) = Aside::new(&self.services, target, &secret, self.clock) else { return };
         for step in &target.after {
             let answered = aside.step(step).await;
-            let request = format!("{} {}", step.method.word(), step.path);
+            let request = step.what();
             let _ = events.send(Event::Aside {
                 at: self.clock.now(),
                 request,

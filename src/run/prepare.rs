@@ -136,7 +136,7 @@ impl<'l> Prepared<'l> {
         for step in &target.before {
             let answered = aside.step(step).await;
             if let Some(wrong) = answered.wrong {
-                return Err(format!("before the load, {} {}: {wrong}", step.method.word(), step.path));
+                return Err(format!("before the load, {}: {wrong}", step.what()));
             }
         }
         if let Some(guards) = &guards {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::traffic::Traffic;
-use crate::base::units::Rate;
+use crate::base::units::{Rate, Share};
 
 /// How shots are spread over time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +12,13 @@ pub enum Arrivals {
     Poisson,
     /// At equal distances.
     Even,
+    /// In bursts: each shot makes others more likely for a while.
+    Hawkes {
+        /// The share of shots that others brought about, below 100%.
+        branching: Share,
+        /// How long after another one comes, on average.
+        decay: Duration,
+    },
 }
 
 /// A stretch of load: open, during which the rate is a straight line, or a closed loop.

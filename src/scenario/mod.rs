@@ -21,7 +21,9 @@ mod servers;
 mod stub;
 mod suite;
 mod target;
+mod template;
 mod traffic;
+mod value;
 mod variant;
 mod vars;
 mod wire;
@@ -49,7 +51,11 @@ pub use servers::{Alertmanager, Login, Prometheus, Server, Source};
 pub use stub::{Lead, Link, RateLimit, StubReply, Toxiproxy, Upstream};
 pub use suite::{Suite, SuiteSettings, is_suite, read_suite, suite_schema};
 pub use target::{HeaderValue, Ready, Service, System, Target};
-pub use traffic::{Amount, Class, ClassPlace, Flow, Kind, Method, Pair, Popularity, Quote, Step, Traffic};
+pub use template::{Form, Piece, Slot, Template};
+pub use traffic::{
+    Amount, Capture, Class, ClassPlace, Flow, Kind, Method, Pair, Popularity, Quote, ReplyPlace, Step, Test, Traffic,
+};
+pub use value::{Datum, Decimal, Feed, Pick, Value, ValueLaw};
 pub use variant::variant;
 pub use wire::{Identity, PrivateKey, Resolve, Reuse, Tls, Version, Wire};
 pub use world::{Abort, Action, Call, Hook, Program};

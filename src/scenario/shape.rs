@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::mistake::Place;
 use super::reader::Reader;
+use super::value::Decimal;
 use super::yaml::{Kind, Node};
 use crate::base::units::{self, ByteRate, Rate, Share, Size};
 
@@ -110,6 +111,12 @@ macro_rules! scalar_shape {
 scalar_shape!(String, "text", |t| Ok(t.to_owned()), json!({ "type": ["string", "number", "boolean"] }));
 scalar_shape!(u64, "a whole number", whole, json!({ "type": "integer", "minimum": 0 }));
 scalar_shape!(f64, "a number", number, json!({ "type": "number" }));
+scalar_shape!(
+    Decimal,
+    "a decimal number",
+    Decimal::parse,
+    json!({ "type": ["number", "string"], "pattern": "^-?[0-9_]+(\\.[0-9_]*)?$" })
+);
 scalar_shape!(
     bool,
     "true or false",

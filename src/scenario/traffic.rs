@@ -1,11 +1,14 @@
 //! What is sent.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json_path::JsonPath;
 
 use super::load::{Arrivals, Segment};
 use super::target::HeaderValue;
+use super::template::Template;
+use super::value::{Feed, Value};
 use crate::base::units::{Share, Size};
 
 /// One kind of traffic.
@@ -33,7 +36,7 @@ impl Traffic {
                 let hybrid = quote.hybrid.as_ref().map(|(_, path)| path.as_str());
                 [quote.path.as_str()].into_iter().chain(hybrid).collect()
             }
-            Kind::Flow(flow) => flow.steps.iter().map(|step| step.path.as_str()).collect(),
+            Kind::Flow(flow) => flow.steps.iter().map(|step| step.shown.as_str()).collect(),
         }
     }
 }
@@ -43,8 +46,8 @@ impl Traffic {
 pub enum Kind {
     /// A request for a quote.
     Quote(Box<Quote>),
-    /// Plain requests, one after the other.
-    Flow(Flow),
+    /// Requests, one after the other.
+    Flow(Box<Flow>),
 }
 
 /// A request for a quote and what its reply must be.
@@ -109,30 +112,86 @@ pub enum Amount {
     LogUniform(u64, u64),
 }
 
-/// Plain requests, one after the other; at least one.
-#[derive(Debug, Clone, PartialEq)]
+/// Requests, one after the other, and what their templates can name.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Flow {
-    /// In order; the first that fails ends the flow.
+    /// Drawn anew for each shot.
+    pub values: Vec<Value>,
+    /// Rows of files, one for each shot.
+    pub feeds: Vec<Arc<Feed>>,
+    /// Names of what is captured from replies.
+    pub captures: Vec<String>,
+    /// In order, at least one; the first that fails ends the flow.
     pub steps: Vec<Step>,
 }
 
-/// One plain request.
+/// One request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
+    /// How long a flow rests before it.
+    pub think: Duration,
     /// The method.
     pub method: Method,
     /// The path with its query.
-    pub path: String,
+    pub path: Template,
+    /// The path as it is written.
+    pub shown: String,
     /// The body with its media type.
-    pub body: Option<(String, String)>,
+    pub body: Option<(Template, String)>,
     /// Sent with this request.
     pub headers: Vec<(String, HeaderValue)>,
-    /// The status that is right; any 2xx when `None`.
-    pub status: Option<u16>,
-    /// A place in the JSON body that must exist, and what must stand there.
-    pub json: Option<(JsonPath, Option<String>)>,
+    /// As `headers`, and not the same for every shot.
+    pub written: Vec<(String, Template)>,
+    /// The statuses that are right; any 2xx when there is none.
+    pub statuses: Vec<u16>,
+    /// What the reply must be besides.
+    pub tests: Vec<Test>,
+    /// What is captured from the reply.
+    pub captures: Vec<Capture>,
     /// Which service; as the traffic says when unnamed.
     pub service: Option<String>,
+}
+
+/// Something that a reply must be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Test {
+    /// What is looked at; it must be there.
+    pub place: ReplyPlace,
+    /// What must stand there, as text: one of these, or anything when there is none.
+    pub is: Vec<Template>,
+    /// A regular expression that must be found there.
+    pub matches: Option<String>,
+}
+
+/// What is captured from a reply.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Capture {
+    /// The position of its name among the flow's captures.
+    pub name: usize,
+    /// Where it stands.
+    pub place: ReplyPlace,
+    /// A regular expression: its first group is captured, or all that it finds.
+    pub matches: Option<String>,
+    /// Whether it goes where control characters must not, such as a header.
+    pub printable: bool,
+}
+
+/// A part of a reply.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ReplyPlace {
+    /// A place in the JSON body.
+    Json(JsonPath),
+    /// A header.
+    Header(String),
+    /// The body.
+    Body,
+}
+
+impl Step {
+    /// What it asks for, as it is written.
+    pub fn what(&self) -> String {
+        format!("{} {}", self.method.word(), self.shown)
+    }
 }
 
 /// HTTP methods that a step can have.

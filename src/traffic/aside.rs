@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::flow::{self, Wanted};
+use super::http::codec::Answer;
 use super::http::open::Opener;
 use super::http::single::{Got, ask};
 use super::reply::status_is;
@@ -78,7 +79,7 @@ impl<'a> Aside<'a> {
             let request = Request::new("GET", &path, &self.headers, b"");
             loop {
                 let last = match self.send(opener, &request).await {
-                    Ok(got) if status_is(got.status, None) => break,
+                    Ok(got) if status_is(got.status, &[]) => break,
                     Ok(got) => format!("status {}", got.status),
                     Err(why) => why,
                 };
@@ -97,7 +98,8 @@ impl<'a> Aside<'a> {
     pub async fn step(&self, step: &Step) -> Answered {
         match self.try_step(step).await {
             Ok(got) => {
-                let (outcome, why) = Wanted::new(step).worth(got.status, &got.body, got.too_long);
+                let answer = Answer { status: got.status, head: &got.head, body: &got.body, too_long: got.too_long };
+                let (outcome, why) = Wanted::new(step).worth(&answer, None, |_, _| {});
                 Answered { status: Some(got.status), wrong: (outcome != Outcome::Ok).then(|| why.unwrap_or_default()) }
             }
             Err(why) => Answered { status: None, wrong: Some(why) },
@@ -107,7 +109,8 @@ impl<'a> Aside<'a> {
     async fn try_step(&self, step: &Step) -> Result<Got, String> {
         let opener = self.service(step.service.as_deref())?.first().ok_or("the service has no address")?;
         let headers = own_over(&self.headers, resolve(&step.headers, self.secrets));
-        self.send(opener, &flow::request(step, &opener.address().base, headers)).await
+        let request = flow::request(step, &opener.address().base, headers);
+        self.send(opener, &request.ok_or("nothing fills in what it names")?).await
     }
 
     async fn send(&self, opener: &Opener, request: &Request) -> Result<Got, String> {

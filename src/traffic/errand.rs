@@ -27,6 +27,8 @@ pub struct Errand {
     pub opening: Opening,
     /// The status that was answered last.
     pub status: Option<u16>,
+    /// Where a flow keeps what its templates say; means nothing for a quote.
+    pub bag: u32,
     /// On how many connections it was put that had closed unnoticed.
     pub stale: u8,
 }
@@ -45,6 +47,7 @@ impl Errand {
             first_byte: None,
             opening: Opening::default(),
             status: None,
+            bag: 0,
             stale: 0,
         }
     }

@@ -2,10 +2,11 @@
 
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::drive::Setup;
 use super::errand::Errand;
-use super::flow::Flow;
+use super::flow::{Flow, Shown};
 use super::http::codec::Answer;
 use super::http::service::Service;
 use super::pick::{Paths, Picker};
@@ -14,6 +15,7 @@ use super::reply::Classes;
 use super::{own_over, resolve};
 use crate::base::trace::TraceId;
 use crate::evidence::reply::Outcome;
+use crate::plan::TrafficPlan;
 use crate::scenario::{self, HeaderValue};
 
 /// A body of a plain step is read up to this size, in bytes.
@@ -28,7 +30,7 @@ pub struct Kind {
 
 enum How {
     Quote(Box<Quotes>, Rc<Service>),
-    Flow(Flow),
+    Flow(Box<Flow>),
 }
 
 /// What a reply is worth.
@@ -59,7 +61,7 @@ impl Kind {
             common.push(("Connection".into(), "close".into()));
         }
         let headers = |own: &[(String, HeaderValue)]| own_over(&common, resolve(own, &secret));
-        let ready = |traffic: &scenario::Traffic| {
+        let ready = |(traffic, plan): (&scenario::Traffic, &TrafficPlan)| {
             let mut paths = Paths::default();
             let how = match &traffic.kind {
                 scenario::Kind::Quote(quote) => {
@@ -67,14 +69,17 @@ impl Kind {
                     let headers = headers(&quote.headers);
                     How::Quote(Box::new(Quotes::new(quote, service.base(), &headers, &mut paths)), service)
                 }
-                scenario::Kind::Flow(flow) => How::Flow(Flow::new(flow, headers, |step| {
-                    service(step.service.as_deref().or(traffic.service.as_deref()))
-                })?),
+                scenario::Kind::Flow(flow) => {
+                    let values = plan.values().ok_or_else(|| io::Error::other("a flow without a plan"))?;
+                    let service =
+                        |step: &scenario::Step| service(step.service.as_deref().or(traffic.service.as_deref()));
+                    How::Flow(Box::new(Flow::new(flow, values, headers, service)?))
+                }
             };
             let classes = Classes::new(&traffic.classes, &mut paths);
             Ok(Kind { classes, picker: (!paths.is_empty()).then(|| paths.picker()), how })
         };
-        scenario.traffic.iter().map(ready).collect()
+        scenario.traffic.iter().zip(&setup.plan.traffic).map(ready).collect()
     }
 
     /// Where the requests of a step go.
@@ -101,16 +106,38 @@ impl Kind {
         }
     }
 
-    /// Puts the request of an errand's step to a host together.
-    pub fn write(&self, errand: &Errand, host: &[u8], trace: TraceId, request: &mut Vec<u8>) {
+    /// A shot begins.
+    pub fn begin(&self, errand: &mut Errand) {
+        if let How::Flow(flow) = &self.how {
+            errand.bag = flow.begin(errand.shot.seq);
+        }
+    }
+
+    /// A shot is over.
+    pub fn end(&self, errand: &Errand) {
+        if let How::Flow(flow) = &self.how {
+            flow.end(errand.bag);
+        }
+    }
+
+    /// How long a shot rests before an errand's step.
+    pub fn think(&self, errand: &Errand) -> Duration {
+        match &self.how {
+            How::Quote(..) => Duration::ZERO,
+            How::Flow(flow) => flow.think(errand.step as usize),
+        }
+    }
+
+    /// Puts the request of an errand's step to a host together. `now_ms` is the wall clock in Unix milliseconds.
+    pub fn write(&self, errand: &Errand, host: &[u8], trace: TraceId, now_ms: i64, request: &mut Vec<u8>) {
         match &self.how {
             How::Quote(quotes, _) => quotes.write(errand.shot.quote.unwrap_or_default(), host, trace, request),
-            How::Flow(flow) => flow.write(errand.step as usize, host, trace, request),
+            How::Flow(flow) => flow.write(errand.step as usize, host, shown(errand, trace, now_ms), request),
         }
     }
 
     /// What a reply is worth, and why. `now_ms` is the wall clock in Unix milliseconds.
-    pub fn judge(&self, errand: &Errand, answer: &Answer<'_>, now_ms: impl FnOnce() -> i64) -> Judged {
+    pub fn judge(&self, errand: &Errand, answer: &Answer<'_>, trace: TraceId, now_ms: impl FnOnce() -> i64) -> Judged {
         let read = || self.picker.as_ref().and_then(|picker| picker.read(answer.body));
         match &self.how {
             How::Quote(quotes, _) => {
@@ -120,7 +147,7 @@ impl Kind {
                 Judged { outcome, why, class: self.classes.of(answer, picks.as_ref()), more: false }
             }
             How::Flow(flow) => {
-                let (outcome, why) = flow.worth(errand.step as usize, answer);
+                let (outcome, why) = flow.worth(errand.step as usize, answer, shown(errand, trace, now_ms()));
                 let more = outcome == Outcome::Ok && (errand.step as usize) + 1 < flow.len();
                 let class = if more { None } else { self.classes.of(answer, read().as_ref()) };
                 Judged { outcome, why, class, more }
@@ -135,4 +162,8 @@ impl Kind {
             How::Flow(flow) => flow.at(errand.step as usize, &why),
         }
     }
+}
+
+fn shown(errand: &Errand, trace: TraceId, now_ms: i64) -> Shown {
+    Shown { bag: errand.bag, seq: errand.shot.seq, trace, now_ms }
 }

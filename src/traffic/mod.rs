@@ -14,6 +14,7 @@ mod pick;
 mod quote;
 mod reply;
 mod request;
+mod resting;
 mod worker;
 
 pub use aside::{Answered, Aside};

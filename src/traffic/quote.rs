@@ -88,7 +88,7 @@ impl Quotes {
         picks: Option<&Picks<'_>>,
         now_ms: impl FnOnce() -> i64,
     ) -> (Outcome, Option<String>) {
-        if !status_is(answer.status, None) {
+        if !status_is(answer.status, &[]) {
             return (Outcome::Rejected, Some(format!("status {}", answer.status)));
         }
         match self.invalid(&self.pairs[asked.pair as usize], answer, picks, now_ms) {

@@ -35,9 +35,9 @@ impl Classes {
     }
 }
 
-/// Whether a status is the one that is wanted: any 2xx where none is named.
-pub fn status_is(status: u16, wanted: Option<u16>) -> bool {
-    wanted.map_or((200..300).contains(&status), |w| w == status)
+/// Whether a status is one of those that are wanted: any 2xx where none is named.
+pub fn status_is(status: u16, wanted: &[u16]) -> bool {
+    if wanted.is_empty() { (200..300).contains(&status) } else { wanted.contains(&status) }
 }
 
 /// The beginning of a body, for people.

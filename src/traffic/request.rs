@@ -1,6 +1,8 @@
 //! Requests, put together beforehand as far as they can be.
 
+use super::flow::{Says, media};
 use crate::base::trace::TraceId;
+use crate::scenario::{Form, Piece, Step, Template};
 
 /// A request whose target may end in something that differs from shot to shot.
 pub struct Request {
@@ -39,6 +41,77 @@ impl Request {
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(&self.body);
     }
+}
+
+/// A request that is written anew for each shot.
+pub struct Written {
+    method: &'static str,
+    base: String, // what the service's paths begin with; nothing where the target is a path that a reply named
+    target: Template,
+    headers: Vec<(String, Template)>,
+    same: Vec<u8>, // headers that are the same for every shot
+    body: Template,
+    has_body: bool,
+}
+
+impl Written {
+    /// The request of a step whose service's paths begin with `base`.
+    pub fn new(step: &Step, base: &str, mut headers: Vec<(String, String)>) -> Written {
+        headers.extend(media(step, &headers));
+        headers.retain(|(name, _)| !step.written.iter().any(|(n, _)| n.eq_ignore_ascii_case(name)));
+        let whole = matches!(step.path.pieces.first(), Some(Piece::Value(_, Form::Raw)));
+        let mut same = format!("User-Agent: {}\r\n", concat!("proofload/", env!("CARGO_PKG_VERSION")));
+        headers.iter().for_each(|(name, value)| same.push_str(&format!("{name}: {value}\r\n")));
+        Written {
+            method: step.method.word(),
+            base: if whole { String::new() } else { base.to_owned() },
+            target: step.path.clone(),
+            headers: step.written.clone(),
+            same: same.into(),
+            body: step.body.as_ref().map(|(body, _)| body.clone()).unwrap_or_default(),
+            has_body: step.body.is_some() || !matches!(step.method.word(), "GET" | "DELETE"),
+        }
+    }
+
+    /// Writes it out for a host.
+    pub fn write(&self, host: &[u8], says: &Says<'_>, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.method.as_bytes());
+        out.push(b' ');
+        out.extend_from_slice(self.base.as_bytes());
+        let target = out.len();
+        says.fill(&self.target, out);
+        // A reply may name the next request by a whole address; only its path goes into the request.
+        let path = path_of(&out[target..]);
+        out.drain(target..target + path);
+        out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
+        out.extend_from_slice(host);
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(&self.same);
+        for (name, value) in &self.headers {
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(b": ");
+            says.fill(value, out);
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(b"traceparent: ");
+        out.extend_from_slice(&says.trace.traceparent());
+        let mut body = Vec::new();
+        says.fill(&self.body, &mut body);
+        if self.has_body {
+            out.extend_from_slice(b"\r\nContent-Length: ");
+            decimal(body.len() as u64, out);
+        }
+        out.extend_from_slice(b"\r\n\r\n");
+        out.extend_from_slice(&body);
+    }
+}
+
+/// Where the path of an address begins.
+fn path_of(target: &[u8]) -> usize {
+    let after = [b"http://".as_slice(), b"https://"]
+        .iter()
+        .find_map(|scheme| target.strip_prefix(*scheme).map(|rest| (scheme.len(), rest)));
+    after.map_or(0, |(scheme, rest)| scheme + rest.iter().position(|b| *b == b'/').unwrap_or(rest.len()))
 }
 
 fn decimal(mut number: u64, out: &mut Vec<u8>) {

@@ -20,8 +20,9 @@ use super::http::service::Service;
 use super::kind::Kind;
 use super::merge::Merge;
 use super::pacer::{Pace, Pacer};
+use super::resting::Resting;
 use crate::base::time::{Clock, Offset};
-use crate::base::trace::{Shot as ShotId, Tracer};
+use crate::base::trace::{Shot as ShotId, TraceId, Tracer};
 use crate::evidence::counters::Counters;
 use crate::evidence::health::WorkerHealth;
 use crate::evidence::recorder::{Batch, second_of};
@@ -57,6 +58,7 @@ pub struct Worker {
     kinds: Vec<Kind>,
     pools: Vec<Rc<Pool>>,
     loops: Loops,
+    resting: Resting,
     meter: RefCell<HealthMeter>,
     report: RefCell<Batch>,
     reports: mpsc::UnboundedSender<Batch>,
@@ -149,6 +151,7 @@ impl Worker {
             kinds: Kind::all(setup, &services)?,
             pools: services.iter().flat_map(|(_, service)| service.pools().to_vec()).collect(),
             loops: Loops::new(&setup.plan, index, workers),
+            resting: Resting::default(),
             meter: RefCell::new(HealthMeter::new(index as u16, setup.clock.now())),
             report: RefCell::default(),
             reports: setup.reports.clone(),
@@ -209,6 +212,9 @@ impl Worker {
         };
         if tokio::time::timeout(self.timeout + SWEEP, drained).await.is_err() {
             self.pools.iter().for_each(|pool| pool.give_up(self));
+            for errand in self.resting.take_all() {
+                self.failed(errand, Outcome::Unfinished, "resting before a step when the run ended".into());
+            }
         }
     }
 
@@ -230,12 +236,32 @@ impl Worker {
     }
 
     /// Begins an errand: from here on something becomes of it.
-    pub fn begin(self: &Rc<Worker>, errand: Errand) {
+    pub fn begin(self: &Rc<Worker>, mut errand: Errand) {
+        let kind = &self.kinds[errand.traffic];
+        kind.begin(&mut errand);
         if errand.looped.is_none() {
             self.taken(errand.traffic, errand.shot.due);
         }
         self.in_flight.set(self.in_flight.get() + 1);
-        self.kinds[errand.traffic].service(errand.step as usize).pool().submit(errand, self);
+        self.next_step(errand);
+    }
+
+    /// Goes on with an errand's step, after what it rests before.
+    fn next_step(self: &Rc<Worker>, errand: Errand) {
+        let kind = &self.kinds[errand.traffic];
+        let think = kind.think(&errand);
+        if think.is_zero() {
+            return kind.service(errand.step as usize).pool().submit(errand, self);
+        }
+        let place = self.resting.put(errand);
+        let worker = self.clone();
+        tokio::task::spawn_local(async move {
+            tokio::time::sleep(think).await;
+            // Nobody rests any more when the run is over.
+            let Some(errand) = worker.resting.take(place) else { return };
+            let errand = Errand { since: worker.clock.now(), ..errand };
+            worker.kinds[errand.traffic].service(errand.step as usize).pool().submit(errand, &worker);
+        });
     }
 
     fn taken(&self, traffic: usize, due: Offset) {
@@ -249,8 +275,12 @@ impl Worker {
 
     /// Puts an errand's request to a host together.
     pub fn write(&self, errand: &Errand, host: &[u8], request: &mut Vec<u8>) {
-        let id = ShotId { traffic: errand.traffic as u16, seq: errand.shot.seq };
-        self.kinds[errand.traffic].write(errand, host, self.tracer.id(id), request);
+        let now_ms = self.clock.wall_nanos(self.clock.now()) / 1_000_000;
+        self.kinds[errand.traffic].write(errand, host, self.trace(errand), now_ms, request);
+    }
+
+    fn trace(&self, errand: &Errand) -> TraceId {
+        self.tracer.id(ShotId { traffic: errand.traffic as u16, seq: errand.shot.seq })
     }
 
     /// An errand's request is about to be written; when that is.
@@ -278,13 +308,14 @@ impl Worker {
     /// An errand's reply has come.
     pub fn answered(self: &Rc<Worker>, mut errand: Errand, answer: &Answer<'_>, now: Offset) {
         let kind = &self.kinds[errand.traffic];
-        let judged = kind.judge(&errand, answer, || self.clock.wall_nanos(now) / 1_000_000);
+        let wall = || self.clock.wall_nanos(now) / 1_000_000;
+        let judged = kind.judge(&errand, answer, self.trace(&errand), wall);
         self.counters.answered(errand.traffic, kind.route(&errand), judged.class, answer.status);
         if judged.more {
             errand.step += 1;
             errand.stale = 0;
             errand.since = now;
-            return kind.service(errand.step as usize).pool().submit(errand, self);
+            return self.next_step(errand);
         }
         self.finish(&errand, judged.outcome, judged.class, judged.why, now);
     }
@@ -304,6 +335,7 @@ impl Worker {
         now: Offset,
     ) {
         self.counters.finished(errand.traffic, errand.status);
+        self.kinds[errand.traffic].end(errand);
         let due = match errand.looped {
             Some(looped) if errand.shot.due == Offset::MAX => {
                 let due = self.loops.due(looped as usize, now); // never sent: due when it was given up

@@ -46,6 +46,8 @@ pub enum Answer {
 pub struct Request<'a> {
     /// Its head, up to the empty line.
     pub head: &'a str,
+    /// Its body.
+    pub body: &'a [u8],
     /// How many requests the server had before it.
     pub nth: usize,
 }
@@ -257,10 +259,10 @@ impl Drop for Server {
 fn serve(mut stream: impl Line, state: &State) {
     let mut unread = Vec::new();
     for served in 1.. {
-        let Some(head) = read_request(&mut stream, &mut unread, state) else { return };
+        let Some((head, body)) = read_request(&mut stream, &mut unread, state) else { return };
         state.longest.fetch_max(served, Ordering::SeqCst);
         let nth = state.requests.fetch_add(1, Ordering::SeqCst);
-        let answer = (state.manners)(&Request { head: &head, nth });
+        let answer = (state.manners)(&Request { head: &head, body: &body, nth });
         state.heads.lock().expect("no panic").push(head);
         if !give(&mut stream, answer, state) {
             return;
@@ -378,8 +380,8 @@ fn more(stream: &mut impl Line, unread: &mut Vec<u8>, state: &State) -> bool {
     }
 }
 
-/// The head of the next request; its body is read and dropped. What is no HTTP at all is told so.
-fn read_request(stream: &mut impl Line, unread: &mut Vec<u8>, state: &State) -> Option<String> {
+/// The head and the body of the next request. What is no HTTP at all is told so.
+fn read_request(stream: &mut impl Line, unread: &mut Vec<u8>, state: &State) -> Option<(String, Vec<u8>)> {
     let end = loop {
         if unread.first().is_some_and(|byte| !byte.is_ascii_uppercase()) {
             let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
@@ -403,6 +405,6 @@ fn read_request(stream: &mut impl Line, unread: &mut Vec<u8>, state: &State) -> 
             return None;
         }
     }
-    unread.drain(..whole);
-    Some(head)
+    let body = unread.drain(..whole).skip(end).collect();
+    Some((head, body))
 }

@@ -6,6 +6,7 @@ mod absorbed;
 mod alerts;
 mod contract;
 mod fault;
+mod flow;
 mod inject;
 mod leave;
 mod link;
@@ -16,6 +17,7 @@ mod reconcile;
 mod servers;
 mod target;
 mod traffic;
+mod value;
 mod wire;
 mod world;
 

@@ -8,7 +8,6 @@ use super::super::Place;
 use super::super::raw;
 use super::super::shape::{At, Names};
 use super::super::target::{HeaderValue, Ready, Service, System, Target};
-use super::super::traffic::{Method, Step};
 use super::super::wire::{Resolve, Wire};
 use super::Check;
 use crate::base::net::Address;
@@ -223,7 +222,21 @@ impl Check<'_, '_> {
         }
     }
 
+    /// Headers that are the same for every request.
     pub(super) fn headers(&mut self, raw: Option<&Names<raw::Header>>) -> Vec<(String, HeaderValue)> {
+        for (_, value) in raw.iter().flat_map(|h| &h.0) {
+            if let raw::Header::Text(text) = value
+                && text.value.contains("{{")
+            {
+                let what = "`{{…}}` outside a flow: nothing fills it in";
+                self.reader.wrong(text.at, what, "write plain text, or make it a step of a flow");
+            }
+        }
+        self.any_headers(raw)
+    }
+
+    /// Headers, which may be templates.
+    pub(super) fn any_headers(&mut self, raw: Option<&Names<raw::Header>>) -> Vec<(String, HeaderValue)> {
         let mut headers = Vec::new();
         for (name, value) in raw.iter().flat_map(|h| &h.0) {
             let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
@@ -257,54 +270,6 @@ impl Check<'_, '_> {
             headers.push((name.value.clone(), value));
         }
         headers
-    }
-
-    pub(super) fn step(&mut self, raw: &raw::Step, target: Option<&Target>) -> Step {
-        let methods = [
-            (&raw.get, Method::Get),
-            (&raw.post, Method::Post),
-            (&raw.put, Method::Put),
-            (&raw.delete, Method::Delete),
-        ];
-        let given: Vec<_> = methods.iter().filter_map(|(path, method)| path.as_ref().map(|p| (p, *method))).collect();
-        if given.len() != 1 {
-            self.reader.wrong(
-                raw.place,
-                "a step is one of get, post, put and delete",
-                "write exactly one of them with its path",
-            );
-        }
-        for text in given.iter().map(|(path, _)| *path).chain(raw.body.as_ref()) {
-            if text.value.contains("{{") {
-                self.reader.wrong(text.at, "templates in steps are planned, not built", "write plain text for now");
-            }
-        }
-        if raw.json.is_some() && raw.body.is_some() {
-            self.reader.wrong(raw.place, "both `json` and `body`", "keep one of the two");
-        }
-        let body = match (&raw.json, &raw.body) {
-            (Some(json), _) => Some((json.0.to_string(), "application/json".to_owned())),
-            (None, Some(body)) => Some((body.value.clone(), "text/plain; charset=utf-8".to_owned())),
-            (None, None) => None,
-        };
-        let expect = raw.expect.as_ref();
-        let status = expect.and_then(|e| e.status).and_then(|s| self.status(&s));
-        let json = expect
-            .and_then(|e| e.json.as_ref())
-            .and_then(|path| self.json_path(path))
-            .map(|path| (path, expect.and_then(|e| e.is.as_ref()).map(|is| is.value.clone())));
-        if let Some(is) = expect.filter(|e| e.json.is_none()).and_then(|e| e.is.as_ref()) {
-            self.reader.wrong(is.at, "`is` without `json`: nothing would be compared", "say where: `json: $.status`");
-        }
-        Step {
-            method: given.first().map_or(Method::Get, |(_, m)| *m),
-            path: given.first().map_or_else(String::new, |(p, _)| self.path(p)),
-            body,
-            headers: self.headers(raw.headers.as_ref()),
-            status,
-            json,
-            service: raw.to.as_ref().and_then(|to| self.service(Some(to), target, to.at)),
-        }
     }
 
     pub(super) fn status(&mut self, status: &At<u64>) -> Option<u16> {

@@ -8,7 +8,7 @@ use super::super::load::{Arrivals, Segment, closed_connections};
 use super::super::raw;
 use super::super::shape::At;
 use super::super::target::Target;
-use super::super::traffic::{Amount, Class, ClassPlace, Flow, Kind, Pair, Popularity, Quote, Traffic};
+use super::super::traffic::{Amount, Class, ClassPlace, Kind, Pair, Popularity, Quote, Traffic};
 use super::super::{Input, Place, Timing};
 use super::Check;
 use super::target::MAX_CONNECTIONS;
@@ -52,12 +52,7 @@ impl Check<'_, '_> {
             raw.classes.iter().flat_map(|c| &c.0).filter_map(|(name, class)| self.class(name, class)).collect();
         let kind = match (&raw.quote, &raw.flow) {
             (Some(quote), None) => self.quote(quote).map(|q| Kind::Quote(Box::new(q))),
-            (None, Some(flow)) => {
-                if flow.steps.value.is_empty() {
-                    self.reader.wrong(flow.steps.at, "a flow without steps", "write at least one: `- get: /path`");
-                }
-                Some(Kind::Flow(Flow { steps: flow.steps.value.iter().map(|s| self.step(s, target)).collect() }))
-            }
+            (None, Some(flow)) => Some(Kind::Flow(Box::new(self.within("flow", |c| c.flow(flow, target))))),
             // What is planned or could not be read has been told already.
             (None, None) if self.reader.is_broken_here() => None,
             _ => {
@@ -76,6 +71,17 @@ impl Check<'_, '_> {
             classes,
             arrivals: match raw.arrivals.as_ref().map(|a| &a.value) {
                 Some(raw::Arrivals::Even) => Arrivals::Even,
+                Some(raw::Arrivals::Hawkes(hawkes)) => {
+                    if hawkes.branching.value.fraction() > 0.9 {
+                        let what = format!("{} of shots are brought about by others", hawkes.branching.value);
+                        self.reader.wrong(hawkes.branching.at, what, "write 90% or less: bursts get endless near 100%");
+                    }
+                    if hawkes.decay.value.is_zero() {
+                        self.reader.wrong(hawkes.decay.at, "lasts no time", "write a length above 0");
+                    }
+                    // Belongs to what is sent, as rates do: no time scale shortens it.
+                    Arrivals::Hawkes { branching: hawkes.branching.value, decay: hawkes.decay.value }
+                }
                 Some(raw::Arrivals::Poisson) | None => Arrivals::Poisson,
             },
             load,

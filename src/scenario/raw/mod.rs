@@ -14,6 +14,7 @@ mod slo;
 mod suite;
 mod target;
 mod traffic;
+mod value;
 mod world;
 
 use std::time::Duration;
@@ -28,12 +29,13 @@ pub use inject::{
 pub use load::Segment;
 pub use outside::{Law, LawKind, Link, StubReply, Upstream};
 pub use reconcile::{Count, Latency as TimedBy, Ratio, Reconcile, Timeouts, Unit};
-pub use request::{Header, Secret, Step};
+pub use request::{Capture, Expects, Header, Secret, Step};
 pub use servers::{Alertmanager, Basic, Prometheus};
 pub use slo::{Abort, Promise, Severity};
 pub use suite::Suite;
 pub use target::{Addresses, Reuse, Target, TargetMap, Tls, Version};
-pub use traffic::{Amount, Arrivals, Class, Popularity, Quote, Traffic};
+pub use traffic::{Amount, Arrivals, Class, Flow, Popularity, Quote, Traffic};
+pub use value::{Choice, Feed, Pick, Value};
 pub use world::{Action, Call, Hook, Program};
 
 use super::shape::{At, Names};

@@ -1,5 +1,7 @@
 //! Single requests and what they carry.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::scenario::reader::Reader;
@@ -18,28 +20,105 @@ record! {
         /// The path to delete.
         delete: Option<At<String>>,
         /// A JSON body.
-        json: Option<Json>,
+        json: Option<At<Json>>,
         /// A body of any kind.
         body: Option<At<String>>,
         /// Sent with this request.
         headers: Option<Names<Header>>,
-        /// What the reply must be; any 2xx when left out.
-        expect: Option<Expect>,
+        /// What the reply must be, one thing or a list of them; any 2xx when left out.
+        expect: Option<Expects>,
+        /// Names for what the reply says, for later steps of a flow.
+        capture: Option<Names<Capture>>,
+        /// How long a flow rests before this step.
+        think: Option<At<Duration>>,
         /// Which service, where there are several; as the traffic says when left out.
         to: Option<At<String>>,
     }
-    planned { "capture", "think", "sign" }
+    planned { "sign" }
+}
+
+/// What a reply must be: one thing, or a list of things that must all be so.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expects(pub Vec<Expect>);
+
+impl Shape for Expects {
+    fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
+        match node.kind {
+            Kind::List(_) => Shape::read(node, reader).map(Expects),
+            _ => Expect::read(node, reader).map(|one| Expects(vec![one])),
+        }
+    }
+    fn schema() -> Value {
+        json!({ "anyOf": [Expect::schema(), <Vec<Expect>>::schema()] })
+    }
 }
 
 record! {
     /// What a reply must be.
     pub struct Expect {
         /// The status.
-        status: Option<At<u64>>,
+        status: Option<OneOrMany<u64>>,
         /// A place in the JSON body that must exist; JSONPath.
         json: Option<At<String>>,
-        /// What must stand there, as text.
-        is: Option<At<String>>,
+        /// A header that must be there.
+        header: Option<At<String>>,
+        /// A regular expression that must be found in the body.
+        body: Option<At<String>>,
+        /// What must stand there, as text; one of several.
+        is: Option<OneOrMany<String>>,
+        /// A regular expression that must be found there.
+        matches: Option<At<String>>,
+    }
+}
+
+/// One value, or a list of which one will do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OneOrMany<T>(pub Vec<At<T>>);
+
+impl<T: Shape> Shape for OneOrMany<T> {
+    fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
+        match node.kind {
+            Kind::List(_) => Shape::read(node, reader).map(OneOrMany),
+            _ => At::read(node, reader).map(|one| OneOrMany(vec![one])),
+        }
+    }
+    fn schema() -> Value {
+        json!({ "anyOf": [T::schema(), { "type": "array", "items": T::schema() }] })
+    }
+}
+
+/// Where a flow finds what it captures: a JSONPath, or a mapping.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Capture {
+    /// A place in the JSON body; JSONPath.
+    Json(At<String>),
+    /// Somewhere else, or a part of it.
+    Part(Part),
+}
+
+impl Shape for Capture {
+    fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
+        match node.kind {
+            Kind::Map(_) => Part::read(node, reader).map(Capture::Part),
+            _ => At::read(node, reader).map(Capture::Json),
+        }
+    }
+    fn schema() -> Value {
+        json!({ "anyOf": [String::schema(), Part::schema()] })
+    }
+}
+
+record! {
+    /// Where something is captured: one of `json`, `header` and `body`.
+    pub struct Part {
+        /// A place in the JSON body; JSONPath.
+        json: Option<At<String>>,
+        /// The name of a header.
+        header: Option<At<String>>,
+        /// A regular expression over the body: its first group, or all that it finds.
+        body: Option<At<String>>,
+        /// A regular expression over what stands there: its first group, or all that it finds.
+        matches: Option<At<String>>,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Header, Segment, Step};
+use super::{Feed, Header, Segment, Step, Value};
 use crate::base::units::{Share, Size};
 use crate::scenario::shape::{At, Names};
 
@@ -32,8 +32,20 @@ choice! {
         Poisson = "poisson",
         /// At equal distances.
         Even = "even",
+        /// In bursts: each shot makes others more likely for a while.
+        Hawkes(Hawkes) = "hawkes",
     }
-    planned { "hawkes", "replay" }
+    planned { "replay" }
+}
+
+record! {
+    /// In bursts: each shot makes others more likely for a while.
+    pub struct Hawkes {
+        /// The share of shots that others brought about; 90% at most.
+        branching: At<Share>,
+        /// How long after another one comes, on average.
+        decay: At<Duration>,
+    }
 }
 
 record! {
@@ -131,8 +143,12 @@ record! {
 }
 
 record! {
-    /// Plain HTTP requests, one after the other; the shot is the whole.
+    /// HTTP requests, one after the other; the shot is the whole.
     pub struct Flow {
+        /// Values that templates can name, drawn anew for each shot.
+        values: Option<Names<Value>>,
+        /// Files whose rows templates can name, as `{{feed.column}}`.
+        data: Option<Names<Feed>>,
         /// At least one.
         steps: At<Vec<Step>>,
     }

@@ -23,6 +23,8 @@ const ROOM: usize = 16 * 1024;
 pub struct Got {
     /// The status.
     pub status: u16,
+    /// The head as it came.
+    pub head: Vec<u8>,
     /// The body, as far as it was read.
     pub body: Vec<u8>,
     /// Whether it is longer than that.
@@ -31,7 +33,8 @@ pub struct Got {
 
 impl Got {
     fn of(answer: &Answer<'_>) -> Got {
-        Got { status: answer.status, body: answer.body.to_vec(), too_long: answer.too_long }
+        let (head, body) = (answer.head.to_vec(), answer.body.to_vec());
+        Got { status: answer.status, head, body, too_long: answer.too_long }
     }
 }
 
