@@ -7,9 +7,9 @@ use crate::base::time::{Offset, Span};
 /// So many bins are the most: as many as a chart has room for.
 const MOST: u64 = 240;
 
-/// Widths that people can name, in milliseconds.
-const WIDTHS: [u64; 17] = [
-    200, 500, 1_000, 2_000, 5_000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000, 600_000, 900_000, 1_800_000,
+/// Widths that people can name, in milliseconds. The instrument tells of itself once a second: none is narrower.
+const WIDTHS: [u64; 15] = [
+    1_000, 2_000, 5_000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000, 600_000, 900_000, 1_800_000,
     3_600_000, 7_200_000, 14_400_000,
 ];
 
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn no_run_has_more_bins_than_a_chart_has_room_for() {
-        for (seconds, width, bins) in [(1, 200, 5), (60, 500, 120), (61, 500, 122), (3_600, 15_000, 240), (86_400, 600_000, 144)] {
+        for (seconds, width, bins) in [(1, 1_000, 1), (60, 1_000, 60), (241, 2_000, 121), (3_600, 15_000, 240), (86_400, 600_000, 144)] {
             let axis = Axis::new(Offset::from_millis(seconds * 1_000));
             assert_eq!((axis.width.as_millis(), axis.bins), (width, bins), "{seconds} s");
         }
@@ -86,8 +86,9 @@ mod tests {
 
     #[test]
     fn the_last_bin_ends_with_the_load() {
-        let axis = Axis::new(Offset::from_millis(300));
-        assert_eq!((axis.span(1).end, axis.bin(Offset::from_millis(399)), axis.bin(Offset::from_millis(400))), (axis.end, Some(1), None));
+        let axis = Axis::new(Offset::from_millis(1_300));
+        assert_eq!(axis.span(1).end, axis.end);
+        assert_eq!((axis.bin(Offset::from_millis(1_999)), axis.bin(Offset::from_millis(2_000))), (Some(1), None));
         assert_eq!(axis.bin(Offset::from_millis(-1)), None);
     }
 

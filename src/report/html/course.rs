@@ -7,7 +7,7 @@ use super::track::{QUANTILES, Track};
 use super::{Hover, Page, Run, figure, keys};
 use crate::base::text;
 use crate::evidence::event::Event;
-use crate::judge::alerts::State;
+use crate::judge::alerts::{AlertSummary, State, Stint};
 use crate::judge::{Finding, Kind};
 use crate::report::words;
 
@@ -193,7 +193,8 @@ pub(super) fn bands(run: &Run<'_>) -> Vec<Band> {
         for (n, phase) in phases.enumerate() {
             all.push(Band {
                 name: phase.word.replace('_', " "),
-                row: if several { name.clone() } else { "phases".into() },
+                row: name.clone(),
+                label: if several { name.clone() } else { "phases".into() },
                 from: phase.span.start.secs(),
                 to: phase.span.end.secs(),
                 fault: false,
@@ -208,7 +209,8 @@ pub(super) fn bands(run: &Run<'_>) -> Vec<Band> {
             let span = occurrence.effective.unwrap_or(occurrence.planned);
             all.push(Band {
                 name: if occurrence.effective.is_some() { fault.name.clone() } else { format!("{} (touched nothing)", fault.name) },
-                row: "faults".into(),
+                row: format!("fault {}", fault.name),
+                label: "faults".into(),
                 from: span.start.secs(),
                 to: span.end.secs(),
                 fault: true,
@@ -225,11 +227,12 @@ fn alerts(run: &Run<'_>) -> Vec<Band> {
     let end = run.plan.timeline.end.secs();
     let mut all = Vec::new();
     for alert in run.judgement.alerts.iter().flat_map(|alerts| &alerts.alerts) {
-        for stint in alert.instances.iter().flat_map(|instance| &instance.stints) {
+        for stint in stints(alert) {
             let firing = stint.state == State::Firing;
             all.push(Band {
                 name: format!("{}{}", alert.alert, if firing { " fires" } else { " pending" }),
-                row: "alerts".into(),
+                row: format!("alert {} of {}", alert.alert, alert.group),
+                label: "alerts".into(),
                 from: stint.from.secs().max(0.0),
                 to: stint.to.map_or(end, |to| to.secs()).min(end),
                 fault: false,
@@ -239,5 +242,14 @@ fn alerts(run: &Run<'_>) -> Vec<Band> {
         }
     }
     all.retain(|band| band.from < band.to);
+    all
+}
+
+/// When an alert was pending and when it fired, whichever of its elements did: firing is drawn over pending.
+fn stints(alert: &AlertSummary) -> Vec<&Stint> {
+    let all = alert.instances.iter().flat_map(|instance| &instance.stints);
+    let mut all: Vec<&Stint> = all.collect();
+    all.sort_by_key(|stint| (stint.state == State::Firing, stint.from, stint.to));
+    all.dedup_by_key(|stint| (stint.state == State::Firing, stint.from, stint.to));
     all
 }

@@ -80,8 +80,8 @@ pub fn html(run: &Run<'_>) -> String {
                 title { (title) }
                 style { (PreEscaped(STYLE)) }
             }
-            body {
-                header class=(class(judgement.verdict)) { (verdict::banner(&page)) }
+            body class=(class(judgement.verdict)) {
+                header { (verdict::banner(&page)) }
                 nav aria-label="Sections" { @for (id, name, _) in &sections { a href={ "#" (id) } { (name) } " " } }
                 main {
                     @for (id, name, section) in &sections {

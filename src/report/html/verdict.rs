@@ -38,7 +38,7 @@ pub(super) fn promises(page: &Page<'_>) -> Markup {
     html! {
         @if findings.is_empty() { p { "Nothing was promised." } } @else {
             div class="wide" {
-                table class="sortable" {
+                table class="sortable cards" {
                     thead { tr {
                         th {} th { "promise" } th class="n" { "observed" } th { "bound" } th class="n" { "samples" } th { "where" } th { "why" }
                     } }
@@ -64,7 +64,7 @@ fn row(judgement: &Judgement, finding: &Finding) -> Markup {
                 @if !counts { " " small { (finding.severity.word()) } }
             }
             td class="n" data-sort=[finding.observed.map(|q| q.value)] { (words::observed(finding)) }
-            td { (finding.compare) " " (finding.bound) }
+            td class="bound" { (finding.compare) " " (finding.bound) }
             td class="n" data-sort=(finding.samples) {
                 (text::thousands(finding.samples))
                 @if finding.samples < finding.needed { " of " (text::thousands(finding.needed)) " needed" }

@@ -22,6 +22,8 @@ pub struct Band {
     pub name: String,
     /// The row that it stands in.
     pub row: String,
+    /// What stands before the first of the rows that are called so.
+    pub label: String,
     /// From here, in seconds.
     pub from: f64,
     /// To here, in seconds.
@@ -46,7 +48,7 @@ pub fn bands(all: &[Band], range: [f64; 2], title: &str) -> String {
     let mut svg = String::new();
     let result = draw(all, &rows, range, &SVGBackend::with_string(&mut svg, (WIDTH, height as u32)).into_drawing_area());
     let sentence = |band: &Band| {
-        format!("{} {} from {} to {}", band.row, band.name, clock(band.from, range[1]), clock(band.to, range[1]))
+        format!("{}: {} from {} to {}", band.label, band.name, clock(band.from, range[1]), clock(band.to, range[1]))
     };
     finish(&drawn(svg, result), title, &all.iter().map(sentence).collect::<Vec<_>>().join("; "))
 }
@@ -64,7 +66,10 @@ fn draw(
     for (n, row) in rows.iter().enumerate() {
         let top = n as i32 * ROW + 2;
         let label = words.pos(Pos::new(HPos::Right, VPos::Center));
-        area.draw(&Text::new(text::shorten(row, 12), (LEFT - 8, top + ROW / 2 - 1), label))?;
+        let called = |row: &str| all.iter().find(|band| band.row == row).map_or("", |band| band.label.as_str());
+        if !rows[..n].iter().any(|before| called(before) == called(row)) {
+            area.draw(&Text::new(text::shorten(called(row), 12), (LEFT - 8, top + ROW / 2 - 1), label))?;
+        }
         let mut free = LEFT; // where the next name may begin
         for band in all.iter().filter(|band| band.row == *row) {
             let (a, b) = (place(band.from), place(band.to).max(place(band.from) + 2));
