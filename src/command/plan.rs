@@ -13,8 +13,9 @@ use crate::exit::Exit;
 use crate::judge::alerts::forecast;
 use crate::plan::{Foreseen, Phase, Plan, TrafficPlan, expected_touches, minimum_shots, struck_requests};
 use crate::scenario::kafka;
-use crate::scenario::{COMES_TO_KAFKA, Claim, Fault, Inject, Kafka, Lead, Link, Match, On, Scenario, System, When};
-use crate::scenario::{Claim, Fault, Lead, Link, Match, On, Scenario, System, When, part_name};
+use crate::scenario::{
+    COMES_TO_KAFKA, Claim, Fault, Inject, Kafka, Lead, Link, Match, On, Scenario, System, When, part_name,
+};
 
 /// Width of the drawn curve, in characters.
 const WIDTH: usize = 72;
