@@ -17,6 +17,9 @@ use crate::plan::Plan;
 use crate::report;
 use crate::scenario::{self, Scenario, Settings};
 
+/// Where the pages of traces are, `{trace}` standing for an id: reports link to them.
+const TRACES: &str = "PROOFLOAD_TRACE_URL";
+
 /// A run, read back and judged.
 pub struct Judged {
     scenario: Scenario,
@@ -74,12 +77,14 @@ impl Judged {
 
     /// Writes every report into a folder.
     pub fn write(&self, into: &Folder) -> io::Result<()> {
+        let traces = std::env::var(TRACES).ok().filter(|url| url.starts_with("http://") || url.starts_with("https://"));
         let upstreams: Vec<String> = self.scenario.upstreams.iter().map(|upstream| upstream.name.clone()).collect();
         let run = report::Run {
             plan: &self.plan,
             evidence: &self.evidence,
             judgement: &self.judgement,
             upstreams: &upstreams,
+            traces: traces.as_deref(),
             scenario: self.text.as_deref(),
         };
         for (name, text) in report::files(&run) {

@@ -9,8 +9,8 @@ const MOST: u64 = 240;
 
 /// Widths that people can name, in milliseconds. The instrument tells of itself once a second: none is narrower.
 const WIDTHS: [u64; 15] = [
-    1_000, 2_000, 5_000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000, 600_000, 900_000, 1_800_000,
-    3_600_000, 7_200_000, 14_400_000,
+    1_000, 2_000, 5_000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000, 600_000, 900_000, 1_800_000, 3_600_000,
+    7_200_000, 14_400_000,
 ];
 
 /// Bins of one width from the plan's zero to its end.
@@ -76,7 +76,9 @@ mod tests {
 
     #[test]
     fn no_run_has_more_bins_than_a_chart_has_room_for() {
-        for (seconds, width, bins) in [(1, 1_000, 1), (60, 1_000, 60), (241, 2_000, 121), (3_600, 15_000, 240), (86_400, 600_000, 144)] {
+        for (seconds, width, bins) in
+            [(1, 1_000, 1), (60, 1_000, 60), (241, 2_000, 121), (3_600, 15_000, 240), (86_400, 600_000, 144)]
+        {
             let axis = Axis::new(Offset::from_millis(seconds * 1_000));
             assert_eq!((axis.width.as_millis(), axis.bins), (width, bins), "{seconds} s");
         }

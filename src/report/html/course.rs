@@ -50,8 +50,16 @@ fn traffic(page: &Page<'_>, n: usize, track: &Track) -> Markup {
 
 fn drawing<'a>(page: &'a Page<'_>, at: &'a [f64], lines: &'a [Line]) -> Plot<'a> {
     Plot {
-        title: "", text: "", unit: Unit::Rate, at, range: page.axis.range(), lines, stacked: false, log: false,
-        bounds: &[], bands: &page.bands,
+        title: "",
+        text: "",
+        unit: Unit::Rate,
+        at,
+        range: page.axis.range(),
+        lines,
+        stacked: false,
+        log: false,
+        bounds: &[],
+        bands: &page.bands,
     }
 }
 
@@ -115,7 +123,12 @@ fn failures(page: &Page<'_>, n: usize, track: &Track) -> Markup {
     };
     let all: Vec<Line> = failed.iter().enumerate().map(line).collect();
     let (at, title) = (page.middles(), format!("Shots of {} that were not ok", track.name));
-    let plot = Plot { title: &title, text: "a second, by outcome, one upon the other", stacked: true, ..drawing(page, &at, &all) };
+    let plot = Plot {
+        title: &title,
+        text: "a second, by outcome, one upon the other",
+        stacked: true,
+        ..drawing(page, &at, &all)
+    };
     let hover = Hover { axis: &page.axis, unit: Unit::Rate, lines: &all };
     figure(&format!("outcomes-{n}"), "Not ok, by outcome", lines(&plot), &keys(&all), Some(&hover))
 }
@@ -208,7 +221,11 @@ pub(super) fn bands(run: &Run<'_>) -> Vec<Band> {
         for occurrence in &fault.occurrences {
             let span = occurrence.effective.unwrap_or(occurrence.planned);
             all.push(Band {
-                name: if occurrence.effective.is_some() { fault.name.clone() } else { format!("{} (touched nothing)", fault.name) },
+                name: if occurrence.effective.is_some() {
+                    fault.name.clone()
+                } else {
+                    format!("{} (touched nothing)", fault.name)
+                },
                 row: format!("fault {}", fault.name),
                 label: "faults".into(),
                 from: span.start.secs(),

@@ -25,7 +25,11 @@ fn one(page: &Page<'_>, n: usize, track: &super::Track) -> Markup {
         Curve { name: "service".into(), colour: 5, lengths: &track.service },
     ];
     let named = windows.iter().enumerate();
-    curves.extend(named.map(|(i, (name, tally))| Curve { name: name.clone(), colour: [3, 2, 1, 4, 6][i % 5], lengths: tally }));
+    curves.extend(named.map(|(i, (name, tally))| Curve {
+        name: name.clone(),
+        colour: [3, 2, 1, 4, 6][i % 5],
+        lengths: tally,
+    }));
     curves.retain(|curve| curve.lengths.count() > 0);
     let keys: Vec<(String, Option<usize>)> = curves.iter().map(|c| (c.name.clone(), Some(c.colour))).collect();
     let title = format!("Response time of {} by rank", track.name);
@@ -73,7 +77,9 @@ fn clocks(page: &Page<'_>, n: usize) -> Markup {
 /// The lengths of shots that were due while a fault was effective, and of those that were not.
 fn windows(page: &Page<'_>, traffic: &str) -> Vec<(String, Tally)> {
     let faults = &page.run.judgement.faults;
-    let strikes = |fault: &crate::judge::FaultSummary| -> Vec<Span> { fault.occurrences.iter().filter_map(|o| o.effective).collect() };
+    let strikes = |fault: &crate::judge::FaultSummary| -> Vec<Span> {
+        fault.occurrences.iter().filter_map(|o| o.effective).collect()
+    };
     let all: Vec<Span> = faults.iter().flat_map(&strikes).collect();
     if all.is_empty() {
         return Vec::new();
@@ -91,7 +97,10 @@ fn windows(page: &Page<'_>, traffic: &str) -> Vec<(String, Tally)> {
         }
         let within = |spans: &[Span]| spans.iter().any(|span| span.contains(interval.span.start));
         let add = |tally: &mut Tally| {
-            interval.cells.iter().for_each(|(nanos, n)| tally.add(if failed { (*nanos).max(timeout) } else { *nanos }, *n));
+            interval
+                .cells
+                .iter()
+                .for_each(|(nanos, n)| tally.add(if failed { (*nanos).max(timeout) } else { *nanos }, *n));
         };
         if !within(&all) {
             add(&mut tallies[faults.len()]);
@@ -103,7 +112,8 @@ fn windows(page: &Page<'_>, traffic: &str) -> Vec<(String, Tally)> {
         }
     }
     let outside = tallies.pop().unwrap_or_default();
-    let mut named: Vec<(String, Tally)> = faults.iter().map(|f| format!("due during {}", f.name)).zip(tallies).collect();
+    let mut named: Vec<(String, Tally)> =
+        faults.iter().map(|f| format!("due during {}", f.name)).zip(tallies).collect();
     named.truncate(4); // more cannot be told apart in one drawing
     named.push(("due outside faults".into(), outside));
     named

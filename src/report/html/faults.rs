@@ -40,8 +40,12 @@ fn one(fault: &FaultSummary) -> Markup {
 
 /// What became of struck requests, as a bar whose parts add up to the whole.
 fn accounts(of: &LedgerSummary) -> Markup {
-    let parts =
-        [("absorbed", of.absorbed, 2), ("surfaced", of.surfaced, 3), ("unexplained", of.unexplained, 4), ("background", of.background, 5)];
+    let parts = [
+        ("absorbed", of.absorbed, 2),
+        ("surfaced", of.surfaced, 3),
+        ("unexplained", of.unexplained, 4),
+        ("background", of.background, 5),
+    ];
     let all: u64 = parts.iter().map(|(_, n, _)| n).sum();
     if !of.attributable || all == 0 {
         return html! {};

@@ -39,6 +39,8 @@ pub struct Run<'r> {
     pub judgement: &'r Judgement,
     /// The upstreams that the service called, in the order of the scenario.
     pub upstreams: &'r [String],
+    /// Where a trace is to be looked at, `{trace}` standing for its id; an http or https address.
+    pub traces: Option<&'r str>,
     /// The scenario as it was run; nothing where that is not there any more.
     pub scenario: Option<&'r str>,
 }
@@ -121,7 +123,13 @@ fn class(verdict: Verdict) -> &'static str {
 }
 
 /// A drawing with its caption and what its colours mean. `values` lets the page say what is under the pointer.
-fn figure(id: &str, caption: &str, svg: String, keys: &[(String, Option<usize>)], values: Option<&Hover<'_>>) -> Markup {
+fn figure(
+    id: &str,
+    caption: &str,
+    svg: String,
+    keys: &[(String, Option<usize>)],
+    values: Option<&Hover<'_>>,
+) -> Markup {
     html! {
         figure id=(id) {
             figcaption {
@@ -155,7 +163,8 @@ impl Hover<'_> {
     /// When each point is and what each line says there, in words.
     fn json(&self) -> String {
         let whole = self.axis.range()[1];
-        let at: Vec<String> = (0..self.axis.bins).map(|bin| axis::clock(self.axis.span(bin).start.secs(), whole)).collect();
+        let at: Vec<String> =
+            (0..self.axis.bins).map(|bin| axis::clock(self.axis.span(bin).start.secs(), whole)).collect();
         let line = |line: &Line| {
             let said = |value: &Option<f64>| value.map_or_else(|| "–".into(), |value| self.unit.show(value));
             serde_json::json!([line.name, line.values.iter().map(said).collect::<Vec<String>>()])

@@ -77,7 +77,8 @@ fn bucket(bound: &crate::judge::BoundRecord, seconds: fn(f64) -> String) -> Mark
 fn alerts(page: &Page<'_>) -> Markup {
     use crate::report::alerts;
     let Some(replayed) = &page.run.judgement.alerts else { return html! {} };
-    let names: Vec<&str> = replayed.alerts.first().map(|a| a.windows.iter().map(|w| w.name.as_str()).collect()).unwrap_or_default();
+    let names: Vec<&str> =
+        replayed.alerts.first().map(|a| a.windows.iter().map(|w| w.name.as_str()).collect()).unwrap_or_default();
     html! {
         h3 { "Alert rules, replayed" }
         p { (alerts::headline(replayed)) "." }

@@ -121,7 +121,8 @@ impl Bin {
     fn planned(plan: Option<&TrafficPlan>, axis: &Axis, bin: usize) -> Bin {
         let span = axis.span(bin);
         let seconds = span.length().as_secs_f64().max(1e-9);
-        let planned = plan.map_or(0.0, |plan| plan.profile.expected_by(span.end) - plan.profile.expected_by(span.start));
+        let planned =
+            plan.map_or(0.0, |plan| plan.profile.expected_by(span.end) - plan.profile.expected_by(span.start));
         Bin { planned: planned / seconds, seconds, ..Bin::default() }
     }
 }

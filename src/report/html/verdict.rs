@@ -51,7 +51,8 @@ pub(super) fn promises(page: &Page<'_>) -> Markup {
 
 fn row(judgement: &Judgement, finding: &Finding) -> Markup {
     let counts = finding.severity == Severity::Critical;
-    let mark = if counts || finding.verdict == Verdict::Pass { finding.verdict.word() } else { finding.severity.word() };
+    let mark =
+        if counts || finding.verdict == Verdict::Pass { finding.verdict.word() } else { finding.severity.word() };
     html! {
         tr class=(class(finding.verdict)) {
             td { span class={ "mark " (if counts { class(finding.verdict) } else { "aside" }) } { (mark) } }

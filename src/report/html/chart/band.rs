@@ -46,7 +46,8 @@ pub fn bands(all: &[Band], range: [f64; 2], title: &str) -> String {
     }
     let height = ROW * rows.len() as i32 + 24;
     let mut svg = String::new();
-    let result = draw(all, &rows, range, &SVGBackend::with_string(&mut svg, (WIDTH, height as u32)).into_drawing_area());
+    let result =
+        draw(all, &rows, range, &SVGBackend::with_string(&mut svg, (WIDTH, height as u32)).into_drawing_area());
     let sentence = |band: &Band| {
         format!("{}: {} from {} to {}", band.label, band.name, clock(band.from, range[1]), clock(band.to, range[1]))
     };

@@ -216,8 +216,16 @@ mod tests {
     #[test]
     fn a_plot_without_a_value_is_a_plot() {
         let plot = |log| Plot {
-            title: "<t>", text: "\"none\"", unit: Unit::Time, at: &[], range: [0.0, 1.0], lines: &[], stacked: false, log,
-            bounds: &[], bands: &[],
+            title: "<t>",
+            text: "\"none\"",
+            unit: Unit::Time,
+            at: &[],
+            range: [0.0, 1.0],
+            lines: &[],
+            stacked: false,
+            log,
+            bounds: &[],
+            bands: &[],
         };
         for svg in [lines(&plot(true)), lines(&plot(false))] {
             assert!(svg.starts_with("<svg") && svg.ends_with("</svg>"), "{svg}");
@@ -230,8 +238,16 @@ mod tests {
     fn areas_stand_on_each_other() {
         let lines = [line(&[Some(1.0), None]), line(&[Some(2.0), Some(3.0)])];
         let plot = Plot {
-            title: "", text: "", unit: Unit::Rate, at: &[0.0, 1.0], range: [0.0, 1.0], lines: &lines, stacked: true, log: false,
-            bounds: &[], bands: &[],
+            title: "",
+            text: "",
+            unit: Unit::Rate,
+            at: &[0.0, 1.0],
+            range: [0.0, 1.0],
+            lines: &lines,
+            stacked: true,
+            log: false,
+            bounds: &[],
+            bands: &[],
         };
         assert_eq!(stack(&plot), [vec![(0.0, 1.0), (1.0, 0.0)], vec![(0.0, 3.0), (1.0, 3.0)]]);
     }

@@ -99,6 +99,9 @@ pub fn finish(svg: &str, title: &str, text: &str) -> String {
 pub fn drawn(svg: String, result: Result<(), impl std::fmt::Display>) -> String {
     match result {
         Ok(()) => svg,
-        Err(why) => format!("<svg viewBox=\"0 0 {WIDTH} 20\"><text y=\"15\">{}</text></svg>", maud::html! { (why.to_string()) }.into_string()),
+        Err(why) => format!(
+            "<svg viewBox=\"0 0 {WIDTH} 20\"><text y=\"15\">{}</text></svg>",
+            maud::html! { (why.to_string()) }.into_string()
+        ),
     }
 }

@@ -48,10 +48,7 @@ fn points(lengths: &Tally) -> Vec<(f64, f64)> {
     (0..=steps).filter_map(point).collect()
 }
 
-fn draw(
-    curves: &[Curve<'_>],
-    area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>,
-) -> Result<(), Failed> {
+fn draw(curves: &[Curve<'_>], area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>) -> Result<(), Failed> {
     let curves: Vec<(usize, Vec<(f64, f64)>)> = curves.iter().map(|c| (c.colour, points(c.lengths))).collect();
     let all = curves.iter().flat_map(|(_, points)| points);
     let right = all.clone().map(|p| p.0).fold(1.0, f64::max);
