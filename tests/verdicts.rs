@@ -39,6 +39,8 @@ mod junit;
 mod ledger;
 #[path = "verdicts/machines.rs"]
 mod machines;
+#[path = "verdicts/parts.rs"]
+mod parts;
 #[path = "verdicts/reports.rs"]
 mod reports;
 #[path = "verdicts/schema.rs"]
@@ -452,6 +454,7 @@ impl Case {
             events,
             latency: LatencyLog { tags, intervals },
             shots: shots.into(),
+            parts: Default::default(),
             decisions: decisions.into(),
             fetched: self.fetched.clone(),
             gaps: self.gaps.clone(),
@@ -568,6 +571,7 @@ impl Case {
             stage_zero: 0,
             host: Host { cores: self.cores, ..Host::default() },
             services: (0..self.services).map(|n| ("api".to_owned(), format!("http://127.0.0.1:{}", 9 + n))).collect(),
+            kafka: Vec::new(),
             connections: self.connections,
             timeout: self.scenario.target.timeout.as_nanos() as u64,
             lag_limit: self.scenario.fitness.lag.as_nanos() as u64,
