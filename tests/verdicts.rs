@@ -539,6 +539,7 @@ impl Case {
             stage_zero: 0,
             host: Host { cores: self.cores, ..Host::default() },
             services: (0..self.services).map(|n| ("api".to_owned(), format!("http://127.0.0.1:{}", 9 + n))).collect(),
+            kafka: Vec::new(),
             connections: self.connections,
             timeout: self.scenario.target.timeout.as_nanos() as u64,
             lag_limit: self.scenario.fitness.lag.as_nanos() as u64,

@@ -45,6 +45,9 @@ enum Options {
 
 fn options(args: &SimArgs) -> Result<Options, String> {
     let system = System::named(&args.system)?;
+    if args.kafka.is_some() && !system.takes_kafka() {
+        return Err(format!("{} comes to no Kafka cluster, so that --kafka does nothing", system.name()));
+    }
     let settings = |set: &mut dyn FnMut(&str, &str) -> Result<(), String>, knobs: &[Knob]| {
         args.set.iter().try_for_each(|(key, value)| {
             set(key, value).map_err(|why| format!("--set {key}={value}: {why}\n{}", listed(system, knobs)))

@@ -49,6 +49,11 @@ impl System {
         }
     }
 
+    /// Whether it comes to a Kafka cluster.
+    pub fn takes_kafka(self) -> bool {
+        false
+    }
+
     /// Its services, where it has more than one.
     pub fn services(self) -> &'static [&'static str] {
         match self {
