@@ -14,6 +14,7 @@ pub mod kafka;
 mod load;
 mod locate;
 mod notified;
+mod part;
 mod promise;
 mod raw;
 mod reconcile;
@@ -48,6 +49,7 @@ pub use inject::{
 pub use kafka::Kafka;
 pub use load::{Arrivals, Segment, closed_connections};
 pub use notified::Notified;
+pub use part::{Part, Whose, part_name};
 pub use reconcile::{Against, Check, Labels as ByLabels, Reconcile, Statuses, Subset, TimeUnit, Timeouts};
 pub use schema::schema;
 pub use servers::{Alertmanager, Login, Prometheus, Server, Source};

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use super::config::{ClusterConfig, Config, KafkaConfig, LeadConfig, LinkConfig};
 use super::effect::{Effects, End};
 use super::faults::{Arrival, Faults, Who};
-use super::forward::Forward;
+use super::forward::{Forward, Trouble};
 use super::kafka::embedded::Embedded;
 use super::link::faults::{LinkFaults, Tell};
 use super::link::link::Link;
@@ -254,15 +254,16 @@ struct Front {
     pulse: Arc<Pulse>,
 }
 
-impl Handler for Front {
-    async fn handle(&self, request: Request) -> Answer {
+impl Front {
+    /// Answers a request; its body is in it, or comes as it comes.
+    async fn answer(&self, request: Request, body: Option<httpd::Stream>) -> Answer {
         let (came, began) = (crate::base::time::timer(), monotonic());
         let Course { own, source, mut effects, untouched } = lock(&self.scene).receive(self.slot, &request);
         let mut due = began + own.as_nanos() as u64;
         let mut reply = match source {
             Source::Reply(reply) => reply,
             Source::Real(real) => {
-                let answered = match real.pass(&request).await {
+                let answered = match real.pass(&request, body).await {
                     // A large one is passed on as it comes, unless what becomes of it depends on all of it.
                     Ok(passed) if !passed.is_here() && !effects.need_all(passed.length()) => {
                         effects.wait(came, own).await;
@@ -276,6 +277,7 @@ impl Handler for Front {
                 due = monotonic();
                 match answered {
                     Ok(reply) => reply,
+                    Err(Trouble::Left) => return Answer::Close,
                     Err(trouble) => {
                         if let Some(first) = real.first(&trouble) {
                             lock(&self.scene).faults.note(first);
@@ -297,6 +299,20 @@ impl Handler for Front {
             Answer::Reply(reply) if untouched => Answer::Due(reply, due),
             answer => answer,
         }
+    }
+}
+
+impl Handler for Front {
+    async fn handle(&self, request: Request) -> Answer {
+        self.answer(request, None).await
+    }
+
+    async fn handle_stream(&self, request: Request, body: httpd::Stream) -> Answer {
+        self.answer(request, Some(body)).await
+    }
+
+    fn streams(&self) -> bool {
+        lock(&self.scene).real[self.slot].is_some()
     }
 
     fn sent(&self, late: Duration) {
