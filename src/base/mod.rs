@@ -1,9 +1,11 @@
 //! Small things every room needs and that know nothing of load testing.
 
+pub mod access_log;
 pub mod ask;
 pub mod cgroup;
 pub mod command;
 pub mod docker;
+pub mod hmac;
 pub mod httpd;
 pub mod law;
 pub mod metrics;

@@ -6,6 +6,7 @@ mod check;
 mod export;
 mod heal;
 mod histogram;
+mod import;
 mod judge;
 mod lint;
 mod listed;
@@ -33,6 +34,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Chaos(ChaosCommand::Shrink(args)) => chaos::shrink(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Schema(args) => schema::schema(&args),
+        Command::Import(args) => import::import(&args),
         Command::Export(args) => export::export(&args),
         Command::Histogram(args) => histogram::histogram(&args),
         Command::Query(args) => query::query(&args),

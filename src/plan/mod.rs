@@ -2,6 +2,7 @@
 //! same scenario and seed give the same plan on every machine.
 
 mod arrival;
+mod branch;
 mod closed;
 mod hawkes;
 mod mix;
@@ -20,7 +21,7 @@ pub use values::{Drawn, Values};
 
 use crate::base::seed::{Digester, Seed};
 use crate::base::time::{Offset, Span};
-use crate::scenario::{Kind, Scenario, Traffic, closed_connections};
+use crate::scenario::{Arrivals, Kind, Scenario, Traffic, closed_connections};
 
 /// What will happen.
 #[derive(Debug, Clone)]
@@ -39,6 +40,7 @@ pub struct TrafficPlan {
     due: DueTimes,
     mix: Option<Mix>,
     values: Option<Values>,
+    shares: Vec<f64>, // of shots that come to each part where none fails
     loops: Vec<(ClosedLoop, Option<Mix>)>,
 }
 
@@ -104,8 +106,11 @@ impl Plan {
 
 impl TrafficPlan {
     fn new(traffic: &Traffic, seed: Seed) -> TrafficPlan {
-        let profile = Profile::new(&traffic.load);
-        let due = DueTimes::new(profile.clone(), traffic.arrivals, seed.stream(&format!("arrivals/{}", traffic.name)));
+        let profile = match &traffic.arrivals {
+            Arrivals::Replay(recording) => Profile::recorded(&recording.times, &traffic.load),
+            _ => Profile::new(&traffic.load),
+        };
+        let due = DueTimes::new(profile.clone(), &traffic.arrivals, seed.stream(&format!("arrivals/{}", traffic.name)));
         let mix = match &traffic.kind {
             Kind::Quote(quote) => Some(Mix::new(quote, seed.stream(&format!("mix/{}", traffic.name)))),
             Kind::Flow(_) => None,
@@ -113,6 +118,10 @@ impl TrafficPlan {
         let values = match &traffic.kind {
             Kind::Flow(flow) => Some(Values::new(flow, &traffic.name, seed)),
             Kind::Quote(_) => None,
+        };
+        let shares = match &traffic.kind {
+            Kind::Flow(flow) => (0..flow.parts().len()).map(|part| flow.share_of(part)).collect(),
+            _ => Vec::new(),
         };
         // Each loop draws from a stream of its own, so that how far one gets shifts no other.
         let own = |nth: usize| {
@@ -127,7 +136,12 @@ impl TrafficPlan {
             }
             start = span.end;
         }
-        TrafficPlan { profile, due, mix, values, loops }
+        TrafficPlan { profile, due, mix, values, shares, loops }
+    }
+
+    /// The share of shots that come to a part where none fails; all to the whole.
+    pub fn share(&self, part: Option<usize>) -> f64 {
+        part.and_then(|part| self.shares.get(part)).copied().unwrap_or(1.0)
     }
 
     /// What the templates of its shots say; `None` for quotes.

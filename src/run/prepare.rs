@@ -261,6 +261,11 @@ fn secrets(scenario: &Scenario) -> Result<Vec<(String, String)>, NotStarted> {
             }
         }
     }
+    for sign in scenario.signs() {
+        if let Some((_, value)) = secrets.iter().find(|(name, _)| *name == sign.secret) {
+            sign.key_of(value)?;
+        }
+    }
     Ok(secrets)
 }
 

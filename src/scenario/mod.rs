@@ -18,8 +18,10 @@ mod part;
 mod promise;
 mod raw;
 mod reconcile;
+mod recording;
 mod schema;
 mod servers;
+mod sign;
 mod stub;
 mod suite;
 mod target;
@@ -51,14 +53,17 @@ pub use load::{Arrivals, Segment, closed_connections};
 pub use notified::Notified;
 pub use part::{Part, Whose, part_name};
 pub use reconcile::{Against, Check, Labels as ByLabels, Reconcile, Statuses, Subset, TimeUnit, Timeouts};
+pub use recording::Recording;
 pub use schema::schema;
 pub use servers::{Alertmanager, Login, Prometheus, Server, Source};
+pub use sign::{Coding, Sign, SignPlace};
 pub use stub::{Lead, Link, RateLimit, StubReply, Toxiproxy, Upstream};
 pub use suite::{Suite, SuiteSettings, is_suite, read_suite, suite_schema};
 pub use target::{HeaderValue, Ready, Service, System, Target};
 pub use template::{Form, Piece, Slot, Template};
 pub use traffic::{
-    Amount, Capture, Class, ClassPlace, Flow, Kind, Method, Pair, Popularity, Quote, ReplyPlace, Step, Test, Traffic,
+    Amount, Branch, Capture, Class, ClassPlace, Flow, Kind, Method, Pair, Popularity, Portion, Quote, ReplyPlace, Step,
+    Test, Traffic, Until,
 };
 pub use value::{Datum, Decimal, Feed, Pick, Value, ValueLaw};
 pub use variant::variant;
@@ -178,7 +183,17 @@ impl Scenario {
             HeaderValue::Text(_) => None,
         });
         let of_kafka = self.kafka.iter().flat_map(Kafka::secrets);
-        in_headers.chain(self.servers().filter_map(Server::secret)).chain(of_kafka)
+        let of_signs = self.signs().map(|sign| sign.secret.as_str());
+        in_headers.chain(self.servers().filter_map(Server::secret)).chain(of_kafka).chain(of_signs)
+    }
+
+    /// How requests are signed, wherever they are.
+    pub fn signs(&self) -> impl Iterator<Item = &Sign> {
+        let steps = self.traffic.iter().flat_map(|t| match &t.kind {
+            Kind::Flow(flow) => flow.steps.as_slice(),
+            _ => &[],
+        });
+        steps.filter_map(|step| step.sign.as_ref())
     }
 }
 

@@ -31,8 +31,18 @@ pub enum Slot {
     Trace,
     /// The wall clock, in Unix milliseconds.
     NowMs,
+    /// The wall clock, in Unix seconds.
+    NowS,
     /// The wall clock, as RFC 3339 writes it, in UTC, with milliseconds.
     Now,
+    /// The method of the request that is signed.
+    Method,
+    /// Its path with its query, as it is sent.
+    Path,
+    /// Its query, without the question mark.
+    Query,
+    /// Its body.
+    Body,
 }
 
 /// How a value is written.

@@ -42,8 +42,19 @@ pub struct Judged {
     pub why: Option<String>,
     /// The class of the reply.
     pub class: Option<u16>,
-    /// Whether another step follows.
-    pub more: bool,
+    /// What follows.
+    pub then: Then,
+}
+
+/// What follows a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// Nothing: the shot is over.
+    Over,
+    /// Another step.
+    Next,
+    /// The same step again, at this instant.
+    Again(Offset),
 }
 
 impl Kind {
@@ -74,7 +85,7 @@ impl Kind {
                     let values = plan.values().ok_or_else(|| io::Error::other("a flow without a plan"))?;
                     let service =
                         |step: &scenario::Step| service(step.service.as_deref().or(traffic.service.as_deref()));
-                    How::Flow(Box::new(Flow::new(flow, values, headers, service)?))
+                    How::Flow(Box::new(Flow::new(flow, values, headers, service, &secret)?))
                 }
             };
             let classes = Classes::new(&traffic.classes, &mut paths);
@@ -110,7 +121,7 @@ impl Kind {
     /// A shot begins.
     pub fn begin(&self, errand: &mut Errand) {
         if let How::Flow(flow) = &self.how {
-            errand.bag = flow.begin(errand.shot.seq);
+            (errand.bag, errand.step) = flow.begin(errand.shot.seq);
         }
     }
 
@@ -119,6 +130,30 @@ impl Kind {
         match &self.how {
             How::Quote(..) => errand.step += 1,
             How::Flow(flow) => flow.next(errand, now),
+        }
+    }
+
+    /// Whether an errand has come to the first of its steps.
+    pub fn is_first(&self, errand: &Errand) -> bool {
+        match &self.how {
+            How::Quote(..) => true,
+            How::Flow(flow) => flow.is_first(errand.step as usize),
+        }
+    }
+
+    /// How long after the last reply its shots may go on.
+    pub fn patience(&self) -> Duration {
+        match &self.how {
+            How::Quote(..) => Duration::ZERO,
+            How::Flow(flow) => flow.patience(),
+        }
+    }
+
+    /// What became of the branch that an errand took, which is over, where there are branches; `due` is when its shot was.
+    pub fn branch(&self, errand: &Errand, due: Offset, outcome: Outcome, now: Offset) -> Option<PartReply> {
+        match &self.how {
+            How::Quote(..) => None,
+            How::Flow(flow) => flow.branch(errand, due, outcome, now),
         }
     }
 
@@ -170,20 +205,40 @@ impl Kind {
     }
 
     /// What a reply is worth, and why. `now_ms` is the wall clock in Unix milliseconds.
-    pub fn judge(&self, errand: &Errand, answer: &Answer<'_>, trace: TraceId, now_ms: impl FnOnce() -> i64) -> Judged {
+    pub fn judge(
+        &self,
+        errand: &Errand,
+        answer: &Answer<'_>,
+        trace: TraceId,
+        now: Offset,
+        now_ms: impl FnOnce() -> i64,
+    ) -> Judged {
         let read = || self.picker.as_ref().and_then(|picker| picker.read(answer.body));
         match &self.how {
             How::Quote(quotes, _) => {
                 let picks = read();
                 let asked = errand.shot.quote.unwrap_or_default();
                 let (outcome, why) = quotes.worth(asked, answer, picks.as_ref(), now_ms);
-                Judged { outcome, why, class: self.classes.of(answer, picks.as_ref()), more: false }
+                Judged { outcome, why, class: self.classes.of(answer, picks.as_ref()), then: Then::Over }
             }
             How::Flow(flow) => {
-                let (outcome, why) = flow.worth(errand.step as usize, answer, shown(errand, trace, now_ms()));
-                let more = outcome == Outcome::Ok && (errand.step as usize) + 1 < flow.len();
-                let class = if more { None } else { self.classes.of(answer, read().as_ref()) };
-                Judged { outcome, why, class, more }
+                let (step, shown) = (errand.step as usize, shown(errand, trace, now_ms()));
+                let over = |outcome, why| {
+                    let class = self.classes.of(answer, read().as_ref());
+                    Judged { outcome, why, class, then: Then::Over }
+                };
+                if let Some(why) = flow.pending(step, answer, shown) {
+                    return match flow.again(errand, &why, now) {
+                        Ok(at) => Judged { outcome: Outcome::Ok, why: None, class: None, then: Then::Again(at) },
+                        Err(why) => over(Outcome::Unfinished, Some(flow.at(step, &why))),
+                    };
+                }
+                match flow.worth(step, answer, shown) {
+                    (Outcome::Ok, _) if !flow.is_last(step) => {
+                        Judged { outcome: Outcome::Ok, why: None, class: None, then: Then::Next }
+                    }
+                    (outcome, why) => over(outcome, why),
+                }
             }
         }
     }

@@ -17,7 +17,7 @@ use super::http::codec::Answer;
 use super::http::open::Opener;
 use super::http::pool::Pool;
 use super::http::service::Service;
-use super::kind::Kind;
+use super::kind::{Kind, Then};
 use super::merge::Merge;
 use super::pacer::{Pace, Pacer};
 use super::resting::Resting;
@@ -36,6 +36,8 @@ const BATCH: usize = 512;
 const BURST: usize = 16;
 /// After the timeout, what is overdue has so much time to be found so: enough for a timer that counts milliseconds.
 const SWEEP: Duration = Duration::from_millis(50);
+/// A flow that rests and waits is given so much time beyond the timeout at the end of a run.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// The runtime's own timer is late by so much when all is well: it counts whole milliseconds and rounds up.
 const TIMER: Duration = Duration::from_millis(2);
 /// The word to stop is heeded within this time.
@@ -127,7 +129,9 @@ async fn rest(worker: Rc<Worker>, mut pacer: Pacer) {
         let now = worker.clock.now();
         worker.meter.borrow_mut().woke(until, now);
         while let Some(errand) = worker.resting.take(now) {
-            worker.submit(Errand { since: now, ..errand });
+            // What is asked for again has been waited for since it was first.
+            let since = if errand.sent.is_some() { errand.since } else { now };
+            worker.submit(Errand { since, ..errand });
         }
     }
 }
@@ -225,19 +229,30 @@ impl Worker {
         Ok(())
     }
 
-    /// Waits for what is on its way, for the timeout at most; what is still open then is unfinished.
+    /// Waits for what is on its way, for the timeout at most, and for as long as flows rest and wait, up to a limit; what is
+    /// still open then is unfinished, and so is at once what would rest for longer. Whoever stops the run waits for replies
+    /// and nothing else.
     async fn drain(self: &Rc<Worker>) {
         self.draining.set(true);
-        let drained = async {
-            while self.in_flight.get() > 0 {
-                self.idle.notified().await;
+        let patience = self.kinds.iter().map(Kind::patience).max().unwrap_or_default().min(PATIENCE);
+        let mut until = self.clock.now() + self.timeout + patience + SWEEP;
+        let mut is_stopped = false;
+        while self.in_flight.get() > 0 {
+            let now = self.clock.now();
+            if self.stopping.get() && !is_stopped {
+                is_stopped = true;
+                until = until.min(now + self.timeout + SWEEP);
             }
-        };
-        if tokio::time::timeout(self.timeout + SWEEP, drained).await.is_err() {
-            self.pools.iter().for_each(|pool| pool.give_up(self));
-            for errand in self.resting.take_all() {
+            if now >= until {
+                self.pools.iter().for_each(|pool| pool.give_up(self));
+            }
+            for errand in self.resting.take_beyond(if now < until { until } else { Offset::ZERO }) {
                 self.failed(errand, Outcome::Unfinished, "resting before a step when the run ended".into());
             }
+            if now >= until {
+                break;
+            }
+            let _ = tokio::time::timeout(self.clock.until(until).min(HEED), self.idle.notified()).await;
         }
     }
 
@@ -305,7 +320,8 @@ impl Worker {
     /// An errand's request is about to be written; when that is.
     pub fn leaves(&self, errand: &mut Errand) -> Offset {
         let now = self.clock.now();
-        if errand.step == 0 && errand.stale == 0 {
+        let is_first = errand.sent.is_none() && self.kinds[errand.traffic].is_first(errand);
+        if is_first && errand.stale == 0 {
             if let Some(looped) = errand.looped {
                 let due = self.loops.due(looped as usize, now);
                 (errand.shot.due, errand.ready) = (due, due);
@@ -328,16 +344,19 @@ impl Worker {
     pub fn answered(self: &Rc<Worker>, mut errand: Errand, answer: &Answer<'_>, now: Offset) {
         let kind = &self.kinds[errand.traffic];
         let wall = || self.clock.wall_nanos(now) / 1_000_000;
-        let judged = kind.judge(&errand, answer, self.trace(&errand), wall);
+        let judged = kind.judge(&errand, answer, self.trace(&errand), now, wall);
         self.counters.answered(errand.traffic, kind.route(&errand), judged.class, answer.status);
-        if judged.more {
-            self.step_over(&errand, errand.shot.due, judged.outcome, now);
-            kind.next(&mut errand, now);
-            errand.stale = 0;
-            errand.since = now;
-            return self.next_step(errand);
+        errand.stale = 0;
+        match judged.then {
+            Then::Over => self.finish(&errand, judged.outcome, judged.class, judged.why, now),
+            Then::Next => {
+                self.step_over(&errand, errand.shot.due, judged.outcome, now);
+                kind.next(&mut errand, now);
+                errand.since = now;
+                self.next_step(errand);
+            }
+            Then::Again(at) => self.resting.put(errand, at),
         }
-        self.finish(&errand, judged.outcome, judged.class, judged.why, now);
     }
 
     /// An errand came to nothing.
@@ -373,6 +392,8 @@ impl Worker {
             _ => errand.shot.due,
         };
         self.step_over(step, due, outcome, now);
+        let branch = kind.branch(step, due, outcome, now);
+        self.report.borrow_mut().parts.extend(branch);
         kind.end(errand);
         let full = {
             let replies = &mut self.report.borrow_mut().replies;

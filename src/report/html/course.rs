@@ -39,6 +39,7 @@ fn traffic(page: &Page<'_>, n: usize, track: &Track) -> Markup {
         h3 id={ "traffic-" (n) } { (name) }
         @if track.is_empty() { p { "No shot of this traffic came to an end." } } @else {
             p { (outcomes.join(", ")) }
+            @for (part, of) in &summary.parts { p { (words::part(part, of)) } }
             @if let Some(claimed) = &summary.closed_loop_claim { p { (words::claimed(claimed)) } }
             @for line in summary.closed_loops.iter().flat_map(words::closed_loop) { p { (line) } }
             (rate(page, n, track))

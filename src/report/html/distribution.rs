@@ -8,7 +8,7 @@ use crate::base::time::Span;
 use crate::base::timing::Timing;
 use crate::base::units;
 use crate::evidence::tally::Tally;
-use crate::judge::Percentiles;
+use crate::judge::{PartSummary, Percentiles};
 use crate::report::words;
 
 /// The distributions of every traffic; nothing where there is no length.
@@ -65,13 +65,21 @@ fn clocks(page: &Page<'_>, n: usize) -> Markup {
     };
     html! {
         div class="wide" { table class="sortable" {
-            thead { tr { th { "clock or class" } th class="n" { "shots" } @for name in ["p50", "p90", "p95", "p99", "p99.9", "max", "mean"] { th class="n" { (name) } } } }
+            thead { tr { th { "clock, part or class" } th class="n" { "shots" } @for name in ["p50", "p90", "p95", "p99", "p99.9", "max", "mean"] { th class="n" { (name) } } } }
             tbody {
                 @for (clock, of) in summary.clocks.iter().filter(|(_, of)| of.count > 0) { (row(clock, of)) }
+                @for (part, of) in responses(&summary.parts) { (row(&format!("part {part}"), of)) }
                 @for (class, of) in summary.classes.iter().filter(|(_, of)| of.count > 0) { (row(&format!("class {class}"), of)) }
             }
         } }
     }
+}
+
+/// How long each part took.
+fn responses(parts: &[(String, PartSummary)]) -> impl Iterator<Item = (&str, &Percentiles)> {
+    let responses =
+        |part: &'_ PartSummary| part.clocks.iter().position(|(clock, of)| clock == "response" && of.count > 0);
+    parts.iter().filter_map(move |(name, part)| Some((name.as_str(), &part.clocks[responses(part)?].1)))
 }
 
 /// The lengths of shots that were due while a fault was effective, and of those that were not.

@@ -47,12 +47,33 @@ impl Check<'_, '_> {
 
     fn traffic(&mut self, name: &At<String>, raw: &raw::Traffic, target: Option<&Target>) -> Option<Traffic> {
         self.name(name);
-        let load = self.within("load", |c| c.load(name, &raw.load));
+        let arrivals = raw.arrivals.as_ref().map(|a| (&a.value, a.at));
+        let mut recording = None;
+        let load = match (&arrivals, &raw.load) {
+            (Some((raw::Arrivals::Replay(replay), _)), load) => {
+                if let Some(load) = load {
+                    let what = "`load` beside arrivals that were recorded, which say when shots are due";
+                    self.reader.wrong(load.at, what, "leave it out");
+                }
+                let read = self.within("arrivals", |c| c.within("replay", |c| c.replay(replay)));
+                let (read, load) = read?;
+                recording = Some(read);
+                load
+            }
+            (_, Some(load)) => self.within("load", |c| c.load(name, load)),
+            (_, None) if self.reader.is_broken(&format!("traffic.{}.load", name.value)) => return None,
+            (_, None) => {
+                self.reader.wrong(raw.place, "`load` is missing", "add `load:`");
+                return None;
+            }
+        };
         let classes =
             raw.classes.iter().flat_map(|c| &c.0).filter_map(|(name, class)| self.class(name, class)).collect();
         let kind = match (&raw.quote, &raw.flow) {
             (Some(quote), None) => self.quote(quote).map(|q| Kind::Quote(Box::new(q))),
-            (None, Some(flow)) => Some(Kind::Flow(Box::new(self.within("flow", |c| c.flow(flow, target))))),
+            (None, Some(flow)) => {
+                Some(Kind::Flow(Box::new(self.within("flow", |c| c.flow(flow, target, recording.as_deref())))))
+            }
             // What is planned or could not be read has been told already.
             (None, None) if self.reader.is_broken_here() => None,
             _ => {
@@ -69,9 +90,10 @@ impl Check<'_, '_> {
             service: self.service(raw.to.as_ref(), target, name.at),
             kind: kind?,
             classes,
-            arrivals: match raw.arrivals.as_ref().map(|a| &a.value) {
-                Some(raw::Arrivals::Even) => Arrivals::Even,
-                Some(raw::Arrivals::Hawkes(hawkes)) => {
+            arrivals: match (recording, arrivals.map(|(arrivals, _)| arrivals)) {
+                (Some(recording), _) => Arrivals::Replay(recording),
+                (None, Some(raw::Arrivals::Even)) => Arrivals::Even,
+                (None, Some(raw::Arrivals::Hawkes(hawkes))) => {
                     if hawkes.branching.value.fraction() > 0.9 {
                         let what = format!("{} of shots are brought about by others", hawkes.branching.value);
                         self.reader.wrong(hawkes.branching.at, what, "write 90% or less: bursts get endless near 100%");
@@ -82,7 +104,7 @@ impl Check<'_, '_> {
                     // Belongs to what is sent, as rates do: no time scale shortens it.
                     Arrivals::Hawkes { branching: hawkes.branching.value, decay: hawkes.decay.value }
                 }
-                Some(raw::Arrivals::Poisson) | None => Arrivals::Poisson,
+                (None, Some(raw::Arrivals::Poisson | raw::Arrivals::Replay(_)) | None) => Arrivals::Poisson,
             },
             load,
         })

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Feed, Header, Segment, Step, Value};
+use super::{Feed, Header, Replay, Segment, Sign, Step, Value};
 use crate::base::units::{Share, Size};
 use crate::scenario::shape::{At, Names};
 
@@ -17,10 +17,10 @@ record! {
         to: Option<At<String>>,
         /// Names for replies that a promise can be about.
         classes: Option<Names<Class>>,
-        /// How shots are spread: poisson (default) or even.
+        /// How shots are spread: poisson (default), even, hawkes or replay.
         arrivals: Option<At<Arrivals>>,
-        /// The rate over time, segment by segment, from 0/s.
-        load: At<Vec<Segment>>,
+        /// The rate over time, segment by segment, from 0/s. Left out only where arrivals were recorded.
+        load: Option<At<Vec<Segment>>>,
     }
     planned { "pipeline", "signal" }
 }
@@ -34,8 +34,9 @@ choice! {
         Even = "even",
         /// In bursts: each shot makes others more likely for a while.
         Hawkes(Hawkes) = "hawkes",
+        /// As they were recorded elsewhere.
+        Replay(Replay) = "replay",
     }
-    planned { "replay" }
 }
 
 record! {
@@ -149,7 +150,21 @@ record! {
         values: Option<Names<Value>>,
         /// Files whose rows templates can name, as `{{feed.column}}`.
         data: Option<Names<Feed>>,
-        /// At least one.
+        /// How its requests are signed, unless a step says otherwise.
+        sign: Option<Sign>,
+        /// In order, at least one.
+        steps: Option<At<Vec<Step>>>,
+        /// Instead of `steps`: branches, of which each shot takes one by chance.
+        mix: Option<At<Names<Branch>>>,
+    }
+}
+
+record! {
+    /// Steps that a share of shots takes.
+    pub struct Branch {
+        /// How many of them.
+        share: At<Share>,
+        /// In order, at least one.
         steps: At<Vec<Step>>,
     }
 }
