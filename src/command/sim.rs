@@ -5,7 +5,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli::args::SimArgs;
 use crate::cli::print;
 use crate::exit::Exit;
-use crate::sim::{Knob, Running, System, b25, calibrator, end_of_input, fleet, quantum_trader, quote_service};
+use crate::sim::{Knob, Running, System, b25, calibrator, end_of_input, fleet, quantum_trader, quote_service, trading_platform};
 
 /// Runs a practice target until it is told to end.
 pub fn sim(args: &SimArgs) -> Exit {
@@ -37,6 +37,7 @@ pub fn sim(args: &SimArgs) -> Exit {
 /// A practice target with its settings.
 enum Options {
     QuoteService(Box<quote_service::Options>),
+    TradingPlatform(Box<trading_platform::Options>),
     QuantumTrader(fleet::Options),
     B25(fleet::Options),
     Calibrator(calibrator::Options),
@@ -57,6 +58,19 @@ fn options(args: &SimArgs) -> Result<Options, String> {
                 options.add_upstream(&format!("{name}={url}"))?;
             }
             Ok(Options::QuoteService(Box::new(options)))
+        }
+        System::TradingPlatform => {
+            let mut options = trading_platform::Options {
+                ports: args.port,
+                no_delay: args.no_delay,
+                kafka: args.kafka.clone(),
+                ..Default::default()
+            };
+            settings(&mut |key, value| options.set(key, value), &trading_platform::Options::keys())?;
+            if let Some((name, _)) = args.upstream.first() {
+                return Err(format!("{} calls nothing outside, so that --upstream {name} does nothing", system.name()));
+            }
+            Ok(Options::TradingPlatform(Box::new(options)))
         }
         System::QuantumTrader | System::B25 => {
             let mut options = fleet::Options { ports: args.port, ..Default::default() };
@@ -94,6 +108,7 @@ async fn serve(options: Options, lease: bool) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let running: Running = match options {
         Options::QuoteService(options) => quote_service::start(*options).await?,
+        Options::TradingPlatform(options) => trading_platform::start(*options).await?,
         Options::QuantumTrader(options) => quantum_trader::start(options).await?,
         Options::B25(options) => b25::start(options).await?,
         Options::Calibrator(options) => calibrator::start(options).await?,

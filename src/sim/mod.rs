@@ -3,9 +3,11 @@
 pub mod b25;
 pub mod calibrator;
 pub mod fleet;
+mod knobs;
 pub mod metrics;
 pub mod quantum_trader;
 pub mod quote_service;
+pub mod trading_platform;
 
 use std::future::Future;
 use std::io;
@@ -19,6 +21,8 @@ use crate::base::text::suggest;
 pub enum System {
     /// A Solana quote service: prices from a cache, from pools and from external quoters.
     QuoteService,
+    /// Pipelines that are started over HTTP and by signals on Kafka: four services.
+    TradingPlatform,
     /// Five services: signals from an AI engine, execution, risk, portfolio, training.
     QuantumTrader,
     /// Seven services of high-frequency trading.
@@ -29,12 +33,19 @@ pub enum System {
 
 impl System {
     /// All of them.
-    pub const ALL: &'static [System] = &[System::QuoteService, System::QuantumTrader, System::B25, System::Calibrator];
+    pub const ALL: &'static [System] = &[
+        System::QuoteService,
+        System::TradingPlatform,
+        System::QuantumTrader,
+        System::B25,
+        System::Calibrator,
+    ];
 
     /// What it is called after `sim:` and on the command line.
     pub fn name(self) -> &'static str {
         match self {
             System::QuoteService => "quote-service",
+            System::TradingPlatform => "trading-platform",
             System::QuantumTrader => "quantum-trader",
             System::B25 => "b25",
             System::Calibrator => "calibrator",
@@ -44,6 +55,7 @@ impl System {
     /// Its services, where it has more than one.
     pub fn services(self) -> &'static [&'static str] {
         match self {
+            System::TradingPlatform => &trading_platform::SERVICES,
             System::QuantumTrader => &quantum_trader::SERVICES,
             System::B25 => &b25::SERVICES,
             System::QuoteService | System::Calibrator => &[],

@@ -14,10 +14,11 @@ use crate::base::net::Address;
 use crate::base::text;
 
 /// Practice targets that are built, and those that will be.
-const SYSTEMS: [&str; 4] = ["quote-service", "quantum-trader", "b25", "calibrator"];
-const PLANNED: [&str; 2] = ["trading-platform", "tradeengine"];
+const SYSTEMS: [&str; 5] = ["quote-service", "trading-platform", "quantum-trader", "b25", "calibrator"];
+const PLANNED: [&str; 1] = ["tradeengine"];
 /// The services of those practice targets that have several.
-pub const FLEETS: [(&str, &[&str]); 2] = [
+pub const FLEETS: [(&str, &[&str]); 3] = [
+    ("trading-platform", &["backend", "celery-worker", "signal-generator", "trigger-dispatcher"]),
     ("quantum-trader", &["ai-engine", "execution", "risk", "portfolio", "rl-training"]),
     (
         "b25",
