@@ -55,7 +55,7 @@ pub use reconcile::{
 pub use server::Inquiry;
 pub use stop::Stops;
 pub use suite::{Ended, Recovery, Stood, Turn, stood};
-pub use summary::{Claimed, LoopSummary, Percentiles, ScrapeSummary, TrafficSummary};
+pub use summary::{Claimed, LoopSummary, PartSummary, Percentiles, ScrapeSummary, TrafficSummary};
 pub use toll::{CanarySummary, DetectionSummary, FaultSummary, OccurrenceSummary, RecoverySummary};
 pub use verdict::{Exit, FORMAT, Finding, Judgement, Kind, Place, Quantity, Reason, Slices, Stuck, Verdict};
 

@@ -42,8 +42,8 @@ pub struct Trial<'a> {
     pub shots: Shots<'a>,
     /// How fit the generator was.
     pub fitness: Fitness,
-    /// A failure counts at least this long.
-    pub timeout: Duration,
+    /// The target's timeout.
+    timeout: Duration,
 }
 
 impl<'a> Trial<'a> {
@@ -98,7 +98,12 @@ impl<'a> Trial<'a> {
                 length = length.saturating_sub(gone);
             }
         }
-        measure::rule(expectation, confidence, &population, self.timeout, length)
+        measure::rule(expectation, confidence, &population, self.floor(expectation.traffic), length)
+    }
+
+    /// How long a failure of a traffic counts at least.
+    pub fn floor(&self, traffic: usize) -> Duration {
+        self.scenario.traffic[traffic].deadline().unwrap_or(self.timeout)
     }
 
     /// The seconds of stretches in which the generator was unfit.
@@ -138,5 +143,5 @@ impl<'a> Trial<'a> {
 pub fn subject(expectation: &Expectation) -> Subject {
     let timed = expectation.measure.is_timed();
     let clock = if timed { expectation.clock } else { Timing::Response };
-    Subject { traffic: expectation.traffic, class: expectation.class, clock }
+    Subject { traffic: expectation.traffic, part: expectation.part, class: expectation.class, clock }
 }

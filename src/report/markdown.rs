@@ -69,6 +69,9 @@ pub fn markdown(judgement: &Judgement) -> String {
         if let Some(response) = words::response(traffic) {
             let _ = writeln!(out, "  - response {}", words::percentiles(response));
         }
+        for (name, part) in &traffic.parts {
+            let _ = writeln!(out, "  - {}", escape(&words::part(name, part)));
+        }
         if let Some(claimed) = &traffic.closed_loop_claim {
             let _ = writeln!(out, "  - {}", words::claimed(claimed));
         }

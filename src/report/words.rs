@@ -6,7 +6,7 @@ use crate::base::units;
 use crate::judge::alerts::FirstAlert;
 use crate::judge::{
     CanarySummary, CauseSummary, Claimed, FaultSummary, Finding, GateSummary, Judgement, LoopSummary,
-    OccurrenceSummary, Percentiles, TrafficSummary, Verdict,
+    OccurrenceSummary, PartSummary, Percentiles, TrafficSummary, Verdict,
 };
 use std::time::Duration;
 
@@ -183,6 +183,16 @@ pub fn canary(seen: &[CanarySummary]) -> Option<String> {
 pub fn response(traffic: &TrafficSummary) -> Option<&Percentiles> {
     let response = traffic.clocks.iter().find(|(clock, _)| clock == "response").map(|(_, of)| of);
     response.filter(|of| of.count > 0 || traffic.closed_loops.is_empty())
+}
+
+/// What became of a part of a traffic's shots, in a line.
+pub fn part(name: &str, of: &PartSummary) -> String {
+    let outcomes: Vec<String> = of.outcomes.iter().map(|(word, n)| format!("{word} {}", text::thousands(*n))).collect();
+    let response = of.clocks.iter().find(|(clock, _)| clock == "response").map(|(_, lengths)| lengths);
+    match response.filter(|lengths| lengths.count > 0) {
+        Some(lengths) => format!("{name}: {}; response {}", outcomes.join(", "), percentiles(lengths)),
+        None => format!("{name}: no shot came to it"),
+    }
 }
 
 /// What became of a closed loop, and what its figures are worth, in two sentences.

@@ -13,8 +13,9 @@ use super::pick::{Paths, Picker};
 use super::quote::Quotes;
 use super::reply::Classes;
 use super::{own_over, resolve};
+use crate::base::time::Offset;
 use crate::base::trace::TraceId;
-use crate::evidence::reply::Outcome;
+use crate::evidence::reply::{Outcome, PartReply};
 use crate::plan::TrafficPlan;
 use crate::scenario::{self, HeaderValue};
 
@@ -113,10 +114,42 @@ impl Kind {
         }
     }
 
+    /// An errand comes to its next step, the one before being over `now`.
+    pub fn next(&self, errand: &mut Errand, now: Offset) {
+        match &self.how {
+            How::Quote(..) => errand.step += 1,
+            How::Flow(flow) => flow.next(errand, now),
+        }
+    }
+
+    /// What became of an errand's present step, which is over, where it is measured by itself; `due` is when its shot was.
+    pub fn part(&self, errand: &Errand, due: Offset, outcome: Outcome, now: Offset) -> Option<PartReply> {
+        match &self.how {
+            How::Quote(..) => None,
+            How::Flow(flow) => flow.part(errand, due, outcome, now),
+        }
+    }
+
+    /// An errand that is over, as its whole has it.
+    pub fn whole(&self, errand: &Errand) -> Errand {
+        match &self.how {
+            How::Quote(..) => *errand,
+            How::Flow(flow) => flow.whole(errand),
+        }
+    }
+
     /// A shot is over.
     pub fn end(&self, errand: &Errand) {
         if let How::Flow(flow) = &self.how {
             flow.end(errand.bag);
+        }
+    }
+
+    /// Whether its shots ever rest.
+    pub fn rests(&self) -> bool {
+        match &self.how {
+            How::Quote(..) => false,
+            How::Flow(flow) => flow.rests(),
         }
     }
 

@@ -80,10 +80,13 @@ pub async fn run(setup: &Setup, index: usize, workers: usize) -> io::Result<()> 
         tokio::task::spawn_local(turn(worker.clone())),
         tokio::task::spawn_local(heed(worker.clone(), setup.stop.clone())),
     ];
+    let rests = worker.kinds.iter().any(Kind::rests);
+    let pacer = rests.then(|| Pacer::new(setup.clock, Pace::Timer(Duration::ZERO))).transpose()?;
+    let resting = pacer.map(|pacer| tokio::task::spawn_local(rest(worker.clone(), pacer)));
     worker.loops.start(&worker);
     worker.send(Merge::new(&setup.plan, index, workers), Pacer::new(setup.clock, Pace::of(setup))?).await?;
     worker.drain().await;
-    aside.iter().for_each(|task| task.abort());
+    aside.iter().chain(&resting).for_each(|task| task.abort());
     worker.last();
     Ok(())
 }
@@ -106,6 +109,26 @@ async fn turn(worker: Rc<Worker>) {
 async fn heed(worker: Rc<Worker>, mut stop: watch::Receiver<bool>) {
     if stop.wait_for(|stop| *stop).await.is_ok() {
         worker.stopping.set(true);
+    }
+}
+
+/// Lets shots go on that have rested, until it is stopped.
+async fn rest(worker: Rc<Worker>, mut pacer: Pacer) {
+    loop {
+        let Some(until) = worker.resting.first() else {
+            worker.resting.earlier().await;
+            continue;
+        };
+        tokio::select! {
+            // Without a timer nobody would go on: they are given up when the run ends.
+            woken = pacer.wait(until) => if woken.is_err() { return },
+            () = worker.resting.earlier() => continue,
+        }
+        let now = worker.clock.now();
+        worker.meter.borrow_mut().woke(until, now);
+        while let Some(errand) = worker.resting.take(now) {
+            worker.submit(Errand { since: now, ..errand });
+        }
     }
 }
 
@@ -248,20 +271,16 @@ impl Worker {
 
     /// Goes on with an errand's step, after what it rests before.
     fn next_step(self: &Rc<Worker>, errand: Errand) {
-        let kind = &self.kinds[errand.traffic];
-        let think = kind.think(&errand);
-        if think.is_zero() {
-            return kind.service(errand.step as usize).pool().submit(errand, self);
+        let think = self.kinds[errand.traffic].think(&errand);
+        match think.is_zero() {
+            true => self.submit(errand),
+            false => self.resting.put(errand, errand.since + think),
         }
-        let place = self.resting.put(errand);
-        let worker = self.clone();
-        tokio::task::spawn_local(async move {
-            tokio::time::sleep(think).await;
-            // Nobody rests any more when the run is over.
-            let Some(errand) = worker.resting.take(place) else { return };
-            let errand = Errand { since: worker.clock.now(), ..errand };
-            worker.kinds[errand.traffic].service(errand.step as usize).pool().submit(errand, &worker);
-        });
+    }
+
+    /// Asks for an errand's present step.
+    fn submit(self: &Rc<Worker>, errand: Errand) {
+        self.kinds[errand.traffic].service(errand.step as usize).pool().submit(errand, self);
     }
 
     fn taken(&self, traffic: usize, due: Offset) {
@@ -312,7 +331,8 @@ impl Worker {
         let judged = kind.judge(&errand, answer, self.trace(&errand), wall);
         self.counters.answered(errand.traffic, kind.route(&errand), judged.class, answer.status);
         if judged.more {
-            errand.step += 1;
+            self.step_over(&errand, errand.shot.due, judged.outcome, now);
+            kind.next(&mut errand, now);
             errand.stale = 0;
             errand.since = now;
             return self.next_step(errand);
@@ -326,6 +346,12 @@ impl Worker {
         self.finish(&errand, outcome, None, Some(why), self.clock.now());
     }
 
+    /// An errand's present step is over; `due` is when its shot was.
+    fn step_over(&self, errand: &Errand, due: Offset, outcome: Outcome, now: Offset) {
+        let part = self.kinds[errand.traffic].part(errand, due, outcome, now);
+        self.report.borrow_mut().parts.extend(part);
+    }
+
     fn finish(
         self: &Rc<Worker>,
         errand: &Errand,
@@ -334,8 +360,10 @@ impl Worker {
         why: Option<String>,
         now: Offset,
     ) {
+        let kind = &self.kinds[errand.traffic];
+        let step = errand;
+        let errand = &kind.whole(step);
         self.counters.finished(errand.traffic, errand.status);
-        self.kinds[errand.traffic].end(errand);
         let due = match errand.looped {
             Some(looped) if errand.shot.due == Offset::MAX => {
                 let due = self.loops.due(looped as usize, now); // never sent: due when it was given up
@@ -344,6 +372,8 @@ impl Worker {
             }
             _ => errand.shot.due,
         };
+        self.step_over(step, due, outcome, now);
+        kind.end(errand);
         let full = {
             let replies = &mut self.report.borrow_mut().replies;
             if replies.capacity() == 0 {

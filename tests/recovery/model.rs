@@ -112,6 +112,7 @@ impl Case {
         let tracer = Tracer::new(Seed(self.seed), "recovery");
         let known = recorder::Plan {
             traffic: vec![("x".into(), Vec::new())],
+            parts: Vec::new(),
             edges: plan.timeline.edges(),
             faults: vec![("outage".into(), plan.timeline.faults[0].clone())],
             workers: 1,
@@ -206,6 +207,7 @@ fn manifest(scenario: &Scenario, plan: &Plan) -> Manifest {
         stage_zero: 0,
         host: Host::default(),
         services: Vec::new(),
+        kafka: Vec::new(),
         connections: plan.connections(scenario),
         timeout: scenario.target.timeout.as_nanos() as u64,
         lag_limit: scenario.fitness.lag.as_nanos() as u64,

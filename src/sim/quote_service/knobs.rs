@@ -289,9 +289,9 @@ fn external(text: &str) -> Result<External, String> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use std::time::Duration;
 
-    use super::*;
     use crate::base::units::Rate;
 
     #[test]

@@ -147,12 +147,8 @@ impl Worker {
     /// Declares them.
     pub fn new(pipelines: &Pipelines, options: &Options) -> (Worker, Registry) {
         let mut registry = begin();
-        let duration = registry.histograms(
-            "celery_task_duration_seconds",
-            "How long an attempt at a task takes",
-            ["task"],
-            TASK,
-        );
+        let duration =
+            registry.histograms("celery_task_duration_seconds", "How long an attempt at a task takes", ["task"], TASK);
         let all = Worker {
             tasks: registry.counters("celery_tasks_total", "Attempts at tasks, by how they ended", ["task", "state"]),
             duration: duration.with([TASK_NAME]),
@@ -214,11 +210,7 @@ impl Generator {
                 ["signal_type"],
                 LATENCY,
             ),
-            published: registry.counters(
-                "kafka_publish_success_total",
-                "Signals that Kafka has",
-                ["signal_type"],
-            ),
+            published: registry.counters("kafka_publish_success_total", "Signals that Kafka has", ["signal_type"]),
             failed: registry.counters(
                 "kafka_publish_failure_total",
                 "Signals that Kafka would not take",
@@ -282,11 +274,7 @@ impl Dispatcher {
             ),
             cache: registry.gauge("pipeline_cache_size", "Pipelines in the cache"),
             lag: registry.gauge("kafka_consumer_lag_seconds", "How old the oldest signal of the last batch was"),
-            unmatched: registry.counters(
-                "signals_unmatched_total",
-                "Signals that no pipeline waits for",
-                ["source"],
-            ),
+            unmatched: registry.counters("signals_unmatched_total", "Signals that no pipeline waits for", ["source"]),
             swallowed: registry.counters(
                 "signals_skipped_running_total",
                 "Signals all of whose pipelines were running",

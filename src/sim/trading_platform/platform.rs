@@ -136,7 +136,14 @@ impl Platform {
     }
 
     /// Takes an execution on; its id.
-    pub fn start(&self, pipeline: usize, trigger: Trigger, cause: Option<Cause>, mode: &'static str, symbol: &str) -> String {
+    pub fn start(
+        &self,
+        pipeline: usize,
+        trigger: Trigger,
+        cause: Option<Cause>,
+        mode: &'static str,
+        symbol: &str,
+    ) -> String {
         let number = self.next.fetch_add(1, Relaxed);
         let skip = self.options.skip_manual && trigger == Trigger::Manual && self.pipelines.is_running(pipeline);
         let (created, symbol) = (wall(), Arc::from(symbol));

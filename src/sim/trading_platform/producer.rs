@@ -93,7 +93,11 @@ pub struct Generator {
 
 impl Generator {
     /// Draws from a seed, so many a second; `None` where it is none at all.
-    pub fn new(platform: &Platform, producer: FutureProducer, metrics: Arc<instruments::Generator>) -> Option<Generator> {
+    pub fn new(
+        platform: &Platform,
+        producer: FutureProducer,
+        metrics: Arc<instruments::Generator>,
+    ) -> Option<Generator> {
         let rate = platform.options.signals.hertz();
         let every = Duration::from_secs_f64(1.0 / rate.max(1e-6));
         let chance = Seed(platform.options.seed).stream("signals");

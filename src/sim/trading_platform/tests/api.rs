@@ -134,8 +134,7 @@ async fn a_webhook_hears_of_each_end_and_may_hear_before_the_202() {
     let url = format!("http://{}/done", listener.local_addr().expect("bound"));
     let (sender, mut heard) = mpsc::unbounded_channel();
     let serving = tokio::spawn(serve(listener, Arc::new(Heard(sender))));
-    let settings =
-        [("webhook", url.as_str()), ("accept_delay", "150ms"), ("drop_id_every", "2"), ("auth", "off")];
+    let settings = [("webhook", url.as_str()), ("accept_delay", "150ms"), ("drop_id_every", "2"), ("auth", "off")];
     let subject = Subject::start(None, &settings).await;
     let said = json!({ "pipeline_id": pipeline(5) });
     let first = subject.ask("POST", "/api/v1/executions/", None, &said).await;

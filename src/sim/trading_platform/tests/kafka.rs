@@ -38,7 +38,8 @@ async fn send(kafka: &str, numbers: std::ops::Range<usize>) {
             key: ticker.into(),
         };
         let payload = signal.payload(0, 50.0);
-        on_their_way.push(producer.send_result(FutureRecord::to(SIGNALS).key(ticker).payload(&payload)).expect("a place"));
+        on_their_way
+            .push(producer.send_result(FutureRecord::to(SIGNALS).key(ticker).payload(&payload)).expect("a place"));
     }
     for delivery in on_their_way {
         delivery.await.expect("told").expect("taken");
