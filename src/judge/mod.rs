@@ -13,6 +13,7 @@ mod distribution;
 mod evaluate;
 mod fetched;
 mod fitness;
+mod followed;
 mod gate;
 mod health;
 mod injector;
@@ -55,6 +56,7 @@ pub use reconcile::{
 pub use server::Inquiry;
 pub use stop::Stops;
 pub use suite::{Ended, Recovery, Stood, Turn, stood};
+pub use followed::{FollowedSummary, LoginSummary};
 pub use summary::{Claimed, LoopSummary, Percentiles, ScrapeSummary, TrafficSummary};
 pub use toll::{CanarySummary, DetectionSummary, FaultSummary, OccurrenceSummary, RecoverySummary};
 pub use verdict::{Exit, FORMAT, Finding, Judgement, Kind, Place, Quantity, Reason, Slices, Stuck, Verdict};

@@ -78,6 +78,8 @@ impl Prepared<'_> {
             plan: plan.clone(),
             services: self.ways.clone(),
             secrets: self.secrets.clone(),
+            keepers: self.keepers.clone(),
+            ids: Arc::default(),
             tracer: self.tracer,
             clock: self.clock,
             connections: self.manifest.connections as usize,

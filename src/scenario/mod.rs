@@ -5,6 +5,7 @@
 mod shape;
 mod absorbed;
 mod alerts;
+mod bearer;
 mod check;
 mod claim;
 mod contract;
@@ -13,6 +14,7 @@ mod inject;
 mod load;
 mod locate;
 mod notified;
+mod pipeline;
 mod promise;
 mod raw;
 mod reconcile;
@@ -36,6 +38,7 @@ pub use crate::base::mistake::{Mistake, Mistakes, Place};
 pub use crate::base::timing::Timing;
 pub use absorbed::Absorbed;
 pub use alerts::{AlertClaim, Alerts, Must, RuleFile, Semantics};
+pub use bearer::Bearer;
 pub use check::FLEETS;
 pub use claim::{Claim, Compare, Expectation, Filter, Measure, Promise, Quantile, Severity, Window};
 pub use contract::{Cardinality, Contract, Probe, ScrapeLimits};
@@ -45,6 +48,7 @@ pub use inject::{
 };
 pub use load::{Arrivals, Segment, closed_connections};
 pub use notified::Notified;
+pub use pipeline::{Follow, ID, Leg, Pipeline, Polling, State, StateNames};
 pub use reconcile::{Against, Check, Labels as ByLabels, Reconcile, Statuses, Subset, TimeUnit, Timeouts};
 pub use schema::schema;
 pub use servers::{Alertmanager, Login, Prometheus, Server, Source};
@@ -143,7 +147,9 @@ impl Scenario {
         let steps = target.before.iter().chain(&target.after);
         let own = self.traffic.iter().flat_map(|t| match &t.kind {
             Kind::Quote(quote) => quote.headers.iter().collect::<Vec<_>>(),
-            Kind::Flow(flow) => flow.steps.iter().flat_map(|s| &s.headers).collect(),
+            Kind::Flow(_) | Kind::Pipeline(_) => {
+                t.kind.flow().iter().flat_map(|flow| &flow.steps).flat_map(|s| &s.headers).collect()
+            }
         });
         let hooks = self.hooks.iter().flat_map(|hook| [&hook.apply, &hook.undo, &hook.probe]);
         let called = hooks.flat_map(|action| match action {
@@ -166,7 +172,8 @@ impl Scenario {
             HeaderValue::Secret(name) => Some(name.as_str()),
             HeaderValue::Text(_) => None,
         });
-        in_headers.chain(self.servers().filter_map(Server::secret))
+        let logins = self.traffic.iter().filter_map(|t| t.kind.flow()?.login.as_ref());
+        in_headers.chain(self.servers().filter_map(Server::secret)).chain(logins.flat_map(Bearer::secrets))
     }
 }
 

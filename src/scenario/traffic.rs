@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde_json_path::JsonPath;
 
+use super::bearer::Bearer;
 use super::load::{Arrivals, Segment};
+use super::pipeline::Pipeline;
 use super::target::HeaderValue;
 use super::template::Template;
 use super::value::{Feed, Value};
@@ -37,6 +39,7 @@ impl Traffic {
                 [quote.path.as_str()].into_iter().chain(hybrid).collect()
             }
             Kind::Flow(flow) => flow.steps.iter().map(|step| step.shown.as_str()).collect(),
+            Kind::Pipeline(pipeline) => pipeline.flow.steps.iter().map(|step| step.shown.as_str()).collect(),
         }
     }
 }
@@ -48,6 +51,28 @@ pub enum Kind {
     Quote(Box<Quote>),
     /// Requests, one after the other.
     Flow(Box<Flow>),
+    /// Work that is started by a request and followed to its end.
+    Pipeline(Box<Pipeline>),
+}
+
+impl Kind {
+    /// As it is written.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Kind::Quote(_) => "quote",
+            Kind::Flow(_) => "flow",
+            Kind::Pipeline(_) => "pipeline",
+        }
+    }
+
+    /// Its requests and what they can name; `None` for quotes, which are all alike.
+    pub fn flow(&self) -> Option<&Flow> {
+        match self {
+            Kind::Quote(_) => None,
+            Kind::Flow(flow) => Some(flow),
+            Kind::Pipeline(pipeline) => Some(&pipeline.flow),
+        }
+    }
 }
 
 /// A request for a quote and what its reply must be.
@@ -123,6 +148,8 @@ pub struct Flow {
     pub captures: Vec<String>,
     /// In order, at least one; the first that fails ends the flow.
     pub steps: Vec<Step>,
+    /// How a token is got that its requests carry.
+    pub login: Option<Bearer>,
 }
 
 /// One request.

@@ -6,7 +6,9 @@ mod contract;
 mod fault;
 mod inject;
 mod load;
+mod login;
 mod outside;
+mod pipeline;
 mod reconcile;
 mod request;
 mod servers;
@@ -27,9 +29,11 @@ pub use inject::{
     Truncate,
 };
 pub use load::Segment;
+pub use login::Login;
 pub use outside::{Law, LawKind, Link, StubReply, Upstream};
+pub use pipeline::{Every, Follow, Pipeline, Polling, StateNames};
 pub use reconcile::{Count, Latency as TimedBy, Ratio, Reconcile, Timeouts, Unit};
-pub use request::{Capture, Expects, Header, Secret, Step};
+pub use request::{Capture, Expects, Header, Json, Secret, Step};
 pub use servers::{Alertmanager, Basic, Prometheus};
 pub use slo::{Abort, Promise, Severity};
 pub use suite::Suite;
