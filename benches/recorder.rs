@@ -127,6 +127,7 @@ impl Recording {
         let plan = Plan {
             workers: 1,
             traffic: vec![("quotes".into(), vec!["hit".into(), "miss".into()])],
+            parts: Vec::new(),
             edges: &[Offset::ZERO],
             faults: if fault { vec![("hang".into(), vec![always])] } else { Vec::new() },
             lag_limit: Duration::from_millis(1),

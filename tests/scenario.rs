@@ -138,7 +138,10 @@ fn an_expectation_that_compares_nothing_is_refused() {
     let text = "proofload: 1\ntarget: http://127.0.0.1:1\ntraffic:\n  a: { flow: { steps: [{ get: /x, expect: { is: up } }] }, \
                 load: [{ hold: { at: 1/s, for: 5s } }] }\n";
     let mistakes = read(text).expect_err("compares nothing");
-    assert!(mistakes.all.len() == 1 && mistakes.all[0].what.contains("one of `json`, `header` and `body`"), "{mistakes}");
+    assert!(
+        mistakes.all.len() == 1 && mistakes.all[0].what.contains("one of `json`, `header` and `body`"),
+        "{mistakes}"
+    );
 }
 
 /// The number of a shot says in which loop it was, and has room for so many.

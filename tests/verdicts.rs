@@ -39,6 +39,8 @@ mod junit;
 mod ledger;
 #[path = "verdicts/machines.rs"]
 mod machines;
+#[path = "verdicts/parts.rs"]
+mod parts;
 #[path = "verdicts/reports.rs"]
 mod reports;
 #[path = "verdicts/schema.rs"]
@@ -424,6 +426,7 @@ impl Case {
             events,
             latency: LatencyLog { tags, intervals },
             shots: shots.into(),
+            parts: Default::default(),
             decisions: decisions.into(),
             fetched: self.fetched.clone(),
             gaps: self.gaps.clone(),

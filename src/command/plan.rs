@@ -12,7 +12,9 @@ use crate::cli::print;
 use crate::exit::Exit;
 use crate::judge::alerts::forecast;
 use crate::plan::{Foreseen, Phase, Plan, Polls, TrafficPlan, expected_touches, minimum_shots, struck_requests};
-use crate::scenario::{Claim, Fault, Kind, Lead, Link, Match, On, Pipeline, Scenario, System, When};
+use crate::scenario::{
+    Claim, Fault, Kind, Lead, Link, Match, On, Pipeline, Scenario, System, When, part_name,
+};
 
 /// Width of the drawn curve, in characters.
 const WIDTH: usize = 72;
@@ -59,6 +61,10 @@ fn traffic(scenario: &Scenario, plan: &Plan, out: &mut String) {
                 pace(phase),
                 units::duration(phase.span.length())
             );
+        }
+        let parts: Vec<String> = traffic.parts().iter().map(|part| part_name(&traffic.name, &part.name)).collect();
+        if !parts.is_empty() {
+            let _ = writeln!(out, "  measured by parts: {}", parts.join(", "));
         }
         let peak = planned.profile.peak();
         if peak > 0.0 {

@@ -11,10 +11,10 @@ use super::event::{Event, Exemplar, FaultStep, Tick};
 use super::folder::Folder;
 use super::health::WorkerHealth;
 use super::latency;
-use super::reply::{Outcome, Reply};
+use super::reply::{Outcome, PartReply, Reply};
 use super::rows::Rows;
 use super::tally::{Bins, Tally};
-use super::touches::{self, ShotTouch};
+use super::touches::{self, PartTouch, ShotTouch};
 use crate::base::text;
 use crate::base::time::{Offset, Span};
 use crate::base::trace::{Shot, Tracer};
@@ -35,6 +35,8 @@ pub struct Batch {
     pub taken: Vec<(u16, i64, u64)>,
     /// Shots that are over since the last batch.
     pub replies: Vec<Reply>,
+    /// Parts of shots that are over since the last batch.
+    pub parts: Vec<PartReply>,
     /// The share of a core that the sender used, and the second in which the measurement ended; where there is no health.
     pub cpu: Option<(i64, f64)>,
     /// How the worker did since it last told.
@@ -47,6 +49,8 @@ pub struct Batch {
 pub struct Plan<'a> {
     /// Kinds of traffic with their classes, in the order of the scenario.
     pub traffic: Vec<(String, Vec<String>)>,
+    /// What the parts of each are called in all, in the same order; what is missing has none.
+    pub parts: Vec<Vec<String>>,
     /// Planned edges, in order.
     pub edges: &'a [Offset],
     /// Faults by name with their planned times, in the order of the scenario.
@@ -65,9 +69,11 @@ pub struct Plan<'a> {
 pub struct Recorder {
     latency: latency::Writer,
     touches: touches::Writer,
+    touched_parts: Option<touches::Writer>, // where anything has parts
     events: Appender,
     tracer: Tracer,
     names: Vec<String>,
+    parts: Vec<usize>, // where the parts of each traffic begin among the names of the log
     lag_limit: Duration,
     faults: Vec<FaultWatch>,
     rows: Vec<Rows>, // per traffic
@@ -110,18 +116,28 @@ impl Recorder {
         let names: Vec<String> = plan.traffic.iter().map(|(name, _)| name.clone()).collect();
         let watch = |name: &str, planned| FaultWatch { name: name.to_owned(), planned, undone: None, void: false };
         let watched = plan.faults.iter().flat_map(|(name, spans)| spans.iter().map(|span| watch(name, *span)));
+        let mut logged = plan.traffic;
+        let has_parts = plan.parts.iter().any(|of_traffic| !of_traffic.is_empty());
+        let touched_parts = has_parts.then(|| touches::Writer::create(&folder.file(touches::PARTS)));
+        let mut parts = Vec::new();
+        for of_traffic in plan.parts {
+            parts.push(logged.len());
+            logged.extend(of_traffic.into_iter().map(|name| (name, Vec::new())));
+        }
         Ok(Recorder {
             latency: latency::Writer::create(
                 &folder.file("latency.hlog"),
-                plan.traffic,
+                logged,
                 plan.edges.to_vec(),
                 plan.wall_zero,
             )?,
             touches: touches::Writer::create(&folder.file("touches.log"))?,
+            touched_parts: touched_parts.transpose()?,
             events: Appender::create(&folder.file("events.jsonl"))?,
             tracer: plan.tracer,
             rows: names.iter().map(|_| Rows::default()).collect(),
             names,
+            parts,
             lag_limit: plan.lag_limit,
             faults: watched.collect(),
             cpu: Vec::new(),
@@ -144,6 +160,9 @@ impl Recorder {
         }
         for reply in &batch.replies {
             self.reply(reply)?;
+        }
+        for part in &batch.parts {
+            self.part(part)?;
         }
         self.cpu.extend(batch.cpu);
         self.health.extend(&batch.health);
@@ -168,11 +187,8 @@ impl Recorder {
         self.live.recent_failed += u64::from(failed);
         self.live.late += u64::from(late);
         self.recent.add(reply.done.nanos_since(reply.due), 1);
-        let under_way = |f: &FaultWatch| {
-            !f.void && reply.done >= f.planned.start && f.undone.is_none_or(|undone| reply.due <= undone)
-        };
         let trace = || self.tracer.id(Shot { traffic: reply.traffic, seq: reply.seq });
-        if self.faults.iter().any(under_way) {
+        if self.meets_a_fault(reply.due, reply.done) {
             self.touches.write(&ShotTouch::new(reply, trace()))?;
         }
         if failed {
@@ -192,6 +208,29 @@ impl Recorder {
             }
         }
         Ok(())
+    }
+
+    fn part(&mut self, part: &PartReply) -> io::Result<()> {
+        let reply = &part.reply;
+        self.latency.count(self.parts[usize::from(reply.traffic)] + usize::from(part.part), part.shot, reply);
+        // What we are late with counts where its shot does.
+        if reply.lag() > self.lag_limit {
+            self.rows[usize::from(reply.traffic)].at(second_of(part.shot)).late += 1;
+            self.live.late += 1;
+        }
+        let is_touched = self.meets_a_fault(part.shot, reply.done);
+        if let Some(touched) = self.touched_parts.as_mut().filter(|_| is_touched) {
+            let trace = self.tracer.id(Shot { traffic: reply.traffic, seq: reply.seq });
+            touched.write(&PartTouch::new(part, trace))?;
+        }
+        Ok(())
+    }
+
+    /// Whether what was due, and over, at these instants was under way while a fault may have been.
+    fn meets_a_fault(&self, due: Offset, done: Offset) -> bool {
+        let under_way =
+            |f: &FaultWatch| !f.void && done >= f.planned.start && f.undone.is_none_or(|undone| due <= undone);
+        self.faults.iter().any(under_way)
     }
 
     /// Takes an event.
@@ -227,6 +266,7 @@ impl Recorder {
     pub fn flush(&mut self, at: Offset) -> io::Result<()> {
         self.latency.flush()?;
         self.touches.flush()?;
+        self.touched_parts.as_mut().map_or(Ok(()), touches::Writer::flush)?;
         let traffic = self.rows.iter_mut().map(Rows::take).collect();
         // What one worker has not taken up is not taken up, however far the others are.
         let through = self.through.iter().copied().min().unwrap_or_default();
@@ -258,6 +298,7 @@ mod tests {
     use super::*;
     use crate::base::seed::Seed;
     use crate::base::timing::Timing;
+    use crate::evidence::tally::cell;
 
     fn ms(n: i64) -> Offset {
         Offset::from_millis(n)
@@ -311,6 +352,7 @@ mod tests {
         let folder = Folder::create(parent.path(), 0).expect("creates");
         let plan = Plan {
             traffic: vec![("quotes".into(), Vec::new())],
+            parts: vec![vec!["quotes.ask".into(), "quotes.wait".into()]],
             edges: &[Offset::ZERO],
             faults: vec![("hang".into(), vec![Span { start: ms(1_000), end: ms(2_000) }])],
             workers: 2,
@@ -329,8 +371,14 @@ mod tests {
                 reply(0, 10, 20, Outcome::Ok),
                 reply(Shot::CLOSED, 900, 1_100, Outcome::Broken(super::super::reply::Stage::Head)),
             ],
+            // Of a shot that was due in the first second, and late by us in its second part, which the fault met.
+            parts: vec![
+                PartReply { part: 0, shot: ms(700), reply: reply(7, 700, 800, Outcome::Ok) },
+                PartReply::spell(Shot { traffic: 0, seq: 7 }, 1, ms(700), ms(800), ms(1_300), Outcome::Failed),
+            ],
             cpu: Some((1, 0.25)),
             health: vec![WorkerHealth { cpu: 0.25, ..WorkerHealth::default() }],
+            told: Vec::new(),
         };
         recorder.batch(&batch).expect("writes");
         recorder
@@ -351,15 +399,22 @@ mod tests {
         let evidence = Evidence::read(&folder).expect("reads");
         assert_eq!(evidence.gaps, Vec::<String>::new());
         let all = Span { start: Offset::ZERO, end: ms(10_000) };
-        let responses = evidence.latency.tally(all, |t| t.timing == Timing::Response);
-        assert_eq!(responses.count(), 3);
+        let responses = |name: &str| evidence.latency.tally(all, |t| t.timing == Timing::Response && t.traffic == name);
+        assert_eq!(responses("quotes").count(), 3);
+        // A part counts where its shot was due, and as long as it took itself.
+        let early = Span { start: Offset::ZERO, end: ms(800) };
+        let parts = evidence.latency.tally(early, |t| t.timing == Timing::Response && t.traffic == "quotes.wait");
+        assert_eq!((parts.count(), parts.max()), (1, Some(Duration::from_nanos(cell(500_000_000)))));
+        assert_eq!(responses("quotes.ask").count(), 1);
+        let touched: Vec<_> = evidence.parts.iter().map(|p| (p.part, p.shot, p.done, p.response)).collect();
+        assert_eq!(touched, [(1, ms(700), ms(1_300), 500_000_000)]);
         assert_eq!(evidence.shots.iter().map(|s| s.due).collect::<Vec<_>>(), [ms(900)]);
         let Some(Event::Tick(tick)) = evidence.events.last() else { panic!("a tick is last") };
         assert_eq!(tick.health, [WorkerHealth { cpu: 0.25, ..WorkerHealth::default() }]);
         assert_eq!(tick.through, ms(1_400), "the slower worker's");
         assert_eq!(
             tick.traffic[0][0],
-            TickRow { second: 0, due: 3, sent: 2, finished: 2, closed: 1, late: 2, ours: 0 }
+            TickRow { second: 0, due: 3, sent: 2, finished: 2, closed: 1, late: 3, ours: 0 }
         );
         assert!(
             evidence
@@ -375,6 +430,7 @@ mod tests {
         let folder = Folder::create(parent.path(), 0).expect("creates");
         let plan = Plan {
             traffic: vec![("quotes".into(), Vec::new())],
+            parts: Vec::new(),
             edges: &[],
             faults: Vec::new(),
             workers: 1,

@@ -50,14 +50,14 @@ pub use ledger::{
     ShareSummary, TrafficLedger,
 };
 pub use notified::{AlertmanagerSummary, HeldSummary, NotificationSummary};
+pub use followed::{FollowedSummary, LoginSummary};
 pub use reconcile::{
     Accord, BoundRecord, Client, LatencyRecord, PromiseRecord, QuantileRecord, Reconciliation, Record, Residue, Server,
 };
 pub use server::Inquiry;
 pub use stop::Stops;
 pub use suite::{Ended, Recovery, Stood, Turn, stood};
-pub use followed::{FollowedSummary, LoginSummary};
-pub use summary::{Claimed, LoopSummary, Percentiles, ScrapeSummary, TrafficSummary};
+pub use summary::{Claimed, LoopSummary, PartSummary, Percentiles, ScrapeSummary, TrafficSummary};
 pub use toll::{CanarySummary, DetectionSummary, FaultSummary, OccurrenceSummary, RecoverySummary};
 pub use verdict::{Exit, FORMAT, Finding, Judgement, Kind, Place, Quantity, Reason, Slices, Stuck, Verdict};
 

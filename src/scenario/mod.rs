@@ -14,6 +14,7 @@ mod inject;
 mod load;
 mod locate;
 mod notified;
+mod part;
 mod pipeline;
 mod promise;
 mod raw;
@@ -48,6 +49,7 @@ pub use inject::{
 };
 pub use load::{Arrivals, Segment, closed_connections};
 pub use notified::Notified;
+pub use part::{Part, Whose, part_name};
 pub use pipeline::{Follow, ID, Leg, Pipeline, Polling, State, StateNames};
 pub use reconcile::{Against, Check, Labels as ByLabels, Reconcile, Statuses, Subset, TimeUnit, Timeouts};
 pub use schema::schema;

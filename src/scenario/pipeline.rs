@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::part::Part;
 use super::traffic::Flow;
 use crate::base::units::Rate;
 
@@ -134,6 +135,12 @@ impl Pipeline {
             true => vec![Leg::Accept, Leg::Queue, Leg::Run],
             false => vec![Leg::Accept, Leg::Run],
         }
+    }
+
+    /// The same as parts of its traffic.
+    pub fn parts(&self) -> Vec<Part> {
+        let part = |leg: Leg| Part { name: leg.word().into(), is_exchange: leg == Leg::Accept };
+        self.legs().into_iter().map(part).collect()
     }
 
     /// How polls are made, where they are.

@@ -18,7 +18,7 @@ use super::reply::Classes;
 use super::{own_over, resolve};
 use crate::base::time::Offset;
 use crate::base::trace::TraceId;
-use crate::evidence::reply::Outcome;
+use crate::evidence::reply::{Outcome, PartReply};
 use crate::plan::TrafficPlan;
 use crate::scenario::{self, HeaderValue};
 
@@ -169,12 +169,46 @@ impl Kind {
         }
     }
 
+    /// An errand comes to its next step, the one before being over `now`.
+    pub fn next(&self, errand: &mut Errand, now: Offset) {
+        match &self.how {
+            How::Quote(..) | How::Pipeline(_) => errand.step += 1,
+            How::Flow(flow) => flow.next(errand, now),
+        }
+    }
+
+    /// What became of an errand's present step, which is over, where it is measured by itself; `due` is when its shot was.
+    pub fn parts(&self, errand: &Errand, due: Offset, outcome: Outcome, now: Offset, parts: &mut Vec<PartReply>) {
+        match &self.how {
+            How::Quote(..) => {}
+            How::Flow(flow) => parts.extend(flow.part(errand, due, outcome, now)),
+            How::Pipeline(pipeline) => pipeline.parts(errand, due, outcome, now, parts),
+        }
+    }
+
+    /// An errand that is over, as its whole has it.
+    pub fn whole(&self, errand: &Errand) -> Errand {
+        match &self.how {
+            How::Quote(..) => *errand,
+            How::Flow(flow) => flow.whole(errand),
+            How::Pipeline(pipeline) => pipeline.whole(errand),
+        }
+    }
+
     /// A shot is over.
     pub fn end(&self, errand: &Errand) {
         match &self.how {
             How::Quote(..) => {}
             How::Flow(flow) => flow.end(errand.bag),
             How::Pipeline(pipeline) => pipeline.end(errand),
+        }
+    }
+
+    /// Whether its shots ever rest.
+    pub fn rests(&self) -> bool {
+        match &self.how {
+            How::Quote(..) | How::Pipeline(_) => false,
+            How::Flow(flow) => flow.rests(),
         }
     }
 

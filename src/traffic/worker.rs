@@ -97,10 +97,13 @@ pub async fn run(setup: &Setup, index: usize, workers: usize) -> io::Result<()> 
         [polls, keeps.map(|_| tokio::task::spawn_local(keep(worker.clone(), traffic)))].into_iter().flatten()
     };
     let own: Vec<_> = (0..worker.kinds.len()).flat_map(own).collect();
+    let rests = worker.kinds.iter().any(Kind::rests);
+    let pacer = rests.then(|| Pacer::new(setup.clock, Pace::Timer(Duration::ZERO))).transpose()?;
+    let resting = pacer.map(|pacer| tokio::task::spawn_local(rest(worker.clone(), pacer)));
     worker.loops.start(&worker);
     worker.send(Merge::new(&setup.plan, index, workers), Pacer::new(setup.clock, Pace::of(setup))?).await?;
     worker.drain().await;
-    aside.iter().chain(&own).for_each(|task| task.abort());
+    aside.iter().chain(&resting).chain(&own).for_each(|task| task.abort());
     worker.last();
     Ok(())
 }
@@ -160,6 +163,26 @@ async fn keep(worker: Rc<Worker>, traffic: usize) {
         tokio::time::sleep(wait.min(NEWS)).await;
         if keeper.worn().is_some_and(|worn| worn <= monotonic()) {
             let _ = worker.log_in(traffic, keeper.line().1).await; // whoever is refused will say so
+        }
+    }
+}
+
+/// Lets shots go on that have rested, until it is stopped.
+async fn rest(worker: Rc<Worker>, mut pacer: Pacer) {
+    loop {
+        let Some(until) = worker.resting.first() else {
+            worker.resting.earlier().await;
+            continue;
+        };
+        tokio::select! {
+            // Without a timer nobody would go on: they are given up when the run ends.
+            woken = pacer.wait(until) => if woken.is_err() { return },
+            () = worker.resting.earlier() => continue,
+        }
+        let now = worker.clock.now();
+        worker.meter.borrow_mut().woke(until, now);
+        while let Some(errand) = worker.resting.take(now) {
+            worker.submit(Errand { since: now, ..errand });
         }
     }
 }
@@ -341,18 +364,10 @@ impl Worker {
     /// Goes on with an errand's step, after what it rests before.
     fn next_step(self: &Rc<Worker>, errand: Errand) {
         let think = self.kinds[errand.traffic].think(&errand);
-        if think.is_zero() {
-            return self.submit(errand);
+        match think.is_zero() {
+            true => self.submit(errand),
+            false => self.resting.put(errand, errand.since + think),
         }
-        let place = self.resting.put(errand);
-        let worker = self.clone();
-        tokio::task::spawn_local(async move {
-            tokio::time::sleep(think).await;
-            // Nobody rests any more when the run is over.
-            let Some(errand) = worker.resting.take(place) else { return };
-            let errand = Errand { since: worker.clock.now(), ..errand };
-            worker.submit(errand);
-        });
     }
 
     /// Asks for an errand's present step.
@@ -450,9 +465,13 @@ impl Worker {
         self.counters.answered(errand.traffic, kind.route(&errand), judged.class, answer.status);
         match judged.then {
             Then::Over => self.finish(&errand, judged.outcome, judged.class, judged.why, now),
-            Then::Rest => self.rest(errand, now),
+            Then::Rest => {
+                self.step_over(&errand, errand.shot.due, judged.outcome, now);
+                self.rest(errand, now);
+            }
             Then::Next => {
-                errand.step += 1;
+                self.step_over(&errand, errand.shot.due, judged.outcome, now);
+                kind.next(&mut errand, now);
                 errand.stale = 0;
                 errand.renewed = false;
                 errand.since = now;
@@ -474,6 +493,11 @@ impl Worker {
         }
     }
 
+    /// An errand's present step is over; `due` is when its shot was.
+    fn step_over(&self, errand: &Errand, due: Offset, outcome: Outcome, now: Offset) {
+        self.kinds[errand.traffic].parts(errand, due, outcome, now, &mut self.report.borrow_mut().parts);
+    }
+
     fn finish(
         self: &Rc<Worker>,
         errand: &Errand,
@@ -483,6 +507,8 @@ impl Worker {
         now: Offset,
     ) {
         let kind = &self.kinds[errand.traffic];
+        let step = errand;
+        let errand = &kind.whole(step);
         self.counters.finished(errand.traffic, errand.status);
         let due = match errand.looped {
             Some(looped) if errand.shot.due == Offset::MAX => {
@@ -492,6 +518,8 @@ impl Worker {
             }
             _ => errand.shot.due,
         };
+        self.step_over(step, due, outcome, now);
+        kind.end(errand);
         let full = {
             let replies = &mut self.report.borrow_mut().replies;
             if replies.capacity() == 0 {

@@ -189,6 +189,7 @@ impl World {
             events: events.into_iter().map(Event::Scrape).collect(),
             latency: self.latency(&requests),
             shots: Vec::new().into(),
+            parts: Default::default(),
             decisions: Vec::new().into(),
             fetched: Vec::new(),
             gaps: Vec::new(),

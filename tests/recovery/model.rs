@@ -112,6 +112,7 @@ impl Case {
         let tracer = Tracer::new(Seed(self.seed), "recovery");
         let known = recorder::Plan {
             traffic: vec![("x".into(), Vec::new())],
+            parts: Vec::new(),
             edges: plan.timeline.edges(),
             faults: vec![("outage".into(), plan.timeline.faults[0].clone())],
             workers: 1,

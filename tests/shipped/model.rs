@@ -462,6 +462,7 @@ pub fn evidence(scenario: &Scenario, plan: &Plan, played: &Played) -> Evidence {
         events,
         latency,
         shots,
+        parts: Default::default(),
         decisions,
         fetched: Vec::new(),
         gaps: Vec::new(),

@@ -55,7 +55,7 @@ struct Series {
 type Line = (Offset, usize, Timing, Offset, Chain);
 
 impl Writer {
-    /// Creates the file. `names` are the kinds of traffic, each with its classes; `edges` the planned edges, in order.
+    /// Creates the file. `names` are the kinds of traffic, each with its classes, and then whatever else is measured; `edges` the planned edges, in order.
     pub fn create(
         path: &Path,
         names: Vec<(String, Vec<String>)>,
@@ -87,10 +87,14 @@ impl Writer {
 
     /// Counts a shot on each of its clocks.
     pub fn record(&mut self, reply: &Reply) {
+        self.count(usize::from(reply.traffic), reply.due, reply);
+    }
+
+    /// Counts what became of something under the name at a position, where what was due at an instant belongs.
+    pub fn count(&mut self, name: usize, due: Offset, reply: &Reply) {
         let class = reply.class.map_or(0, |class| usize::from(class) + 1);
-        let place =
-            self.first[usize::from(reply.traffic)] + class * Outcome::ALL.len() + usize::from(reply.outcome.code());
-        let (series, blocks, edges, due) = (&mut self.series[place], &mut self.blocks, &self.edges, reply.due);
+        let place = self.first[name] + class * Outcome::ALL.len() + usize::from(reply.outcome.code());
+        let (series, blocks, edges) = (&mut self.series[place], &mut self.blocks, &self.edges);
         let fine = series.fine.at(due, || interval(edges, Timing::Response, due));
         for (chain, timing) in fine.iter_mut().zip(FINE) {
             if let Some(nanos) = reply.nanos(timing) {

@@ -55,6 +55,14 @@ impl Check<'_, '_> {
         for capture in steps.iter_mut().flat_map(|step| &mut step.captures) {
             capture.printable = scope.printable.contains(&capture.name);
         }
+        let mut names: Vec<&str> = Vec::new();
+        for name in raw.steps.value.iter().filter_map(|step| step.name.as_ref()) {
+            self.name(name);
+            if names.contains(&name.value.as_str()) {
+                self.reader.wrong(name.at, format!("`{}` is there already", name.value), "call one of them otherwise");
+            }
+            names.push(&name.value);
+        }
         let captures = scope.captures;
         let login = raw.login.as_ref().and_then(|login| self.within("login", |c| c.login(login, target)));
         Flow { captures, steps, values, feeds, login }
@@ -78,6 +86,9 @@ impl Check<'_, '_> {
 
     /// A step that stands alone: a request before or after the load.
     pub(super) fn step(&mut self, raw: &raw::Step, target: Option<&Target>) -> Step {
+        if let Some(name) = &raw.name {
+            self.reader.wrong(name.at, "`name` outside a flow: no promise could be about it", "leave it out");
+        }
         if let Some(think) = raw.think {
             self.reader.wrong(think.at, "`think` outside a flow", "leave it out");
         }
@@ -122,6 +133,7 @@ impl Check<'_, '_> {
         let captures =
             raw.capture.iter().flat_map(|c| &c.0).filter_map(|(name, raw)| self.capture(name, raw, scope)).collect();
         Step {
+            name: raw.name.as_ref().map(|name| name.value.clone()),
             think: raw.think.map_or(Duration::ZERO, |think| think.value),
             method: given.first().map_or(Method::Get, |(_, m)| *m),
             path,

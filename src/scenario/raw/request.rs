@@ -12,6 +12,8 @@ use crate::scenario::yaml::{Kind, Node};
 record! {
     /// One request. Exactly one of get, post, put and delete.
     pub struct Step {
+        /// What promises call it, as `TRAFFIC.NAME`; its position in the flow when left out.
+        name: Option<At<String>>,
         /// The path to get.
         get: Option<At<String>>,
         /// The path to post to.

@@ -148,7 +148,7 @@ mod tests {
         };
         let flow = Flow { feeds: vec![std::sync::Arc::new(feed)], ..Flow::default() };
         let drawn = Drawn { values: vec![Datum::Json("7".into())], rows: vec![0] };
-        let bag = Bag { drawn, captured: vec![Some(Datum::Text("o-1".into()))] };
+        let bag = Bag { drawn, captured: vec![Some(Datum::Text("o-1".into()))], ..Bag::default() };
         let trace = Tracer::new(Seed(1), "r").id(Shot { traffic: 0, seq: 5 });
         let says = Says { flow: &flow, bag: Some(&bag), seq: 5, trace, now_ms: 1_700_000_000_123 };
         for (source, wanted) in [

@@ -2,6 +2,7 @@
 
 mod bag;
 mod fill;
+mod part;
 mod wanted;
 
 use std::io;
@@ -27,6 +28,7 @@ pub struct Flow {
     flow: scenario::Flow,
     steps: Vec<Ready>,
     bags: Bags,
+    has_parts: bool, // whether its steps are measured by themselves
 }
 
 /// One step with everything filled in that is the same for every shot.
@@ -71,6 +73,7 @@ impl Flow {
         Ok(Flow {
             steps: flow.steps.iter().map(ready).collect::<io::Result<_>>()?,
             bags: Bags::new(values, flow.captures.len()),
+            has_parts: !flow.parts().is_empty(),
             flow: flow.clone(),
         })
     }
@@ -83,6 +86,11 @@ impl Flow {
     /// Where a step's request goes.
     pub fn service(&self, step: usize) -> &Service {
         &self.steps[step].service
+    }
+
+    /// Whether a shot rests before any step.
+    pub fn rests(&self) -> bool {
+        self.steps.iter().any(|step| !step.think.is_zero())
     }
 
     /// How long a shot rests before a step.

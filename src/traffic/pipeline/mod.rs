@@ -14,8 +14,6 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-pub use track::Stretch;
-
 use budget::Budget;
 use cadence::Cadence;
 use track::Track;
@@ -25,9 +23,10 @@ use super::flow::{Flow, Shown};
 use super::http::codec::Answer;
 use crate::base::text;
 use crate::base::time::Offset;
+use crate::base::trace::Shot;
 use crate::base::units;
 use crate::evidence::followed::Followed;
-use crate::evidence::reply::Outcome;
+use crate::evidence::reply::{Outcome, PartReply, Reply};
 use crate::scenario::{self, ID, Polling, State};
 
 /// The step that starts the work.
@@ -161,7 +160,8 @@ impl Pipeline {
             let id = text::shorten(&id, SHOWN);
             return invalid(format!("what was started is called `{id}`, as what another shot started and is under way"));
         }
-        let track = Track::new(&id, errand.sent.unwrap_or(now), now);
+        let mut track = Track::new(&id, errand.sent.unwrap_or(now), now);
+        track.opening = errand.opening;
         self.tracks.borrow_mut().insert(errand.bag, track);
         self.goes_on(errand, now)
     }
@@ -289,14 +289,39 @@ impl Pipeline {
         self.tracks.borrow().get(&errand.bag).map(|track| track.ran.min(now))
     }
 
-    /// The stretches of a shot's way after it was accepted, each with its part; the whole came to an outcome `now`.
-    pub fn stretches(&self, errand: &Errand, outcome: Outcome, now: Offset) -> Vec<(u16, Stretch)> {
+    /// An errand that is over, as its whole has it.
+    pub fn whole(&self, errand: &Errand) -> Errand {
+        let opening = self.tracks.borrow().get(&errand.bag).map_or(errand.opening, |track| track.opening);
+        Errand { opening, ..*errand }
+    }
+
+    /// What became of the legs of an errand's way, as far as they end with its present step; the whole was due at one
+    /// instant, and comes to an outcome `now`, if it is over.
+    pub fn parts(&self, errand: &Errand, due: Offset, outcome: Outcome, now: Offset, parts: &mut Vec<PartReply>) {
+        let shot = Shot { traffic: errand.traffic as u16, seq: errand.shot.seq };
+        if errand.step == START {
+            let accept = PartReply::spell(shot, 0, due, due, now, outcome);
+            let reply = Reply {
+                status: errand.status,
+                ready: errand.ready.max(due).min(now),
+                sent: errand.sent.into(),
+                first_byte: errand.first_byte.into(),
+                opening: errand.opening,
+                ..accept.reply
+            };
+            parts.push(PartReply { reply, ..accept });
+            return;
+        }
         let tracks = self.tracks.borrow();
-        let Some(track) = tracks.get(&errand.bag) else { return Vec::new() };
+        let Some(track) = tracks.get(&errand.bag) else { return };
         let tells_queue = self.plan.states.tell_queue();
         let (queue, run) = track.stretches(tells_queue, outcome, now);
-        let run_part = if tells_queue { 2 } else { 1 };
-        queue.map(|queue| (1, queue)).into_iter().chain(run.map(|run| (run_part, run))).collect()
+        let run_at = if tells_queue { 2 } else { 1 };
+        for (part, stretch) in queue.map(|queue| (1, queue)).into_iter().chain(run.map(|run| (run_at, run))) {
+            let spell = PartReply::spell(shot, part, due, stretch.from, stretch.to, stretch.outcome);
+            let reply = Reply { not_before: Some(stretch.not_before).into(), ..spell.reply };
+            parts.push(PartReply { reply, ..spell });
+        }
     }
 
     /// A shot is over.

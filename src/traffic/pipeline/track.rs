@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::base::time::Offset;
-use crate::evidence::reply::Outcome;
+use crate::evidence::reply::{Opening, Outcome};
 use crate::scenario::State;
 
 /// What is known of work that was started. What says that it has not begun, or is not over, says so for the instant at
@@ -26,6 +26,8 @@ pub struct Track {
     pub asked: Offset,
     /// How long after the last poll the present one was meant to follow.
     pub interval: Duration,
+    /// How long opening the connection took on which it was started.
+    pub opening: Opening,
     /// What became of the last poll, where nothing was learnt by it.
     pub trouble: Option<(Outcome, Box<str>)>,
 }
