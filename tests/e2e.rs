@@ -61,6 +61,12 @@ mod processes;
 #[path = "e2e/undo.rs"]
 mod undo;
 
+#[path = "e2e/docker.rs"]
+mod docker;
+
+#[path = "e2e/limits.rs"]
+mod limits;
+
 #[path = "e2e/gates.rs"]
 mod gates;
 

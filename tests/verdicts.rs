@@ -120,6 +120,35 @@ fn the_log_of_a_run_gives_the_same_judgement() {
     }
 }
 
+/// A steady promise and a fault five seconds after the beginning.
+const GATED: &str = "proofload: 1
+target: { sim: quote-service, timeout: 2s }
+upstreams: { jupiter: { like: jupiter } }
+traffic:
+  quotes:
+    flow: { steps: [ { get: / } ] }
+    arrivals: even
+    load: [ { hold: { at: 40/s, for: 12s } } ]
+faults:
+  hangs: { on: upstream/jupiter, inject: { timeout: {} }, at: 5s, for: 2s }
+slo:
+  - { expect: errors(quotes) < 5%, outside: faults, steady: true }
+---
+quotes: ok 20ms
+";
+
+#[test]
+fn the_gate_is_settled_when_all_that_was_due_before_the_fault_is_known() {
+    let settled = |more: &str| {
+        let case = Case::read(&format!("{GATED}{more}---\nPASS, exit 0\n")).expect("a case");
+        let gate = proofload::judge::gate(&case.scenario, &case.plan, &mut case.evidence());
+        gate.map(|gate| gate.is_settled)
+    };
+    assert_eq!(settled(""), Some(true));
+    assert_eq!(settled("ended: died 3s\n"), Some(false), "nothing is known of the last two seconds");
+    assert_eq!(settled("quotes 2s..3s first 1: lost\n"), Some(false), "one is under way still");
+}
+
 fn cases() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/verdicts");
     let mut cases: Vec<PathBuf> = fs::read_dir(folder)
@@ -543,6 +572,7 @@ impl Case {
             stage_zero: 0,
             host: Host { cores: self.cores, ..Host::default() },
             services: (0..self.services).map(|n| ("api".to_owned(), format!("http://127.0.0.1:{}", 9 + n))).collect(),
+            kafka: Vec::new(),
             connections: self.connections,
             timeout: self.scenario.target.timeout.as_nanos() as u64,
             lag_limit: self.scenario.fitness.lag.as_nanos() as u64,

@@ -12,8 +12,9 @@ use crate::cli::print;
 use crate::exit::Exit;
 use crate::judge::alerts::forecast;
 use crate::plan::{Foreseen, Phase, Plan, Polls, TrafficPlan, expected_touches, minimum_shots, struck_requests};
+use crate::scenario::kafka;
 use crate::scenario::{
-    Claim, Fault, Kind, Lead, Link, Match, On, Pipeline, Scenario, System, When, part_name,
+    COMES_TO_KAFKA, Claim, Fault, Inject, Kafka, Kind, Lead, Link, Match, On, Pipeline, Scenario, System, When, part_name,
 };
 
 /// Width of the drawn curve, in characters.
@@ -210,6 +211,8 @@ fn struck(scenario: &Scenario, plan: &Plan, fault: &Fault, spans: &[Span]) -> St
     let unit = match fault.on {
         On::Upstream(_) => "requests",
         On::Link(_) => "connections",
+        On::Kafka { .. } if matches!(fault.inject, Inject::Link(..)) => "connections",
+        On::Kafka { .. } => return format!(", by the {}", fault.unit()),
         On::Process(_) | On::Hook(_) => return String::new(),
     };
     let which = if fault.matching == Match::default() { "" } else { " that match" };
@@ -225,6 +228,7 @@ fn struck(scenario: &Scenario, plan: &Plan, fault: &Fault, spans: &[Span]) -> St
             "touches depend on how fast the target answers in the closed loop".into()
         }
         None if matches!(fault.on, On::Link(_)) => "touches depend on who opens connections through the link".into(),
+        None if matches!(fault.on, On::Kafka { .. }) => "touches depend on who is connected to the cluster".into(),
         None if fault.matching != Match::default() => "touches depend on how many requests match".into(),
         None => "touches depend on the service (state `calls:` of the upstream to have them foreseen)".into(),
     };
@@ -336,6 +340,9 @@ fn wiring(scenario: &Scenario, out: &mut String) {
     for link in &scenario.links {
         let _ = writeln!(out, "{}", way(scenario, link));
     }
+    for kafka in &scenario.kafka {
+        let _ = writeln!(out, "{}", cluster(scenario, kafka));
+    }
     for job in &scenario.jobs {
         let _ = writeln!(out, "scrapes {} every {}", job.name, units::duration(job.every));
     }
@@ -363,6 +370,34 @@ fn way(scenario: &Scenario, link: &Link) -> String {
             "the link {name} is the proxy {} of the toxiproxy server at {}; {place} leads there too",
             toxiproxy.proxy, toxiproxy.server
         ),
+    }
+}
+
+/// Where a Kafka cluster is, and who has to see to it.
+fn cluster(scenario: &Scenario, kafka: &Kafka) -> String {
+    let name = &kafka.name;
+    let comes = |system: &str| COMES_TO_KAFKA.contains(&system);
+    let whom = match &scenario.target.system {
+        System::Sim { name, .. } if comes(name) => None,
+        System::Sim { .. } => Some("no practice target of this kind comes to it"),
+        System::Services(_) => Some(""),
+    };
+    let place = match (&kafka.cluster, &kafka.listen) {
+        (kafka::Cluster::Real { proxied: false, .. }, _) => kafka.direct().unwrap_or_default(),
+        (_, Some(listen)) => listen.clone(),
+        (_, None) => "free ports".into(),
+    };
+    let what = match &kafka.cluster {
+        kafka::Cluster::Embedded { brokers, .. } => {
+            format!("an embedded cluster of {}", text::count((*brokers).into(), "broker"))
+        }
+        kafka::Cluster::Real { proxied: true, brokers, .. } => format!("the proxy of {}", brokers.join(",")),
+        kafka::Cluster::Real { .. } => "a real cluster, with nothing in between".into(),
+    };
+    match whom {
+        None => format!("the target comes to kafka {name} at {place}: {what}"),
+        Some("") => format!("point the target's Kafka clients (bootstrap.servers) at {place}: {name}, {what}"),
+        Some(nobody) => format!("kafka {name} at {place}: {what}; {nobody}"),
     }
 }
 

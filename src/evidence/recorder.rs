@@ -339,6 +339,7 @@ mod tests {
             stage_zero: 0,
             host: Host::default(),
             services: Vec::new(),
+            kafka: Vec::new(),
             connections: 1,
             timeout: 2_000_000_000,
             lag_limit: 500_000,

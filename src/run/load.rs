@@ -77,6 +77,7 @@ impl Prepared<'_> {
             scenario: scenario.clone(),
             plan: plan.clone(),
             services: self.ways.clone(),
+            kafka: self.kafka.clone(),
             secrets: self.secrets.clone(),
             keepers: self.keepers.clone(),
             ids: Arc::default(),

@@ -11,6 +11,7 @@ mod claim;
 mod contract;
 mod fault;
 mod inject;
+pub mod kafka;
 mod load;
 mod locate;
 mod notified;
@@ -40,13 +41,15 @@ pub use crate::base::timing::Timing;
 pub use absorbed::Absorbed;
 pub use alerts::{AlertClaim, Alerts, Must, RuleFile, Semantics};
 pub use bearer::Bearer;
-pub use check::FLEETS;
+pub use check::{COMES_TO_KAFKA, FLEETS};
 pub use claim::{Claim, Compare, Expectation, Filter, Measure, Promise, Quantile, Severity, Window};
 pub use contract::{Cardinality, Contract, Probe, ScrapeLimits};
 pub use fault::{Fault, Match, On, Process, Ramp, Repeat, When};
 pub use inject::{
-    Corruption, DockerAction, HttpFault, Inject, Keep, Per, ProcessFault, ResetAt, RetryAfter, Stream, Toxic,
+    Corruption, DockerAction, HttpFault, Inject, KafkaFault, Keep, Per, ProcessFault, ResetAt, RetryAfter, Stream,
+    Toxic,
 };
+pub use kafka::Kafka;
 pub use load::{Arrivals, Segment, closed_connections};
 pub use notified::Notified;
 pub use part::{Part, Whose, part_name};
@@ -83,6 +86,8 @@ pub struct Scenario {
     pub upstreams: Vec<Upstream>,
     /// TCP proxies.
     pub links: Vec<Link>,
+    /// Kafka clusters.
+    pub kafka: Vec<Kafka>,
     /// What is sent; at least one.
     pub traffic: Vec<Traffic>,
     /// Pages of metrics that are watched.
@@ -120,7 +125,7 @@ pub struct Scenario {
 impl Scenario {
     /// Whether there is something for a stage to do: to answer, to pass on, or to undo what the run breaks or starts.
     pub fn needs_stage(&self) -> bool {
-        let outside = !self.upstreams.is_empty() || !self.links.is_empty();
+        let outside = !self.upstreams.is_empty() || !self.links.is_empty() || self.kafka.iter().any(Kafka::is_staged);
         outside || self.needs_warden()
     }
 
@@ -135,6 +140,10 @@ impl Scenario {
         match on {
             On::Upstream(i) => format!("upstream/{}", self.upstreams[*i].name),
             On::Link(i) => format!("link/{}", self.links[*i].name),
+            On::Kafka { cluster, broker: None } => format!("kafka/{}", self.kafka[*cluster].name),
+            On::Kafka { cluster, broker: Some(broker) } => {
+                format!("kafka/{}, broker {broker}", self.kafka[*cluster].name)
+            }
             On::Process(Process::Pid(pid)) => format!("process/{pid}"),
             On::Process(Process::Named(i)) => format!("process/{}", self.processes[*i].name),
             On::Process(Process::Target) => "process/target".into(),
@@ -175,7 +184,11 @@ impl Scenario {
             HeaderValue::Text(_) => None,
         });
         let logins = self.traffic.iter().filter_map(|t| t.kind.flow()?.login.as_ref());
-        in_headers.chain(self.servers().filter_map(Server::secret)).chain(logins.flat_map(Bearer::secrets))
+        let of_kafka = self.kafka.iter().flat_map(Kafka::secrets);
+        in_headers
+            .chain(self.servers().filter_map(Server::secret))
+            .chain(logins.flat_map(Bearer::secrets))
+            .chain(of_kafka)
     }
 }
 

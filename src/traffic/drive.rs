@@ -32,6 +32,8 @@ pub struct Setup {
     pub plan: Arc<Plan>,
     /// Where to: services by name, each with its addresses, of which there is at least one.
     pub services: Vec<(String, Vec<Address>)>,
+    /// Where clients find each Kafka cluster: name and HOST:PORT, separated by commas.
+    pub kafka: Vec<(String, String)>,
     /// Values of secrets by name.
     pub secrets: Vec<(String, String)>,
     /// Who keeps the tokens that requests carry, by traffic.

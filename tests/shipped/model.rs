@@ -400,6 +400,7 @@ pub fn manifest(scenario: &Scenario, plan: &Plan) -> Manifest {
         stage_zero: 0,
         host: Host::default(),
         services: Vec::new(),
+        kafka: Vec::new(),
         connections: plan.connections(scenario),
         timeout: scenario.target.timeout.as_nanos() as u64,
         lag_limit: scenario.fitness.lag.as_nanos() as u64,

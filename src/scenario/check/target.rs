@@ -14,8 +14,8 @@ use crate::base::net::Address;
 use crate::base::text;
 
 /// Practice targets that are built, and those that will be.
-const SYSTEMS: [&str; 4] = ["quote-service", "quantum-trader", "b25", "calibrator"];
-const PLANNED: [&str; 2] = ["trading-platform", "tradeengine"];
+const SYSTEMS: [&str; 5] = ["quote-service", "quantum-trader", "b25", "tradeengine", "calibrator"];
+const PLANNED: [&str; 1] = ["trading-platform"];
 /// The services of those practice targets that have several.
 pub const FLEETS: [(&str, &[&str]); 2] = [
     ("quantum-trader", &["ai-engine", "execution", "risk", "portfolio", "rl-training"]),

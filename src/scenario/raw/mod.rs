@@ -5,6 +5,7 @@ mod alerts;
 mod contract;
 mod fault;
 mod inject;
+mod kafka;
 mod load;
 mod login;
 mod outside;
@@ -25,9 +26,10 @@ pub use alerts::{Alerts, Expected};
 pub use contract::{Cardinality, Contract, Probe, ScrapeLimits, Severities};
 pub use fault::{Fault, Match, Ramp, Repeat, When};
 pub use inject::{
-    Aged, Corrupt, DockerAction, Inject, Kill, Latency, LatencyMap, Per, ResetAt, RetryAfter, Slicer, Stream, Throttle,
-    Truncate,
+    Aged, Corrupt, DockerAction, Inject, Kill, Latency, LatencyMap, Per, RequestErrors, ResetAt, RetryAfter, Slicer,
+    Stream, Throttle, Truncate,
 };
+pub use kafka::{EmbeddedCluster, Kafka, KafkaSecurity, KafkaTopic, SaslMechanism};
 pub use load::Segment;
 pub use login::Login;
 pub use outside::{Law, LawKind, Link, StubReply, Upstream};
@@ -60,6 +62,8 @@ record! {
         upstreams: Option<Names<Upstream>>,
         /// TCP proxies between the service under test and what it depends on.
         links: Option<Names<Link>>,
+        /// Kafka clusters, embedded or real.
+        kafka: Option<At<Names<Kafka>>>,
         /// What is sent.
         traffic: At<Names<Traffic>>,
         /// What is watched.
@@ -85,7 +89,6 @@ record! {
         /// Caps on what the scenario may do.
         limits: Option<Limits>,
     }
-    planned { "kafka" }
 }
 
 record! {
