@@ -39,6 +39,8 @@ mod junit;
 mod ledger;
 #[path = "verdicts/machines.rs"]
 mod machines;
+#[path = "verdicts/page.rs"]
+mod page;
 #[path = "verdicts/parts.rs"]
 mod parts;
 #[path = "verdicts/reports.rs"]

@@ -14,7 +14,8 @@ use crate::judge::alerts::forecast;
 use crate::plan::{Foreseen, Phase, Plan, Polls, TrafficPlan, expected_touches, minimum_shots, struck_requests};
 use crate::scenario::kafka;
 use crate::scenario::{
-    COMES_TO_KAFKA, Claim, Fault, Inject, Kafka, Kind, Lead, Link, Match, On, Pipeline, Scenario, System, When, part_name,
+    COMES_TO_KAFKA, Claim, Fault, Inject, Kafka, Kind, Lead, Link, Match, On, Pipeline, Scenario, System, When,
+    part_name,
 };
 
 /// Width of the drawn curve, in characters.
@@ -93,11 +94,8 @@ fn followed(pipeline: &Pipeline, polls: Option<Polls>, out: &mut String) {
             false => format!("if each takes its whole deadline of {takes}; say what it `takes` to know better"),
         };
         let (in_flight, wanted) = (text::thousands(polls.in_flight.ceil() as u64), polls.wanted.ceil() as u64);
-        let _ = writeln!(
-            out,
-            "  at the peak {in_flight} in flight and about {} polls/s, {if_so}",
-            text::thousands(wanted)
-        );
+        let _ =
+            writeln!(out, "  at the peak {in_flight} in flight and about {} polls/s, {if_so}", text::thousands(wanted));
         let budget = text::thousands(polls.budget as u64);
         let _ = match polls.binds() {
             true => writeln!(

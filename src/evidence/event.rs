@@ -129,6 +129,8 @@ pub enum Event {
     Probe(Probe),
     /// A few of one kind of failure: never a line per request.
     Exemplar(Exemplar),
+    /// A shot that was ok, and slower than all but a few before it.
+    Slow(Exemplar),
     /// A request before or after the load.
     Aside {
         /// When it was over.

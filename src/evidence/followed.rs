@@ -121,7 +121,10 @@ mod tests {
             all.add(&new.take(Offset::from_millis(round)).expect("something is new"));
             assert_eq!(new.take(Offset::ZERO), None);
         }
-        assert_eq!((all.polls, all.at, all.vain.as_slice()), (30, Offset::from_millis(2), &[("timed_out_head".into(), 3)][..]));
+        assert_eq!(
+            (all.polls, all.at, all.vain.as_slice()),
+            (30, Offset::from_millis(2), &[("timed_out_head".into(), 3)][..])
+        );
         assert_eq!(all.states, [("COMPLETED".to_owned(), 5), ("FAILED".to_owned(), 1)]);
         let line = serde_json::to_string(&all).expect("JSON");
         assert_eq!(serde_json::from_str::<Followed>(&line).expect("reads back"), all);

@@ -17,10 +17,16 @@ use super::tally::{Bins, Tally};
 use super::touches::{self, PartTouch, ShotTouch};
 use crate::base::text;
 use crate::base::time::{Offset, Span};
-use crate::base::trace::{Shot, Tracer};
+use crate::base::trace::{Shot, TraceId, Tracer};
 
 /// At most so many exemplars of one kind between two events of the run.
 const EXEMPLARS: u32 = 10;
+
+/// So many of the slowest shots of a traffic are told apart.
+const SLOWEST: usize = 10;
+/// One that is to be among the slowest is so many times slower than the least of them: where all get slower and slower,
+/// that keeps the log from having a line for each.
+const SLOWER: f64 = 1.05;
 
 /// What a sender reports, many times a second.
 #[derive(Debug, Default)]
@@ -81,6 +87,7 @@ pub struct Recorder {
     health: Vec<WorkerHealth>,
     through: Vec<Offset>, // by worker
     exemplars: HashMap<(u16, Outcome, Option<u16>), u32>,
+    slowest: Vec<Vec<Duration>>, // per traffic, the longest first
     live: Live,
     recent: Bins,
 }
@@ -124,6 +131,7 @@ impl Recorder {
             parts.push(logged.len());
             logged.extend(of_traffic.into_iter().map(|name| (name, Vec::new())));
         }
+        let rows = names.len();
         Ok(Recorder {
             latency: latency::Writer::create(
                 &folder.file("latency.hlog"),
@@ -144,6 +152,7 @@ impl Recorder {
             health: Vec::new(),
             through: vec![Offset::ZERO; plan.workers.max(1)],
             exemplars: HashMap::new(),
+            slowest: vec![Vec::new(); rows],
             live: Live::default(),
             recent: Bins::default(),
         })
@@ -187,27 +196,48 @@ impl Recorder {
         self.live.recent_failed += u64::from(failed);
         self.live.late += u64::from(late);
         self.recent.add(reply.done.nanos_since(reply.due), 1);
-        let trace = || self.tracer.id(Shot { traffic: reply.traffic, seq: reply.seq });
         if self.meets_a_fault(reply.due, reply.done) {
-            self.touches.write(&ShotTouch::new(reply, trace()))?;
+            let trace = self.trace(reply);
+            self.touches.write(&ShotTouch::new(reply, trace))?;
+        }
+        if reply.outcome == Outcome::Ok && self.is_slow(reply) {
+            self.write(&Event::Slow(self.exemplar(reply)))?;
         }
         if failed {
             let shown = self.exemplars.entry((reply.traffic, reply.outcome, reply.status)).or_default();
             *shown += 1;
             if *shown <= EXEMPLARS {
-                let exemplar = Exemplar {
-                    at: reply.done,
-                    traffic: self.names[usize::from(reply.traffic)].clone(),
-                    outcome: reply.outcome.word().into(),
-                    status: reply.status,
-                    trace: trace().to_string(),
-                    response: reply.response().as_nanos() as u64,
-                    why: text::shorten(reply.why.as_deref().unwrap_or_default(), 300),
-                };
-                self.write(&Event::Exemplar(exemplar))?;
+                self.write(&Event::Exemplar(self.exemplar(reply)))?;
             }
         }
         Ok(())
+    }
+
+    fn trace(&self, reply: &Reply) -> TraceId {
+        self.tracer.id(Shot { traffic: reply.traffic, seq: reply.seq })
+    }
+
+    fn exemplar(&self, reply: &Reply) -> Exemplar {
+        Exemplar {
+            at: reply.done,
+            traffic: self.names[usize::from(reply.traffic)].clone(),
+            outcome: reply.outcome.word().into(),
+            status: reply.status,
+            trace: self.trace(reply).to_string(),
+            response: reply.response().as_nanos() as u64,
+            why: text::shorten(reply.why.as_deref().unwrap_or_default(), 300),
+        }
+    }
+
+    /// Whether a shot is among the slowest of its traffic so far; from then on it is.
+    fn is_slow(&mut self, reply: &Reply) -> bool {
+        let (slowest, response) = (&mut self.slowest[usize::from(reply.traffic)], reply.response());
+        let is_slow = slowest.len() < SLOWEST || slowest.last().is_some_and(|least| response > least.mul_f64(SLOWER));
+        if is_slow {
+            slowest.insert(slowest.partition_point(|longer| *longer >= response), response);
+            slowest.truncate(SLOWEST);
+        }
+        is_slow
     }
 
     fn part(&mut self, part: &PartReply) -> io::Result<()> {

@@ -42,7 +42,8 @@ impl Ruling {
             (Some(least), Some(most)) => format!("{measure} lies between {least} and {most}"),
             _ => format!("{measure} is not known closely enough"),
         };
-        let why = format!("{between}: of each shot is known between which two polls it was over; poll more often to tell");
+        let why =
+            format!("{between}: of each shot is known between which two polls it was over; poll more often to tell");
         Ruling { verdict: Verdict::Inconclusive, why, ..self }
     }
 }

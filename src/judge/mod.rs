@@ -42,6 +42,7 @@ pub use dip::DipSummary;
 pub use distribution::{Distribution, Wanted};
 pub use fetched::{Agreement, CheckSummary, FiredSummary, PrometheusSummary, SelectedSummary, Selection, selections};
 pub use fitness::{FitnessSummary, Unfit};
+pub use followed::{FollowedSummary, LoginSummary};
 pub use gate::{Gate, GateSummary, Held, closes, gate};
 pub use health::HealthSummary;
 pub use injector::{AddedSummary, InjectorSummary};
@@ -50,7 +51,6 @@ pub use ledger::{
     ShareSummary, TrafficLedger,
 };
 pub use notified::{AlertmanagerSummary, HeldSummary, NotificationSummary};
-pub use followed::{FollowedSummary, LoginSummary};
 pub use reconcile::{
     Accord, BoundRecord, Client, LatencyRecord, PromiseRecord, QuantileRecord, Reconciliation, Record, Residue, Server,
 };

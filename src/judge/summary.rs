@@ -223,7 +223,8 @@ fn one_traffic(trial: &Trial<'_>, traffic: usize) -> TrafficSummary {
     let (response, service) = (planned(Timing::Response), planned(Timing::Service));
     let part = |(position, part): (usize, Part)| {
         let all = population(Some(position), None, Timing::Response, &whole);
-        let clocks = if part.is_exchange { &Timing::ALL[..] } else { &[Timing::Response, Timing::Earliest, Timing::Gap] };
+        let clocks =
+            if part.is_exchange { &Timing::ALL[..] } else { &[Timing::Response, Timing::Earliest, Timing::Gap] };
         let lengths = |clock: &Timing| (clock.word().to_owned(), lengths(Some(position), *clock, &divided.planned));
         let summary = PartSummary {
             shots: all.due(),
@@ -242,7 +243,11 @@ fn one_traffic(trial: &Trial<'_>, traffic: usize) -> TrafficSummary {
         shots: all.due(),
         rate: rate(all.of(Outcome::Ok), measured),
         outcomes: outcomes(&all),
-        clocks: Timing::ALL.map(|clock| (clock.word().to_owned(), planned(clock))).into_iter().filter(is_told).collect(),
+        clocks: Timing::ALL
+            .map(|clock| (clock.word().to_owned(), planned(clock)))
+            .into_iter()
+            .filter(is_told)
+            .collect(),
         classes: classes.map(|(i, class)| (class.name.clone(), Percentiles::of(&of_class(i)))).collect(),
         parts: trial.scenario.traffic[traffic].parts().into_iter().enumerate().map(part).collect(),
         followed: followed::followed(trial.evidence, &trial.scenario.traffic[traffic].name),

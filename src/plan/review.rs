@@ -8,8 +8,8 @@ use crate::base::time::{Offset, Span};
 use crate::base::timing::Timing;
 use crate::base::units::{self, Share};
 use crate::scenario::{
-    Claim, Expectation, Fault, HttpFault, Inject, Lead, Match, Measure, Mistake, On, Per, Pick, Promise,
-    Scenario, Toxic, Window,
+    Claim, Expectation, Fault, HttpFault, Inject, Lead, Match, Measure, Mistake, On, Per, Pick, Promise, Scenario,
+    Toxic, Window,
 };
 
 /// A fault must be this likely to touch something.

@@ -164,7 +164,9 @@ mod tests {
     fn polls_get_rarer_until_the_longest_interval() {
         let ms = Duration::from_millis;
         // At 100, 250, 475, 812.5, 1318.75, 2078.1, 3078.1 and every second from there.
-        for (length, polls) in [(50, 1), (100, 1), (101, 2), (800, 4), (2_100, 7), (3_100, 8), (13_000, 17), (13_100, 18)] {
+        for (length, polls) in
+            [(50, 1), (100, 1), (101, 2), (800, 4), (2_100, 7), (3_100, 8), (13_000, 17), (13_100, 18)]
+        {
             assert_eq!(polling(100, 1_000).polls_within(ms(length)), polls, "{length}");
         }
         assert_eq!(polling(100, 100).polls_within(ms(1_000)), 10);
@@ -172,7 +174,8 @@ mod tests {
 
     #[test]
     fn without_a_state_for_what_waits_there_is_no_queue() {
-        let states = |names: &[(&str, State)]| StateNames { all: names.iter().map(|(n, s)| ((*n).to_owned(), *s)).collect() };
+        let states =
+            |names: &[(&str, State)]| StateNames { all: names.iter().map(|(n, s)| ((*n).to_owned(), *s)).collect() };
         let pipeline = |states| Pipeline {
             flow: Flow::default(),
             follow: Follow::Poll(polling(1, 1_000)),

@@ -57,7 +57,13 @@ pub enum Login {
 impl Keeper {
     /// Prepares logins at a service, the first where it is unnamed, whose paths begin with `base`, with the headers that all requests have. `secret`
     /// gives the value of a name.
-    pub fn new(bearer: &Bearer, service: Option<&str>, base: &str, headers: Vec<(String, String)>, secret: &dyn Fn(&str) -> Option<String>) -> Keeper {
+    pub fn new(
+        bearer: &Bearer,
+        service: Option<&str>,
+        base: &str,
+        headers: Vec<(String, String)>,
+        secret: &dyn Fn(&str) -> Option<String>,
+    ) -> Keeper {
         let mut step = bearer.step.clone();
         if let Some((body, _)) = &mut step.body {
             *body = Template::plain(&String::from_utf8_lossy(&flow::filled(body, secret)));
@@ -138,7 +144,12 @@ impl Keeper {
     }
 
     /// A token, and how long it lasts where that is known.
-    async fn log_in(&self, opener: &Opener, clock: Clock, timeout: Duration) -> Result<(String, Option<Duration>), String> {
+    async fn log_in(
+        &self,
+        opener: &Opener,
+        clock: Clock,
+        timeout: Duration,
+    ) -> Result<(String, Option<Duration>), String> {
         let mut bytes = Vec::new();
         self.request.write(None, opener.address().authority().as_bytes(), None, &mut bytes);
         let got = ask(opener, &bytes, BODY, clock, timeout).await?;
@@ -147,11 +158,11 @@ impl Keeper {
         let (outcome, _) = self.wanted.worth(&answer, None, |_, datum| token = Some(datum.text().to_owned()));
         // What stands in the reply is nobody's business: it may be a token.
         match (outcome, token.filter(|token| !token.is_empty())) {
-            (Outcome::Ok, Some(token)) => {
-                Ok((token, self.stated(&got.body).or(self.bearer.lifetime)))
-            }
+            (Outcome::Ok, Some(token)) => Ok((token, self.stated(&got.body).or(self.bearer.lifetime))),
             (Outcome::Rejected, _) => Err(format!("{} was answered {}", self.bearer.step.what(), got.status)),
-            (_, _) => Err(format!("what {} was answered is not as it must be, or has no token", self.bearer.step.what())),
+            (_, _) => {
+                Err(format!("what {} was answered is not as it must be, or has no token", self.bearer.step.what()))
+            }
         }
     }
 

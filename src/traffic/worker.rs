@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
 
+use super::bearer::Login;
 use super::closed::Loops;
 use super::drive::Setup;
 use super::errand::Errand;
@@ -18,7 +19,6 @@ use super::http::open::Opener;
 use super::http::pool::Pool;
 use super::http::service::Service;
 use super::kind::{Kind, Then};
-use super::bearer::Login;
 use super::merge::Merge;
 use super::pacer::{Pace, Pacer};
 use super::pipeline::{Heard, Pipeline};
@@ -225,7 +225,11 @@ impl Worker {
             index: index as u16,
             tracer: setup.tracer,
             timeout,
-            openers: if setup.keepers.is_empty() { Vec::new() } else { Opener::all(&setup.services, target).map_err(io::Error::other)? },
+            openers: if setup.keepers.is_empty() {
+                Vec::new()
+            } else {
+                Opener::all(&setup.services, target).map_err(io::Error::other)?
+            },
             counters: setup.counters.clone(),
             kinds: Kind::all(setup, &services)?,
             pools: services.iter().flat_map(|(_, service)| service.pools().to_vec()).collect(),

@@ -301,7 +301,11 @@ fn a_token_is_fetched_anew_when_it_is_refused_and_is_nowhere_to_be_found() {
     assert_eq!(outcome(&verdict, "ok"), 320);
     let logged_in = logins.lock().expect("no panic").len();
     assert!(logged_in > 5, "{logged_in}");
-    assert_eq!(verdict["traffic"]["executions"]["logins"]["made"].as_u64(), Some(logged_in as u64 - 1), "during the load");
+    assert_eq!(
+        verdict["traffic"]["executions"]["logins"]["made"].as_u64(),
+        Some(logged_in as u64 - 1),
+        "during the load"
+    );
     for file in scene.files() {
         let bytes = fs::read(&file).expect("readable");
         let text = String::from_utf8_lossy(&bytes);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proofload::base::seed::Seed;
 use proofload::base::time::Offset;
-use proofload::base::trace::{Shot, Tracer};
+use proofload::base::trace::Tracer;
 use proofload::evidence::event::{Event, FaultStep};
 use proofload::evidence::folder::Folder;
 use proofload::evidence::manifest::{End, FORMAT, Host, How, Manifest};
@@ -121,6 +121,7 @@ fn manifest(scenario: &Scenario, plan: &Plan) -> Manifest {
         stage_zero: 0,
         host: Host::default(),
         services: Vec::new(),
+        kafka: Vec::new(),
         connections: plan.connections(scenario),
         timeout: scenario.target.timeout.as_nanos() as u64,
         lag_limit: scenario.fitness.lag.as_nanos() as u64,

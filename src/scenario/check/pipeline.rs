@@ -45,7 +45,11 @@ impl Check<'_, '_> {
             self.reader.wrong(raw.deadline.at, "a deadline is above 0 and at most 1d", "write one, such as 60s");
         }
         if let Some(takes) = raw.takes.filter(|takes| takes.value.is_zero() || takes.value >= deadline) {
-            let what = format!("it is to take {}, and must be over {}", units::duration(takes.value), units::duration(deadline));
+            let what = format!(
+                "it is to take {}, and must be over {}",
+                units::duration(takes.value),
+                units::duration(deadline)
+            );
             self.reader.wrong(takes.at, what, "let `takes` lie between 0 and `deadline`");
         }
         Pipeline {

@@ -158,7 +158,9 @@ impl Pipeline {
         }
         if !self.ids.open(&id) {
             let id = text::shorten(&id, SHOWN);
-            return invalid(format!("what was started is called `{id}`, as what another shot started and is under way"));
+            return invalid(format!(
+                "what was started is called `{id}`, as what another shot started and is under way"
+            ));
         }
         let mut track = Track::new(&id, errand.sent.unwrap_or(now), now);
         track.opening = errand.opening;
@@ -214,7 +216,9 @@ impl Pipeline {
                 let why = format!("its state was {state}, {deadline} after it was due; the last poll: {why}");
                 Heard::Over(Outcome::Unfinished, Some(why))
             }
-            None => Heard::Over(Outcome::Unfinished, Some(format!("its state was {state}, {deadline} after it was due"))),
+            None => {
+                Heard::Over(Outcome::Unfinished, Some(format!("its state was {state}, {deadline} after it was due")))
+            }
         }
     }
 
@@ -267,7 +271,13 @@ impl Pipeline {
             told.held += 1;
             told.held_for += late.as_nanos() as u64;
         }
-        agenda.errands.remove(&place).map(|errand| Errand { step: POLL, stale: 0, since: now, renewed: false, ..errand })
+        agenda.errands.remove(&place).map(|errand| Errand {
+            step: POLL,
+            stale: 0,
+            since: now,
+            renewed: false,
+            ..errand
+        })
     }
 
     /// Takes out all who rest, in the order in which they came.
