@@ -68,7 +68,7 @@ use proofload::evidence::event::{Event, FaultStep, Tick, TickRow};
 use proofload::evidence::latency::{self, Interval, LatencyLog, Tag, grid};
 use proofload::evidence::manifest::{End, Host, Manifest};
 use proofload::evidence::reader::Evidence;
-use proofload::evidence::reply::{Outcome, Reply};
+use proofload::evidence::reply::{Maybe, Outcome, Reply};
 use proofload::evidence::tally::Tally;
 use proofload::evidence::touches::{Decision, Effect, ShotTouch};
 use proofload::judge::{CauseSummary, Judgement, TrafficSummary, Verdict, judge};
@@ -402,6 +402,7 @@ impl Case {
                 first_byte: first_byte.or((outcome == Outcome::Ok).then_some(done)).into(),
                 done,
                 opening,
+                not_before: Maybe::NONE,
                 why: None,
             });
         }

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use serde_json_path::JsonPath;
 
+use super::bearer::Bearer;
 use super::load::{Arrivals, Segment};
 use super::part::{Part, part_name};
+use super::pipeline::Pipeline;
 use super::target::HeaderValue;
 use super::template::Template;
 use super::value::{Feed, Value};
@@ -38,6 +40,7 @@ impl Traffic {
                 [quote.path.as_str()].into_iter().chain(hybrid).collect()
             }
             Kind::Flow(flow) => flow.steps.iter().map(|step| step.shown.as_str()).collect(),
+            Kind::Pipeline(pipeline) => pipeline.flow.steps.iter().map(|step| step.shown.as_str()).collect(),
         }
     }
 }
@@ -48,6 +51,7 @@ impl Traffic {
         match &self.kind {
             Kind::Quote(_) => Vec::new(),
             Kind::Flow(flow) => flow.parts(),
+            Kind::Pipeline(pipeline) => pipeline.parts(),
         }
     }
 
@@ -63,6 +67,7 @@ impl Traffic {
     pub fn deadline(&self) -> Option<Duration> {
         match &self.kind {
             Kind::Quote(_) | Kind::Flow(_) => None,
+            Kind::Pipeline(pipeline) => Some(pipeline.deadline),
         }
     }
 }
@@ -74,6 +79,28 @@ pub enum Kind {
     Quote(Box<Quote>),
     /// Requests, one after the other.
     Flow(Box<Flow>),
+    /// Work that is started by a request and followed to its end.
+    Pipeline(Box<Pipeline>),
+}
+
+impl Kind {
+    /// As it is written.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Kind::Quote(_) => "quote",
+            Kind::Flow(_) => "flow",
+            Kind::Pipeline(_) => "pipeline",
+        }
+    }
+
+    /// Its requests and what they can name; `None` for quotes, which are all alike.
+    pub fn flow(&self) -> Option<&Flow> {
+        match self {
+            Kind::Quote(_) => None,
+            Kind::Flow(flow) => Some(flow),
+            Kind::Pipeline(pipeline) => Some(&pipeline.flow),
+        }
+    }
 }
 
 /// A request for a quote and what its reply must be.
@@ -149,6 +176,8 @@ pub struct Flow {
     pub captures: Vec<String>,
     /// In order, at least one; the first that fails ends the flow.
     pub steps: Vec<Step>,
+    /// How a token is got that its requests carry.
+    pub login: Option<Bearer>,
 }
 
 impl Flow {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::scenario::mistake::Place;
 use crate::scenario::reader::Reader;
 use crate::scenario::shape::{At, Names, Shape};
 use crate::scenario::yaml::{Kind, Node};
@@ -37,6 +38,26 @@ record! {
         to: Option<At<String>>,
     }
     planned { "sign" }
+}
+
+impl Step {
+    /// One of which nothing is written.
+    pub fn bare(place: Place) -> Step {
+        Step {
+            place,
+            get: None,
+            post: None,
+            put: None,
+            delete: None,
+            json: None,
+            body: None,
+            headers: None,
+            expect: None,
+            capture: None,
+            think: None,
+            to: None,
+        }
+    }
 }
 
 /// What a reply must be: one thing, or a list of things that must all be so.

@@ -7,7 +7,7 @@ use super::super::errand::Errand;
 use super::Flow;
 use super::bag::First;
 use crate::base::time::Offset;
-use crate::evidence::reply::{Outcome, PartReply, Reply};
+use crate::evidence::reply::{Maybe, Outcome, PartReply, Reply};
 
 impl Flow {
     /// What became of an errand's present step, which is over; `due` is when its shot was. Nothing where steps are not
@@ -30,6 +30,7 @@ impl Flow {
             first_byte: errand.first_byte.into(),
             done: now,
             opening: errand.opening,
+            not_before: Maybe::NONE,
             why: None,
         };
         (began <= now).then_some(PartReply { part: errand.step as u16, shot: due, reply })
