@@ -52,6 +52,9 @@ mod links;
 #[path = "e2e/things.rs"]
 mod things;
 
+#[path = "e2e/pipelines.rs"]
+mod pipelines;
+
 #[path = "e2e/processes.rs"]
 mod processes;
 

@@ -47,6 +47,8 @@ pub struct Batch {
     pub cpu: Option<(i64, f64)>,
     /// How the worker did since it last told.
     pub health: Vec<WorkerHealth>,
+    /// What else it has to tell.
+    pub told: Vec<Event>,
 }
 
 /// What the recorder needs to know beforehand.
@@ -173,6 +175,9 @@ impl Recorder {
         }
         self.cpu.extend(batch.cpu);
         self.health.extend(&batch.health);
+        for told in &batch.told {
+            self.event(told)?;
+        }
         Ok(())
     }
 
@@ -319,7 +324,7 @@ mod tests {
     use super::super::event::TickRow;
     use super::super::manifest::{End, Host, How, Manifest};
     use super::super::reader::Evidence;
-    use super::super::reply::Opening;
+    use super::super::reply::{Maybe, Opening};
     use super::*;
     use crate::base::seed::Seed;
     use crate::base::timing::Timing;
@@ -342,6 +347,7 @@ mod tests {
             first_byte: Some(ms(done)).into(),
             done: ms(done),
             opening: Opening::default(),
+            not_before: Maybe::NONE,
             why: Some("because".into()),
         }
     }
@@ -403,6 +409,7 @@ mod tests {
             ],
             cpu: Some((1, 0.25)),
             health: vec![WorkerHealth { cpu: 0.25, ..WorkerHealth::default() }],
+            told: Vec::new(),
         };
         recorder.batch(&batch).expect("writes");
         recorder

@@ -79,6 +79,8 @@ impl Prepared<'_> {
             services: self.ways.clone(),
             kafka: self.kafka.clone(),
             secrets: self.secrets.clone(),
+            keepers: self.keepers.clone(),
+            ids: Arc::default(),
             tracer: self.tracer,
             clock: self.clock,
             connections: self.manifest.connections as usize,

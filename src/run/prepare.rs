@@ -22,7 +22,7 @@ use crate::observe::prometheus::Prometheus;
 use crate::scenario::{COMES_TO_KAFKA, Lead, Process, Scenario};
 use crate::stage;
 use crate::stage::client::Stage;
-use crate::traffic::Aside;
+use crate::traffic::{Aside, Keeper};
 
 /// Between the last preparation and the plan's zero.
 pub(super) const LEAD: Duration = Duration::from_millis(300);
@@ -39,6 +39,8 @@ pub(super) struct Prepared<'l> {
     pub(super) services: Vec<(String, Vec<Address>)>,
     /// Where traffic is sent: the same, or links that lead there.
     pub(super) ways: Vec<(String, Vec<Address>)>,
+    /// Who keeps the tokens that requests carry, by traffic.
+    pub(super) keepers: Vec<(String, Arc<Keeper>)>,
     /// Where clients find each Kafka cluster: name and HOST:PORT, separated by commas.
     pub(super) kafka: Vec<(String, String)>,
     pub(super) secrets: Vec<(String, String)>,
@@ -93,6 +95,7 @@ impl<'l> Prepared<'l> {
             clock,
             services: Vec::new(),
             ways: Vec::new(),
+            keepers: Vec::new(),
             kafka: Vec::new(),
             secrets: secrets(scenario)?,
             stage: None,
@@ -144,6 +147,13 @@ impl<'l> Prepared<'l> {
             if let Some(wrong) = answered.wrong {
                 return Err(format!("before the load, {}: {wrong}", step.what()));
             }
+        }
+        for traffic in &scenario.traffic {
+            let Some(login) = traffic.kind.flow().and_then(|flow| flow.login.as_ref()) else { continue };
+            let service = login.step.service.as_deref().or(traffic.service.as_deref());
+            let keeper = aside.log_in(login, service).await;
+            let keeper = keeper.map_err(|why| format!("before the load, logging in for `{}`: {why}", traffic.name))?;
+            self.keepers.push((traffic.name.clone(), Arc::new(keeper)));
         }
         if let Some(guards) = &guards {
             let ours = |process: &Process| match process {

@@ -5,6 +5,7 @@
 mod shape;
 mod absorbed;
 mod alerts;
+mod bearer;
 mod check;
 mod claim;
 mod contract;
@@ -15,6 +16,7 @@ mod load;
 mod locate;
 mod notified;
 mod part;
+mod pipeline;
 mod promise;
 mod raw;
 mod reconcile;
@@ -40,6 +42,7 @@ pub use crate::base::mistake::{Mistake, Mistakes, Place};
 pub use crate::base::timing::Timing;
 pub use absorbed::Absorbed;
 pub use alerts::{AlertClaim, Alerts, Must, RuleFile, Semantics};
+pub use bearer::Bearer;
 pub use check::{COMES_TO_KAFKA, FLEETS};
 pub use claim::{Claim, Compare, Expectation, Filter, Measure, Promise, Quantile, Severity, Window};
 pub use contract::{Cardinality, Contract, Probe, ScrapeLimits};
@@ -52,6 +55,7 @@ pub use kafka::Kafka;
 pub use load::{Arrivals, Segment, closed_connections};
 pub use notified::Notified;
 pub use part::{Part, Whose, part_name};
+pub use pipeline::{Follow, ID, Leg, Pipeline, Polling, State, StateNames};
 pub use reconcile::{Against, Check, Labels as ByLabels, Reconcile, Statuses, Subset, TimeUnit, Timeouts};
 pub use recording::Recording;
 pub use schema::schema;
@@ -159,7 +163,9 @@ impl Scenario {
         let steps = target.before.iter().chain(&target.after);
         let own = self.traffic.iter().flat_map(|t| match &t.kind {
             Kind::Quote(quote) => quote.headers.iter().collect::<Vec<_>>(),
-            Kind::Flow(flow) => flow.steps.iter().flat_map(|s| &s.headers).collect(),
+            Kind::Flow(_) | Kind::Pipeline(_) => {
+                t.kind.flow().iter().flat_map(|flow| &flow.steps).flat_map(|s| &s.headers).collect()
+            }
         });
         let hooks = self.hooks.iter().flat_map(|hook| [&hook.apply, &hook.undo, &hook.probe]);
         let called = hooks.flat_map(|action| match action {
@@ -182,18 +188,20 @@ impl Scenario {
             HeaderValue::Secret(name) => Some(name.as_str()),
             HeaderValue::Text(_) => None,
         });
+        let logins = self.traffic.iter().filter_map(|t| t.kind.flow()?.login.as_ref());
         let of_kafka = self.kafka.iter().flat_map(Kafka::secrets);
         let of_signs = self.signs().map(|sign| sign.secret.as_str());
-        in_headers.chain(self.servers().filter_map(Server::secret)).chain(of_kafka).chain(of_signs)
+        in_headers
+            .chain(self.servers().filter_map(Server::secret))
+            .chain(logins.flat_map(Bearer::secrets))
+            .chain(of_kafka)
+            .chain(of_signs)
     }
 
     /// How requests are signed, wherever they are.
     pub fn signs(&self) -> impl Iterator<Item = &Sign> {
-        let steps = self.traffic.iter().flat_map(|t| match &t.kind {
-            Kind::Flow(flow) => flow.steps.as_slice(),
-            _ => &[],
-        });
-        steps.filter_map(|step| step.sign.as_ref())
+        let flows = self.traffic.iter().filter_map(|t| t.kind.flow());
+        flows.flat_map(|flow| &flow.steps).filter_map(|step| step.sign.as_ref())
     }
 }
 

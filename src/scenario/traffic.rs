@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use serde_json_path::JsonPath;
 
+use super::bearer::Bearer;
 use super::load::{Arrivals, Segment};
 use super::part::{Part, part_name};
+use super::pipeline::Pipeline;
 use super::sign::Sign;
 use super::target::HeaderValue;
 use super::template::Template;
@@ -40,6 +42,7 @@ impl Traffic {
                 [quote.path.as_str()].into_iter().chain(hybrid).collect()
             }
             Kind::Flow(flow) => flow.steps.iter().map(|step| step.shown.as_str()).collect(),
+            Kind::Pipeline(pipeline) => pipeline.flow.steps.iter().map(|step| step.shown.as_str()).collect(),
         }
     }
 }
@@ -50,6 +53,7 @@ impl Traffic {
         match &self.kind {
             Kind::Quote(_) => Vec::new(),
             Kind::Flow(flow) => flow.parts(),
+            Kind::Pipeline(pipeline) => pipeline.parts(),
         }
     }
 
@@ -65,6 +69,7 @@ impl Traffic {
     pub fn deadline(&self) -> Option<Duration> {
         match &self.kind {
             Kind::Quote(_) | Kind::Flow(_) => None,
+            Kind::Pipeline(pipeline) => Some(pipeline.deadline),
         }
     }
 }
@@ -76,6 +81,28 @@ pub enum Kind {
     Quote(Box<Quote>),
     /// Requests, one after the other.
     Flow(Box<Flow>),
+    /// Work that is started by a request and followed to its end.
+    Pipeline(Box<Pipeline>),
+}
+
+impl Kind {
+    /// As it is written.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Kind::Quote(_) => "quote",
+            Kind::Flow(_) => "flow",
+            Kind::Pipeline(_) => "pipeline",
+        }
+    }
+
+    /// Its requests and what they can name; `None` for quotes, which are all alike.
+    pub fn flow(&self) -> Option<&Flow> {
+        match self {
+            Kind::Quote(_) => None,
+            Kind::Flow(flow) => Some(flow),
+            Kind::Pipeline(pipeline) => Some(&pipeline.flow),
+        }
+    }
 }
 
 /// A request for a quote and what its reply must be.
@@ -153,6 +180,8 @@ pub struct Flow {
     pub steps: Vec<Step>,
     /// Of which each shot takes one; nothing where all take every step.
     pub branches: Vec<Branch>,
+    /// How a token is got that its requests carry.
+    pub login: Option<Bearer>,
 }
 
 /// Steps that a share of shots takes.

@@ -8,6 +8,8 @@ use std::thread;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, watch};
 
+use super::bearer::Keeper;
+use super::pipeline::Ids;
 use super::worker;
 use crate::base::net::Address;
 use crate::base::time::Clock;
@@ -34,6 +36,10 @@ pub struct Setup {
     pub kafka: Vec<(String, String)>,
     /// Values of secrets by name.
     pub secrets: Vec<(String, String)>,
+    /// Who keeps the tokens that requests carry, by traffic.
+    pub keepers: Vec<(String, Arc<Keeper>)>,
+    /// What is under way, by what the target calls it.
+    pub ids: Arc<Ids>,
     /// Writes trace ids.
     pub tracer: Tracer,
     /// The axis.

@@ -17,7 +17,7 @@ use proofload::evidence::latency::{Interval, LatencyLog, Tag, grid};
 use proofload::evidence::manifest::{End, FORMAT, Host, How, Manifest};
 use proofload::evidence::reader::Evidence;
 use proofload::evidence::recorder::second_of;
-use proofload::evidence::reply::{Opening, Outcome, Reply, Stage};
+use proofload::evidence::reply::{Maybe, Opening, Outcome, Reply, Stage};
 use proofload::evidence::tally::cell;
 use proofload::evidence::touches::{Decision, Effect, ShotTouch};
 use proofload::plan::{Plan, QuoteRequest};
@@ -196,6 +196,7 @@ impl<'a> Model<'a> {
                 first_byte: status.map(|_| done).into(),
                 done,
                 opening: Opening::default(),
+                not_before: Maybe::NONE,
                 why: None,
             }
         });

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Sign;
+use crate::scenario::mistake::Place;
 use crate::scenario::reader::Reader;
 use crate::scenario::shape::{At, Names, Shape};
 use crate::scenario::yaml::{Kind, Node};
@@ -60,6 +61,29 @@ record! {
         every: Option<At<Duration>>,
         /// How long after it was due the step is given up; 10s when left out.
         within: Option<At<Duration>>,
+    }
+}
+
+impl Step {
+    /// One of which nothing is written.
+    pub fn bare(place: Place) -> Step {
+        Step {
+            place,
+            name: None,
+            get: None,
+            post: None,
+            put: None,
+            delete: None,
+            json: None,
+            body: None,
+            headers: None,
+            expect: None,
+            capture: None,
+            think: None,
+            until: None,
+            sign: None,
+            to: None,
+        }
     }
 }
 

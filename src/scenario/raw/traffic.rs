@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Feed, Header, Replay, Segment, Sign, Step, Value};
+use super::{Feed, Header, Login, Pipeline, Replay, Segment, Sign, Step, Value};
 use crate::base::units::{Share, Size};
 use crate::scenario::shape::{At, Names};
 
@@ -13,6 +13,8 @@ record! {
         quote: Option<Quote>,
         /// Plain HTTP requests, one after the other.
         flow: Option<Flow>,
+        /// Work that is started by a request and followed to its end.
+        pipeline: Option<Pipeline>,
         /// Which service, where there are several.
         to: Option<At<String>>,
         /// Names for replies that a promise can be about.
@@ -22,7 +24,7 @@ record! {
         /// The rate over time, segment by segment, from 0/s. Left out only where arrivals were recorded.
         load: Option<At<Vec<Segment>>>,
     }
-    planned { "pipeline", "signal" }
+    planned { "signal" }
 }
 
 choice! {
@@ -150,6 +152,8 @@ record! {
         values: Option<Names<Value>>,
         /// Files whose rows templates can name, as `{{feed.column}}`.
         data: Option<Names<Feed>>,
+        /// How a token is got that requests carry.
+        login: Option<Login>,
         /// How its requests are signed, unless a step says otherwise.
         sign: Option<Sign>,
         /// In order, at least one.

@@ -43,6 +43,8 @@ impl Says<'_> {
                     // `check` has seen to it that what is named is there when its turn comes.
                     None => debug_assert!(false, "{source:?} has no value"),
                 },
+                // They stand in requests that are not measured alone, which are filled in beforehand.
+                Piece::Secret(name, _) => debug_assert!(false, "the secret {name} in a shot"),
             }
         }
     }
@@ -78,6 +80,22 @@ impl Says<'_> {
             Slot::Trace => Some(Datum::Text(self.trace.to_string().into())),
         }
     }
+}
+
+/// A template whose values are secrets alone; `secret` gives the value of a name.
+pub fn filled(template: &Template, secret: &dyn Fn(&str) -> Option<String>) -> Vec<u8> {
+    let mut out = Vec::new();
+    for piece in &template.pieces {
+        match piece {
+            Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
+            // A missing one is left out, which the start of a run has ruled out before.
+            Piece::Secret(name, form) => {
+                write(&Datum::Text(secret(name).unwrap_or_default().into()), *form, &mut out);
+            }
+            Piece::Value(source, _) => debug_assert!(false, "{source:?} has no value here"),
+        }
+    }
+    out
 }
 
 fn write(datum: &Datum, form: Form, out: &mut Vec<u8>) {

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 pub use wanted::Wanted;
 
-pub use fill::Says;
+pub use fill::{Says, filled};
 pub use sign::Signer;
 
 use bag::Bags;
@@ -76,8 +76,13 @@ impl Flow {
         };
         let ready = |(i, step): (usize, &Step)| {
             let service = service(step)?;
-            let headers = headers(&step.headers);
-            let request = match request(step, service.base(), headers.clone()) {
+            let mut headers = headers(&step.headers);
+            if let Some(login) = &flow.login {
+                headers.retain(|(name, _)| !name.eq_ignore_ascii_case(&login.header));
+            }
+            // What carries a token is not the same for long.
+            let plain = || request(step, service.base(), headers.clone());
+            let request = match plain().filter(|_| flow.login.is_none()) {
                 Some(plain) => Made::Plain(plain),
                 None => {
                     let signer = step.sign.as_ref().map(signer).transpose()?;
@@ -150,11 +155,11 @@ impl Flow {
         self.bags.give_back(bag);
     }
 
-    /// Writes a step's request.
-    pub fn write(&self, step: usize, host: &[u8], shot: Shown, out: &mut Vec<u8>) {
+    /// Writes a step's request; `token` is the header that carries one, with its end.
+    pub fn write(&self, step: usize, host: &[u8], token: Option<&[u8]>, shot: Shown, out: &mut Vec<u8>) {
         match &self.steps[step].request {
             Made::Plain(request) => request.write(None, host, Some(shot.trace), out),
-            Made::Written(written) => self.says(shot, |says| written.write(host, &says, out)),
+            Made::Written(written) => self.says(shot, |says| written.write(host, token, &says, out)),
         }
     }
 
@@ -172,6 +177,11 @@ impl Flow {
             self.says(shot, |says| wanted.worth(answer, Some(says), |name, datum| captured.push((name, datum))));
         captured.into_iter().for_each(|(name, datum)| self.bags.capture(shot.bag, name, datum));
         (outcome, why.map(|why| self.at(step, &why)))
+    }
+
+    /// What was captured of a shot, as text.
+    pub fn captured(&self, bag: u32, capture: usize) -> Option<String> {
+        self.bags.with(bag, |bag| bag.captured.get(capture)?.as_ref().map(|datum| datum.text().to_owned()))
     }
 
     fn says<T>(&self, shot: Shown, then: impl FnOnce(Says<'_>) -> T) -> T {

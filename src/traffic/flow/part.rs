@@ -10,7 +10,7 @@ use super::Flow;
 use super::bag::First;
 use crate::base::time::Offset;
 use crate::base::units;
-use crate::evidence::reply::{Outcome, PartReply, Reply};
+use crate::evidence::reply::{Maybe, Outcome, PartReply, Reply};
 
 impl Flow {
     /// When an errand's present step was due: when the one before it was over and what it rests had passed; the first when
@@ -87,6 +87,7 @@ fn reply(errand: &Errand, (due, ready): (Offset, Offset), outcome: Outcome, now:
         first_byte: errand.first_byte.into(),
         done: now,
         opening: errand.opening,
+        not_before: Maybe::NONE,
         why: None,
     }
 }
