@@ -399,7 +399,7 @@ fn the_schema_refuses_what_the_reader_refuses() {
 #[test]
 fn every_example_of_the_reference_is_right() {
     let mut seen = 0;
-    for file in ["docs/scenario.md", "docs/measuring.md", "README.md"] {
+    for file in ["docs/scenario.md", "docs/pipelines.md", "docs/measuring.md", "README.md"] {
         let Ok(text) = fs::read_to_string(root().join(file)) else { continue };
         for block in text.split("```yaml\n").skip(1) {
             let block = block.split("```").next().unwrap_or_default();
