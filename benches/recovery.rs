@@ -77,7 +77,7 @@ fitness: {{ lag: 50ms, cpu: 100% }}
     let since = |at: i64| (at - cleared) as f64 / 1e9;
     let error = since(at) * 1e3 - limp as f64;
     let name = verdict["verdict"].as_str().unwrap_or("none");
-    let why = verdict["reasons"][0].as_str().unwrap_or("no reason given").replace('|', "/");
+    let why = verdict["reasons"][0]["why"].as_str().unwrap_or("no reason given").replace('|', "/");
     let said = if ran.status.success() { name.to_owned() } else { format!("{name}: {why}") };
     Some(format!("| {:.2} | {:.3} | {:.3} | {error:.1} | {said} |", limp as f64 / 1e3, since(at), since(from)))
 }

@@ -136,7 +136,7 @@ fn real(seed: u64) -> Option<Vec<String>> {
 /// The verdict, with the reason where it is no PASS.
 fn judged(verdict: &Value) -> String {
     let name = verdict["verdict"].as_str().unwrap_or("none");
-    let why = verdict["reasons"][0].as_str().filter(|_| name != "PASS");
+    let why = verdict["reasons"][0]["why"].as_str().filter(|_| name != "PASS");
     why.map_or_else(|| name.to_owned(), |why| format!("{name}: {}", why.replace('|', "/")))
 }
 

@@ -71,10 +71,11 @@ fn traffic(scenario: &Scenario, plan: &Plan, out: &mut String) {
         let peak = planned.profile.peak();
         if peak > 0.0 {
             let connections = plan.connections(scenario);
+            let polls = Polls::of(scenario, plan, i).map_or(0.0, Polls::made);
             let _ = writeln!(
                 out,
                 "  {connections} connections bind when replies take longer than {} at the peak",
-                units::measured(Duration::from_secs_f64(f64::from(connections) / peak))
+                units::measured(Duration::from_secs_f64(f64::from(connections) / (peak + polls)))
             );
         }
         if let Kind::Pipeline(pipeline) = &traffic.kind {

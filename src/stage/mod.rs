@@ -24,7 +24,7 @@ mod effect;
 mod faults;
 mod filter;
 mod forward;
-mod kafka;
+pub mod kafka;
 pub mod keeper;
 mod link;
 pub mod mend;
