@@ -137,7 +137,7 @@ fn states_are_outcomes_and_every_leg_of_the_way_is_measured() {
     let gap = traffic["clocks"]["gap"]["p50"].as_f64().expect("measured");
     assert!(gap > 0.0 && gap < 0.4, "{gap}");
     assert!(ran.out.contains("EXPLODED 20"), "{ran:?}");
-    assert!(events(&scene).contains("`EXPLODED` is none of `states`"));
+    assert!(events(&scene).contains("is `EXPLODED`, which is none of `states`"));
 }
 
 /// Each is over after 500 ms, and is asked for every 400 ms: found over at 800 ms, it was not yet over at 400 ms.
@@ -410,7 +410,7 @@ fn what_is_posted_ends_what_was_started_also_before_we_know_what_that_is_called(
             0 => tell("COMPLETED"),
             1 => drop(thread::spawn(move || {
                 thread::sleep(Duration::from_millis(100));
-                ["RUNNING", "COMPLETED", "COMPLETED"].map(tell);
+                ["RUNNING", "COMPLETED", "COMPLETED"].into_iter().for_each(tell);
             })),
             2 => drop(thread::spawn(move || {
                 thread::sleep(Duration::from_millis(100));
