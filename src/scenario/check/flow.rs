@@ -42,6 +42,9 @@ enum Stands {
     Compared,
 }
 
+/// Headers that are the same for every shot.
+type SameHeaders = Vec<(String, HeaderValue)>;
+
 impl Check<'_, '_> {
     pub(super) fn flow(&mut self, raw: &raw::Flow, target: Option<&Target>) -> Flow {
         if raw.steps.value.is_empty() {
@@ -153,7 +156,7 @@ impl Check<'_, '_> {
         &mut self,
         raw: Option<&Names<raw::Header>>,
         scope: &mut Scope<'_>,
-    ) -> (Vec<(String, Template)>, Vec<(String, HeaderValue)>) {
+    ) -> (Vec<(String, Template)>, SameHeaders) {
         let headers = self.any_headers(raw);
         let place = |name: &str| {
             raw.iter().flat_map(|h| &h.0).find_map(|(n, value)| match value {

@@ -66,7 +66,7 @@ choice! {
     /// How the end of what was started is learnt.
     pub enum Follow {
         /// By asking for its state again and again.
-        Poll(Polling) = "poll",
+        Poll(Box<Polling>) = "poll",
         /// By what the target posts to a place where the run listens.
         Webhook(Webhook) = "webhook",
     }
