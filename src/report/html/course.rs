@@ -41,6 +41,7 @@ fn traffic(page: &Page<'_>, n: usize, track: &Track) -> Markup {
             p { (outcomes.join(", ")) }
             @for (part, of) in &summary.parts { p { (words::part(part, of)) } }
             @if let Some(claimed) = &summary.closed_loop_claim { p { (words::claimed(claimed)) } }
+            @for line in words::followed(summary) { p { (line) } }
             @for line in summary.closed_loops.iter().flat_map(words::closed_loop) { p { (line) } }
             (rate(page, n, track))
             (latency(page, n, track))

@@ -56,6 +56,9 @@ pub(super) enum Stands {
     Compared,
 }
 
+/// Headers that are the same for every shot.
+type SameHeaders = Vec<(String, HeaderValue)>;
+
 impl Check<'_, '_> {
     pub(super) fn flow(&mut self, raw: &raw::Flow, target: Option<&Target>, recording: Option<&Recording>) -> Flow {
         let (values, mut feeds) = self.named(raw.values.as_ref(), raw.data.as_ref());
@@ -242,7 +245,7 @@ impl Check<'_, '_> {
         &mut self,
         raw: Option<&Names<raw::Header>>,
         scope: &mut Scope<'_>,
-    ) -> (Vec<(String, Template)>, Vec<(String, HeaderValue)>) {
+    ) -> (Vec<(String, Template)>, SameHeaders) {
         let headers = self.any_headers(raw);
         let place = |name: &str| {
             raw.iter().flat_map(|h| &h.0).find_map(|(n, value)| match value {

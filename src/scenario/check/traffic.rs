@@ -76,7 +76,7 @@ impl Check<'_, '_> {
             }
             (None, None, Some(pipeline)) => {
                 let rows = recording.as_deref();
-                Some(Kind::Pipeline(Box::new(self.within("pipeline", |c| c.pipeline(pipeline, target, rows)))))
+                self.within("pipeline", |c| c.pipeline(pipeline, target, rows)).map(|p| Kind::Pipeline(Box::new(p)))
             }
             // What is planned or could not be read has been told already.
             (None, None, None) if self.reader.is_broken_here() => None,
