@@ -118,8 +118,8 @@ fn an_unset_variable_is_told_once() {
 }
 
 #[test]
-fn a_planned_kind_of_traffic_is_told_once() {
-    let text = "proofload: 1\ntarget: http://127.0.0.1:1\ntraffic:\n  a: { pipeline: {}, \
+fn planned_arrivals_are_told_once() {
+    let text = "proofload: 1\ntarget: http://127.0.0.1:1\ntraffic:\n  a: { flow: { steps: [{ get: /x }] }, arrivals: replay, \
                 load: [{ hold: { at: 1/s, for: 5s } }] }\n";
     let mistakes = read(text).expect_err("planned");
     assert_eq!(mistakes.all.len(), 1, "{mistakes}");

@@ -5,6 +5,7 @@ pub mod cgroup;
 pub mod command;
 pub mod docker;
 pub mod httpd;
+pub mod kafka;
 pub mod law;
 pub mod metrics;
 pub mod mistake;

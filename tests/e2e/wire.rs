@@ -264,12 +264,14 @@ traffic: { q: { flow: { steps: [{ get: / }] }, arrivals: even, load: [{ hold: { 
     let services = services.iter().map(|s| (s.name.clone(), s.addresses.clone())).collect();
     let (reports, mut reported) = mpsc::unbounded_channel();
     let (_stop, stop) = watch::channel(false);
-    let senders = traffic::spawn(Setup {
+    let setup = Setup {
         tracer: Tracer::new(scenario.seed, "dns"),
         plan: Arc::new(Plan::new(&scenario)),
         services,
         kafka: Vec::new(),
         secrets: Vec::new(),
+        keepers: Vec::new(),
+        ids: Arc::default(),
         clock: Clock::starting_in(Duration::from_millis(50)),
         connections: 4,
         workers: 2,
@@ -277,7 +279,8 @@ traffic: { q: { flow: { steps: [{ get: / }] }, arrivals: even, load: [{ hold: { 
         reports,
         stop,
         scenario,
-    });
+    };
+    let senders = traffic::spawn(setup, Vec::new());
     let mut replies = Vec::new();
     while let Some(batch) = reported.blocking_recv() {
         replies.extend(batch.replies);

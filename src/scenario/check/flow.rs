@@ -16,8 +16,8 @@ use super::Check;
 use crate::base::text;
 
 /// What templates can always name.
-pub(super) const BUILT_IN: [(&str, Slot); 4] =
-    [("seq", Slot::Seq), ("trace", Slot::Trace), ("now_ms", Slot::NowMs), ("now", Slot::Now)];
+pub(super) const BUILT_IN: [(&str, Slot); 5] =
+    [("seq", Slot::Seq), ("trace", Slot::Trace), ("uuid", Slot::Uuid), ("now_ms", Slot::NowMs), ("now", Slot::Now)];
 
 /// What templates can name at a step.
 #[derive(Default)]
@@ -35,7 +35,7 @@ pub(super) struct Scope<'f> {
 
 /// Where a template stands, which says how its values are written.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Stands {
+pub(super) enum Stands {
     Path,
     Header,
     Body,
@@ -149,7 +149,7 @@ impl Check<'_, '_> {
     }
 
     /// Headers that differ from shot to shot, and those that do not.
-    fn split_headers(
+    pub(super) fn split_headers(
         &mut self,
         raw: Option<&Names<raw::Header>>,
         scope: &mut Scope<'_>,
@@ -276,7 +276,7 @@ impl Check<'_, '_> {
     }
 
     /// A JSON body: a text that is nothing but one name is written as what it names, a number without quotes.
-    fn json_template(&mut self, json: &Json, at: Place, scope: &mut Scope<'_>, out: &mut Template) {
+    pub(super) fn json_template(&mut self, json: &Json, at: Place, scope: &mut Scope<'_>, out: &mut Template) {
         let quoted = |text: &str| Json::from(text).to_string();
         match json {
             Json::String(text) if text.contains("{{") => {
@@ -336,7 +336,7 @@ impl Check<'_, '_> {
         }
     }
 
-    fn filled(&mut self, text: &At<String>, stands: Stands, scope: &mut Scope<'_>) -> Template {
+    pub(super) fn filled(&mut self, text: &At<String>, stands: Stands, scope: &mut Scope<'_>) -> Template {
         let mut template = Template::default();
         for token in self.tokens(&text.value, text.at).unwrap_or_default() {
             match token {

@@ -3,6 +3,7 @@
 
 mod alerts;
 mod contract;
+mod effects;
 mod fault;
 mod inject;
 mod kafka;
@@ -13,6 +14,7 @@ mod pipeline;
 mod reconcile;
 mod request;
 mod servers;
+mod signal;
 mod slo;
 mod suite;
 mod target;
@@ -24,6 +26,7 @@ use std::time::Duration;
 
 pub use alerts::{Alerts, Expected};
 pub use contract::{Cardinality, Contract, Probe, ScrapeLimits, Severities};
+pub use effects::{Effects, States};
 pub use fault::{Fault, Match, Ramp, Repeat, When};
 pub use inject::{
     Aged, Corrupt, DockerAction, Inject, Kill, Latency, LatencyMap, Per, RequestErrors, ResetAt, RetryAfter, Slicer,
@@ -35,8 +38,9 @@ pub use login::Login;
 pub use outside::{Law, LawKind, Link, StubReply, Upstream};
 pub use pipeline::{Every, Follow, Pipeline, Polling, StateNames};
 pub use reconcile::{Count, Latency as TimedBy, Ratio, Reconcile, Timeouts, Unit};
-pub use request::{Capture, Expects, Header, Json, Secret, Step};
+pub use request::{Capture, Expects, Header, Json, OneOrMany, Secret, Step};
 pub use servers::{Alertmanager, Basic, Prometheus};
+pub use signal::{Acks, Produce, Signal};
 pub use slo::{Abort, Promise, Severity};
 pub use suite::Suite;
 pub use target::{Addresses, Reuse, Target, TargetMap, Tls, Version};

@@ -56,6 +56,7 @@ impl Says<'_> {
             Slot::NowMs => number(self.now_ms.into()),
             Slot::Now => Some(Datum::Text(rfc3339(self.now_ms).into())),
             Slot::Trace => Some(Datum::Text(self.trace.to_string().into())),
+            Slot::Uuid => Some(Datum::Text(self.trace.uuid().into())),
         }
     }
 }
@@ -157,6 +158,7 @@ mod tests {
             (Slot::Captured(0), "o-1"),
             (Slot::Seq, "5"),
             (Slot::Trace, &trace.to_string()),
+            (Slot::Uuid, &trace.uuid()),
             (Slot::NowMs, "1700000000123"),
             (Slot::Now, "2023-11-14T22:13:20.123Z"),
         ] {

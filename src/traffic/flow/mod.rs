@@ -11,6 +11,7 @@ use std::time::Duration;
 
 pub use wanted::Wanted;
 
+pub use bag::Bag;
 pub use fill::{Says, filled};
 
 use bag::Bags;
