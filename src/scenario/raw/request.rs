@@ -45,6 +45,7 @@ impl Step {
     pub fn bare(place: Place) -> Step {
         Step {
             place,
+            name: None,
             get: None,
             post: None,
             put: None,
