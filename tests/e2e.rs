@@ -21,6 +21,9 @@ mod spine;
 #[path = "e2e/flows.rs"]
 mod flows;
 
+#[path = "e2e/signals.rs"]
+mod signals;
+
 #[path = "e2e/targets.rs"]
 mod targets;
 

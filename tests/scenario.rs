@@ -118,14 +118,6 @@ fn an_unset_variable_is_told_once() {
 }
 
 #[test]
-fn a_planned_kind_of_traffic_is_told_once() {
-    let text = "proofload: 1\ntarget: http://127.0.0.1:1\ntraffic:\n  a: { signal: {}, \
-                load: [{ hold: { at: 1/s, for: 5s } }] }\n";
-    let mistakes = read(text).expect_err("planned");
-    assert_eq!(mistakes.all.len(), 1, "{mistakes}");
-}
-
-#[test]
 fn a_bad_address_hides_no_other_mistake_of_the_target() {
     let text = "proofload: 1\ntarget: { services: { a: nowhere, b: elsewhere }, timeout: 0s, connections: 0 }\n\
                 traffic:\n  a: { to: c, flow: { steps: [{ get: /x }] }, load: [{ hold: { at: 1/s, for: 5s } }] }\n";

@@ -7,6 +7,7 @@ pub mod command;
 pub mod docker;
 pub mod hmac;
 pub mod httpd;
+pub mod kafka;
 pub mod law;
 pub mod metrics;
 pub mod mistake;

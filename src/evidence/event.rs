@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::counters::Count;
+use super::effects::{Effects, Lag};
 use super::followed::Followed;
 use super::health::{Called, HostHealth, StageHealth, WorkerHealth};
 use super::page::Page;
@@ -65,6 +66,10 @@ pub enum Event {
         /// By upstream.
         upstreams: Vec<Called>,
     },
+    /// What is new of what became of signals.
+    Effects(Effects),
+    /// How far a group is behind on a topic.
+    Lag(Lag),
     /// How the stage did, once a second.
     Stage(StageHealth),
     /// Whether what is promised to be steady held before the first fault.

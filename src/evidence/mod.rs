@@ -5,6 +5,7 @@
 
 mod append;
 pub mod counters;
+pub mod effects;
 pub mod event;
 pub mod folder;
 pub mod follow;

@@ -10,6 +10,7 @@ mod contract;
 mod detection;
 mod dip;
 mod distribution;
+mod effects;
 mod evaluate;
 mod fetched;
 mod fitness;
@@ -40,6 +41,7 @@ pub use cause::{Cause, CauseSummary};
 pub use contract::{ContractSummary, Part, ProbeSummary, Violation};
 pub use dip::DipSummary;
 pub use distribution::{Distribution, Wanted};
+pub use effects::{EffectsSummary, LagSummary, UnmatchedSummary};
 pub use fetched::{Agreement, CheckSummary, FiredSummary, PrometheusSummary, SelectedSummary, Selection, selections};
 pub use fitness::{FitnessSummary, Unfit};
 pub use followed::{FollowedSummary, LoginSummary};
@@ -78,6 +80,7 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
     let ledger = ledger::Ledger::read(&trial);
     let replayed = alerts::Replayed::new(&server);
     let injector = injector::Injector::read(&trial);
+    let effects = effects::Accounts::read(&trial, &server);
     let finding = |promise: &Promise| match &promise.claim {
         Claim::Client(expectation) => {
             let mut finding = evaluate::client(&trial, promise, expectation);
@@ -87,6 +90,7 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
             finding
         }
         Claim::Absorbed(absorbed) => ledger::finding(&trial, &ledger, promise, absorbed),
+        Claim::Effects(claim) => effects.finding(&trial, &server, promise, claim),
         Claim::Server { expr, compare, bound, source, .. } => server.finding(promise, expr, *compare, *bound, *source),
         Claim::Notified(notified) => notified::finding(&trial, promise, notified),
         Claim::Alert(claim) => alerts::finding(&trial, replayed.as_ref(), promise, claim),
@@ -96,7 +100,10 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
     findings.extend(replayed.iter().flat_map(alerts::Replayed::expected));
     let (of_contracts, contracts) = contract::contracts(&trial, samples);
     findings.extend(of_contracts);
-    let traffic = summary::traffic(&trial);
+    let mut traffic = summary::traffic(&trial);
+    for (position, (_, summary)) in traffic.iter_mut().enumerate() {
+        summary.effects = effects.summary(&trial, &server, position);
+    }
     let reconcile = reconcile::reconcile(&trial, samples);
     let gate = gate::summary(&trial).filter(|gate| gate.window.end <= trial.windows.seen || withheld(&trial).is_some());
     let reasons = reasons(&trial, &ledger, (&findings, &reconcile), &traffic, gate.as_ref());

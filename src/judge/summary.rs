@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::closed::Divided;
+use super::effects::EffectsSummary;
 use super::followed::{self, FollowedSummary, LoginSummary};
 use super::shots::{Population, Stretch, Subject};
 use super::trial::Trial;
@@ -60,6 +61,9 @@ pub struct TrafficSummary {
     /// The closed loops, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub closed_loops: Vec<LoopSummary>,
+    /// What became of signals.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effects: Option<EffectsSummary>,
 }
 
 /// What became of a part of a traffic's shots, over its measured phase. It has as many shots as came to it.
@@ -254,6 +258,7 @@ fn one_traffic(trial: &Trial<'_>, traffic: usize) -> TrafficSummary {
         logins: followed::logins(trial.evidence, &trial.scenario.traffic[traffic].name),
         closed_loop_claim: Claimed::read(&service, &response),
         closed_loops: trial.timeline.closed_loops(traffic).map(closed).collect(),
+        effects: None,
     }
 }
 

@@ -117,7 +117,7 @@ impl TrafficPlan {
         let due = DueTimes::new(profile.clone(), &traffic.arrivals, seed.stream(&format!("arrivals/{}", traffic.name)));
         let mix = match &traffic.kind {
             Kind::Quote(quote) => Some(Mix::new(quote, seed.stream(&format!("mix/{}", traffic.name)))),
-            Kind::Flow(_) | Kind::Pipeline(_) => None,
+            Kind::Flow(_) | Kind::Pipeline(_) | Kind::Signal(_) => None,
         };
         let values = traffic.kind.flow().map(|flow| Values::new(flow, &traffic.name, seed));
         let shares = match &traffic.kind {

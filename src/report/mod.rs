@@ -2,6 +2,7 @@
 
 pub mod alerts;
 pub mod contract;
+mod effects;
 mod hgrm;
 mod html;
 mod junit;

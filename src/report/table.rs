@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use super::{alerts, contract, ledger, reconcile, servers, words};
+use super::{alerts, contract, effects, ledger, reconcile, servers, words};
 use crate::base::text;
 use crate::judge::{Finding, Judgement, Severity, Verdict};
 
@@ -72,6 +72,9 @@ pub fn table(judgement: &Judgement, place: &str, colour: bool) -> String {
             let _ = writeln!(out, "         {line}");
         }
         for line in traffic.closed_loops.iter().flat_map(words::closed_loop) {
+            let _ = writeln!(out, "         {line}");
+        }
+        for line in traffic.effects.iter().flat_map(|effects| effects::lines(effects, effects::EXAMPLES)) {
             let _ = writeln!(out, "         {line}");
         }
     }

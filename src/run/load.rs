@@ -21,7 +21,7 @@ use crate::fault::gate::Gate;
 use crate::fault::local::Locals;
 use crate::lint;
 use crate::observe::probe::{self, Probed};
-use crate::observe::{HostMeter, Observer, Watched};
+use crate::observe::{HostMeter, Observer, Watched, lag};
 use crate::plan::Plan;
 use crate::scenario::{Contract, Page, Scenario, Traffic, part_name};
 use crate::stage::client::Stage;
@@ -81,7 +81,7 @@ impl Prepared<'_> {
             let heard = bound.listen(self.clock, meeting.unwrap_or_default());
             listening.push(heard.map_err(|e| e.to_string())?);
         }
-        let sender = traffic::spawn(traffic::Setup {
+        let setup = traffic::Setup {
             scenario: scenario.clone(),
             plan: plan.clone(),
             services: self.ways.clone(),
@@ -96,8 +96,8 @@ impl Prepared<'_> {
             counters,
             reports,
             stop: stopping.clone(),
-        })
-        .map_err(|e| e.to_string())?;
+        };
+        let sender = traffic::spawn(setup, std::mem::take(&mut self.signals)).map_err(|e| e.to_string())?;
         let (leave, gate) = Gate::new();
         let mut watch = tokio::spawn(lookout::watch(lookout::Watching {
             scenario: scenario.clone(),
@@ -124,6 +124,7 @@ impl Prepared<'_> {
         let phases = tokio::spawn(announce(scenario.clone(), plan.clone(), self.clock, events.clone()));
         let probed = probed(&scenario, &self.services);
         let probing = tokio::spawn(probe::watch(probed, self.clock, events.clone(), watching.clone()));
+        let lagging = self.watch_lag(&events, &watching)?;
         let scraping = tokio::spawn(observer.clone().watch(watching));
 
         let mut sent = tokio::task::spawn_blocking(move || sender.join());
@@ -171,6 +172,7 @@ impl Prepared<'_> {
         }
         let _ = quit_watching.send(true);
         let _ = tokio::join!(scraping, probing, host);
+        let _ = tokio::task::spawn_blocking(|| lagging.into_iter().for_each(|thread| _ = thread.join())).await;
         silence(&observer, baseline).await;
         self.canary(&how, &events).await;
         self.after(&events).await;
@@ -192,6 +194,23 @@ impl Prepared<'_> {
             Ok(Err(why)) => Ok(How::CutShort(why)),
             Err(_) => Ok(How::CutShort("the recorder panicked".into())),
         }
+    }
+
+    /// Asks the brokers how far those are behind that read signals, a thread for each.
+    fn watch_lag(
+        &self,
+        events: &mpsc::UnboundedSender<Event>,
+        stop: &watch::Receiver<bool>,
+    ) -> Result<Vec<std::thread::JoinHandle<()>>, String> {
+        let clusters = self.clients_of_kafka();
+        let watched = self.launch.scenario.traffic.iter().filter_map(|traffic| {
+            let signal = traffic.kind.signal()?;
+            let cluster = clusters.iter().find(|cluster| cluster.name == signal.kafka.on)?.clone();
+            let (topic, group) = (signal.kafka.topic.clone(), signal.consumer.as_ref()?.group.clone());
+            Some(lag::Watched { traffic: traffic.name.clone(), cluster, topic, group })
+        });
+        let started = watched.map(|watched| lag::watch(watched, self.clock, events.clone(), stop.clone()));
+        started.collect::<Result<_, _>>().map_err(|why| why.to_string())
     }
 
     /// Whether faults left anything behind. Where none was applied there is nothing to look for.
@@ -229,7 +248,7 @@ impl Prepared<'_> {
             parts: scenario.traffic.iter().map(part_names).collect(),
             edges: plan.timeline.edges(),
             faults: scenario.faults.iter().map(|f| f.name.clone()).zip(plan.timeline.faults.iter().cloned()).collect(),
-            workers: resources::workers(scenario, plan),
+            workers: resources::workers(scenario, plan) + resources::senders_of_signals(scenario),
             lag_limit: scenario.fitness.lag,
             wall_zero: self.manifest.wall_zero,
             tracer: self.tracer,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::programs::Programs;
 use super::{Launch, NotStarted, resources, target};
+use crate::base::kafka::Cluster;
 use crate::base::net::{self, Address, Place};
 use crate::base::seed;
 use crate::base::time::{Clock, Offset};
@@ -22,7 +23,8 @@ use crate::observe::prometheus::Prometheus;
 use crate::scenario::{COMES_TO_KAFKA, Lead, Pipeline, Process, Scenario};
 use crate::stage;
 use crate::stage::client::Stage;
-use crate::traffic::{Aside, Keeper, webhook};
+use crate::traffic::effects::World;
+use crate::traffic::{Aside, Keeper, signal, webhook};
 
 /// Between the last preparation and the plan's zero.
 pub(super) const LEAD: Duration = Duration::from_millis(300);
@@ -45,6 +47,8 @@ pub(super) struct Prepared<'l> {
     pub(super) keepers: Vec<(String, Arc<Keeper>)>,
     /// Where clients find each Kafka cluster: name and HOST:PORT, separated by commas.
     pub(super) kafka: Vec<(String, String)>,
+    /// Signals whose topics are there and whose effects are watched.
+    pub(super) signals: Vec<signal::Opened>,
     pub(super) secrets: Vec<(String, String)>,
     pub(super) stage: Option<Stage>,
     pub(super) prometheus: Option<Prometheus>,
@@ -100,6 +104,7 @@ impl<'l> Prepared<'l> {
             webhooks: Vec::new(),
             keepers: Vec::new(),
             kafka: Vec::new(),
+            signals: Vec::new(),
             secrets: secrets(scenario)?,
             stage: None,
             prometheus: None,
@@ -174,7 +179,35 @@ impl<'l> Prepared<'l> {
             locals.ready().await?;
             self.locals = Arc::new(locals);
         }
+        self.open_signals().await
+    }
+
+    /// Opens the signals last: what happens from here on is watched.
+    async fn open_signals(&mut self) -> Result<(), String> {
+        let (scenario, clusters) = (self.launch.scenario.clone(), self.clients_of_kafka());
+        if scenario.traffic.iter().any(|traffic| traffic.kind.signal().is_some()) {
+            let (services, secrets) = (self.ways.clone(), self.secrets.clone());
+            let open = move || {
+                let secret = |name: &str| secrets.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
+                let target = &scenario.target;
+                let world = World { clusters: &clusters, services: &services, target, secrets: &secret };
+                signal::open(&scenario, &world)
+            };
+            let opened = tokio::task::spawn_blocking(open).await;
+            self.signals = opened.map_err(|_| "opening the signals panicked".to_owned())??;
+        }
         Ok(())
+    }
+
+    /// What clients of each Kafka cluster are told.
+    pub(super) fn clients_of_kafka(&self) -> Vec<Cluster> {
+        let secret = |name: &str| self.secrets.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
+        let cluster = |(name, bootstrap): &(String, String)| {
+            let written = self.launch.scenario.kafka.iter().find(|kafka| kafka.name == *name);
+            let properties = written.map(|kafka| kafka.properties(secret)).unwrap_or_default();
+            Cluster { name: name.clone(), bootstrap: bootstrap.clone(), properties }
+        };
+        self.kafka.iter().map(cluster).collect()
     }
 
     /// What makes sure that what the run breaks itself is undone; nothing where there is no stage.

@@ -9,6 +9,8 @@ mod bearer;
 mod check;
 mod claim;
 mod contract;
+mod effect_claim;
+mod effects;
 mod fault;
 mod inject;
 pub mod kafka;
@@ -24,6 +26,7 @@ mod recording;
 mod schema;
 mod servers;
 mod sign;
+mod signal;
 mod stub;
 mod suite;
 mod target;
@@ -46,6 +49,8 @@ pub use bearer::Bearer;
 pub use check::{COMES_TO_KAFKA, FLEETS};
 pub use claim::{Claim, Compare, Expectation, Filter, Measure, Promise, Quantile, Severity, Window};
 pub use contract::{Cardinality, Contract, Probe, ScrapeLimits};
+pub use effect_claim::{EffectClaim, EffectMeasure};
+pub use effects::{Effects, Fate, Metric, Poll, Reading, Seen, States};
 pub use fault::{Fault, Match, On, Process, Ramp, Repeat, When};
 pub use inject::{
     Corruption, DockerAction, HttpFault, Inject, KafkaFault, Keep, Per, ProcessFault, ResetAt, RetryAfter, Stream,
@@ -61,6 +66,7 @@ pub use recording::Recording;
 pub use schema::schema;
 pub use servers::{Alertmanager, Login, Prometheus, Server, Source};
 pub use sign::{Coding, Sign, SignPlace};
+pub use signal::{Acks, Consumer, Produce, Signal};
 pub use stub::{Lead, Link, RateLimit, StubReply, Toxiproxy, Upstream};
 pub use suite::{Suite, SuiteSettings, is_suite, read_suite, suite_schema};
 pub use target::{HeaderValue, Ready, Service, System, Target};
@@ -166,6 +172,7 @@ impl Scenario {
             Kind::Flow(_) | Kind::Pipeline(_) => {
                 t.kind.flow().iter().flat_map(|flow| &flow.steps).flat_map(|s| &s.headers).collect()
             }
+            Kind::Signal(signal) => signal.kafka.headers.iter().collect(),
         });
         let hooks = self.hooks.iter().flat_map(|hook| [&hook.apply, &hook.undo, &hook.probe]);
         let called = hooks.flat_map(|action| match action {

@@ -31,6 +31,8 @@ pub enum Slot {
     Seq,
     /// The id of the shot's trace, in hexadecimal.
     Trace,
+    /// The same in the shape of a UUID.
+    Uuid,
     /// The wall clock, in Unix milliseconds.
     NowMs,
     /// The wall clock, in Unix seconds.
@@ -95,6 +97,16 @@ impl Template {
             (_, Piece::Text(text)) if text.is_empty() => {}
             (Some(Piece::Text(before)), Piece::Text(text)) => before.push_str(&text),
             (_, piece) => self.pieces.push(piece),
+        }
+    }
+
+    /// Takes the values of one place from another.
+    pub fn replace(&mut self, old: Slot, new: Slot) {
+        for piece in &mut self.pieces {
+            match piece {
+                Piece::Value(slot, _) if *slot == old => *slot = new,
+                _ => {}
+            }
         }
     }
 

@@ -11,6 +11,7 @@ use super::load::{Arrivals, Segment};
 use super::part::{Part, part_name};
 use super::pipeline::Pipeline;
 use super::sign::Sign;
+use super::signal::Signal;
 use super::target::HeaderValue;
 use super::template::Template;
 use super::value::{Feed, Value};
@@ -43,6 +44,7 @@ impl Traffic {
             }
             Kind::Flow(flow) => flow.steps.iter().map(|step| step.shown.as_str()).collect(),
             Kind::Pipeline(pipeline) => pipeline.flow.steps.iter().map(|step| step.shown.as_str()).collect(),
+            Kind::Signal(_) => Vec::new(),
         }
     }
 }
@@ -54,6 +56,8 @@ impl Traffic {
             Kind::Quote(_) => Vec::new(),
             Kind::Flow(flow) => flow.parts(),
             Kind::Pipeline(pipeline) => pipeline.parts(),
+            // From when it was due until it was acknowledged.
+            Kind::Signal(_) => vec![Part { name: "publish".into(), is_exchange: false }],
         }
     }
 
@@ -70,6 +74,7 @@ impl Traffic {
         match &self.kind {
             Kind::Quote(_) | Kind::Flow(_) => None,
             Kind::Pipeline(pipeline) => Some(pipeline.deadline),
+            Kind::Signal(signal) => Some(signal.deadline),
         }
     }
 }
@@ -83,6 +88,8 @@ pub enum Kind {
     Flow(Box<Flow>),
     /// Work that is started by a request and followed to its end.
     Pipeline(Box<Pipeline>),
+    /// Messages, and what comes of them.
+    Signal(Box<Signal>),
 }
 
 impl Kind {
@@ -92,6 +99,7 @@ impl Kind {
             Kind::Quote(_) => "quote",
             Kind::Flow(_) => "flow",
             Kind::Pipeline(_) => "pipeline",
+            Kind::Signal(_) => "signal",
         }
     }
 
@@ -109,6 +117,15 @@ impl Kind {
             Kind::Quote(_) => None,
             Kind::Flow(flow) => Some(flow),
             Kind::Pipeline(pipeline) => Some(&pipeline.flow),
+            Kind::Signal(signal) => Some(&signal.flow),
+        }
+    }
+
+    /// The signals, if it is some.
+    pub fn signal(&self) -> Option<&Signal> {
+        match self {
+            Kind::Signal(signal) => Some(signal),
+            _ => None,
         }
     }
 }

@@ -89,6 +89,11 @@ impl Kind {
                     let headers = headers(&quote.headers);
                     How::Quote(Box::new(Quotes::new(quote, service.base(), &headers, &mut paths)), service)
                 }
+                // Of signals there is nothing to ask a service for.
+                scenario::Kind::Signal(signal) => {
+                    let values = plan.values().ok_or_else(|| io::Error::other("signals without a plan"))?;
+                    How::Flow(Box::new(Flow::new(&signal.flow, values, headers, |_| service(None))?))
+                }
                 scenario::Kind::Flow(flow) => {
                     let values = plan.values().ok_or_else(|| io::Error::other("a flow without a plan"))?;
                     let service =

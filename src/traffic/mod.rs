@@ -4,6 +4,7 @@ mod aside;
 mod bearer;
 mod closed;
 mod drive;
+pub mod effects;
 mod errand;
 mod flow;
 mod health;
@@ -17,6 +18,7 @@ mod quote;
 mod reply;
 mod request;
 mod resting;
+pub mod signal;
 mod worker;
 
 pub use aside::{Answered, Aside};

@@ -105,7 +105,9 @@ pub async fn run(setup: &Setup, index: usize, workers: usize) -> io::Result<()> 
     let pacer = rests.then(|| Pacer::new(setup.clock, Pace::Timer(Duration::ZERO))).transpose()?;
     let resting = pacer.map(|pacer| tokio::task::spawn_local(rest(worker.clone(), pacer)));
     worker.loops.start(&worker);
-    worker.send(Merge::new(&setup.plan, index, workers), Pacer::new(setup.clock, Pace::of(setup))?).await?;
+    // Signals are sent by threads of their own.
+    let ours = |traffic: usize| setup.scenario.traffic[traffic].kind.signal().is_none();
+    worker.send(Merge::new(&setup.plan, ours, index, workers), Pacer::new(setup.clock, Pace::of(setup))?).await?;
     worker.drain().await;
     aside.iter().chain(&resting).chain(&own).for_each(|task| task.abort());
     worker.last();

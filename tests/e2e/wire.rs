@@ -264,7 +264,7 @@ traffic: { q: { flow: { steps: [{ get: / }] }, arrivals: even, load: [{ hold: { 
     let services = services.iter().map(|s| (s.name.clone(), s.addresses.clone())).collect();
     let (reports, mut reported) = mpsc::unbounded_channel();
     let (_stop, stop) = watch::channel(false);
-    let senders = traffic::spawn(Setup {
+    let setup = Setup {
         tracer: Tracer::new(scenario.seed, "dns"),
         plan: Arc::new(Plan::new(&scenario)),
         services,
@@ -281,7 +281,8 @@ traffic: { q: { flow: { steps: [{ get: / }] }, arrivals: even, load: [{ hold: { 
         reports,
         stop,
         scenario,
-    });
+    };
+    let senders = traffic::spawn(setup, Vec::new());
     let mut replies = Vec::new();
     while let Some(batch) = reported.blocking_recv() {
         replies.extend(batch.replies);

@@ -99,6 +99,7 @@ fn reply(seq: u64, due: Offset, done: Offset, outcome: Outcome) -> Reply {
         sent: Some(due).into(),
         first_byte: Some(done).into(),
         done,
+        not_before: Maybe::NONE,
         opening: Opening::default(),
         not_before: Maybe::NONE,
         why: None,

@@ -19,9 +19,10 @@ use super::sign::SIGNED;
 use crate::base::text;
 
 /// What templates can always name.
-pub(super) const BUILT_IN: [(&str, Slot); 6] = [
+pub(super) const BUILT_IN: [(&str, Slot); 7] = [
     ("seq", Slot::Seq),
     ("trace", Slot::Trace),
+    ("uuid", Slot::Uuid),
     ("now_ms", Slot::NowMs),
     ("ts", Slot::NowMs),
     ("now_s", Slot::NowS),
@@ -241,7 +242,7 @@ impl Check<'_, '_> {
     }
 
     /// Headers that differ from shot to shot, and those that do not.
-    fn split_headers(
+    pub(super) fn split_headers(
         &mut self,
         raw: Option<&Names<raw::Header>>,
         scope: &mut Scope<'_>,
@@ -368,7 +369,7 @@ impl Check<'_, '_> {
     }
 
     /// A JSON body: a text that is nothing but one name is written as what it names, a number without quotes.
-    fn json_template(&mut self, json: &Json, at: Place, scope: &mut Scope<'_>, out: &mut Template) {
+    pub(super) fn json_template(&mut self, json: &Json, at: Place, scope: &mut Scope<'_>, out: &mut Template) {
         let quoted = |text: &str| Json::from(text).to_string();
         match json {
             Json::String(text) if text.contains("{{") => {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json_path::JsonPath;
 
+use super::super::kafka::Kafka;
 use super::super::load::{Arrivals, Segment, closed_connections};
 use super::super::raw;
 use super::super::shape::At;
@@ -23,7 +24,7 @@ const MAX_LOOPS: usize = 200;
 const MAX_CSV: usize = 16 << 20;
 
 impl Check<'_, '_> {
-    pub(super) fn all_traffic(&mut self, raw: &raw::Root, target: Option<&Target>) -> Vec<Traffic> {
+    pub(super) fn all_traffic(&mut self, raw: &raw::Root, target: Option<&Target>, kafka: &[Kafka]) -> Vec<Traffic> {
         let named = &raw.traffic.value.0;
         if (named.is_empty() && !self.reader.is_broken("traffic")) || named.len() > 64 {
             self.reader.wrong(
@@ -32,8 +33,10 @@ impl Check<'_, '_> {
                 "name at least one under `traffic`",
             );
         }
-        let traffic: Vec<Traffic> =
-            named.iter().filter_map(|(name, raw)| self.within(&name.value, |c| c.traffic(name, raw, target))).collect();
+        let one = |(name, raw): &(At<String>, raw::Traffic)| {
+            self.within(&name.value, |c| c.traffic(name, raw, target, kafka))
+        };
+        let traffic: Vec<Traffic> = named.iter().filter_map(one).collect();
         let closed = closed_connections(&traffic);
         if let Some(most) = target.and_then(|t| t.connections).filter(|most| *most < closed) {
             self.reader.wrong(
@@ -45,7 +48,13 @@ impl Check<'_, '_> {
         traffic
     }
 
-    fn traffic(&mut self, name: &At<String>, raw: &raw::Traffic, target: Option<&Target>) -> Option<Traffic> {
+    fn traffic(
+        &mut self,
+        name: &At<String>,
+        raw: &raw::Traffic,
+        target: Option<&Target>,
+        kafka: &[Kafka],
+    ) -> Option<Traffic> {
         self.name(name);
         let arrivals = raw.arrivals.as_ref().map(|a| (&a.value, a.at));
         let mut recording = None;
@@ -69,22 +78,26 @@ impl Check<'_, '_> {
         };
         let classes =
             raw.classes.iter().flat_map(|c| &c.0).filter_map(|(name, class)| self.class(name, class)).collect();
-        let kind = match (&raw.quote, &raw.flow, &raw.pipeline) {
-            (Some(quote), None, None) => self.quote(quote).map(|q| Kind::Quote(Box::new(q))),
-            (None, Some(flow), None) => {
+        let kind = match (&raw.quote, &raw.flow, &raw.pipeline, &raw.signal) {
+            (Some(quote), None, None, None) => self.quote(quote).map(|q| Kind::Quote(Box::new(q))),
+            (None, Some(flow), None, None) => {
                 Some(Kind::Flow(Box::new(self.within("flow", |c| c.flow(flow, target, recording.as_deref())))))
             }
-            (None, None, Some(pipeline)) => {
+            (None, None, Some(pipeline), None) => {
                 let rows = recording.as_deref();
                 self.within("pipeline", |c| c.pipeline(pipeline, target, rows)).map(|p| Kind::Pipeline(Box::new(p)))
             }
+            (None, None, None, Some(signal)) => {
+                self.without_replies(raw, &load);
+                self.within("signal", |c| c.signal(signal, target, kafka)).map(|s| Kind::Signal(Box::new(s)))
+            }
             // What is planned or could not be read has been told already.
-            (None, None, None) if self.reader.is_broken_here() => None,
+            (None, None, None, None) if self.reader.is_broken_here() => None,
             _ => {
                 self.reader.wrong(
                     name.at,
-                    format!("`{}` is one of `quote`, `flow` and `pipeline`", name.value),
-                    "write exactly one of the three",
+                    format!("`{}` is one of `quote`, `flow`, `pipeline` and `signal`", name.value),
+                    "write exactly one of the four",
                 );
                 None
             }

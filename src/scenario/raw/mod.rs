@@ -3,6 +3,7 @@
 
 mod alerts;
 mod contract;
+mod effects;
 mod fault;
 mod inject;
 mod kafka;
@@ -15,6 +16,7 @@ mod replay;
 mod request;
 mod servers;
 mod sign;
+mod signal;
 mod slo;
 mod suite;
 mod target;
@@ -26,6 +28,7 @@ use std::time::Duration;
 
 pub use alerts::{Alerts, Expected};
 pub use contract::{Cardinality, Contract, Probe, ScrapeLimits, Severities};
+pub use effects::{Effects, States};
 pub use fault::{Fault, Match, Ramp, Repeat, When};
 pub use inject::{
     Aged, Corrupt, DockerAction, Inject, Kill, Latency, LatencyMap, Per, RequestErrors, ResetAt, RetryAfter, Slicer,
@@ -38,9 +41,10 @@ pub use outside::{Law, LawKind, Link, StubReply, Upstream};
 pub use pipeline::{Every, Follow, Pipeline, Polling, StateNames, Webhook};
 pub use reconcile::{Count, Latency as TimedBy, Ratio, Reconcile, Timeouts, Unit};
 pub use replay::Replay;
-pub use request::{Capture, Expects, Header, Json, Secret, Step, Until};
+pub use request::{Capture, Expects, Header, Json, OneOrMany, Secret, Step, Until};
 pub use servers::{Alertmanager, Basic, Prometheus};
 pub use sign::{Coding, Sign};
+pub use signal::{Acks, Produce, Signal};
 pub use slo::{Abort, Promise, Severity};
 pub use suite::Suite;
 pub use target::{Addresses, Reuse, Target, TargetMap, Tls, Version};

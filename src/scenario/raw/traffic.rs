@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Feed, Header, Login, Pipeline, Replay, Segment, Sign, Step, Value};
+use super::{Feed, Header, Login, Pipeline, Replay, Segment, Sign, Signal, Step, Value};
 use crate::base::units::{Share, Size};
 use crate::scenario::shape::{At, Names};
 
@@ -15,6 +15,8 @@ record! {
         flow: Option<Flow>,
         /// Work that is started by a request and followed to its end.
         pipeline: Option<Pipeline>,
+        /// Messages to a Kafka topic, and what comes of them.
+        signal: Option<Signal>,
         /// Which service, where there are several.
         to: Option<At<String>>,
         /// Names for replies that a promise can be about.
@@ -24,7 +26,6 @@ record! {
         /// The rate over time, segment by segment, from 0/s. Left out only where arrivals were recorded.
         load: Option<At<Vec<Segment>>>,
     }
-    planned { "signal" }
 }
 
 choice! {

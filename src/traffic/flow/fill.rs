@@ -78,6 +78,7 @@ impl Says<'_> {
             Slot::Body => Some(Datum::Text(String::from_utf8_lossy(self.signed?.body).into())),
             Slot::Now => Some(Datum::Text(rfc3339(self.now_ms).into())),
             Slot::Trace => Some(Datum::Text(self.trace.to_string().into())),
+            Slot::Uuid => Some(Datum::Text(self.trace.uuid().into())),
         }
     }
 }
@@ -182,6 +183,7 @@ mod tests {
             (Slot::Captured(0), "o-1"),
             (Slot::Seq, "5"),
             (Slot::Trace, &trace.to_string()),
+            (Slot::Uuid, &trace.uuid()),
             (Slot::NowMs, "1700000000123"),
             (Slot::NowS, "1700000000"),
             (Slot::Method, "POST"),

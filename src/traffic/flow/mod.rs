@@ -13,6 +13,7 @@ use std::time::Duration;
 
 pub use wanted::Wanted;
 
+pub use bag::Bag;
 pub use fill::{Says, filled};
 pub use sign::Signer;
 
