@@ -1,6 +1,7 @@
 //! A Kafka cluster as its clients see it: each of its brokers behind a link of its own, and no reply names any other way
 //! to it. A broker that is heard of for the first time gets a link before whoever hears of it does.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -14,6 +15,9 @@ use crate::stage::config::{ClusterConfig, KafkaConfig};
 use crate::stage::link::link::{Lenses, Link, bind_now, resolve};
 use crate::stage::link::links::Links;
 use crate::stage::link::toxic::Toxic;
+
+/// So many different reasons are told; a client that comes again and again is told of once.
+const REASONS: usize = 32;
 
 /// Hears what could not be passed on, in words.
 pub type Note = Arc<dyn Fn(String) + Send + Sync>;
@@ -36,6 +40,8 @@ struct State {
     next: Option<SocketAddr>,
     standing: Vec<Standing>,
     watchers: Vec<Arc<dyn Watcher>>,
+    /// Why connections were broken off.
+    refused: BTreeSet<String>,
     /// Whose links are shut: by whom, and which broker; all without a number.
     shut: Vec<(usize, Option<i32>)>,
 }
@@ -326,7 +332,12 @@ impl Company for Seen {
     }
 
     fn refused(&self, why: String) {
-        if let Some(cluster) = self.cluster.upgrade() {
+        let Some(cluster) = self.cluster.upgrade() else { return };
+        let is_new = {
+            let refused = &mut lock(&cluster.state).refused;
+            refused.len() < REASONS && refused.insert(why.clone())
+        };
+        if is_new {
             (cluster.note)(format!("kafka `{}`: a connection was broken off: {why}", cluster.config.name));
         }
     }

@@ -397,7 +397,7 @@ fn reads_may_cut_a_conversation_anywhere() {
     for piece in (1..40).chain([100, 1000, 10_000]) {
         let table = Arc::new(Table::default());
         let (mut up, mut down) = lenses(table.clone());
-        let mut through = |bytes: &[u8], lens: &mut dyn FnMut(Bytes) -> Option<Bytes>| -> Vec<u8> {
+        let through = |bytes: &[u8], lens: &mut dyn FnMut(Bytes) -> Option<Bytes>| -> Vec<u8> {
             let pieces = bytes.chunks(piece).map(Bytes::copy_from_slice);
             pieces.flat_map(|piece| lens(piece).expect("understood")).collect()
         };
