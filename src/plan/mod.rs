@@ -2,6 +2,7 @@
 //! same scenario and seed give the same plan on every machine.
 
 mod arrival;
+mod backlog;
 mod branch;
 mod closed;
 mod hawkes;
@@ -13,6 +14,7 @@ mod timeline;
 mod values;
 
 pub use arrival::DueTimes;
+pub use backlog::{Backlog, Stream as BacklogOf};
 pub use closed::ClosedLoop;
 pub use mix::{Mix, QuoteRequest};
 pub use polls::Polls;

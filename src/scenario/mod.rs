@@ -125,6 +125,8 @@ pub struct Scenario {
     pub reconcile: Reconcile,
     /// What the generator must keep for its word to count.
     pub fitness: Fitness,
+    /// Hosts beside this machine that the command line allows to be reached.
+    pub allow_hosts: Vec<String>,
     /// Time runs this many times faster than written; 1 as written.
     pub time_scale: u32,
     /// Every file that the scenario names, as read; private keys are not among them.

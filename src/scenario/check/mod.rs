@@ -103,6 +103,7 @@ pub fn check(raw: &raw::Root, source: String, settings: &Settings<'_>, reader: &
         promises,
         reconcile,
         fitness,
+        allow_hosts: settings.leave.map_or(Vec::new(), |leave| leave.hosts.to_vec()),
         time_scale: settings.time_scale.max(1),
         inputs: check.inputs,
         source,
