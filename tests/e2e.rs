@@ -117,3 +117,6 @@ mod watched;
 
 #[path = "e2e/verified.rs"]
 mod verified;
+
+#[path = "e2e/platform.rs"]
+mod platform;
