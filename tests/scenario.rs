@@ -119,7 +119,7 @@ fn an_unset_variable_is_told_once() {
 
 #[test]
 fn a_planned_kind_of_traffic_is_told_once() {
-    let text = "proofload: 1\ntarget: http://127.0.0.1:1\ntraffic:\n  a: { pipeline: {}, \
+    let text = "proofload: 1\ntarget: http://127.0.0.1:1\ntraffic:\n  a: { signal: {}, \
                 load: [{ hold: { at: 1/s, for: 5s } }] }\n";
     let mistakes = read(text).expect_err("planned");
     assert_eq!(mistakes.all.len(), 1, "{mistakes}");
@@ -399,7 +399,7 @@ fn the_schema_refuses_what_the_reader_refuses() {
 #[test]
 fn every_example_of_the_reference_is_right() {
     let mut seen = 0;
-    for file in ["docs/scenario.md", "docs/measuring.md", "README.md"] {
+    for file in ["docs/scenario.md", "docs/pipelines.md", "docs/measuring.md", "README.md"] {
         let Ok(text) = fs::read_to_string(root().join(file)) else { continue };
         for block in text.split("```yaml\n").skip(1) {
             let block = block.split("```").next().unwrap_or_default();

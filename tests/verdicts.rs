@@ -43,6 +43,8 @@ mod machines;
 mod page;
 #[path = "verdicts/parts.rs"]
 mod parts;
+#[path = "verdicts/polled.rs"]
+mod polled;
 #[path = "verdicts/reports.rs"]
 mod reports;
 #[path = "verdicts/schema.rs"]

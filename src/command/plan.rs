@@ -71,10 +71,11 @@ fn traffic(scenario: &Scenario, plan: &Plan, out: &mut String) {
         let peak = planned.profile.peak();
         if peak > 0.0 {
             let connections = plan.connections(scenario);
+            let polls = Polls::of(scenario, plan, i).map_or(0.0, Polls::made);
             let _ = writeln!(
                 out,
                 "  {connections} connections bind when replies take longer than {} at the peak",
-                units::measured(Duration::from_secs_f64(f64::from(connections) / peak))
+                units::measured(Duration::from_secs_f64(f64::from(connections) / (peak + polls)))
             );
         }
         if let Kind::Pipeline(pipeline) = &traffic.kind {
@@ -105,6 +106,9 @@ fn followed(pipeline: &Pipeline, polls: Option<Polls>, out: &mut String) {
             ),
             false => writeln!(out, "  the budget of {budget} polls/s does not bind"),
         };
+    }
+    if let Some(webhook) = pipeline.webhook() {
+        let _ = writeln!(out, "  the target must post completions to {}{}", webhook.listen, webhook.path);
     }
     let deadline = units::duration(pipeline.deadline);
     let _ = writeln!(out, "  what still runs when the load ends is followed for up to {deadline} more");
@@ -482,7 +486,7 @@ traffic:
             assert!(known.contains(line), "{line}{known}");
         }
         let unknown = drawn("");
-        assert!(unknown.contains("6_000 in flight") || unknown.contains("6 000 in flight"), "{unknown}");
+        assert!(unknown.contains("  at the peak 6\u{202f}000 in flight and about 6\u{202f}400 polls/s"), "{unknown}");
         assert!(unknown.contains("say what it `takes` to know better"), "{unknown}");
     }
 

@@ -69,7 +69,7 @@ impl Plan {
     pub fn connections(&self, scenario: &Scenario) -> u32 {
         let shots: f64 = self.traffic.iter().map(|t| t.profile.peak()).sum();
         let polls = (0..self.traffic.len()).filter_map(|traffic| Polls::of(scenario, self, traffic));
-        let peak = shots + polls.map(|polls| polls.made()).sum::<f64>();
+        let peak = shots + polls.map(Polls::made).sum::<f64>();
         let enough = (peak * scenario.target.timeout.as_secs_f64()).ceil() as u32;
         let closed = closed_connections(&scenario.traffic);
         scenario.target.connections.unwrap_or(enough.clamp(64, 1024)).max(closed)

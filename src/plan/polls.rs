@@ -37,12 +37,12 @@ impl Polls {
     }
 
     /// Whether more would be asked than is allowed: polls then come later, and less is known of when something ended.
-    pub fn binds(&self) -> bool {
+    pub fn binds(self) -> bool {
         self.wanted > self.budget
     }
 
     /// So many a second will be made.
-    pub fn made(&self) -> f64 {
+    pub fn made(self) -> f64 {
         self.wanted.min(self.budget)
     }
 }

@@ -25,7 +25,7 @@ use crate::observe::{HostMeter, Observer, Watched};
 use crate::plan::Plan;
 use crate::scenario::{Contract, Page, Scenario, Traffic, part_name};
 use crate::stage::client::Stage;
-use crate::traffic::{self, Aside};
+use crate::traffic::{self, Aside, Meeting};
 
 impl Prepared<'_> {
     /// The load, from the quiet scrape before it to the one after it. How it ended.
@@ -73,6 +73,14 @@ impl Prepared<'_> {
         let host = HostMeter::new(self.clock.now(), self.target.as_ref().and_then(target::Sim::pid));
         let host = tokio::spawn(host.watch(self.clock, events.clone(), watching.clone()));
 
+        let meeting = |t: &Traffic| (t.name.clone(), Arc::new(Meeting::default()));
+        let meetings: Vec<(String, Arc<Meeting>)> = scenario.traffic.iter().map(meeting).collect();
+        let mut listening = Vec::new();
+        for (name, bound) in std::mem::take(&mut self.webhooks) {
+            let meeting = meetings.iter().find(|(of, _)| *of == name).map(|(_, meeting)| meeting.clone());
+            let heard = bound.listen(self.clock, meeting.unwrap_or_default());
+            listening.push(heard.map_err(|e| e.to_string())?);
+        }
         let sender = traffic::spawn(traffic::Setup {
             scenario: scenario.clone(),
             plan: plan.clone(),
@@ -80,7 +88,7 @@ impl Prepared<'_> {
             kafka: self.kafka.clone(),
             secrets: self.secrets.clone(),
             keepers: self.keepers.clone(),
-            ids: Arc::default(),
+            meetings,
             tracer: self.tracer,
             clock: self.clock,
             connections: self.manifest.connections as usize,
@@ -153,6 +161,7 @@ impl Prepared<'_> {
             Some(Ok(Ok(Err(why)))) => how = How::CutShort(format!("the sender failed: {why}")),
             _ => how = How::CutShort("the sender panicked".into()),
         }
+        drop(listening);
         phases.abort();
         watch.abort();
         match conducted {

@@ -19,10 +19,10 @@ use crate::fault::local::Locals;
 use crate::fault::victim::Victim;
 use crate::observe::alertmanager::Alertmanager;
 use crate::observe::prometheus::Prometheus;
-use crate::scenario::{COMES_TO_KAFKA, Lead, Process, Scenario};
+use crate::scenario::{COMES_TO_KAFKA, Lead, Pipeline, Process, Scenario};
 use crate::stage;
 use crate::stage::client::Stage;
-use crate::traffic::{Aside, Keeper};
+use crate::traffic::{Aside, Keeper, webhook};
 
 /// Between the last preparation and the plan's zero.
 pub(super) const LEAD: Duration = Duration::from_millis(300);
@@ -39,6 +39,8 @@ pub(super) struct Prepared<'l> {
     pub(super) services: Vec<(String, Vec<Address>)>,
     /// Where traffic is sent: the same, or links that lead there.
     pub(super) ways: Vec<(String, Vec<Address>)>,
+    /// Where completions will be posted, by traffic.
+    pub(super) webhooks: Vec<(String, webhook::Bound)>,
     /// Who keeps the tokens that requests carry, by traffic.
     pub(super) keepers: Vec<(String, Arc<Keeper>)>,
     /// Where clients find each Kafka cluster: name and HOST:PORT, separated by commas.
@@ -95,6 +97,7 @@ impl<'l> Prepared<'l> {
             clock,
             services: Vec::new(),
             ways: Vec::new(),
+            webhooks: Vec::new(),
             keepers: Vec::new(),
             kafka: Vec::new(),
             secrets: secrets(scenario)?,
@@ -146,6 +149,12 @@ impl<'l> Prepared<'l> {
             let answered = aside.step(step).await;
             if let Some(wrong) = answered.wrong {
                 return Err(format!("before the load, {}: {wrong}", step.what()));
+            }
+        }
+        for traffic in &scenario.traffic {
+            if let Some(webhook) = traffic.kind.pipeline().and_then(Pipeline::webhook) {
+                let bound = webhook::Bound::new(webhook).map_err(|why| format!("{}: {why}", traffic.name))?;
+                self.webhooks.push((traffic.name.clone(), bound));
             }
         }
         for traffic in &scenario.traffic {

@@ -53,7 +53,7 @@ pub use kafka::Kafka;
 pub use load::{Arrivals, Segment, closed_connections};
 pub use notified::Notified;
 pub use part::{Part, Whose, part_name};
-pub use pipeline::{Follow, ID, Leg, Pipeline, Polling, State, StateNames};
+pub use pipeline::{Follow, ID, Leg, Pipeline, Polling, State, StateNames, Webhook};
 pub use reconcile::{Against, Check, Labels as ByLabels, Reconcile, Statuses, Subset, TimeUnit, Timeouts};
 pub use schema::schema;
 pub use servers::{Alertmanager, Login, Prometheus, Server, Source};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json_path::JsonPath;
+
 use super::part::Part;
 use super::traffic::Flow;
 use crate::base::units::Rate;
@@ -30,6 +32,21 @@ pub struct Pipeline {
 pub enum Follow {
     /// By asking again and again: the second step of the flow.
     Poll(Polling),
+    /// By what the target posts to us.
+    Webhook(Webhook),
+}
+
+/// Where the target posts what comes to an end.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Webhook {
+    /// HOST:PORT on which the run listens.
+    pub listen: String,
+    /// The path of its posts.
+    pub path: String,
+    /// Where a post says of what it tells.
+    pub id: JsonPath,
+    /// Where it names the state.
+    pub state: JsonPath,
 }
 
 /// How often is asked.
@@ -147,6 +164,15 @@ impl Pipeline {
     pub fn polling(&self) -> Option<&Polling> {
         match &self.follow {
             Follow::Poll(polling) => Some(polling),
+            Follow::Webhook(_) => None,
+        }
+    }
+
+    /// Where completions are posted to us, where they are.
+    pub fn webhook(&self) -> Option<&Webhook> {
+        match &self.follow {
+            Follow::Poll(_) => None,
+            Follow::Webhook(webhook) => Some(webhook),
         }
     }
 }

@@ -93,6 +93,14 @@ impl Kind {
         }
     }
 
+    /// What is started and followed to its end, if that is what is sent.
+    pub fn pipeline(&self) -> Option<&Pipeline> {
+        match self {
+            Kind::Quote(_) | Kind::Flow(_) => None,
+            Kind::Pipeline(pipeline) => Some(pipeline),
+        }
+    }
+
     /// Its requests and what they can name; `None` for quotes, which are all alike.
     pub fn flow(&self) -> Option<&Flow> {
         match self {

@@ -9,7 +9,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, watch};
 
 use super::bearer::Keeper;
-use super::pipeline::Ids;
+use super::pipeline::Meeting;
 use super::worker;
 use crate::base::net::Address;
 use crate::base::time::Clock;
@@ -38,8 +38,8 @@ pub struct Setup {
     pub secrets: Vec<(String, String)>,
     /// Who keeps the tokens that requests carry, by traffic.
     pub keepers: Vec<(String, Arc<Keeper>)>,
-    /// What is under way, by what the target calls it.
-    pub ids: Arc<Ids>,
+    /// Where what is told of pipelines meets their shots, by traffic.
+    pub meetings: Vec<(String, Arc<Meeting>)>,
     /// Writes trace ids.
     pub tracer: Tracer,
     /// The axis.

@@ -98,8 +98,9 @@ impl Kind {
                     let service =
                         |step: &scenario::Step| service(step.service.as_deref().or(traffic.service.as_deref()));
                     let flow = Flow::new(&pipeline.flow, values, headers, service)?;
-                    let ids = setup.ids.clone();
-                    How::Pipeline(Box::new(Pipeline::new(flow, &traffic.name, pipeline, ids, setup.workers)))
+                    let found = setup.meetings.iter().find(|(name, _)| *name == traffic.name);
+                    let meeting = found.map(|(_, meeting)| meeting.clone()).unwrap_or_default();
+                    How::Pipeline(Box::new(Pipeline::new(flow, &traffic.name, pipeline, meeting, setup.workers)))
                 }
             };
             let keeper = setup.keepers.iter().find(|(name, _)| *name == traffic.name).map(|(_, keeper)| keeper.clone());
@@ -196,11 +197,11 @@ impl Kind {
     }
 
     /// A shot is over.
-    pub fn end(&self, errand: &Errand) {
+    pub fn end(&self, errand: &Errand, now: Offset) {
         match &self.how {
             How::Quote(..) => {}
             How::Flow(flow) => flow.end(errand.bag),
-            How::Pipeline(pipeline) => pipeline.end(errand),
+            How::Pipeline(pipeline) => pipeline.end(errand, now),
         }
     }
 
@@ -277,6 +278,11 @@ impl Kind {
             How::Pipeline(pipeline) => pipeline.lose(errand, outcome, why, now),
             How::Quote(..) | How::Flow(_) => Heard::Over(outcome, Some(why)),
         }
+    }
+
+    /// When a shot was over of which that is found `now`.
+    pub fn done(&self, errand: &Errand, now: Offset) -> Offset {
+        self.pipeline().map_or(now, |pipeline| pipeline.done(errand, now))
     }
 
     /// Before when a shot surely was not over that is over `now`; nothing where that is known to the instant.

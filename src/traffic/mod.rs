@@ -22,6 +22,7 @@ mod worker;
 pub use aside::{Answered, Aside};
 pub use bearer::Keeper;
 pub use drive::{Senders, Setup, spawn};
+pub use pipeline::{Meeting, webhook};
 
 use crate::scenario::HeaderValue;
 

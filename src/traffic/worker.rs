@@ -21,7 +21,7 @@ use super::http::service::Service;
 use super::kind::{Kind, Then};
 use super::merge::Merge;
 use super::pacer::{Pace, Pacer};
-use super::pipeline::{Heard, Pipeline};
+use super::pipeline::{Due, Heard, News, Pipeline};
 use super::resting::Resting;
 use crate::base::time::{Clock, Offset, monotonic};
 use crate::base::trace::{Shot as ShotId, TraceId, Tracer};
@@ -92,9 +92,11 @@ pub async fn run(setup: &Setup, index: usize, workers: usize) -> io::Result<()> 
     let own = |traffic: usize| {
         let kind = &worker.kinds[traffic];
         let polls = kind.pipeline().map(|_| tokio::task::spawn_local(poll(worker.clone(), traffic)));
+        let news = kind.pipeline().and_then(Pipeline::listen);
+        let hears = news.map(|news| tokio::task::spawn_local(hear(worker.clone(), traffic, news)));
         // One for all workers.
         let keeps = kind.keeper().filter(|_| index == 0);
-        [polls, keeps.map(|_| tokio::task::spawn_local(keep(worker.clone(), traffic)))].into_iter().flatten()
+        [polls, hears, keeps.map(|_| tokio::task::spawn_local(keep(worker.clone(), traffic)))].into_iter().flatten()
     };
     let own: Vec<_> = (0..worker.kinds.len()).flat_map(own).collect();
     let rests = worker.kinds.iter().any(Kind::rests);
@@ -143,14 +145,30 @@ async fn poll(worker: Rc<Worker>, traffic: usize) {
             () = pipeline.changed() => continue,
         }
         let mut burst = 0;
-        while let Some(errand) = pipeline.due(worker.clock.now()) {
-            worker.submit(errand);
+        while let Some(due) = pipeline.due(worker.clock.now()) {
+            match due {
+                Due::Ask(errand) => worker.submit(errand),
+                Due::Late(errand) => {
+                    let now = worker.clock.now();
+                    worker.goes_on(errand, pipeline.late(&errand, now), None, now);
+                }
+            }
             burst += 1;
             if burst == BURST {
                 // Replies must be read, and shots taken up, even when every poll is overdue.
                 burst = 0;
                 tokio::task::yield_now().await;
             }
+        }
+    }
+}
+
+/// Hears what is told of what the shots of a traffic have started, until it is stopped.
+async fn hear(worker: Rc<Worker>, traffic: usize, mut news: mpsc::UnboundedReceiver<News>) {
+    let Some(pipeline) = worker.kinds[traffic].pipeline() else { return };
+    while let Some(news) = news.recv().await {
+        if let Some((errand, Heard::Over(outcome, why))) = pipeline.hear_news(&news) {
+            worker.finish(&errand, outcome, None, why, worker.clock.now());
         }
     }
 }
@@ -325,7 +343,7 @@ impl Worker {
 
     /// Lets go of a shot. It was taken up, and is never told to be over: as with a run that dies, it counts as lost by us.
     fn abandon(&self, errand: &Errand) {
-        self.kinds[errand.traffic].end(errand);
+        self.kinds[errand.traffic].end(errand, self.clock.now());
         self.gone();
     }
 
@@ -470,7 +488,10 @@ impl Worker {
         match judged.then {
             Then::Over => self.finish(&errand, judged.outcome, judged.class, judged.why, now),
             Then::Rest => {
-                self.step_over(&errand, errand.shot.due, judged.outcome, now);
+                // With a start its part is over; with a poll nothing is.
+                if errand.step == 0 {
+                    self.step_over(&errand, errand.shot.due, judged.outcome, now);
+                }
                 self.rest(errand, now);
             }
             Then::Next => {
@@ -492,7 +513,14 @@ impl Worker {
             Heard::Over(Outcome::Unfinished, _) if self.stopping.get() && kind.pipeline().is_some() => {
                 self.abandon(&errand)
             }
-            Heard::Over(outcome, why) => self.finish(&errand, outcome, None, why, now),
+            heard => self.goes_on(errand, heard, None, now),
+        }
+    }
+
+    /// Goes on with an errand as it is followed.
+    fn goes_on(self: &Rc<Worker>, errand: Errand, heard: Heard, class: Option<u16>, now: Offset) {
+        match heard {
+            Heard::Over(outcome, why) => self.finish(&errand, outcome, class, why, now),
             Heard::GoesOn => self.rest(errand, now),
         }
     }
@@ -523,7 +551,6 @@ impl Worker {
             _ => errand.shot.due,
         };
         self.step_over(step, due, outcome, now);
-        kind.end(errand);
         let full = {
             let replies = &mut self.report.borrow_mut().replies;
             if replies.capacity() == 0 {
@@ -539,14 +566,14 @@ impl Worker {
                 ready: errand.ready.min(now),
                 sent: errand.sent.into(),
                 first_byte: errand.first_byte.into(),
-                done: now,
+                done: kind.done(errand, now),
                 not_before: kind.not_before(errand, now).into(),
                 opening: errand.opening,
                 why: why.map(String::into_boxed_str),
             });
             replies.len() >= BATCH
         };
-        kind.end(errand);
+        kind.end(errand, now);
         self.gone();
         if full {
             self.tell();
@@ -573,6 +600,11 @@ impl Worker {
     fn last(&self) {
         let now = self.clock.now();
         let health = self.meter.borrow_mut().last(now);
+        if self.index == 0 {
+            let heard =
+                self.kinds.iter().filter_map(|kind| kind.pipeline()?.take_heard(now, true)).map(Event::Followed);
+            self.report.borrow_mut().told.extend(heard);
+        }
         self.send_batch(now, health);
     }
 
@@ -581,6 +613,10 @@ impl Worker {
             self.news.set(now);
             let news = self.kinds.iter().filter_map(|kind| kind.pipeline()?.take_told(now)).map(Event::Followed);
             self.report.borrow_mut().told.extend(news);
+            if self.index == 0 {
+                let heard = self.kinds.iter().filter_map(|kind| kind.pipeline()?.take_heard(now, false));
+                self.report.borrow_mut().told.extend(heard.map(Event::Followed));
+            }
         }
         let mut batch = self.report.take();
         batch.worker = self.index;

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -134,7 +137,7 @@ fn states_are_outcomes_and_every_leg_of_the_way_is_measured() {
     let gap = traffic["clocks"]["gap"]["p50"].as_f64().expect("measured");
     assert!(gap > 0.0 && gap < 0.4, "{gap}");
     assert!(ran.out.contains("EXPLODED 20"), "{ran:?}");
-    assert!(events(&scene).contains("`EXPLODED` is none of `states`"));
+    assert!(events(&scene).contains("is `EXPLODED`, which is none of `states`"));
 }
 
 /// Each is over after 500 ms, and is asked for every 400 ms: found over at 800 ms, it was not yet over at 400 ms.
@@ -375,4 +378,71 @@ fn five_thousand_in_flight_are_followed_to_their_end_within_the_budget() {
     }
     // As the target sees them: what waits in sockets for a busy machine comes in one go.
     assert!(most <= 1_000, "{most} polls in a second");
+}
+
+/// Posts to a webhook: what it was answered.
+fn post(to: &str, body: &str) -> u16 {
+    let Ok(mut stream) = TcpStream::connect(to) else { return 0 };
+    let head =
+        format!("POST /done HTTP/1.1\r\nHost: {to}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    let _ = stream.write_all(format!("{head}{body}").as_bytes());
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer);
+    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
+}
+
+/// Of four one is over before its start is answered, one is told twice, one is in a state that nobody knows, and one is
+/// never told.
+#[test]
+fn what_is_posted_ends_what_was_started_also_before_we_know_what_that_is_called() {
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port");
+    let (place, all) = (free.to_string(), Arc::new(Executions::default()));
+    let (to, posted) = (place.clone(), Arc::new(Mutex::new(Vec::new())));
+    let answers = posted.clone();
+    let server = Server::new(move |_: &Request<'_>| {
+        let n = all.start();
+        let (to, posted) = (to.clone(), posted.clone());
+        let tell = move |state: &str| {
+            let status = post(&to, &json!({ "execution": { "id": format!("e-{n}") }, "state": state }).to_string());
+            posted.lock().expect("no panic").push(status);
+        };
+        match n % 4 {
+            0 => tell("COMPLETED"),
+            1 => drop(thread::spawn(move || {
+                thread::sleep(Duration::from_millis(100));
+                ["RUNNING", "COMPLETED", "COMPLETED"].into_iter().for_each(tell);
+            })),
+            2 => drop(thread::spawn(move || {
+                thread::sleep(Duration::from_millis(100));
+                tell("EXPLODED");
+            })),
+            _ => {}
+        }
+        Answer::Whole(202, "", json!({ "id": format!("e-{n}") }).to_string().into())
+    });
+    let slo = "  - expect: errors(executions) == 0\n  - expect: p50(executions, ok) < 5s";
+    let yaml = scenario(&server.url(), "every: 1s", "deadline: 2s", &hold("40/s", "2s"), slo);
+    let poll = yaml.lines().find(|line| line.contains("follow:")).expect("it is followed");
+    let webhook = format!(
+        "      follow: {{ webhook: {{ listen: '{place}', path: /done, id: $.execution.id, state: $.state }} }}"
+    );
+    let scene = Scene::new(&yaml.replace(poll, &webhook));
+    let _turn = Turn::take();
+    let going = scene.start(&[]);
+    scene.wait_for_load(1);
+    // Of what nobody started, and what nobody can read.
+    assert_eq!([post(&place, r#"{"execution":{"id":"x-1"},"state":"COMPLETED"}"#), post(&place, "what?")], [204, 400]);
+    let ran = going.wait();
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let verdict = scene.verdict();
+    let words = ["ok", "invalid", "unfinished"];
+    assert_eq!(words.map(|word| outcome(&verdict, word)), [40, 20, 20], "{ran:?}");
+    let followed = &verdict["traffic"]["executions"]["followed"];
+    let counts =
+        ["polls", "early", "again", "strange", "unreadable"].map(|count| followed[count].as_u64().unwrap_or(0));
+    assert_eq!(counts, [0, 20, 20, 1, 1], "{followed}");
+    assert!(answers.lock().expect("no panic").iter().all(|status| *status == 204));
+    // What is told to the instant leaves nothing undecided.
+    assert_eq!(finding(&verdict, "p50(executions, ok) < 5s")["verdict"], "PASS", "{ran:?}");
+    assert!(verdict["traffic"]["executions"]["clocks"]["gap"].is_null(), "{verdict}");
 }

@@ -269,6 +269,8 @@ traffic: { q: { flow: { steps: [{ get: / }] }, arrivals: even, load: [{ hold: { 
         plan: Arc::new(Plan::new(&scenario)),
         services,
         kafka: Vec::new(),
+        keepers: Vec::new(),
+        meetings: Vec::new(),
         secrets: Vec::new(),
         clock: Clock::starting_in(Duration::from_millis(50)),
         connections: 4,

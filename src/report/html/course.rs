@@ -40,6 +40,7 @@ fn traffic(page: &Page<'_>, n: usize, track: &Track) -> Markup {
         @if track.is_empty() { p { "No shot of this traffic came to an end." } } @else {
             p { (outcomes.join(", ")) }
             @if let Some(claimed) = &summary.closed_loop_claim { p { (words::claimed(claimed)) } }
+            @for line in words::followed(summary) { p { (line) } }
             @for line in summary.closed_loops.iter().flat_map(words::closed_loop) { p { (line) } }
             (rate(page, n, track))
             (latency(page, n, track))

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use super::super::pipeline::{Follow, Pipeline, Polling, State, StateNames};
+use super::super::pipeline::{Follow, Pipeline, Polling, State, StateNames, Webhook};
 use super::super::raw;
 use super::super::shape::At;
 use super::super::target::Target;
 use super::super::traffic::{Flow, Step};
 use super::Check;
 use super::flow::Scope;
+use crate::base::net;
 use crate::base::units::{self, Rate};
 
 /// From one poll to the next where the scenario does not say.
@@ -22,17 +23,21 @@ const LONGEST: Duration = Duration::from_secs(3_600);
 const MAX_DEADLINE: Duration = Duration::from_secs(86_400);
 
 impl Check<'_, '_> {
-    pub(super) fn pipeline(&mut self, raw: &raw::Pipeline, target: Option<&Target>) -> Pipeline {
+    pub(super) fn pipeline(&mut self, raw: &raw::Pipeline, target: Option<&Target>) -> Option<Pipeline> {
         let (values, feeds) = self.named(raw.values.as_ref(), raw.data.as_ref());
         let mut scope = Scope { values: &values, feeds: &feeds, flow: true, ..Scope::default() };
         let start = self.within("start", |c| c.step_in(&raw.start.step(), target, &mut scope));
-        let (poll, follow) = self.within("follow", |c| match &raw.follow {
+        let followed = self.within("follow", |c| match &raw.follow {
             raw::Follow::Poll(poll) => c.within("poll", |c| {
                 let step = c.step_in(&poll.step(), target, &mut scope);
                 let state = scope.captures.len().saturating_sub(1);
-                (Some(step), Follow::Poll(c.polling(poll, state)))
+                Some((Some(step), Follow::Poll(c.polling(poll, state))))
             }),
+            raw::Follow::Webhook(webhook) => {
+                Some((None, Follow::Webhook(c.within("webhook", |c| c.webhook(webhook))?)))
+            }
         });
+        let poll = followed.as_ref().and_then(|(poll, _)| poll.clone());
         let mut steps: Vec<Step> = std::iter::once(start).chain(poll).collect();
         for capture in steps.iter_mut().flat_map(|step| &mut step.captures) {
             capture.printable = scope.printable.contains(&capture.name);
@@ -52,13 +57,24 @@ impl Check<'_, '_> {
             );
             self.reader.wrong(takes.at, what, "let `takes` lie between 0 and `deadline`");
         }
-        Pipeline {
+        Some(Pipeline {
             flow: Flow { values, feeds, captures, steps, login },
-            follow,
+            follow: followed?.1,
             states,
             deadline,
             takes: raw.takes.map(|t| t.value),
+        })
+    }
+
+    fn webhook(&mut self, raw: &raw::Webhook) -> Option<Webhook> {
+        let place = net::split_host(&raw.listen.value, 0).filter(|(_, port)| *port > 0);
+        if place.is_none() {
+            let what = format!("`{}` is no place to listen on", raw.listen.value);
+            self.reader.wrong(raw.listen.at, what, "write HOST:PORT, such as 127.0.0.1:9009");
         }
+        let path = raw.path.as_ref().map_or_else(|| "/".to_owned(), |path| self.path(path));
+        let (id, state) = (self.json_path(&raw.id), self.json_path(&raw.state));
+        Some(Webhook { listen: raw.listen.value.clone(), path, id: id?, state: state? })
     }
 
     fn polling(&mut self, raw: &raw::Polling, state: usize) -> Polling {

@@ -54,7 +54,7 @@ impl Check<'_, '_> {
             (Some(quote), None, None) => self.quote(quote).map(|q| Kind::Quote(Box::new(q))),
             (None, Some(flow), None) => Some(Kind::Flow(Box::new(self.within("flow", |c| c.flow(flow, target))))),
             (None, None, Some(pipeline)) => {
-                Some(Kind::Pipeline(Box::new(self.within("pipeline", |c| c.pipeline(pipeline, target)))))
+                self.within("pipeline", |c| c.pipeline(pipeline, target)).map(|p| Kind::Pipeline(Box::new(p)))
             }
             // What is planned or could not be read has been told already.
             (None, None, None) if self.reader.is_broken_here() => None,

@@ -33,7 +33,7 @@ pub use kafka::{EmbeddedCluster, Kafka, KafkaSecurity, KafkaTopic, SaslMechanism
 pub use load::Segment;
 pub use login::Login;
 pub use outside::{Law, LawKind, Link, StubReply, Upstream};
-pub use pipeline::{Every, Follow, Pipeline, Polling, StateNames};
+pub use pipeline::{Every, Follow, Pipeline, Polling, StateNames, Webhook};
 pub use reconcile::{Count, Latency as TimedBy, Ratio, Reconcile, Timeouts, Unit};
 pub use request::{Capture, Expects, Header, Json, Secret, Step};
 pub use servers::{Alertmanager, Basic, Prometheus};

@@ -67,8 +67,10 @@ choice! {
     pub enum Follow {
         /// By asking for its state again and again.
         Poll(Polling) = "poll",
+        /// By what the target posts to a place where the run listens.
+        Webhook(Webhook) = "webhook",
     }
-    planned { "webhook", "kafka", "nats" }
+    planned { "kafka", "nats" }
 }
 
 record! {
@@ -92,6 +94,20 @@ record! {
         budget: Option<At<Rate>>,
         /// Which service, where there are several; as the traffic says when left out.
         to: Option<At<String>>,
+    }
+}
+
+record! {
+    /// A place where the run listens, and what is posted there.
+    pub struct Webhook {
+        /// HOST:PORT on which the run listens; what the target is told to call is up to the scenario.
+        listen: At<String>,
+        /// The path of the posts; / when left out.
+        path: Option<At<String>>,
+        /// Where a post says of what it tells; JSONPath.
+        id: At<String>,
+        /// Where a post names the state; JSONPath.
+        state: At<String>,
     }
 }
 

@@ -138,7 +138,10 @@ impl Flow {
 
     /// Says of which step something is said.
     pub fn at(&self, step: usize, why: &str) -> String {
-        format!("step {}, {}: {why}", step + 1, self.steps[step].what)
+        match self.steps.get(step) {
+            Some(ready) => format!("step {}, {}: {why}", step + 1, ready.what),
+            None => why.to_owned(), // it waits for what comes by itself
+        }
     }
 }
 

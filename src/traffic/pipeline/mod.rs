@@ -4,18 +4,23 @@
 
 mod budget;
 mod cadence;
+mod meeting;
 mod track;
+pub mod webhook;
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
+
+pub use meeting::{Meeting, News};
 
 use budget::Budget;
 use cadence::Cadence;
+use meeting::Waits;
 use track::Track;
 
 use super::errand::Errand;
@@ -31,40 +36,32 @@ use crate::scenario::{self, ID, Polling, State};
 
 /// The step that starts the work.
 const START: u32 = 0;
-/// The step that asks for its state.
+/// The step that asks for its state, or in which it is told.
 const POLL: u32 = 1;
 /// A poll that goes so much later than it should was held for the sake of the budget, and not by our timers.
 const HELD: Duration = Duration::from_millis(3);
 /// So much of a name from a reply is shown.
 const SHOWN: usize = 60;
 
-/// Which work is under way, by what the target calls it; shared by all workers.
-#[derive(Debug, Default)]
-pub struct Ids(Mutex<std::collections::HashSet<Box<str>>>);
-
-impl Ids {
-    /// Takes a name; false when something under way has it already.
-    fn open(&self, id: &str) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id.into())
-    }
-
-    /// Work of that name is over.
-    fn close(&self, id: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
-    }
-}
-
 /// One traffic on one worker.
 pub struct Pipeline {
     flow: Flow,
     plan: scenario::Pipeline,
-    ids: Arc<Ids>,
+    meeting: Arc<Meeting>,
     tracks: RefCell<HashMap<u32, Track>>, // by bag
     agenda: RefCell<Agenda>,
     changed: Notify,
+    ask: Option<Asking>, // nothing where it is told
+    news: mpsc::UnboundedSender<News>,
+    heard: RefCell<Option<mpsc::UnboundedReceiver<News>>>, // until somebody listens
+    told: RefCell<Followed>,
+}
+
+/// How often is asked.
+struct Asking {
+    polling: Polling,
     cadence: RefCell<Cadence>,
     budget: RefCell<Budget>,
-    told: RefCell<Followed>,
 }
 
 /// Who is to be asked for, and when.
@@ -73,6 +70,14 @@ struct Agenda {
     count: u64,
     next: BinaryHeap<Reverse<(Offset, u64)>>,
     errands: HashMap<u64, Errand>,
+}
+
+/// Somebody who is to be seen to.
+pub enum Due {
+    /// Is to be asked for.
+    Ask(Errand),
+    /// Was to be told by now, and was not.
+    Late(Errand),
 }
 
 /// What is to be done with a shot whose reply has come.
@@ -85,18 +90,24 @@ pub enum Heard {
 }
 
 impl Pipeline {
-    /// For a flow of its start and its poll. Of the budget each of the workers has its share.
-    pub fn new(flow: Flow, name: &str, plan: &scenario::Pipeline, ids: Arc<Ids>, workers: usize) -> Pipeline {
-        let scenario::Follow::Poll(polling) = &plan.follow;
+    /// For a flow of its start and, where it is polled, its poll. Of the budget each of the workers has its share.
+    pub fn new(flow: Flow, name: &str, plan: &scenario::Pipeline, meeting: Arc<Meeting>, workers: usize) -> Pipeline {
+        let ask = plan.polling().map(|polling| Asking {
+            polling: *polling,
+            cadence: RefCell::new(Cadence::new(*polling)),
+            budget: RefCell::new(Budget::new(polling.budget.hertz() / workers.max(1) as f64)),
+        });
+        let (news, heard) = mpsc::unbounded_channel();
         Pipeline {
             flow,
             plan: plan.clone(),
-            ids,
+            meeting,
             tracks: RefCell::default(),
             agenda: RefCell::default(),
             changed: Notify::new(),
-            cadence: RefCell::new(Cadence::new(*polling)),
-            budget: RefCell::new(Budget::new(polling.budget.hertz() / workers.max(1) as f64)),
+            ask,
+            news,
+            heard: RefCell::new(Some(heard)),
             told: RefCell::new(Followed::of(name)),
         }
     }
@@ -104,11 +115,6 @@ impl Pipeline {
     /// Its requests.
     pub fn flow(&self) -> &Flow {
         &self.flow
-    }
-
-    fn polling(&self) -> &Polling {
-        let scenario::Follow::Poll(polling) = &self.plan.follow;
-        polling
     }
 
     /// An errand's request is about to be written.
@@ -156,46 +162,76 @@ impl Pipeline {
         if id.is_empty() {
             return invalid("what was started is called nothing".into());
         }
-        if !self.ids.open(&id) {
+        let place = self.agenda.borrow().count + 1; // where it will rest
+        let waits = || Waits { worker: self.news.clone(), place, last: None };
+        let Some(early) = self.meeting.open(&id, self.ask.is_none().then(waits)) else {
             let id = text::shorten(&id, SHOWN);
             return invalid(format!(
                 "what was started is called `{id}`, as what another shot started and is under way"
             ));
-        }
+        };
         let mut track = Track::new(&id, errand.sent.unwrap_or(now), now);
         track.opening = errand.opening;
         self.tracks.borrow_mut().insert(errand.bag, track);
+        if !early.is_empty() {
+            self.told.borrow_mut().early += 1;
+        }
+        for (state, at) in early {
+            let heard = self.tell(errand, &state, at);
+            if heard != Heard::GoesOn {
+                return heard;
+            }
+        }
         self.goes_on(errand, now)
     }
 
-    fn polled(&self, errand: &Errand, now: Offset) -> Heard {
-        let name = self.flow.captured(errand.bag, self.polling().state).unwrap_or_default();
-        let known = self.plan.states.of(&name);
+    /// A state was told of what an errand has started.
+    fn tell(&self, errand: &Errand, name: &str, at: Offset) -> Heard {
         let mut tracks = self.tracks.borrow_mut();
         let Some(track) = tracks.get_mut(&errand.bag) else { return Heard::GoesOn };
+        match self.plan.states.of(name) {
+            Some(state) if !state.is_final() => {
+                track.is_told(name, state, at);
+                Heard::GoesOn
+            }
+            known => {
+                track.ended = Some(at);
+                track.ran = at;
+                self.over(track, name, known)
+            }
+        }
+    }
+
+    /// What has come to a state after which nothing comes, or to one that nobody knows.
+    fn over(&self, track: &mut Track, name: &str, known: Option<State>) -> Heard {
+        let shown = text::shorten(name, SHOWN);
+        track.state = shown.clone().into();
+        let id = text::shorten(&track.id, SHOWN);
         match known {
+            Some(State::Failed) => Heard::Over(Outcome::Failed, Some(format!("`{id}` is {shown}"))),
+            Some(State::Skipped) => Heard::Over(Outcome::Skipped, None),
+            Some(_) => Heard::Over(Outcome::Ok, None),
+            None => Heard::Over(Outcome::Invalid, Some(format!("`{id}` is `{shown}`, which is none of `states`"))),
+        }
+    }
+
+    fn polled(&self, errand: &Errand, now: Offset) -> Heard {
+        let Some(asking) = &self.ask else { return Heard::GoesOn };
+        let name = self.flow.captured(errand.bag, asking.polling.state).unwrap_or_default();
+        let mut tracks = self.tracks.borrow_mut();
+        let Some(track) = tracks.get_mut(&errand.bag) else { return Heard::GoesOn };
+        match self.plan.states.of(&name) {
             Some(state) if !state.is_final() => {
                 let asked = track.asked;
                 track.goes_on(&name, state, asked, now);
                 drop(tracks);
                 self.goes_on(errand, now)
             }
-            Some(state) => {
-                track.state = name.clone().into();
-                self.cadence.borrow_mut().over(now.since(track.accepted));
-                let outcome = match state {
-                    State::Failed => Outcome::Failed,
-                    State::Skipped => Outcome::Skipped,
-                    _ => Outcome::Ok,
-                };
-                let why = format!("`{}` is {}", text::shorten(&track.id, SHOWN), name);
-                Heard::Over(outcome, (outcome == Outcome::Failed).then_some(why))
-            }
-            None => {
-                let shown = text::shorten(&name, SHOWN);
-                track.state = shown.clone().into();
-                let why = self.flow.at(POLL as usize, &format!("`{shown}` is none of `states`"));
-                Heard::Over(Outcome::Invalid, Some(why))
+            known => {
+                if known.is_some() {
+                    asking.cadence.borrow_mut().over(now.since(track.accepted));
+                }
+                self.over(track, &name, known)
             }
         }
     }
@@ -222,62 +258,88 @@ impl Pipeline {
         }
     }
 
-    /// Lets a shot rest until it is asked for again.
+    /// Lets a shot rest until it is asked for again, or its time is over.
     pub fn rest(&self, errand: Errand, now: Offset) {
-        let interval = match self.tracks.borrow_mut().get_mut(&errand.bag) {
-            Some(track) => {
-                track.interval = self.cadence.borrow().next(now.since(track.accepted), track.interval);
-                track.interval
-            }
-            None => self.polling().from,
-        };
+        let deadline = (errand.shot.due + self.plan.deadline).max(now);
+        let interval = self.ask.as_ref().and_then(|asking| {
+            let mut tracks = self.tracks.borrow_mut();
+            let track = tracks.get_mut(&errand.bag)?;
+            track.interval = asking.cadence.borrow().next(now.since(track.accepted), track.interval);
+            Some(track.interval)
+        });
         // The last time is asked at the deadline: what is over by then is not unfinished.
-        let at = (now + interval).min((errand.shot.due + self.plan.deadline).max(now));
+        let at = interval.map_or(deadline, |interval| (now + interval).min(deadline));
         let mut agenda = self.agenda.borrow_mut();
         agenda.count += 1;
         let place = agenda.count;
         let is_first = agenda.next.peek().is_none_or(|Reverse((first, _))| at < *first);
         agenda.next.push(Reverse((at, place)));
-        agenda.errands.insert(place, errand);
+        agenda.errands.insert(place, Errand { step: POLL, ..errand });
         if is_first {
             self.changed.notify_one();
         }
     }
 
-    /// When the next one is to be asked for; nothing while none rests.
+    /// When somebody who rests is to be seen to; nothing while none rests.
     pub fn next(&self) -> Option<Offset> {
         let Reverse((at, _)) = *self.agenda.borrow().next.peek()?;
-        Some(at.max(self.budget.borrow().opens()))
+        let opens = self.ask.as_ref().map(|asking| asking.budget.borrow().opens());
+        Some(opens.map_or(at, |opens| at.max(opens)))
     }
 
-    /// Returns when somebody rests who is to be asked for before all others.
+    /// Returns when somebody rests who is to be seen to before all others.
     pub async fn changed(&self) {
         self.changed.notified().await;
     }
 
-    /// Who is to be asked for now.
-    pub fn due(&self, now: Offset) -> Option<Errand> {
+    /// Who is to be seen to now.
+    pub fn due(&self, now: Offset) -> Option<Due> {
         let mut agenda = self.agenda.borrow_mut();
-        let mut budget = self.budget.borrow_mut();
-        let Reverse((at, place)) = *agenda.next.peek().filter(|Reverse((at, _))| *at <= now)?;
-        if budget.opens() > now {
-            return None;
+        loop {
+            let Reverse((at, place)) = *agenda.next.peek().filter(|Reverse((at, _))| *at <= now)?;
+            let Some(asking) = &self.ask else {
+                agenda.next.pop();
+                match agenda.errands.remove(&place) {
+                    Some(errand) => return Some(Due::Late(errand)),
+                    None => continue, // it was told before
+                }
+            };
+            let mut budget = asking.budget.borrow_mut();
+            if budget.opens() > now {
+                return None;
+            }
+            budget.take(now);
+            agenda.next.pop();
+            let late = now.since(at);
+            if late > HELD {
+                let mut told = self.told.borrow_mut();
+                told.held += 1;
+                told.held_for += late.as_nanos() as u64;
+            }
+            let errand = agenda.errands.remove(&place)?;
+            return Some(Due::Ask(Errand { step: POLL, stale: 0, since: now, renewed: false, ..errand }));
         }
-        budget.take(now);
-        agenda.next.pop();
-        let late = now.since(at);
-        if late > HELD {
-            let mut told = self.told.borrow_mut();
-            told.held += 1;
-            told.held_for += late.as_nanos() as u64;
+    }
+
+    /// Why a shot that rests is over whose time is.
+    pub fn late(&self, errand: &Errand, now: Offset) -> Heard {
+        self.goes_on(errand, now.max(errand.shot.due + self.plan.deadline))
+    }
+
+    /// Where news come, for the one who listens.
+    pub fn listen(&self) -> Option<mpsc::UnboundedReceiver<News>> {
+        self.heard.borrow_mut().take().filter(|_| self.ask.is_none())
+    }
+
+    /// What news tell of a shot that rests; nothing where it does not any more.
+    pub fn hear_news(&self, news: &News) -> Option<(Errand, Heard)> {
+        let mut agenda = self.agenda.borrow_mut();
+        let errand = *agenda.errands.get(&news.place)?;
+        let heard = self.tell(&errand, &news.state, news.at);
+        if heard != Heard::GoesOn {
+            agenda.errands.remove(&news.place);
         }
-        agenda.errands.remove(&place).map(|errand| Errand {
-            step: POLL,
-            stale: 0,
-            since: now,
-            renewed: false,
-            ..errand
-        })
+        Some((errand, heard))
     }
 
     /// Takes out all who rest, in the order in which they came.
@@ -291,11 +353,19 @@ impl Pipeline {
     /// How long after the last shot was due all are over, if nothing is in the way.
     pub fn patience(&self, timeout: Duration) -> Duration {
         let resting = self.agenda.borrow().errands.len();
-        self.plan.deadline + timeout + self.budget.borrow().needed(2 * resting)
+        let held = self.ask.as_ref().map(|asking| asking.budget.borrow().needed(2 * resting));
+        self.plan.deadline + timeout + held.unwrap_or_default()
+    }
+
+    /// When a shot was over of which that is found `now`: when that was told, where it was told.
+    pub fn done(&self, errand: &Errand, now: Offset) -> Offset {
+        let ended = self.tracks.borrow().get(&errand.bag).and_then(|track| track.ended);
+        ended.map_or(now, |ended| ended.max(errand.sent.unwrap_or(ended)).min(now))
     }
 
     /// Before when a shot surely was not over that is over `now`; nothing where that is known to the instant.
     pub fn not_before(&self, errand: &Errand, now: Offset) -> Option<Offset> {
+        self.ask.as_ref()?;
         self.tracks.borrow().get(&errand.bag).map(|track| track.ran.min(now))
     }
 
@@ -309,8 +379,11 @@ impl Pipeline {
     /// instant, and comes to an outcome `now`, if it is over.
     pub fn parts(&self, errand: &Errand, due: Offset, outcome: Outcome, now: Offset, parts: &mut Vec<PartReply>) {
         let shot = Shot { traffic: errand.traffic as u16, seq: errand.shot.seq };
+        let tracks = self.tracks.borrow();
+        let track = tracks.get(&errand.bag);
         if errand.step == START {
-            let accept = PartReply::spell(shot, 0, due, due, now, outcome);
+            let accepted = if track.is_some() { Outcome::Ok } else { outcome };
+            let accept = PartReply::spell(shot, 0, due, due, now, accepted);
             let reply = Reply {
                 status: errand.status,
                 ready: errand.ready.max(due).min(now),
@@ -320,24 +393,25 @@ impl Pipeline {
                 ..accept.reply
             };
             parts.push(PartReply { reply, ..accept });
-            return;
         }
-        let tracks = self.tracks.borrow();
-        let Some(track) = tracks.get(&errand.bag) else { return };
+        // With its start a shot is over whose end was told before.
+        let Some(track) = track.filter(|track| errand.step != START || track.ended.is_some()) else { return };
+        let now = track.ended.map_or(now, |ended| ended.min(now));
         let tells_queue = self.plan.states.tell_queue();
         let (queue, run) = track.stretches(tells_queue, outcome, now);
         let run_at = if tells_queue { 2 } else { 1 };
         for (part, stretch) in queue.map(|queue| (1, queue)).into_iter().chain(run.map(|run| (run_at, run))) {
             let spell = PartReply::spell(shot, part, due, stretch.from, stretch.to, stretch.outcome);
-            let reply = Reply { not_before: Some(stretch.not_before).into(), ..spell.reply };
+            let not_before = (stretch.not_before < stretch.to).then_some(stretch.not_before);
+            let reply = Reply { not_before: not_before.into(), ..spell.reply };
             parts.push(PartReply { reply, ..spell });
         }
     }
 
     /// A shot is over.
-    pub fn end(&self, errand: &Errand) {
+    pub fn end(&self, errand: &Errand, now: Offset) {
         if let Some(track) = self.tracks.borrow_mut().remove(&errand.bag) {
-            self.ids.close(&track.id);
+            self.meeting.close(&track.id, now);
             let state = if track.state.is_empty() { "not known" } else { &track.state };
             self.told.borrow_mut().ended_in(state);
         }
@@ -347,5 +421,10 @@ impl Pipeline {
     /// What is new of how shots were followed.
     pub fn take_told(&self, now: Offset) -> Option<Followed> {
         self.told.borrow_mut().take(now)
+    }
+
+    /// What is new of what was told to all workers.
+    pub fn take_heard(&self, now: Offset, is_last: bool) -> Option<Followed> {
+        self.meeting.take(&self.told.borrow().traffic, now, is_last)
     }
 }

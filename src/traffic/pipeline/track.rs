@@ -22,6 +22,8 @@ pub struct Track {
     pub began: Option<Offset>,
     /// When it surely was not over yet.
     pub ran: Offset,
+    /// When it was over, where that was told.
+    pub ended: Option<Offset>,
     /// When the present poll was sent.
     pub asked: Offset,
     /// How long after the last poll the present one was meant to follow.
@@ -66,10 +68,19 @@ impl Track {
         }
     }
 
+    /// It was told at an instant to be in a state that is not the end, without being asked.
+    pub fn is_told(&mut self, name: &str, state: State, at: Offset) {
+        if state == State::Running && self.began.is_none() {
+            self.waited = at;
+        }
+        self.goes_on(name, state, at, at);
+    }
+
     /// How long it waited to begin, and how long it ran, given what became of the whole `now`; where waiting is told apart.
     /// Each may be shorter than it says, and never is longer. What ended badly before it was seen to begin never ran.
     pub fn stretches(&self, tells_queue: bool, outcome: Outcome, now: Offset) -> (Option<Stretch>, Option<Stretch>) {
-        let accepted = self.accepted;
+        // It may be over before we heard that it was accepted.
+        let (accepted, now) = (self.accepted, now.max(self.accepted));
         if !tells_queue {
             let run = Stretch { from: accepted, to: now, not_before: self.ran.clamp(accepted, now), outcome };
             return (None, Some(run));
@@ -79,7 +90,7 @@ impl Track {
             let not_before = self.waited.clamp(accepted, now);
             return (Some(Stretch { from: accepted, to: now, not_before, outcome }), None);
         }
-        let begun = self.began.unwrap_or(now);
+        let begun = self.began.unwrap_or(now).clamp(accepted, now);
         let waited = self.waited.clamp(accepted, begun);
         let queue = Stretch { from: accepted, to: begun, not_before: waited, outcome: Outcome::Ok };
         let least = self.ran.max(begun).since(begun);
@@ -136,6 +147,23 @@ mod tests {
         let (queue, run) = begun.stretches(true, Outcome::Unfinished, ms(900));
         assert_eq!(queue.map(|q| q.outcome), Some(Outcome::Ok));
         assert_eq!(run.map(|r| r.outcome), Some(Outcome::Unfinished));
+    }
+
+    #[test]
+    fn what_is_told_as_it_happens_is_known_to_the_instant() {
+        let mut track = Track::new("e-1", ms(0), ms(10));
+        track.is_told("RUNNING", State::Running, ms(50));
+        track.ran = ms(90);
+        let (queue, run) = track.stretches(true, Outcome::Ok, ms(90));
+        assert_eq!(queue, Some(stretch(10, 50, 50, Outcome::Ok)));
+        assert_eq!(run, Some(stretch(50, 90, 90, Outcome::Ok)));
+        // Told before we heard that it was accepted.
+        let mut early = Track::new("e-1", ms(0), ms(100));
+        early.is_told("RUNNING", State::Running, ms(50));
+        early.ran = ms(90);
+        let (queue, run) = early.stretches(true, Outcome::Ok, ms(90));
+        let none = |stretch: Option<Stretch>| stretch.map(|s| (s.from, s.to, s.not_before));
+        assert_eq!((none(queue), none(run)), (Some((ms(100), ms(100), ms(100))), Some((ms(100), ms(100), ms(100)))));
     }
 
     #[test]
