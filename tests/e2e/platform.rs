@@ -47,15 +47,15 @@ fn totals(path: &Path, ended: &Ended) -> Totals {
 
 #[test]
 fn stuck_and_failed_executions_are_found_to_the_last_one() {
-    let settings = "auth: off, concurrency: 16, stuck_worker: 3, stuck_after: 5, task_failures: 20%, retries: 0, cancelled: 5%";
-    let ids: Vec<String> = fs::read_to_string(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/trading-platform/pipelines.csv"),
-    )
-    .expect("shipped")
-    .lines()
-    .skip(1)
-    .filter_map(|line| line.split(',').next().map(str::to_owned))
-    .collect();
+    let settings =
+        "auth: off, concurrency: 16, stuck_worker: 3, stuck_after: 5, task_failures: 20%, retries: 0, cancelled: 5%";
+    let ids: Vec<String> =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/trading-platform/pipelines.csv"))
+            .expect("shipped")
+            .lines()
+            .skip(1)
+            .filter_map(|line| line.split(',').next().map(str::to_owned))
+            .collect();
     let middle = format!(
         "traffic:
   executions:
