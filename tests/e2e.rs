@@ -120,3 +120,6 @@ mod watched;
 
 #[path = "e2e/verified.rs"]
 mod verified;
+
+#[path = "e2e/platform.rs"]
+mod platform;

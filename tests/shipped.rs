@@ -8,6 +8,8 @@
 
 #[path = "shipped/model.rs"]
 mod model;
+#[path = "shipped/platform.rs"]
+mod platform;
 #[path = "shipped/series.rs"]
 mod series;
 
@@ -318,18 +320,23 @@ fn twins_of_the_chaos_fail_for_real() {
 }
 
 fn fails_for_real(name: &str, time_scale: u32) {
+    fails(&twin(name), time_scale);
+}
+
+fn fails(twin: &Path, time_scale: u32) {
+    let name = twin.display();
     let out = tempfile::tempdir().expect("a folder");
     let run = Command::new(env!("CARGO_BIN_EXE_proofload"))
         .args(["run", "--quiet", "--no-color", "--time-scale", &time_scale.to_string(), "--out"])
         .arg(out.path())
-        .arg(twin(name))
+        .arg(twin)
         .output()
         .expect("runs");
     let said = String::from_utf8_lossy(&run.stdout).into_owned() + &String::from_utf8_lossy(&run.stderr);
     assert_eq!(run.status.code(), Some(1), "{name}: {said}");
     let verdict = find(out.path(), "verdict.json").unwrap_or_else(|| panic!("{name}: no verdict.json: {said}"));
     let verdict: serde_json::Value = serde_json::from_str(&text(&verdict)).expect("JSON");
-    for wanted in must_break(&twin(name)) {
+    for wanted in must_break(twin) {
         let is_it =
             |f: &&serde_json::Value| format!("{}, {}", word(&f["promise"]), word(&f["window"]["name"])) == wanted;
         let finding = verdict["findings"].as_array().and_then(|all| all.iter().find(is_it));

@@ -131,3 +131,13 @@ async fn services_follow_each_other_and_say_whether_they_are_ready() {
     let error = start(Options { ports: taken, ..Options::default() }).await.err().expect("taken");
     assert!(error.to_string().contains(&taken.to_string()), "{error}");
 }
+
+/// The file of data that ships names the pipelines that there are.
+#[test]
+fn the_shipped_pipelines_are_those_that_there_are() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/trading-platform/pipelines.csv");
+    let pipelines = Pipelines::new(40);
+    let rows: Vec<String> = (0..40).map(|n| format!("{},{}\n", pipelines.id(n), pipelines.ticker(n))).collect();
+    let shipped = std::fs::read_to_string(file).expect("shipped");
+    assert_eq!(shipped, format!("id,symbol\n{}", rows.concat()));
+}
