@@ -523,7 +523,6 @@ impl Worker {
             _ => errand.shot.due,
         };
         self.step_over(step, due, outcome, now);
-        kind.end(errand);
         let full = {
             let replies = &mut self.report.borrow_mut().replies;
             if replies.capacity() == 0 {

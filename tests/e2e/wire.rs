@@ -270,6 +270,8 @@ traffic: { q: { flow: { steps: [{ get: / }] }, arrivals: even, load: [{ hold: { 
         services,
         kafka: Vec::new(),
         secrets: Vec::new(),
+        keepers: Vec::new(),
+        ids: Default::default(),
         clock: Clock::starting_in(Duration::from_millis(50)),
         connections: 4,
         workers: 2,

@@ -10,7 +10,7 @@ use proofload::evidence::folder::Folder;
 use proofload::evidence::manifest::{End, FORMAT, Host, How, Manifest};
 use proofload::evidence::reader::Evidence;
 use proofload::evidence::recorder::{Batch, Plan as Known, Recorder, second_of};
-use proofload::evidence::reply::{Opening, Outcome, PartReply, Reply};
+use proofload::evidence::reply::{Maybe, Opening, Outcome, PartReply, Reply};
 use proofload::judge::{Finding, Judgement, Verdict, judge};
 use proofload::plan::Plan;
 use proofload::scenario::{self, Scenario, Settings, part_name};
@@ -99,6 +99,7 @@ fn reply(seq: u64, due: Offset, done: Offset, outcome: Outcome) -> Reply {
         sent: Some(due).into(),
         first_byte: Some(done).into(),
         done,
+        not_before: Maybe::NONE,
         opening: Opening::default(),
         why: None,
     }
