@@ -67,7 +67,8 @@ impl Observer {
     ) -> io::Result<Observer> {
         let fetcher = Fetcher::new()?;
         let news = watched.iter().map(|_| Mutex::new(News::new(inspect))).collect();
-        let writer = samples::Writer::create(path, clock.wall_nanos(Offset::ZERO) / 1_000_000)?;
+        let mut writer = samples::Writer::create(path, clock.wall_nanos(Offset::ZERO) / 1_000_000)?;
+        watched.iter().for_each(|watched| writer.label(&watched.job.name, &watched.job.labels));
         let writer = Scraped(Arc::new(Mutex::new(writer)));
         Ok(Observer { watched, fetcher, news, writer, clock, counters, events })
     }

@@ -31,9 +31,9 @@ pub fn comparison(tree: &Syntax) -> Option<(String, f64)> {
 /// The constant of a bound on a value, in the base unit.
 pub fn bound(expect: &str) -> Option<f64> {
     let last = expect.rsplit(' ').next()?;
-    for (unit, factor) in [("%", 0.01), ("ms", 0.001), ("s", 1.0), ("", 1.0)] {
+    for (unit, parts) in [("%", 100.0), ("ms", 1000.0), ("s", 1.0), ("", 1.0)] {
         if let Some(number) = last.strip_suffix(unit).and_then(|n| n.parse::<f64>().ok()) {
-            return Some(number * factor);
+            return Some(number / parts);
         }
     }
     None

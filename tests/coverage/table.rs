@@ -21,7 +21,7 @@ const HEAD: &str = "\
 
 Five trading systems came with design notes. This page says of each PromQL expression in them, of each metric that they name and
 of each figure that they promise, which scenario evaluates it: file and line below `scenarios/`. It is written by
-`UPDATE_GOLDEN=1 cargo test --test coverage`, which reads the scenarios and their rule files and compares expressions as trees
+`UPDATE_GOLDEN=1 cargo test --test shipped coverage::`, which reads the scenarios and their rule files and compares expressions as trees
 (spelling, parentheses and the length of ranges make no difference: a promise has `[$window]` where a dashboard has `[5m]`); CI fails
 when the page is not what they say. What is listed stands in `tests/coverage/`.
 

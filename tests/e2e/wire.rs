@@ -273,7 +273,6 @@ traffic: { q: { flow: { steps: [{ get: / }] }, arrivals: even, load: [{ hold: { 
         meetings: Vec::new(),
         secrets: Vec::new(),
         keepers: Vec::new(),
-        ids: Arc::default(),
         clock: Clock::starting_in(Duration::from_millis(50)),
         connections: 4,
         workers: 2,
