@@ -3,6 +3,7 @@
 pub mod ask;
 pub mod cgroup;
 pub mod command;
+pub mod dial;
 pub mod docker;
 pub mod httpd;
 pub mod law;

@@ -35,7 +35,7 @@ use std::time::Duration;
 pub use crate::base::mistake::{Mistake, Mistakes, Place};
 pub use crate::base::timing::Timing;
 pub use absorbed::Absorbed;
-pub use alerts::{AlertClaim, Alerts, Must, RuleFile, Semantics};
+pub use alerts::{AlertClaim, Alerts, Live, Must, RuleFile, Semantics};
 pub use check::FLEETS;
 pub use claim::{Claim, Compare, Expectation, Filter, Measure, Promise, Quantile, Severity, Window};
 pub use contract::{Cardinality, Contract, Probe, ScrapeLimits};
@@ -44,7 +44,7 @@ pub use inject::{
     Corruption, DockerAction, HttpFault, Inject, Keep, Per, ProcessFault, ResetAt, RetryAfter, Stream, Toxic,
 };
 pub use load::{Arrivals, Segment, closed_connections};
-pub use notified::Notified;
+pub use notified::{Handled, Notified};
 pub use reconcile::{Against, Check, Labels as ByLabels, Reconcile, Statuses, Subset, TimeUnit, Timeouts};
 pub use schema::schema;
 pub use servers::{Alertmanager, Login, Prometheus, Server, Source};

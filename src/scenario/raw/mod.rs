@@ -19,7 +19,7 @@ mod world;
 
 use std::time::Duration;
 
-pub use alerts::{Alerts, Expected};
+pub use alerts::{Alerts, Expected, Live, Rules};
 pub use contract::{Cardinality, Contract, Probe, ScrapeLimits, Severities};
 pub use fault::{Fault, Match, Ramp, Repeat, When};
 pub use inject::{
