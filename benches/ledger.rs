@@ -68,6 +68,8 @@ fn find(folder: &Path) -> Option<PathBuf> {
 fn touches(run: &Path, decisions: u64) -> u64 {
     let (stage, own) = (run.join("touches.stage.log"), run.join("touches.log"));
     let tracer = Tracer::new(Seed(1), run.file_name().and_then(|n| n.to_str()).expect("a name"));
+    // A record is never written over another.
+    [&stage, &own].into_iter().for_each(|path| _ = std::fs::remove_file(path));
     let mut of_stage = Writer::create(&stage).expect("creates");
     let mut of_run = Writer::create(&own).expect("creates");
     let shots = decisions / CALLS;

@@ -1,7 +1,11 @@
 //! What an idle link adds to a round trip, beside a direct connection; what latency and bandwidth toxics do beside what
 //! they say; and how much an idle link carries. Client and server are in this process, the link in one of its own.
 //!
-//! `cargo bench --bench link`
+//! Beside the link stands the least that any hop of its own process costs on this machine: two threads that block in `read`
+//! and write at once. What the link adds beyond that is its own doing; the rest is what it costs to be woken twice.
+//!
+//! `cargo bench --bench link`; `-- trips` for the first table only, so that two builds can be held side by side in a minute
+//! each: `for i in 1 2 3; do OLD/link-* trips; NEW/link-* trips; done`, with the programs of both below `target/release/deps`.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -15,28 +19,32 @@ use proofload::base::time::monotonic;
 const TRIPS: usize = 20_000;
 
 fn main() {
+    let mut asked = std::env::args().skip_while(|word| word != "bare-hop").skip(1);
+    if let Some(to) = asked.next() {
+        return bare_hop(&to);
+    }
     let echo = echo();
-    let stage = Stage::start();
+    let (stage, bare) = (Stage::start(), Bare::start(&echo));
     let link = stage.proxy("idle", &echo);
-    println!("| round trip of 200 bytes, at | direct p50 µs | p99 | link p50 | p99 | added p50 | p99 |");
+    println!("| round trip of 200 bytes, at | direct p50 µs | p99 | bare hop adds p50 | p99 | link adds p50 | p99 |");
     println!("|---|---|---|---|---|---|---|");
     for pause in [0, 200, 1000] {
-        // In turns, so that both meet the same machine.
-        let (mut direct, mut linked) = (Vec::new(), Vec::new());
-        let (mut a, mut b) = (connect(&echo), connect(&link));
+        // In turns, so that all meet the same machine.
+        let mut lines = [&echo, &bare.place, &link].map(|place| (connect(place), Vec::new()));
         let trips = if pause == 0 { TRIPS } else { TRIPS / 5 };
         for _ in 0..trips {
-            direct.push(trip(&mut a, pause));
-            linked.push(trip(&mut b, pause));
+            for (stream, times) in &mut lines {
+                times.push(trip(stream, pause));
+            }
         }
-        let [d50, d99, l50, l99] = [
-            quantile(&mut direct, 0.5),
-            quantile(&mut direct, 0.99),
-            quantile(&mut linked, 0.5),
-            quantile(&mut linked, 0.99),
-        ];
+        let [(d50, d99), (b50, b99), (l50, l99)] =
+            lines.map(|(_, mut times)| (quantile(&mut times, 0.5), quantile(&mut times, 0.99)));
         let at = if pause == 0 { "once after the other".into() } else { format!("every {pause} µs") };
-        println!("| {at} | {d50:.1} | {d99:.1} | {l50:.1} | {l99:.1} | {:.1} | {:.1} |", l50 - d50, l99 - d99);
+        let (bare50, bare99, link50, link99) = (b50 - d50, b99 - d99, l50 - d50, l99 - d99);
+        println!("| {at} | {d50:.1} | {d99:.1} | {bare50:.1} | {bare99:.1} | {link50:.1} | {link99:.1} |");
+    }
+    if std::env::args().any(|word| word == "trips") {
+        return;
     }
 
     println!("\n| latency said | observed p50 ms | p99 | too late p50 µs | p99 |\n|---|---|---|---|---|");
@@ -71,6 +79,51 @@ fn main() {
         direct / 1e6,
         linked / 1e6
     );
+}
+
+/// Passes on what comes by two threads for each connection, and says first where.
+fn bare_hop(to: &str) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    println!("{}", listener.local_addr().expect("bound"));
+    for client in listener.incoming().map_while(Result::ok) {
+        let (_, server) = (client.set_nodelay(true), connect(to));
+        let twice = |stream: &TcpStream| stream.try_clone().expect("a second handle");
+        for (from, to) in [(twice(&client), twice(&server)), (server, client)] {
+            thread::spawn(move || repeat(from, to));
+        }
+    }
+}
+
+/// Writes what can be read, until that ends.
+fn repeat(mut from: TcpStream, mut to: TcpStream) {
+    let mut buffer = vec![0; 65_536];
+    while let Ok(n @ 1..) = from.read(&mut buffer) {
+        if to.write_all(&buffer[..n]).is_err() {
+            return;
+        }
+    }
+}
+
+/// This very program as a bare hop, ended when dropped.
+struct Bare {
+    child: Child,
+    place: String,
+}
+
+impl Bare {
+    fn start(to: &str) -> Bare {
+        let mut command = Command::new(std::env::current_exe().expect("a program"));
+        let mut child = command.args(["bare-hop", to]).stdout(Stdio::piped()).spawn().expect("it starts");
+        let place = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok).next();
+        Bare { child, place: place.expect("its address") }
+    }
+}
+
+impl Drop for Bare {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// `proofload stage`, ended when dropped.
@@ -129,16 +182,10 @@ fn echo() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let place = listener.local_addr().expect("bound").to_string();
     thread::spawn(move || {
-        for mut stream in listener.incoming().map_while(Result::ok) {
+        for stream in listener.incoming().map_while(Result::ok) {
             let _ = stream.set_nodelay(true);
-            thread::spawn(move || {
-                let mut buffer = vec![0; 65_536];
-                while let Ok(n @ 1..) = stream.read(&mut buffer) {
-                    if stream.write_all(&buffer[..n]).is_err() {
-                        return;
-                    }
-                }
-            });
+            let back = stream.try_clone().expect("a second handle");
+            thread::spawn(move || repeat(stream, back));
         }
     });
     place

@@ -41,7 +41,8 @@ fn main() {
     }
 }
 
-/// One real run.
+/// One real run. Shots that leave late make a recovery seem earlier than it is, by as much: up to half of the error that is
+/// allowed nobody minds.
 fn real(limp: u64) -> Option<String> {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("recovery.yaml");
@@ -55,7 +56,7 @@ faults: {{ outage: {{ on: upstream/dep, inject: {{ timeout: {{}} }}, at: 2s, for
 slo:
   - {{ expect: errors(x) < 1%, outside: faults, steady: true }}
   - {{ expect: recovery(x) < {}ms, after: outage, stable: 1s }}
-fitness: {{ lag: 20ms, cpu: 100% }}
+fitness: {{ lag: 50ms, cpu: 100% }}
 ",
         limp + 5_500,
         limp + 1_000
@@ -76,7 +77,8 @@ fitness: {{ lag: 20ms, cpu: 100% }}
     let since = |at: i64| (at - cleared) as f64 / 1e9;
     let error = since(at) * 1e3 - limp as f64;
     let name = verdict["verdict"].as_str().unwrap_or("none");
-    let said = if ran.status.success() { name.to_owned() } else { format!("{name}, exit {:?}", ran.status.code()) };
+    let why = verdict["reasons"][0]["why"].as_str().unwrap_or("no reason given").replace('|', "/");
+    let said = if ran.status.success() { name.to_owned() } else { format!("{name}: {why}") };
     Some(format!("| {:.2} | {:.3} | {:.3} | {error:.1} | {said} |", limp as f64 / 1e3, since(at), since(from)))
 }
 

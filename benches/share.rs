@@ -43,7 +43,7 @@ fn main() {
         );
     }
     println!("\nBy chance 0.1 seeds lie outside the first interval, and 5 outside the second.\n");
-    println!("Real runs, four stubs with a fault each, 250 requests/s at each for three seconds:\n");
+    println!("Real runs, four stubs with a fault each, 60 requests/s at each for five seconds:\n");
     println!("| seed | declared | could be struck | chosen | observed | 99.9 % of runs | verdict |");
     println!("|---|---|---|---|---|---|---|");
     for seed in 1..=3 {
@@ -85,7 +85,8 @@ fn between(n: u64, p: f64, level: f64) -> (u64, u64) {
     (low, high)
 }
 
-/// A real run: a line for each fault.
+/// A real run: a line for each fault. When a request leaves says nothing of whether it is struck: so the rates are low and
+/// the limits wide, and a busy machine does not make the run INVALID.
 fn real(seed: u64) -> Option<Vec<String>> {
     let folder = tempfile::tempdir().ok()?;
     let ports: Vec<TcpListener> = REAL.iter().filter_map(|_| TcpListener::bind("127.0.0.1:0").ok()).collect();
@@ -95,14 +96,14 @@ fn real(seed: u64) -> Option<Vec<String>> {
         REAL.iter().zip(&places).map(|(share, place)| line(*share, place)).collect()
     };
     let scenario = format!(
-        "proofload: 1\nseed: {seed}\ntarget: {{ timeout: 2s, services: {{ {} }} }}\nupstreams:\n{}traffic:\n{}faults:\n{}slo: [ {{ expect: errors(t5) < 100% }} ]\nfitness: {{ lag: 1s, cpu: 100% }}\n",
+        "proofload: 1\nseed: {seed}\ntarget: {{ timeout: 2s, services: {{ {} }} }}\nupstreams:\n{}traffic:\n{}faults:\n{}slo: [ {{ expect: errors(t5) < 100% }} ]\nfitness: {{ lag: 10s, cpu: 100% }}\n",
         each(&|share, place| format!("s{share}: 'http://{place}', ")).trim_end_matches(", "),
         each(&|share, place| format!("  u{share}: {{ like: jupiter, listen: '{place}', success: 100% }}\n")),
         each(&|share, _| format!(
-            "  t{share}: {{ flow: {{ steps: [ {{ get: '/v6/quote?inputMint=A&outputMint=B&amount=1' }} ] }}, to: s{share}, arrivals: even, load: [ {{ hold: {{ at: 250/s, for: 4s }} }} ] }}\n"
+            "  t{share}: {{ flow: {{ steps: [ {{ get: '/v6/quote?inputMint=A&outputMint=B&amount=1' }} ] }}, to: s{share}, arrivals: even, load: [ {{ hold: {{ at: 60/s, for: 6s }} }} ] }}\n"
         )),
         each(&|share, _| format!(
-            "  f{share}: {{ on: upstream/u{share}, inject: {{ status: {{ code: 503 }} }}, share: {share}%, at: 500ms, for: 3s }}\n"
+            "  f{share}: {{ on: upstream/u{share}, inject: {{ status: {{ code: 503 }} }}, share: {share}%, at: 500ms, for: 5s }}\n"
         ))
     );
     let file = folder.path().join("share.yaml");
@@ -118,7 +119,7 @@ fn real(seed: u64) -> Option<Vec<String>> {
         eprintln!("{}", String::from_utf8_lossy(&run.stderr));
         return None;
     };
-    let name = verdict["verdict"].as_str().unwrap_or("none");
+    let name = judged(&verdict);
     let line = |fault: &Value| {
         let of = &fault["ledger"]["chosen"];
         let (eligible, chosen) = (of["eligible"].as_u64()?, of["chosen"].as_u64()?);
@@ -130,6 +131,13 @@ fn real(seed: u64) -> Option<Vec<String>> {
         ))
     };
     verdict["faults"].as_array()?.iter().map(line).collect()
+}
+
+/// The verdict, with the reason where it is no PASS.
+fn judged(verdict: &Value) -> String {
+    let name = verdict["verdict"].as_str().unwrap_or("none");
+    let why = verdict["reasons"][0]["why"].as_str().filter(|_| name != "PASS");
+    why.map_or_else(|| name.to_owned(), |why| format!("{name}: {}", why.replace('|', "/")))
 }
 
 /// The verdict of the one run below a folder.

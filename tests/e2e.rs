@@ -52,11 +52,20 @@ mod links;
 #[path = "e2e/things.rs"]
 mod things;
 
+#[path = "e2e/pipelines.rs"]
+mod pipelines;
+
 #[path = "e2e/processes.rs"]
 mod processes;
 
 #[path = "e2e/undo.rs"]
 mod undo;
+
+#[path = "e2e/docker.rs"]
+mod docker;
+
+#[path = "e2e/limits.rs"]
+mod limits;
 
 #[path = "e2e/gates.rs"]
 mod gates;

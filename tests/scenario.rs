@@ -598,5 +598,6 @@ fn the_services_of_practice_targets_are_those_that_they_have() {
     for system in proofload::sim::System::ALL {
         let known = scenario::FLEETS.iter().find(|(name, _)| *name == system.name()).map_or(&[][..], |(_, all)| all);
         assert_eq!(known, system.services(), "{}", system.name());
+        assert_eq!(scenario::COMES_TO_KAFKA.contains(&system.name()), system.takes_kafka(), "{}", system.name());
     }
 }

@@ -272,6 +272,7 @@ fn record(parent: &Path, scenario: &Scenario, plan: &Plan, played: &Played) -> E
     let faults = scenario.faults.iter().zip(&plan.timeline.faults).map(|(f, spans)| (f.name.clone(), spans.clone()));
     let known = recorder::Plan {
         traffic: scenario.traffic.iter().map(|t| (t.name.clone(), classes(t))).collect(),
+        parts: Vec::new(),
         edges: plan.timeline.edges(),
         faults: faults.collect(),
         workers: 1,

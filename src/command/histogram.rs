@@ -16,7 +16,7 @@ use crate::exit::Exit;
 use crate::judge::{Distribution, Wanted};
 use crate::plan::Timeline;
 use crate::report;
-use crate::scenario::{Filter, Scenario};
+use crate::scenario::{Filter, Scenario, Traffic, part_name};
 
 /// A run, read back.
 struct Run {
@@ -47,7 +47,7 @@ fn render(args: &HistogramArgs) -> Result<String, String> {
     let names = traffics(args, &runs)?;
     // A run that is named and adds nothing would be counted among those merged.
     for (run, folder) in runs.iter().zip(&args.folders) {
-        if let Some(name) = names.iter().find(|name| run.scenario.traffic.iter().all(|t| t.name != **name)) {
+        if let Some(name) = names.iter().find(|name| run.scenario.traffic.iter().all(|t| !is_of(t, name))) {
             return Err(format!("{}: this run has no traffic `{name}`; name one with --traffic", folder.display()));
         }
     }
@@ -87,6 +87,16 @@ fn render(args: &HistogramArgs) -> Result<String, String> {
     }
 }
 
+/// What the parts of a traffic are called.
+fn parts(traffic: &Traffic) -> Vec<String> {
+    traffic.parts().iter().map(|part| part_name(&traffic.name, &part.name)).collect()
+}
+
+/// Whether this is the name of a traffic, or of a part of it.
+fn is_of(traffic: &Traffic, name: &str) -> bool {
+    traffic.name == name || parts(traffic).iter().any(|part| part == name)
+}
+
 /// The traffic that is shown: what was asked for, or all that has the class.
 fn traffics(args: &HistogramArgs, runs: &[Run]) -> Result<Vec<String>, String> {
     let mut names: Vec<String> = Vec::new();
@@ -96,7 +106,9 @@ fn traffics(args: &HistogramArgs, runs: &[Run]) -> Result<Vec<String>, String> {
         }
     }
     if let Some(wanted) = &args.traffic {
-        if !names.contains(wanted) {
+        let all = runs.iter().flat_map(|run| &run.scenario.traffic);
+        if !all.clone().any(|traffic| is_of(traffic, wanted)) {
+            names.extend(all.flat_map(parts));
             let remedy = text::suggest(wanted, names.iter().map(String::as_str));
             return Err(format!("--traffic {wanted}: no such traffic; {remedy}"));
         }
@@ -137,7 +149,7 @@ impl Run {
     }
 
     fn distribution(&self, wanted: &Wanted, phase: Phase) -> Distribution {
-        let Some(traffic) = self.scenario.traffic.iter().position(|t| t.name == wanted.traffic) else {
+        let Some(traffic) = self.scenario.traffic.iter().position(|t| is_of(t, &wanted.traffic)) else {
             return Distribution::default();
         };
         let timeline = Timeline::new(&self.scenario);

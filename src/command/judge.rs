@@ -18,12 +18,17 @@ use crate::plan::Plan;
 use crate::report;
 use crate::scenario::{self, Scenario, Settings};
 
+/// Where the pages of traces are, `{trace}` standing for an id: reports link to them.
+const TRACES: &str = "PROOFLOAD_TRACE_URL";
+
 /// A run, read back and judged.
 pub struct Judged {
+    scenario: Scenario,
     plan: Plan,
     evidence: Evidence,
     /// What was made of it.
     pub judgement: Judgement,
+    text: Option<String>, // of the scenario, as it was run
 }
 
 impl Judged {
@@ -69,12 +74,22 @@ impl Judged {
             lines.iter().for_each(|line| print::err(line));
             judge::doubt(&mut judgement, &evidence, doubts);
         }
-        Ok(Judged { plan, evidence, judgement })
+        Ok(Judged { scenario, plan, evidence, judgement, text: fs::read_to_string(folder.file("scenario.yaml")).ok() })
     }
 
     /// Writes every report into a folder.
     pub fn write(&self, into: &Folder) -> io::Result<()> {
-        for (name, text) in report::files(&self.plan, &self.evidence, &self.judgement) {
+        let traces = std::env::var(TRACES).ok().filter(|url| url.starts_with("http://") || url.starts_with("https://"));
+        let upstreams: Vec<String> = self.scenario.upstreams.iter().map(|upstream| upstream.name.clone()).collect();
+        let run = report::Run {
+            plan: &self.plan,
+            evidence: &self.evidence,
+            judgement: &self.judgement,
+            upstreams: &upstreams,
+            traces: traces.as_deref(),
+            scenario: self.text.as_deref(),
+        };
+        for (name, text) in report::files(&run) {
             into.replace(name, text.as_bytes())?;
         }
         Ok(())

@@ -11,8 +11,12 @@ use crate::cli::args::PlanArgs;
 use crate::cli::print;
 use crate::exit::Exit;
 use crate::judge::alerts::forecast;
-use crate::plan::{Foreseen, Phase, Plan, TrafficPlan, expected_touches, minimum_shots, struck_requests};
-use crate::scenario::{Claim, Fault, Lead, Link, Match, On, Scenario, System, When};
+use crate::plan::{Foreseen, Phase, Plan, Polls, TrafficPlan, expected_touches, minimum_shots, struck_requests};
+use crate::scenario::kafka;
+use crate::scenario::{
+    COMES_TO_KAFKA, Claim, Fault, Inject, Kafka, Kind, Lead, Link, Match, On, Pipeline, Scenario, System, When,
+    part_name,
+};
 
 /// Width of the drawn curve, in characters.
 const WIDTH: usize = 72;
@@ -60,6 +64,10 @@ fn traffic(scenario: &Scenario, plan: &Plan, out: &mut String) {
                 units::duration(phase.span.length())
             );
         }
+        let parts: Vec<String> = traffic.parts().iter().map(|part| part_name(&traffic.name, &part.name)).collect();
+        if !parts.is_empty() {
+            let _ = writeln!(out, "  measured by parts: {}", parts.join(", "));
+        }
         let peak = planned.profile.peak();
         if peak > 0.0 {
             let connections = plan.connections(scenario);
@@ -69,9 +77,37 @@ fn traffic(scenario: &Scenario, plan: &Plan, out: &mut String) {
                 units::measured(Duration::from_secs_f64(f64::from(connections) / peak))
             );
         }
+        if let Kind::Pipeline(pipeline) = &traffic.kind {
+            followed(pipeline, Polls::of(scenario, plan, i), out);
+        }
     }
     out.push('\n');
     curve(scenario, plan, out);
+}
+
+/// How what a traffic starts will be followed.
+fn followed(pipeline: &Pipeline, polls: Option<Polls>, out: &mut String) {
+    if let Some(polls) = polls {
+        let takes = units::duration(polls.takes);
+        let if_so = match polls.is_expected {
+            true => format!("if each takes {takes}"),
+            false => format!("if each takes its whole deadline of {takes}; say what it `takes` to know better"),
+        };
+        let (in_flight, wanted) = (text::thousands(polls.in_flight.ceil() as u64), polls.wanted.ceil() as u64);
+        let _ =
+            writeln!(out, "  at the peak {in_flight} in flight and about {} polls/s, {if_so}", text::thousands(wanted));
+        let budget = text::thousands(polls.budget as u64);
+        let _ = match polls.binds() {
+            true => writeln!(
+                out,
+                "  the budget of {budget} polls/s binds: each is asked for every {} or so, and its end known to within that",
+                units::measured(Duration::from_secs_f64(polls.in_flight / polls.budget))
+            ),
+            false => writeln!(out, "  the budget of {budget} polls/s does not bind"),
+        };
+    }
+    let deadline = units::duration(pipeline.deadline);
+    let _ = writeln!(out, "  what still runs when the load ends is followed for up to {deadline} more");
 }
 
 /// How much of one traffic there will be.
@@ -173,6 +209,8 @@ fn struck(scenario: &Scenario, plan: &Plan, fault: &Fault, spans: &[Span]) -> St
     let unit = match fault.on {
         On::Upstream(_) => "requests",
         On::Link(_) => "connections",
+        On::Kafka { .. } if matches!(fault.inject, Inject::Link(..)) => "connections",
+        On::Kafka { .. } => return format!(", by the {}", fault.unit()),
         On::Process(_) | On::Hook(_) => return String::new(),
     };
     let which = if fault.matching == Match::default() { "" } else { " that match" };
@@ -188,6 +226,7 @@ fn struck(scenario: &Scenario, plan: &Plan, fault: &Fault, spans: &[Span]) -> St
             "touches depend on how fast the target answers in the closed loop".into()
         }
         None if matches!(fault.on, On::Link(_)) => "touches depend on who opens connections through the link".into(),
+        None if matches!(fault.on, On::Kafka { .. }) => "touches depend on who is connected to the cluster".into(),
         None if fault.matching != Match::default() => "touches depend on how many requests match".into(),
         None => "touches depend on the service (state `calls:` of the upstream to have them foreseen)".into(),
     };
@@ -306,6 +345,9 @@ fn wiring(scenario: &Scenario, out: &mut String) {
     for link in &scenario.links {
         let _ = writeln!(out, "{}", way(scenario, link));
     }
+    for kafka in &scenario.kafka {
+        let _ = writeln!(out, "{}", cluster(scenario, kafka));
+    }
     for job in &scenario.jobs {
         let _ = writeln!(out, "scrapes {} every {}", job.name, units::duration(job.every));
     }
@@ -333,6 +375,34 @@ fn way(scenario: &Scenario, link: &Link) -> String {
             "the link {name} is the proxy {} of the toxiproxy server at {}; {place} leads there too",
             toxiproxy.proxy, toxiproxy.server
         ),
+    }
+}
+
+/// Where a Kafka cluster is, and who has to see to it.
+fn cluster(scenario: &Scenario, kafka: &Kafka) -> String {
+    let name = &kafka.name;
+    let comes = |system: &str| COMES_TO_KAFKA.contains(&system);
+    let whom = match &scenario.target.system {
+        System::Sim { name, .. } if comes(name) => None,
+        System::Sim { .. } => Some("no practice target of this kind comes to it"),
+        System::Services(_) => Some(""),
+    };
+    let place = match (&kafka.cluster, &kafka.listen) {
+        (kafka::Cluster::Real { proxied: false, .. }, _) => kafka.direct().unwrap_or_default(),
+        (_, Some(listen)) => listen.clone(),
+        (_, None) => "free ports".into(),
+    };
+    let what = match &kafka.cluster {
+        kafka::Cluster::Embedded { brokers, .. } => {
+            format!("an embedded cluster of {}", text::count((*brokers).into(), "broker"))
+        }
+        kafka::Cluster::Real { proxied: true, brokers, .. } => format!("the proxy of {}", brokers.join(",")),
+        kafka::Cluster::Real { .. } => "a real cluster, with nothing in between".into(),
+    };
+    match whom {
+        None => format!("the target comes to kafka {name} at {place}: {what}"),
+        Some("") => format!("point the target's Kafka clients (bootstrap.servers) at {place}: {name}, {what}"),
+        Some(nobody) => format!("kafka {name} at {place}: {what}; {nobody}"),
     }
 }
 
@@ -388,6 +458,39 @@ faults:
             assert!(drawn.contains(line), "{line}{drawn}");
         }
         assert!(!drawn.contains("http://127.0.0.1:2"), "whoever went there would go past the link: {drawn}");
+    }
+
+    #[test]
+    fn polls_are_foreseen_and_whether_the_target_can_bear_them() {
+        let drawn = |more: &str| {
+            of(&format!(
+                "proofload: 1
+target: {{ url: 'http://127.0.0.1:1', timeout: 1s }}
+traffic:
+  jobs:
+    pipeline:
+      start: {{ post: /jobs, id: $.id }}
+      follow: {{ poll: {{ get: '/jobs/{{{{id}}}}', state: $.state, every: {{ from: 100ms, to: 1s }} }} }}
+      states: {{ ok: DONE }}
+      deadline: 60s
+      {more}
+    load: [{{ hold: {{ at: 100/s, for: 60s }} }}]
+"
+            ))
+        };
+        let known = drawn("takes: 2s");
+        for line in [
+            "  at the peak 200 in flight and about 600 polls/s, if each takes 2s\n",
+            "  the budget of 500 polls/s binds: each is asked for every 400 ms or so, and its end known to within that\n",
+            "  what still runs when the load ends is followed for up to 1m more\n",
+            // 100 shots and 500 polls a second, each for up to a second.
+            "  600 connections bind when",
+        ] {
+            assert!(known.contains(line), "{line}{known}");
+        }
+        let unknown = drawn("");
+        assert!(unknown.contains("6_000 in flight") || unknown.contains("6 000 in flight"), "{unknown}");
+        assert!(unknown.contains("say what it `takes` to know better"), "{unknown}");
     }
 
     #[test]

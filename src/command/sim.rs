@@ -5,7 +5,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli::args::SimArgs;
 use crate::cli::print;
 use crate::exit::Exit;
-use crate::sim::{Knob, Running, System, b25, calibrator, end_of_input, fleet, quantum_trader, quote_service};
+use crate::sim::{
+    Knob, Running, System, b25, calibrator, end_of_input, quantum_trader, quote_service, tradeengine, trading_platform,
+};
+use crate::stage::kafka::embedded::Embedded;
+
+/// Of a cluster of a platform's own.
+const BROKERS: u32 = 3;
+/// Of each of its topics.
+const PARTITIONS: u32 = 6;
 
 /// Runs a practice target until it is told to end.
 pub fn sim(args: &SimArgs) -> Exit {
@@ -37,13 +45,18 @@ pub fn sim(args: &SimArgs) -> Exit {
 /// A practice target with its settings.
 enum Options {
     QuoteService(Box<quote_service::Options>),
-    QuantumTrader(fleet::Options),
-    B25(fleet::Options),
+    TradingPlatform(Box<trading_platform::Options>),
+    QuantumTrader(Box<quantum_trader::Options>),
+    B25(Box<b25::Options>),
+    TradeEngine(Box<tradeengine::Options>),
     Calibrator(calibrator::Options),
 }
 
 fn options(args: &SimArgs) -> Result<Options, String> {
     let system = System::named(&args.system)?;
+    if args.kafka.is_some() && !system.takes_kafka() {
+        return Err(format!("{} comes to no Kafka cluster, so that --kafka does nothing", system.name()));
+    }
     let settings = |set: &mut dyn FnMut(&str, &str) -> Result<(), String>, knobs: &[Knob]| {
         args.set.iter().try_for_each(|(key, value)| {
             set(key, value).map_err(|why| format!("--set {key}={value}: {why}\n{}", listed(system, knobs)))
@@ -58,19 +71,39 @@ fn options(args: &SimArgs) -> Result<Options, String> {
             }
             Ok(Options::QuoteService(Box::new(options)))
         }
-        System::QuantumTrader | System::B25 => {
-            let mut options = fleet::Options { ports: args.port, ..Default::default() };
-            let set = &mut |key: &str, value: &str| match options.set(key, value) {
-                Ok(true) => Ok(()),
-                Ok(false) => Err(format!("`{key}` is no setting of {}", system.name())),
-                Err(why) => Err(why),
+        System::TradingPlatform => {
+            let mut options = trading_platform::Options {
+                ports: args.port,
+                no_delay: args.no_delay,
+                kafka: args.kafka.clone(),
+                ..Default::default()
             };
-            let keys = if system == System::B25 { b25::keys() } else { quantum_trader::keys() };
-            settings(set, &keys)?;
+            settings(&mut |key, value| options.set(key, value), &trading_platform::Options::keys())?;
             if let Some((name, _)) = args.upstream.first() {
                 return Err(format!("{} calls nothing outside, so that --upstream {name} does nothing", system.name()));
             }
-            Ok(if system == System::B25 { Options::B25(options) } else { Options::QuantumTrader(options) })
+            Ok(Options::TradingPlatform(Box::new(options)))
+        }
+        System::QuantumTrader => {
+            let mut options = quantum_trader::Options::default();
+            options.fleet.ports = args.port;
+            settings(&mut |key, value| options.set(key, value), &quantum_trader::Options::keys())?;
+            options.set_upstreams(&args.upstream)?;
+            Ok(Options::QuantumTrader(Box::new(options)))
+        }
+        System::B25 => {
+            let mut options = b25::Options::default();
+            options.fleet.ports = args.port;
+            settings(&mut |key, value| options.set(key, value), &b25::Options::keys())?;
+            options.set_upstreams(&args.upstream)?;
+            Ok(Options::B25(Box::new(options)))
+        }
+        System::TradeEngine => {
+            let mut options = tradeengine::Options::default();
+            options.fleet.ports = args.port;
+            settings(&mut |key, value| options.set(key, value), &tradeengine::Options::keys())?;
+            options.set_upstreams(&args.upstream)?;
+            Ok(Options::TradeEngine(Box::new(options)))
         }
         System::Calibrator => {
             let mut options = calibrator::Options { port: args.port, ..Default::default() };
@@ -92,13 +125,22 @@ fn listed(system: System, knobs: &[Knob]) -> String {
 async fn serve(options: Options, lease: bool) -> std::io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let running: Running = match options {
+    let mut cluster = None; // ends after what comes to it
+    let mut running: Running = match options {
         Options::QuoteService(options) => quote_service::start(*options).await?,
-        Options::QuantumTrader(options) => quantum_trader::start(options).await?,
-        Options::B25(options) => b25::start(options).await?,
+        Options::TradingPlatform(mut options) => {
+            if options.kafka.is_none() {
+                options.kafka = Some(cluster.insert(own_cluster().await?).brokers().join(","));
+            }
+            trading_platform::start(*options).await?
+        }
+        Options::QuantumTrader(options) => quantum_trader::start(*options, Box::new(std::io::stdout())).await?,
+        Options::B25(options) => b25::start(*options).await?,
+        Options::TradeEngine(options) => tradeengine::start(*options).await?,
         Options::Calibrator(options) => calibrator::start(options).await?,
     };
     print::line(&running.ready_line());
+    running.announced();
     let ended = async {
         tokio::select! {
             () = end_of_input(std::io::stdin()), if lease => {}
@@ -107,4 +149,10 @@ async fn serve(options: Options, lease: bool) -> std::io::Result<()> {
         }
     };
     running.until(ended).await
+}
+
+/// A cluster for a platform that was told of none.
+async fn own_cluster() -> std::io::Result<Embedded> {
+    let topics = trading_platform::TOPICS.map(|topic| (topic.to_owned(), PARTITIONS, BROKERS));
+    Embedded::open(BROKERS, &topics).await.map_err(|why| std::io::Error::other(format!("a Kafka cluster: {why}")))
 }

@@ -57,6 +57,9 @@ fn by_hand(config: &Config, args: &StageArgs) -> Result<(), String> {
         for (name, address) in stage.links() {
             print::line(&format!("link {name} listens on {address}"));
         }
+        for (name, brokers) in stage.kafka() {
+            print::line(&format!("kafka {name} answers at {brokers}"));
+        }
         if let Some(file) = &args.config {
             let name = file.display();
             let proxies = std::fs::read(file).map_err(|e| format!("{name}: {e}"))?;

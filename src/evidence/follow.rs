@@ -40,6 +40,7 @@ impl Follower {
                 events: Vec::new(),
                 latency: Default::default(),
                 shots: Default::default(),
+                parts: Default::default(),
                 decisions: Default::default(),
                 fetched: Vec::new(),
                 gaps: Vec::new(),

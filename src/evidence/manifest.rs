@@ -40,6 +40,9 @@ pub struct Manifest {
     pub host: Host,
     /// Services of the target by name.
     pub services: Vec<(String, String)>,
+    /// Where clients found each Kafka cluster: name and HOST:PORT, separated by commas.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kafka: Vec<(String, String)>,
     /// Connections that the sender may open.
     pub connections: u32,
     /// The timeout of a reply, in nanoseconds.

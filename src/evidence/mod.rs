@@ -8,6 +8,7 @@ pub mod counters;
 pub mod event;
 pub mod folder;
 pub mod follow;
+pub mod followed;
 pub mod health;
 pub mod latency;
 pub mod manifest;

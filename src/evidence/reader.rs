@@ -10,7 +10,7 @@ use super::latency::LatencyLog;
 use super::manifest::{FORMAT, Manifest};
 use super::samples;
 use super::servers::FETCHED;
-use super::touches::{Decision, Log, ShotTouch};
+use super::touches::{Decision, Log, PARTS, PartTouch, ShotTouch};
 use crate::base::series::Series;
 
 /// What a run left on disk.
@@ -24,6 +24,8 @@ pub struct Evidence {
     pub latency: LatencyLog,
     /// Shots that were under way while a fault was.
     pub shots: Log<ShotTouch>,
+    /// Their parts.
+    pub parts: Log<PartTouch>,
     /// What the stage decided.
     pub decisions: Log<Decision>,
     /// What was fetched from a Prometheus server that watched the target too: its raw samples, in Unix milliseconds of
@@ -77,11 +79,12 @@ impl Evidence {
         let events = read_events(&folder.file("events.jsonl"), &mut gaps);
         let latency = keep(LatencyLog::read(&folder.file("latency.hlog")), "latency.hlog", &mut gaps);
         let shots = keep(Log::open(&folder.file("touches.log"), 0), "touches.log", &mut gaps);
+        let parts = keep(Log::open(&folder.file(PARTS), 0), PARTS, &mut gaps);
         // The stage stood before the plan's zero was known.
         let shift = manifest.stage_zero as i64 - manifest.monotonic_zero as i64;
         let decisions = keep(Log::open(&folder.file("touches.stage.log"), shift), "touches.stage.log", &mut gaps);
         let fetched = read_fetched(&folder.file(FETCHED), &mut gaps);
-        Ok(Evidence { manifest, events, latency, shots, decisions, fetched, gaps })
+        Ok(Evidence { manifest, events, latency, shots, parts, decisions, fetched, gaps })
     }
 }
 

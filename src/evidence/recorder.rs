@@ -11,16 +11,22 @@ use super::event::{Event, Exemplar, FaultStep, Tick};
 use super::folder::Folder;
 use super::health::WorkerHealth;
 use super::latency;
-use super::reply::{Outcome, Reply};
+use super::reply::{Outcome, PartReply, Reply};
 use super::rows::Rows;
 use super::tally::{Bins, Tally};
-use super::touches::{self, ShotTouch};
+use super::touches::{self, PartTouch, ShotTouch};
 use crate::base::text;
 use crate::base::time::{Offset, Span};
-use crate::base::trace::{Shot, Tracer};
+use crate::base::trace::{Shot, TraceId, Tracer};
 
 /// At most so many exemplars of one kind between two events of the run.
 const EXEMPLARS: u32 = 10;
+
+/// So many of the slowest shots of a traffic are told apart.
+const SLOWEST: usize = 10;
+/// One that is to be among the slowest is so many times slower than the least of them: where all get slower and slower,
+/// that keeps the log from having a line for each.
+const SLOWER: f64 = 1.05;
 
 /// What a sender reports, many times a second.
 #[derive(Debug, Default)]
@@ -35,16 +41,22 @@ pub struct Batch {
     pub taken: Vec<(u16, i64, u64)>,
     /// Shots that are over since the last batch.
     pub replies: Vec<Reply>,
+    /// Parts of shots that are over since the last batch.
+    pub parts: Vec<PartReply>,
     /// The share of a core that the sender used, and the second in which the measurement ended; where there is no health.
     pub cpu: Option<(i64, f64)>,
     /// How the worker did since it last told.
     pub health: Vec<WorkerHealth>,
+    /// What else it has to tell.
+    pub told: Vec<Event>,
 }
 
 /// What the recorder needs to know beforehand.
 pub struct Plan<'a> {
     /// Kinds of traffic with their classes, in the order of the scenario.
     pub traffic: Vec<(String, Vec<String>)>,
+    /// What the parts of each are called in all, in the same order; what is missing has none.
+    pub parts: Vec<Vec<String>>,
     /// Planned edges, in order.
     pub edges: &'a [Offset],
     /// Faults by name with their planned times, in the order of the scenario.
@@ -63,9 +75,11 @@ pub struct Plan<'a> {
 pub struct Recorder {
     latency: latency::Writer,
     touches: touches::Writer,
+    touched_parts: Option<touches::Writer>, // where anything has parts
     events: Appender,
     tracer: Tracer,
     names: Vec<String>,
+    parts: Vec<usize>, // where the parts of each traffic begin among the names of the log
     lag_limit: Duration,
     faults: Vec<FaultWatch>,
     rows: Vec<Rows>, // per traffic
@@ -73,6 +87,7 @@ pub struct Recorder {
     health: Vec<WorkerHealth>,
     through: Vec<Offset>, // by worker
     exemplars: HashMap<(u16, Outcome, Option<u16>), u32>,
+    slowest: Vec<Vec<Duration>>, // per traffic, the longest first
     live: Live,
     recent: Bins,
 }
@@ -108,24 +123,36 @@ impl Recorder {
         let names: Vec<String> = plan.traffic.iter().map(|(name, _)| name.clone()).collect();
         let watch = |name: &str, planned| FaultWatch { name: name.to_owned(), planned, undone: None, void: false };
         let watched = plan.faults.iter().flat_map(|(name, spans)| spans.iter().map(|span| watch(name, *span)));
+        let mut logged = plan.traffic;
+        let has_parts = plan.parts.iter().any(|of_traffic| !of_traffic.is_empty());
+        let touched_parts = has_parts.then(|| touches::Writer::create(&folder.file(touches::PARTS)));
+        let mut parts = Vec::new();
+        for of_traffic in plan.parts {
+            parts.push(logged.len());
+            logged.extend(of_traffic.into_iter().map(|name| (name, Vec::new())));
+        }
+        let rows = names.len();
         Ok(Recorder {
             latency: latency::Writer::create(
                 &folder.file("latency.hlog"),
-                plan.traffic,
+                logged,
                 plan.edges.to_vec(),
                 plan.wall_zero,
             )?,
             touches: touches::Writer::create(&folder.file("touches.log"))?,
+            touched_parts: touched_parts.transpose()?,
             events: Appender::create(&folder.file("events.jsonl"))?,
             tracer: plan.tracer,
             rows: names.iter().map(|_| Rows::default()).collect(),
             names,
+            parts,
             lag_limit: plan.lag_limit,
             faults: watched.collect(),
             cpu: Vec::new(),
             health: Vec::new(),
             through: vec![Offset::ZERO; plan.workers.max(1)],
             exemplars: HashMap::new(),
+            slowest: vec![Vec::new(); rows],
             live: Live::default(),
             recent: Bins::default(),
         })
@@ -143,8 +170,14 @@ impl Recorder {
         for reply in &batch.replies {
             self.reply(reply)?;
         }
+        for part in &batch.parts {
+            self.part(part)?;
+        }
         self.cpu.extend(batch.cpu);
         self.health.extend(&batch.health);
+        for told in &batch.told {
+            self.event(told)?;
+        }
         Ok(())
     }
 
@@ -163,30 +196,71 @@ impl Recorder {
         self.live.recent_failed += u64::from(failed);
         self.live.late += u64::from(late);
         self.recent.add(reply.done.nanos_since(reply.due), 1);
-        let under_way = |f: &FaultWatch| {
-            !f.void && reply.done >= f.planned.start && f.undone.is_none_or(|undone| reply.due <= undone)
-        };
-        let trace = || self.tracer.id(Shot { traffic: reply.traffic, seq: reply.seq });
-        if self.faults.iter().any(under_way) {
-            self.touches.write(&ShotTouch::new(reply, trace()))?;
+        if self.meets_a_fault(reply.due, reply.done) {
+            let trace = self.trace(reply);
+            self.touches.write(&ShotTouch::new(reply, trace))?;
+        }
+        if reply.outcome == Outcome::Ok && self.is_slow(reply) {
+            self.write(&Event::Slow(self.exemplar(reply)))?;
         }
         if failed {
             let shown = self.exemplars.entry((reply.traffic, reply.outcome, reply.status)).or_default();
             *shown += 1;
             if *shown <= EXEMPLARS {
-                let exemplar = Exemplar {
-                    at: reply.done,
-                    traffic: self.names[usize::from(reply.traffic)].clone(),
-                    outcome: reply.outcome.word().into(),
-                    status: reply.status,
-                    trace: trace().to_string(),
-                    response: reply.response().as_nanos() as u64,
-                    why: text::shorten(reply.why.as_deref().unwrap_or_default(), 300),
-                };
-                self.write(&Event::Exemplar(exemplar))?;
+                self.write(&Event::Exemplar(self.exemplar(reply)))?;
             }
         }
         Ok(())
+    }
+
+    fn trace(&self, reply: &Reply) -> TraceId {
+        self.tracer.id(Shot { traffic: reply.traffic, seq: reply.seq })
+    }
+
+    fn exemplar(&self, reply: &Reply) -> Exemplar {
+        Exemplar {
+            at: reply.done,
+            traffic: self.names[usize::from(reply.traffic)].clone(),
+            outcome: reply.outcome.word().into(),
+            status: reply.status,
+            trace: self.trace(reply).to_string(),
+            response: reply.response().as_nanos() as u64,
+            why: text::shorten(reply.why.as_deref().unwrap_or_default(), 300),
+        }
+    }
+
+    /// Whether a shot is among the slowest of its traffic so far; from then on it is.
+    fn is_slow(&mut self, reply: &Reply) -> bool {
+        let (slowest, response) = (&mut self.slowest[usize::from(reply.traffic)], reply.response());
+        let is_slow = slowest.len() < SLOWEST || slowest.last().is_some_and(|least| response > least.mul_f64(SLOWER));
+        if is_slow {
+            slowest.insert(slowest.partition_point(|longer| *longer >= response), response);
+            slowest.truncate(SLOWEST);
+        }
+        is_slow
+    }
+
+    fn part(&mut self, part: &PartReply) -> io::Result<()> {
+        let reply = &part.reply;
+        self.latency.count(self.parts[usize::from(reply.traffic)] + usize::from(part.part), part.shot, reply);
+        // What we are late with counts where its shot does.
+        if reply.lag() > self.lag_limit {
+            self.rows[usize::from(reply.traffic)].at(second_of(part.shot)).late += 1;
+            self.live.late += 1;
+        }
+        let is_touched = self.meets_a_fault(part.shot, reply.done);
+        if let Some(touched) = self.touched_parts.as_mut().filter(|_| is_touched) {
+            let trace = self.tracer.id(Shot { traffic: reply.traffic, seq: reply.seq });
+            touched.write(&PartTouch::new(part, trace))?;
+        }
+        Ok(())
+    }
+
+    /// Whether what was due, and over, at these instants was under way while a fault may have been.
+    fn meets_a_fault(&self, due: Offset, done: Offset) -> bool {
+        let under_way =
+            |f: &FaultWatch| !f.void && done >= f.planned.start && f.undone.is_none_or(|undone| due <= undone);
+        self.faults.iter().any(under_way)
     }
 
     /// Takes an event.
@@ -222,6 +296,7 @@ impl Recorder {
     pub fn flush(&mut self, at: Offset) -> io::Result<()> {
         self.latency.flush()?;
         self.touches.flush()?;
+        self.touched_parts.as_mut().map_or(Ok(()), touches::Writer::flush)?;
         let traffic = self.rows.iter_mut().map(Rows::take).collect();
         // What one worker has not taken up is not taken up, however far the others are.
         let through = self.through.iter().copied().min().unwrap_or_default();
@@ -249,10 +324,11 @@ mod tests {
     use super::super::event::TickRow;
     use super::super::manifest::{End, Host, How, Manifest};
     use super::super::reader::Evidence;
-    use super::super::reply::Opening;
+    use super::super::reply::{Maybe, Opening};
     use super::*;
     use crate::base::seed::Seed;
     use crate::base::timing::Timing;
+    use crate::evidence::tally::cell;
 
     fn ms(n: i64) -> Offset {
         Offset::from_millis(n)
@@ -271,6 +347,7 @@ mod tests {
             first_byte: Some(ms(done)).into(),
             done: ms(done),
             opening: Opening::default(),
+            not_before: Maybe::NONE,
             why: Some("because".into()),
         }
     }
@@ -292,6 +369,7 @@ mod tests {
             stage_zero: 0,
             host: Host::default(),
             services: Vec::new(),
+            kafka: Vec::new(),
             connections: 1,
             timeout: 2_000_000_000,
             lag_limit: 500_000,
@@ -305,6 +383,7 @@ mod tests {
         let folder = Folder::create(parent.path(), 0).expect("creates");
         let plan = Plan {
             traffic: vec![("quotes".into(), Vec::new())],
+            parts: vec![vec!["quotes.ask".into(), "quotes.wait".into()]],
             edges: &[Offset::ZERO],
             faults: vec![("hang".into(), vec![Span { start: ms(1_000), end: ms(2_000) }])],
             workers: 2,
@@ -323,8 +402,14 @@ mod tests {
                 reply(0, 10, 20, Outcome::Ok),
                 reply(Shot::CLOSED, 900, 1_100, Outcome::Broken(super::super::reply::Stage::Head)),
             ],
+            // Of a shot that was due in the first second, and late by us in its second part, which the fault met.
+            parts: vec![
+                PartReply { part: 0, shot: ms(700), reply: reply(7, 700, 800, Outcome::Ok) },
+                PartReply::spell(Shot { traffic: 0, seq: 7 }, 1, ms(700), ms(800), ms(1_300), Outcome::Failed),
+            ],
             cpu: Some((1, 0.25)),
             health: vec![WorkerHealth { cpu: 0.25, ..WorkerHealth::default() }],
+            told: Vec::new(),
         };
         recorder.batch(&batch).expect("writes");
         recorder
@@ -345,15 +430,22 @@ mod tests {
         let evidence = Evidence::read(&folder).expect("reads");
         assert_eq!(evidence.gaps, Vec::<String>::new());
         let all = Span { start: Offset::ZERO, end: ms(10_000) };
-        let responses = evidence.latency.tally(all, |t| t.timing == Timing::Response);
-        assert_eq!(responses.count(), 3);
+        let responses = |name: &str| evidence.latency.tally(all, |t| t.timing == Timing::Response && t.traffic == name);
+        assert_eq!(responses("quotes").count(), 3);
+        // A part counts where its shot was due, and as long as it took itself.
+        let early = Span { start: Offset::ZERO, end: ms(800) };
+        let parts = evidence.latency.tally(early, |t| t.timing == Timing::Response && t.traffic == "quotes.wait");
+        assert_eq!((parts.count(), parts.max()), (1, Some(Duration::from_nanos(cell(500_000_000)))));
+        assert_eq!(responses("quotes.ask").count(), 1);
+        let touched: Vec<_> = evidence.parts.iter().map(|p| (p.part, p.shot, p.done, p.response)).collect();
+        assert_eq!(touched, [(1, ms(700), ms(1_300), 500_000_000)]);
         assert_eq!(evidence.shots.iter().map(|s| s.due).collect::<Vec<_>>(), [ms(900)]);
         let Some(Event::Tick(tick)) = evidence.events.last() else { panic!("a tick is last") };
         assert_eq!(tick.health, [WorkerHealth { cpu: 0.25, ..WorkerHealth::default() }]);
         assert_eq!(tick.through, ms(1_400), "the slower worker's");
         assert_eq!(
             tick.traffic[0][0],
-            TickRow { second: 0, due: 3, sent: 2, finished: 2, closed: 1, late: 2, ours: 0 }
+            TickRow { second: 0, due: 3, sent: 2, finished: 2, closed: 1, late: 3, ours: 0 }
         );
         assert!(
             evidence
@@ -369,6 +461,7 @@ mod tests {
         let folder = Folder::create(parent.path(), 0).expect("creates");
         let plan = Plan {
             traffic: vec![("quotes".into(), Vec::new())],
+            parts: Vec::new(),
             edges: &[],
             faults: Vec::new(),
             workers: 1,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::base::time::Offset;
 use crate::base::timing::Timing;
+use crate::base::trace::Shot;
 
 /// What became of a shot: its instants and its outcome.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,16 +28,52 @@ pub struct Reply {
     pub sent: Maybe,
     /// The first byte came back: an instant.
     pub first_byte: Maybe,
-    /// It was over.
+    /// It was over, or was found to be.
     pub done: Offset,
+    /// Before when it surely was not over: an instant, where that is not known better.
+    pub not_before: Maybe,
     /// How long opening a connection took, for a shot that opened one.
     pub opening: Opening,
     /// Why it was not ok, in words, for exemplars.
     pub why: Option<Box<str>>,
 }
 
+/// What became of a part of a shot: a step of a flow, a stage of a pipeline. It belongs to where its shot was due, and
+/// counts its time from when it was due itself: when what comes before it was over.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PartReply {
+    /// The position of the part among those of the traffic.
+    pub part: u16,
+    /// When its shot was due.
+    pub shot: Offset,
+    /// What became of it; without a class, and without words.
+    pub reply: Reply,
+}
+
+impl PartReply {
+    /// A part that is no exchange with a service: it began, and it was over.
+    pub fn spell(shot: Shot, part: u16, shot_due: Offset, due: Offset, done: Offset, outcome: Outcome) -> PartReply {
+        let reply = Reply {
+            traffic: shot.traffic,
+            seq: shot.seq,
+            class: None,
+            outcome,
+            status: None,
+            due,
+            ready: due,
+            sent: Maybe::NONE,
+            first_byte: Maybe::NONE,
+            done,
+            not_before: Maybe::NONE,
+            opening: Opening::default(),
+            why: None,
+        };
+        PartReply { part, shot: shot_due, reply }
+    }
+}
+
 // They come by the hundred thousand a second, and every one is written and read once.
-const _: () = assert!(size_of::<Reply>() <= 88);
+const _: () = assert!(size_of::<Reply>() <= 96);
 
 /// Nanoseconds, if any: an instant or a length of time in half the space of an `Option` of one.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -261,6 +298,8 @@ impl Reply {
             Timing::FirstByte => {
                 self.sent.instant().zip(self.first_byte.instant()).map(|(sent, first)| first.nanos_since(sent))
             }
+            Timing::Earliest => self.not_before.instant().map(|least| least.nanos_since(self.due)),
+            Timing::Gap => self.not_before.instant().map(|least| self.done.nanos_since(least)),
             Timing::Body => self.first_byte.instant().map(|first| self.done.nanos_since(first)),
         }
     }

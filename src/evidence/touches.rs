@@ -1,5 +1,6 @@
-//! `touches.log` and `touches.stage.log`: while a fault is effective, one fixed-width record of each decision that the
-//! stage took, and of each shot that was under way. Two writers, a file each; the judge joins them on the trace id.
+//! `touches.log`, `touches.parts.log` and `touches.stage.log`: while a fault is effective, one fixed-width record of each
+//! decision that the stage took, of each shot that was under way, and of each of its parts. Two writers, with files of
+//! their own; the judge joins them on the trace id.
 
 mod join;
 mod log;
@@ -11,7 +12,7 @@ pub use join::{Joined, join};
 pub use log::Log;
 
 use super::append::Appender;
-use super::reply::{Outcome, Reply};
+use super::reply::{Outcome, PartReply, Reply};
 use crate::base::time::Offset;
 use crate::base::trace::TraceId;
 
@@ -30,6 +31,30 @@ pub struct ShotTouch {
     pub traffic: u16,
     /// The position of the class, if any.
     pub class: Option<u16>,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// The name of the file in which parts of shots are.
+pub const PARTS: &str = "touches.parts.log";
+
+/// A part of a shot that met a fault between when the shot was due and when the part was over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartTouch {
+    /// Whose part it was.
+    pub trace: TraceId,
+    /// When its shot was due.
+    pub shot: Offset,
+    /// When it was over.
+    pub done: Offset,
+    /// From when it was due itself until it was over, in nanoseconds.
+    pub response: u64,
+    /// done − sent, in nanoseconds; `None` when nothing was sent.
+    pub service: Option<u64>,
+    /// The position of the traffic in the scenario.
+    pub traffic: u16,
+    /// The position of the part among those of the traffic.
+    pub part: u16,
     /// What became of it.
     pub outcome: Outcome,
 }
@@ -109,6 +134,41 @@ impl Record for ShotTouch {
     }
 }
 
+impl Record for PartTouch {
+    const WIDTH: usize = 56;
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend(self.trace.0);
+        out.extend(self.shot.nanos().to_le_bytes());
+        out.extend(self.done.nanos().to_le_bytes());
+        out.extend(self.response.to_le_bytes());
+        out.extend(self.service.unwrap_or(NONE_64).to_le_bytes());
+        out.extend(self.traffic.to_le_bytes());
+        out.extend(self.part.to_le_bytes());
+        out.extend([self.outcome.code(), 0, 0, 0]);
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let instant = |at| Some(Offset::from_nanos(i64::from_le_bytes(array(bytes, at)?)));
+        let service = u64::from_le_bytes(array(bytes, 40)?);
+        Some(PartTouch {
+            trace: TraceId(array(bytes, 0)?),
+            shot: instant(16)?,
+            done: instant(24)?,
+            response: u64::from_le_bytes(array(bytes, 32)?),
+            service: (service != NONE_64).then_some(service),
+            traffic: u16::from_le_bytes(array(bytes, 48)?),
+            part: u16::from_le_bytes(array(bytes, 50)?),
+            outcome: *Outcome::ALL.get(usize::from(*bytes.get(52)?))?,
+        })
+    }
+
+    fn moved(self, by: i64) -> Self {
+        let moved = |at: Offset| Offset::from_nanos(at.nanos() + by);
+        PartTouch { shot: moved(self.shot), done: moved(self.done), ..self }
+    }
+}
+
 impl Record for Decision {
     const WIDTH: usize = 32;
 
@@ -169,6 +229,22 @@ impl ShotTouch {
     /// When it was over.
     pub fn done(&self) -> Offset {
         self.due + std::time::Duration::from_nanos(self.response)
+    }
+}
+
+impl PartTouch {
+    /// The record of a part.
+    pub fn new(part: &PartReply, trace: TraceId) -> PartTouch {
+        PartTouch {
+            trace,
+            shot: part.shot,
+            done: part.reply.done,
+            response: part.reply.response().as_nanos() as u64,
+            service: part.reply.service().map(|s| s.as_nanos() as u64),
+            traffic: part.reply.traffic,
+            part: part.part,
+            outcome: part.reply.outcome,
+        }
     }
 }
 
@@ -237,7 +313,22 @@ mod tests {
             record.encode(&mut bytes);
             assert_eq!((bytes.len(), ShotTouch::decode(&bytes)), (ShotTouch::WIDTH, Some(record)));
         }
-        const { assert!(ShotTouch::WIDTH <= 64 && Decision::WIDTH <= 64) };
+        let part = PartTouch {
+            trace: TraceId([5; 16]),
+            shot: Offset::from_millis(-3),
+            done: Offset::from_millis(4),
+            response: 9,
+            service: None,
+            traffic: 2,
+            part: 1,
+            outcome: Outcome::Rejected,
+        };
+        for record in [part, PartTouch { service: Some(3), ..part }] {
+            let mut bytes = Vec::new();
+            record.encode(&mut bytes);
+            assert_eq!((bytes.len(), PartTouch::decode(&bytes)), (PartTouch::WIDTH, Some(record)));
+        }
+        const { assert!(ShotTouch::WIDTH <= 64 && PartTouch::WIDTH <= 64 && Decision::WIDTH <= 64) };
     }
 
     #[test]

@@ -45,7 +45,7 @@ impl Deed {
             process => ours(process).ok_or_else(|| "this run has not started it".into()),
         };
         Ok(Some(match (&fault.on, &fault.inject) {
-            (On::Upstream(_) | On::Link(_), _) => return Ok(None),
+            (On::Upstream(_) | On::Link(_) | On::Kafka { .. }, _) => return Ok(None),
             (On::Hook(hook), _) => Deed::Hook(Box::new(HookCalls::new(&scenario.hooks[*hook]))),
             (On::Process(Process::Container(name)), Inject::Process(ProcessFault::Docker { action })) => {
                 Deed::Container(Docker::of_host(), name.clone(), *action)

@@ -19,10 +19,11 @@ use super::victim::Victim;
 use crate::base::process::{Process, State, marked};
 use crate::base::time::Clock;
 use crate::evidence::event::{Event, FaultStep};
-use crate::evidence::undo::{self, UndoLog, Undone};
+use crate::evidence::undo::{self, Call, Mark, Undo, UndoLog, Undone};
 use crate::scenario::{Action, Hook, Place};
 use crate::stage::client::Stage;
 use crate::stage::config::Config;
+use crate::stage::mend::{mend, mend_surely};
 use crate::stage::serve::serve;
 use crate::stage::testing::{config, lease};
 
@@ -209,7 +210,7 @@ async fn a_process_that_is_killed_is_started_again_once() {
     let entry = scene.guards.mark("f.1").entry();
     let started = marked(&entry);
     assert_eq!(started.len(), 1);
-    crate::stage::mend::mend(&recipe.undo).await.expect("nothing to do");
+    mend(&recipe.undo).await.expect("nothing to do");
     assert_eq!(marked(&entry), started, "twice is once");
     assert!(started[0].signal(Signal::KILL).expect("ours"));
 }
@@ -276,4 +277,30 @@ async fn an_end_does_not_wait_for_a_beginning() {
     standing.clear_all().await;
     assert!(matches!(scene.step().await, FaultStep::Failed { .. }));
     assert!(!file.exists());
+}
+
+#[tokio::test]
+async fn a_process_that_was_not_killed_is_not_started_a_second_time() {
+    let (mut child, process) = idle();
+    let mark = Mark { name: "PROOFLOAD_RUN".into(), value: format!("not-killed-{}/f", process.pid) };
+    let command = ["sleep", "62"].map(Into::into).to_vec();
+    let said = mend(&Undo::Restart { process, command, mark: mark.clone() }).await.expect("nothing to do");
+    assert!(said.contains("it was not killed"), "{said}");
+    assert!(marked(&mark.entry()).is_empty());
+    child.kill().await.expect("ours");
+}
+
+#[tokio::test]
+async fn what_fails_at_first_is_tried_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let tries = folder.path().join("tries");
+    let third = format!("echo x >> '{0}'; test $(wc -l < '{0}') -ge 3", tries.display());
+    let undo = Undo::Call {
+        undo: Call::Exec(["sh".into(), "-c".into(), third].to_vec()),
+        probe: Call::Exec(vec!["true".into()]),
+        within: LONG,
+    };
+    mend_surely(&undo).await.expect("the third time");
+    assert_eq!(std::fs::read_to_string(&tries).expect("written").lines().count(), 3);
+    assert!(mend(&undo).await.is_ok(), "and once more does no harm");
 }

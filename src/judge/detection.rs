@@ -16,7 +16,7 @@ use super::window::Cut;
 use crate::base::text;
 use crate::base::time::{Offset, Span};
 use crate::base::units;
-use crate::scenario::{Claim, Expectation, Measure, Promise, Window};
+use crate::scenario::{Claim, Expectation, Measure, Promise, Whose, Window};
 
 /// A fault is felt against what was before it: so long it must have been calm.
 const CALM: Duration = Duration::from_secs(1);
@@ -44,9 +44,9 @@ pub enum Detected {
 }
 
 /// The longest that a promise on detection allows; zero without one.
-pub fn bound(fault: usize, traffic: usize, promises: &[Promise]) -> Duration {
+pub fn bound(fault: usize, whose: Whose, promises: &[Promise]) -> Duration {
     let bounds = promises.iter().filter_map(|p| match &p.claim {
-        Claim::Client(e) if e.measure == Measure::Detection && e.traffic == traffic => {
+        Claim::Client(e) if e.measure == Measure::Detection && e.whose() == whose => {
             (p.window == Window::After(fault)).then_some(Duration::from_nanos(e.bound))
         }
         _ => None,
@@ -60,14 +60,14 @@ pub fn search(
     trial: &Trial<'_>,
     fault: usize,
     nth: usize,
-    traffic: usize,
+    whose: Whose,
     bound: Duration,
     reading: Reading,
 ) -> Detected {
     let unknown = |why: String| Detected::Unknown { why };
     let Some(strike) = trial.windows.faults[fault].strikes().nth(nth) else { return unknown("it never struck".into()) };
     let start = strike.start;
-    let steady: Vec<&Expectation> = slices::steady(&trial.scenario.promises, traffic).collect();
+    let steady: Vec<&Expectation> = slices::steady(&trial.scenario.promises, whose).collect();
     if steady.is_empty() {
         return unknown("no promise on it is steady".into());
     }
@@ -83,9 +83,9 @@ pub fn search(
     if slices::bad(trial, &steady, &cut(before), reading).iter().any(|slice| slice.end <= start) {
         return unknown("it was broken already when the fault began".into());
     }
-    let recovered = trial.windows.recovered(fault, nth, Some(traffic));
+    let recovered = trial.windows.recovered(fault, nth, Some(whose.traffic));
     let wanted = (start + bound).max(recovered.min(trial.timeline.end));
-    let measured = trial.timeline.measured(Some(traffic));
+    let measured = trial.timeline.measured(Some(whose.traffic));
     let next = others.iter().map(|(_, span)| span.start).filter(|s| *s >= start).min();
     let until = wanted.min(measured.end).min(trial.windows.seen).min(next.unwrap_or(Offset::MAX));
     let part = cut(Span { start, end: until.max(start) });
@@ -110,7 +110,7 @@ pub fn finding(trial: &Trial<'_>, promise: &Promise, expectation: &Expectation, 
     let strikes = 0..trial.windows.faults[fault].strikes().count();
     let rulings: Vec<(Span, Ruling)> = strikes.map(|nth| on_strike(trial, expectation, fault, nth)).collect();
     let blank = blank(trial, promise, Vec::new(), measure::bound(expectation), expectation.compare.word());
-    let steady: Vec<&Expectation> = slices::steady(&trial.scenario.promises, expectation.traffic).collect();
+    let steady: Vec<&Expectation> = slices::steady(&trial.scenario.promises, expectation.whose()).collect();
     match rulings.is_empty() {
         true => Finding { why: why_empty(trial, promise.window), ..blank },
         false => worst(Finding { needed: slices::least(&steady), ..blank }, &rulings),
@@ -131,7 +131,7 @@ fn on_strike(trial: &Trial<'_>, expectation: &Expectation, fault: usize, nth: us
             samples: 0,
             why,
         };
-        match search(trial, fault, nth, expectation.traffic, bound, reading) {
+        match search(trial, fault, nth, expectation.whose(), bound, reading) {
             Detected::Felt { from, at } => {
                 let kept = expectation.compare.holds(took(at).as_nanos() as f64, expectation.bound as f64);
                 let why = match kept {

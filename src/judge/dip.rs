@@ -15,7 +15,7 @@ use super::window::{Cut, GRID};
 use crate::base::time::Span;
 use crate::base::timing::Timing;
 use crate::evidence::reply::Outcome;
-use crate::scenario::{Compare, Expectation, Filter, Measure, Quantile, Window};
+use crate::scenario::{Compare, Expectation, Filter, Measure, Quantile, Whose, Window};
 
 /// The depth of a dip is that of its worst stretch of this length.
 const STRETCH: Duration = Duration::from_secs(1);
@@ -98,15 +98,15 @@ fn apart(mut spans: Vec<Span>) -> Vec<Span> {
 
 /// Shots and bad shots by slice of the grid, in order.
 fn of_slices(trial: &Trial<'_>, traffic: usize, span: Span) -> Vec<(u64, u64)> {
-    let bound = slices::steady(&trial.scenario.promises, traffic)
+    let bound = slices::steady(&trial.scenario.promises, Whose::whole(traffic))
         .filter(|e| matches!(e.measure, Measure::Quantile(_) | Measure::Max))
-        .filter(|e| e.clock == Timing::Response && e.class.is_none())
+        .filter(|e| e.clock == Timing::Response && e.class.is_none() && e.part.is_none())
         .map(|e| (e.bound, e.compare))
         .min_by_key(|(bound, _)| *bound);
     let too_long = |nanos: u64| bound.is_some_and(|(bound, compare)| !compare.holds(nanos as f64, bound as f64));
     let count = span.length().as_nanos().div_ceil(GRID.as_nanos()) as usize;
     let mut slices = vec![(0, 0); count];
-    let subject = Subject { traffic, class: None, clock: Timing::Response };
+    let subject = Subject { traffic, part: None, class: None, clock: Timing::Response };
     for (who, interval) in trial.shots.intervals(subject, span).filter(|(who, _)| who.outcome != Outcome::Skipped) {
         let nth = (interval.span.start.nanos_since(span.start) / GRID.as_nanos() as u64) as usize;
         let Some((shots, bad)) = slices.get_mut(nth) else { continue };
@@ -123,6 +123,7 @@ fn p95(trial: &Trial<'_>, traffic: usize, span: Span) -> Option<f64> {
     let expectation = Expectation {
         measure: Measure::Quantile(P95),
         traffic,
+        part: None,
         clock: Timing::Response,
         filter: Filter::All,
         class: None,

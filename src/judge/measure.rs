@@ -31,6 +31,23 @@ pub struct Ruling {
     pub why: String,
 }
 
+impl Ruling {
+    /// The same where shots may have been over sooner than they were found to be: `least` is what would be decided if each
+    /// was over as soon as it can have been. What both decide is decided; nothing else is.
+    pub fn or_sooner(self, least: Ruling, measure: &str) -> Ruling {
+        if self.verdict == least.verdict || self.verdict == Verdict::Inconclusive {
+            return self;
+        }
+        let between = match (least.observed, self.observed) {
+            (Some(least), Some(most)) => format!("{measure} lies between {least} and {most}"),
+            _ => format!("{measure} is not known closely enough"),
+        };
+        let why =
+            format!("{between}: of each shot is known between which two polls it was over; poll more often to tell");
+        Ruling { verdict: Verdict::Inconclusive, why, ..self }
+    }
+}
+
 /// What is compared.
 struct Observed {
     point: Option<f64>,

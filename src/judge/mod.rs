@@ -13,6 +13,7 @@ mod distribution;
 mod evaluate;
 mod fetched;
 mod fitness;
+mod followed;
 mod gate;
 mod health;
 mod injector;
@@ -41,6 +42,7 @@ pub use dip::DipSummary;
 pub use distribution::{Distribution, Wanted};
 pub use fetched::{Agreement, CheckSummary, FiredSummary, PrometheusSummary, SelectedSummary, Selection, selections};
 pub use fitness::{FitnessSummary, Unfit};
+pub use followed::{FollowedSummary, LoginSummary};
 pub use gate::{Gate, GateSummary, Held, closes, gate};
 pub use health::HealthSummary;
 pub use injector::{AddedSummary, InjectorSummary};
@@ -55,7 +57,7 @@ pub use reconcile::{
 pub use server::Inquiry;
 pub use stop::Stops;
 pub use suite::{Ended, Recovery, Stood, Turn, stood};
-pub use summary::{Claimed, LoopSummary, Percentiles, ScrapeSummary, TrafficSummary};
+pub use summary::{Claimed, LoopSummary, PartSummary, Percentiles, ScrapeSummary, TrafficSummary};
 pub use toll::{CanarySummary, DetectionSummary, FaultSummary, OccurrenceSummary, RecoverySummary};
 pub use verdict::{Exit, FORMAT, Finding, Judgement, Kind, Place, Quantity, Reason, Slices, Stuck, Verdict};
 

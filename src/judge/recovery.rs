@@ -15,7 +15,7 @@ use super::verdict::{Finding, Quantity, Verdict, instant};
 use super::window::Cut;
 use crate::base::time::{Offset, Span};
 use crate::base::units;
-use crate::scenario::{Claim, Expectation, Measure, Promise, Window};
+use crate::scenario::{Claim, Expectation, Measure, Promise, Whose, Window};
 
 /// When a traffic had recovered from a fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,9 +48,9 @@ pub struct Wanted {
 
 impl Wanted {
     /// What the promises say.
-    pub fn read(fault: usize, traffic: usize, promises: &[Promise]) -> Wanted {
+    pub fn read(fault: usize, whose: Whose, promises: &[Promise]) -> Wanted {
         let on_recovery = promises.iter().filter_map(|p| match &p.claim {
-            Claim::Client(e) if is_about(p, e, fault, traffic) => Some((Duration::from_nanos(e.bound), p.stable)),
+            Claim::Client(e) if is_about(p, e, fault, whose) => Some((Duration::from_nanos(e.bound), p.stable)),
             _ => None,
         });
         // Every promise carries the default, which only one on recovery can change.
@@ -63,14 +63,17 @@ impl Wanted {
     }
 }
 
-fn is_about(promise: &Promise, expectation: &Expectation, fault: usize, traffic: usize) -> bool {
-    expectation.measure == Measure::Recovery && expectation.traffic == traffic && promise.window == Window::After(fault)
+fn is_about(promise: &Promise, expectation: &Expectation, fault: usize, whose: Whose) -> bool {
+    expectation.measure == Measure::Recovery
+        && whose.covers(expectation.whose())
+        && promise.window == Window::After(fault)
 }
 
 /// Where windows take recovery to end: the instant, or the fault's end and the promised bound if there was none.
 pub fn locate(trial: &Trial<'_>, fault: usize, strike: Span, traffic: usize) -> Recovery {
-    let wanted = Wanted::read(fault, traffic, &trial.scenario.promises);
-    let found = search(trial, strike, traffic, wanted, Reading::AsItWas);
+    let whose = Whose::whole(traffic);
+    let wanted = Wanted::read(fault, whose, &trial.scenario.promises);
+    let found = search(trial, strike, whose, wanted, Reading::AsItWas);
     let ends = match found {
         Found::Recovered { at, .. } => at,
         Found::Undecided { earliest, .. } => earliest,
@@ -81,11 +84,11 @@ pub fn locate(trial: &Trial<'_>, fault: usize, strike: Span, traffic: usize) -> 
 }
 
 /// Looks for the recovery instant after a strike.
-pub fn search(trial: &Trial<'_>, strike: Span, traffic: usize, wanted: Wanted, reading: Reading) -> Found {
+pub fn search(trial: &Trial<'_>, strike: Span, whose: Whose, wanted: Wanted, reading: Reading) -> Found {
     let start = strike.end;
-    let until = trial.timeline.measured(Some(traffic)).end.min(trial.windows.seen);
+    let until = trial.timeline.measured(Some(whose.traffic)).end.min(trial.windows.seen);
     let until = until.min(trial.windows.next_strike(start)).max(start);
-    let steady: Vec<&Expectation> = slices::steady(&trial.scenario.promises, traffic).collect();
+    let steady: Vec<&Expectation> = slices::steady(&trial.scenario.promises, whose).collect();
     let cut = Cut {
         parts: vec![Span { start, end: until }],
         leaving: (0..trial.windows.faults.len()).collect(),
@@ -133,7 +136,7 @@ pub fn finding(trial: &Trial<'_>, promise: &Promise, expectation: &Expectation, 
     let strikes = trial.windows.faults[fault].strikes();
     let rulings: Vec<(Span, Ruling)> = strikes.map(|strike| on_strike(trial, promise, expectation, strike)).collect();
     let blank = blank(trial, promise, Vec::new(), measure::bound(expectation), expectation.compare.word());
-    let needed = slices::steady(&trial.scenario.promises, expectation.traffic).map(Expectation::minimum).max();
+    let needed = slices::steady(&trial.scenario.promises, expectation.whose()).map(Expectation::minimum).max();
     match rulings.is_empty() {
         true => Finding { why: why_empty(trial, promise.window), ..blank },
         false => worst(Finding { needed: needed.unwrap_or_default(), ..blank }, &rulings),
@@ -160,7 +163,7 @@ pub fn worst(mut finding: Finding, rulings: &[(Span, Ruling)]) -> Finding {
 fn on_strike(trial: &Trial<'_>, promise: &Promise, expectation: &Expectation, strike: Span) -> (Span, Ruling) {
     let wanted = Wanted { bound: Duration::from_nanos(expectation.bound), stable: promise.stable };
     let look = |reading| {
-        let found = search(trial, strike, expectation.traffic, wanted, reading);
+        let found = search(trial, strike, expectation.whose(), wanted, reading);
         let took = |at: Offset| at.since(strike.end);
         let keeps = |at| expectation.compare.holds(took(at).as_nanos() as f64, expectation.bound as f64);
         let deadline = format!("{} after it ended at {}", units::duration(wanted.bound), instant(strike.end));

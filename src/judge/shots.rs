@@ -1,6 +1,6 @@
 //! The shots of a stretch of time: how many, what became of them, how long they took.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::window::{Cut, FaultTimes};
 use crate::base::time::{Offset, Span};
@@ -9,15 +9,17 @@ use crate::evidence::latency::{Interval, LatencyLog, grid};
 use crate::evidence::reader::Evidence;
 use crate::evidence::reply::Outcome;
 use crate::evidence::tally::{Bins, Tally, cell};
-use crate::evidence::touches::ShotTouch;
+use crate::evidence::touches::{PartTouch, ShotTouch};
 use crate::plan::Timeline;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, Whose, part_name};
 
 /// Whose shots, on which clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subject {
     /// The position of the traffic in the scenario.
     pub traffic: usize,
+    /// The position of the part, if only one.
+    pub part: Option<usize>,
     /// The position of the class, if only one.
     pub class: Option<usize>,
     /// The clock.
@@ -76,6 +78,8 @@ impl Population {
 pub struct Who {
     /// The position of the traffic in the scenario.
     pub traffic: usize,
+    /// The position of the part; `None` for shots as a whole.
+    pub part: Option<usize>,
     /// The position of the class, if any.
     pub class: Option<usize>,
     /// What became of the shots.
@@ -87,8 +91,56 @@ pub struct Who {
 /// One time that a fault struck.
 struct Strike {
     span: Span,
-    /// The shots under way when it began, by due time.
-    under_way: Vec<ShotTouch>,
+    /// The shots and parts of shots under way when it began, by when the shots were due.
+    under_way: Vec<Met>,
+}
+
+/// A shot that met a fault, or a part of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Met {
+    /// When the shot was due.
+    pub due: Offset,
+    /// When the shot, or the part, was over.
+    pub done: Offset,
+    /// How long it took on the response clock, in nanoseconds.
+    pub response: u64,
+    /// How long it took on the service clock, in nanoseconds; `None` when nothing was sent.
+    pub service: Option<u64>,
+    /// What became of it.
+    pub outcome: Outcome,
+    traffic: usize,
+    part: Option<usize>,
+    class: Option<usize>,
+}
+
+impl From<ShotTouch> for Met {
+    fn from(shot: ShotTouch) -> Met {
+        Met {
+            due: shot.due,
+            done: shot.done(),
+            response: shot.response,
+            service: shot.service,
+            outcome: shot.outcome,
+            traffic: shot.traffic.into(),
+            part: None,
+            class: shot.class.map(usize::from),
+        }
+    }
+}
+
+impl From<PartTouch> for Met {
+    fn from(part: PartTouch) -> Met {
+        Met {
+            due: part.shot,
+            done: part.done,
+            response: part.response,
+            service: part.service,
+            outcome: part.outcome,
+            traffic: part.traffic.into(),
+            part: Some(part.part.into()),
+            class: None,
+        }
+    }
 }
 
 /// All shots of a run, found by when they were due.
@@ -102,15 +154,22 @@ pub struct Shots<'e> {
 impl<'e> Shots<'e> {
     /// The shots of a run. Tags of traffic that the scenario does not know are left out.
     pub fn new(scenario: &Scenario, timeline: &'e Timeline, evidence: &'e Evidence, faults: &[FaultTimes]) -> Self {
+        let mut named: BTreeMap<String, Whose> = BTreeMap::new();
+        for (position, traffic) in scenario.traffic.iter().enumerate() {
+            named.insert(traffic.name.clone(), Whose::whole(position));
+            for (nth, part) in traffic.parts().iter().enumerate() {
+                named.insert(part_name(&traffic.name, &part.name), Whose { traffic: position, part: Some(nth) });
+            }
+        }
         let who = |tag: &crate::evidence::latency::Tag| {
-            let traffic = scenario.traffic.iter().position(|t| t.name == tag.traffic)?;
+            let Whose { traffic, part } = *named.get(&tag.traffic)?;
             let classes = &scenario.traffic[traffic].classes;
             let class = tag.class.as_ref().and_then(|name| classes.iter().position(|c| c.name == *name));
-            Some(Who { traffic, class, outcome: tag.outcome, timing: tag.timing })
+            Some(Who { traffic, part, class, outcome: tag.outcome, timing: tag.timing })
         };
         let strike = |span: Span| {
-            let mut under_way: Vec<ShotTouch> =
-                evidence.shots.iter().filter(|shot| is_under_way(shot, span.start)).collect();
+            let met = evidence.shots.iter().map(Met::from).chain(evidence.parts.iter().map(Met::from));
+            let mut under_way: Vec<Met> = met.filter(|shot| is_under_way(shot, span.start)).collect();
             under_way.sort_by_key(|shot| shot.due);
             Strike { span, under_way }
         };
@@ -184,39 +243,40 @@ impl<'e> Shots<'e> {
             let who = self.tags[interval.tag].as_ref()?;
             let wanted = !closed.iter().any(|span| span.contains(interval.span.start))
                 && who.traffic == subject.traffic
+                && who.part == subject.part
                 && (subject.class.is_none() || who.class == subject.class)
                 && (who.timing == subject.clock || who.timing == Timing::Response);
             wanted.then_some((who, interval))
         })
     }
 
-    /// Every interval of a clock; every shot is on that of the response.
+    /// Every interval of whole shots on a clock; every shot is on that of the response.
     pub fn on(&self, clock: Timing) -> impl Iterator<Item = (&Who, &'e Interval)> {
         let who = |interval: &'e Interval| self.tags[interval.tag].as_ref().map(|who| (who, interval));
-        self.log.intervals.iter().filter_map(who).filter(move |(who, _)| who.timing == clock)
+        self.log.intervals.iter().filter_map(who).filter(move |(who, _)| who.timing == clock && who.part.is_none())
     }
 
     /// Shots that change sides in a stretch, and whether they come in. Only the response and service clocks move
     /// single shots; the others use whole seconds.
-    pub fn moving(&self, subject: Subject, cut: &Cut, stretch: Stretch, span: Span) -> Vec<(ShotTouch, bool)> {
+    pub fn moving(&self, subject: Subject, cut: &Cut, stretch: Stretch, span: Span) -> Vec<(Met, bool)> {
         if !matches!(subject.clock, Timing::Response | Timing::Service) {
             return Vec::new();
         }
-        let ours = |shot: &&ShotTouch| {
-            usize::from(shot.traffic) == subject.traffic
-                && (subject.class.is_none() || shot.class.map(usize::from) == subject.class)
+        let ours = |shot: &&Met| {
+            (shot.traffic, shot.part) == (subject.traffic, subject.part)
+                && (subject.class.is_none() || shot.class == subject.class)
         };
         let measured = self.timeline.measured(Some(subject.traffic));
-        let mut moving: Vec<(ShotTouch, bool)> = Vec::new();
+        let mut moving: Vec<(Met, bool)> = Vec::new();
         let begins = stretch.span.start == stretch.part.start;
         for (nth, strike) in cut.joining.filter(|_| begins).iter().flat_map(|f| self.strikes[*f].iter().enumerate()) {
             // Those of another time join there; one that is due in an earlier time, or joined it, is in already.
-            let earlier = |shot: &&ShotTouch| {
+            let earlier = |shot: &&Met| {
                 let fault = cut.joining.unwrap_or_default();
                 self.strikes[fault][..nth].iter().any(|e| e.span.contains(shot.due) || is_under_way(shot, e.span.start))
             };
             if strike.span.overlap(stretch.part).is_some() {
-                let joins = |shot: &&ShotTouch| shot.due < span.start && measured.contains(shot.due);
+                let joins = |shot: &&Met| shot.due < span.start && measured.contains(shot.due);
                 let joining = strike.under_way.iter().filter(ours).filter(joins).filter(|shot| !earlier(shot));
                 moving.extend(joining.map(|shot| (*shot, true)));
             }
@@ -227,7 +287,7 @@ impl<'e> Shots<'e> {
             let first = shots.partition_point(|shot| shot.due < span.start);
             let end = shots.partition_point(|shot| shot.due < span.end);
             // A shot that two faults take away leaves once.
-            let earlier = |shot: &&ShotTouch| strikes[..nth].iter().any(|other| is_under_way(shot, other.span.start));
+            let earlier = |shot: &&Met| strikes[..nth].iter().any(|other| is_under_way(shot, other.span.start));
             let leaving = shots[first..end.max(first)].iter().filter(ours).filter(|shot| !earlier(shot));
             moving.extend(leaving.map(|shot| (*shot, false)));
         }
@@ -238,7 +298,7 @@ impl<'e> Shots<'e> {
     /// the second, and cut at planned edges: `during` takes in the seconds at its ends, all other windows leave them
     /// out, so that no second in which a fault struck counts as calm.
     pub fn aligned(&self, clock: Timing, cut: &Cut, Stretch { span, part }: Stretch) -> Option<Span> {
-        if clock == Timing::Response {
+        if matches!(clock, Timing::Response | Timing::Earliest) {
             return Some(span);
         }
         let edges = self.timeline.edges();
@@ -257,8 +317,8 @@ impl<'e> Shots<'e> {
 }
 
 /// Whether a shot was due before a fault began to strike, and over at the earliest then.
-fn is_under_way(shot: &ShotTouch, strike: Offset) -> bool {
-    shot.due < strike && shot.done() >= strike
+fn is_under_way(shot: &Met, strike: Offset) -> bool {
+    shot.due < strike && shot.done >= strike
 }
 
 /// The second that an instant lies in.

@@ -13,15 +13,15 @@ use crate::base::time::{Offset, Span};
 use crate::base::timing::Timing;
 use crate::evidence::latency::grid;
 use crate::evidence::reply::Outcome;
-use crate::scenario::{Claim, Expectation, Filter, Measure, Promise};
+use crate::scenario::{Claim, Expectation, Filter, Measure, Promise, Whose};
 
 /// Chance explains a bad slice when it is at least this likely to be no worse.
 const BEYOND_CHANCE: f64 = 0.999;
 
-/// The steady promises on a traffic.
-pub fn steady(promises: &[Promise], traffic: usize) -> impl Iterator<Item = &Expectation> {
+/// The steady promises on some shots: on a traffic, its parts included, or on a part alone.
+pub fn steady(promises: &[Promise], whose: Whose) -> impl Iterator<Item = &Expectation> {
     promises.iter().filter(|p| p.steady).filter_map(move |p| match &p.claim {
-        Claim::Client(e) if e.traffic == traffic => Some(e),
+        Claim::Client(e) if whose.covers(e.whose()) => Some(e),
         _ => None,
     })
 }
@@ -56,8 +56,8 @@ fn bad_slices(trial: &Trial<'_>, expectation: &Expectation, cut: &Cut, reading: 
 }
 
 fn slices(trial: &Trial<'_>, expectation: &Expectation, cut: &Cut, reading: Reading) -> BTreeMap<Offset, Slice> {
-    let Expectation { traffic, class, clock, filter, .. } = *expectation;
-    let subject = Subject { traffic, class, clock };
+    let Expectation { traffic, part, class, clock, filter, .. } = *expectation;
+    let subject = Subject { traffic, part, class, clock };
     let width = grid(clock);
     let mut slices: BTreeMap<Offset, Slice> = BTreeMap::new();
     let whole = cut.parts.iter().filter_map(|part| {

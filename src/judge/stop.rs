@@ -104,7 +104,7 @@ fn client(trial: &Trial<'_>, expectation: &Expectation, abort: &Abort, now: Offs
         let open = |second: i64| trial.fitness.seconds[expectation.traffic].get(&second).map_or(0, |row| row.lost);
         shots.lost = (second(span.start)..second(span.end)).filter(|s| !spoilt.contains(s)).map(open).sum();
         let length = span.length().saturating_sub(Duration::from_secs(spoilt.len() as u64));
-        measure::rule(expectation, None, &shots, trial.timeout, length)
+        measure::rule(expectation, None, &shots, trial.floor(expectation.whose()), length)
     };
     let bound = measure::bound(expectation).value;
     let mut seconds = span.slices(Duration::from_secs(1)).into_iter().filter_map(|second| rule(second).observed);

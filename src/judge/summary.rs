@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::closed::Divided;
-use super::shots::{Stretch, Subject};
+use super::followed::{self, FollowedSummary, LoginSummary};
+use super::shots::{Population, Stretch, Subject};
 use super::trial::Trial;
 use super::verdict::{by_name, span};
 use super::window::Cut;
@@ -16,6 +17,7 @@ use crate::evidence::event::Event;
 use crate::evidence::latency::Tag;
 use crate::evidence::reply::Outcome;
 use crate::evidence::tally::{Tally, cell};
+use crate::scenario::{Part, Whose};
 
 /// What one traffic sent and what came back, over its measured phase.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -43,12 +45,37 @@ pub struct TrafficSummary {
     /// Planned shots of each class that were ok, on the response clock.
     #[serde(serialize_with = "by_name")]
     pub classes: Vec<(String, Percentiles)>,
+    /// The parts of its shots that are measured by themselves, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "by_name")]
+    pub parts: Vec<(String, PartSummary)>,
+    /// How its shots were followed to their end, where they were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub followed: Option<FollowedSummary>,
+    /// The tokens that were asked for while the load went on, where any were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logins: Option<LoginSummary>,
     /// What a closed-loop tool would have claimed of the planned shots, where that is far from what users waited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closed_loop_claim: Option<Claimed>,
     /// The closed loops, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub closed_loops: Vec<LoopSummary>,
+}
+
+/// What became of a part of a traffic's shots, over its measured phase. It has as many shots as came to it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PartSummary {
+    /// Shots due in the measured phase that came to it, closed loops included.
+    pub shots: u64,
+    /// Ok per second of the measured phase.
+    pub rate: f64,
+    /// How many came to each outcome, in the order of reports; without those that none came to.
+    #[serde(serialize_with = "by_name")]
+    pub outcomes: Vec<(String, u64)>,
+    /// Lengths by clock, of planned shots; as those of the whole. A part that is no exchange with a service has a
+    /// `response` alone.
+    #[serde(serialize_with = "by_name")]
+    pub clocks: Vec<(String, Percentiles)>,
 }
 
 /// What became of a closed loop. Its latencies leave out what would have queued, and are no others' equals.
@@ -157,17 +184,18 @@ fn one_traffic(trial: &Trial<'_>, traffic: usize) -> TrafficSummary {
     let measured = trial.timeline.measured(Some(traffic));
     let whole = [Stretch::whole(measured)];
     let divided = Divided::new(trial.timeline, traffic, &whole);
-    let population = |class, clock, stretches: &[Stretch]| {
+    let population = |part, class, clock, stretches: &[Stretch]| {
         let cut = Cut { parts: vec![measured], ..Cut::default() };
-        trial.shots.population(Subject { traffic, class, clock }, &cut, stretches, &BTreeSet::new(), true)
+        trial.shots.population(Subject { traffic, part, class, clock }, &cut, stretches, &BTreeSet::new(), true)
     };
-    let lengths = |clock, stretches: &[Stretch]| {
-        let shots = population(None, clock, stretches);
+    let lengths = |part, clock, stretches: &[Stretch]| {
+        let floor = trial.floor(Whose { traffic, part });
+        let shots = population(part, None, clock, stretches);
         let as_promised = matches!(clock, Timing::Response | Timing::Service);
-        let mut tally = if as_promised { shots.failed.at_least(trial.timeout) } else { shots.failed.clone() };
+        let mut tally = if as_promised { shots.failed.at_least(floor) } else { shots.failed.clone() };
         if as_promised {
             let without = shots.count(Outcome::is_failure).saturating_sub(shots.failed.count());
-            tally.add(cell(trial.timeout.as_nanos() as u64), without);
+            tally.add(cell(floor.as_nanos() as u64), without);
         }
         tally.merge(&shots.ok);
         Percentiles::of(&tally)
@@ -178,20 +206,34 @@ fn one_traffic(trial: &Trial<'_>, traffic: usize) -> TrafficSummary {
     };
     let closed = |(span, connections)| {
         let stretches = [Stretch { span, part: measured }];
-        let shots = population(None, Timing::Response, &stretches);
+        let shots = population(None, None, Timing::Response, &stretches);
         LoopSummary {
             connections,
             span,
             shots: shots.due(),
             failed: shots.count(Outcome::is_failure),
             rate: rate(shots.of(Outcome::Ok), span),
-            latency: lengths(Timing::Response, &stretches),
+            latency: lengths(None, Timing::Response, &stretches),
         }
     };
-    let all = population(None, Timing::Response, &whole);
+    let all = population(None, None, Timing::Response, &whole);
     let classes = trial.scenario.traffic[traffic].classes.iter().enumerate();
-    let of_class = |class| population(Some(class), Timing::Response, &divided.planned).ok;
-    let (response, service) = (lengths(Timing::Response, &divided.planned), lengths(Timing::Service, &divided.planned));
+    let of_class = |class| population(None, Some(class), Timing::Response, &divided.planned).ok;
+    let planned = |clock| lengths(None, clock, &divided.planned);
+    let (response, service) = (planned(Timing::Response), planned(Timing::Service));
+    let part = |(position, part): (usize, Part)| {
+        let all = population(Some(position), None, Timing::Response, &whole);
+        let clocks =
+            if part.is_exchange { &Timing::ALL[..] } else { &[Timing::Response, Timing::Earliest, Timing::Gap] };
+        let lengths = |clock: &Timing| (clock.word().to_owned(), lengths(Some(position), *clock, &divided.planned));
+        let summary = PartSummary {
+            shots: all.due(),
+            rate: rate(all.of(Outcome::Ok), measured),
+            outcomes: outcomes(&all),
+            clocks: clocks.iter().map(lengths).filter(is_told).collect(),
+        };
+        (part.name, summary)
+    };
     let (taken_up, sent) = went(trial, traffic);
     TrafficSummary {
         planned: trial.plan.traffic[traffic].count(),
@@ -200,16 +242,30 @@ fn one_traffic(trial: &Trial<'_>, traffic: usize) -> TrafficSummary {
         measured,
         shots: all.due(),
         rate: rate(all.of(Outcome::Ok), measured),
-        outcomes: Outcome::ALL
+        outcomes: outcomes(&all),
+        clocks: Timing::ALL
+            .map(|clock| (clock.word().to_owned(), planned(clock)))
             .into_iter()
-            .map(|outcome| (outcome.word().to_owned(), all.of(outcome)))
-            .filter(|(_, count)| *count > 0)
+            .filter(is_told)
             .collect(),
-        clocks: Timing::ALL.map(|clock| (clock.word().to_owned(), lengths(clock, &divided.planned))).into(),
         classes: classes.map(|(i, class)| (class.name.clone(), Percentiles::of(&of_class(i)))).collect(),
+        parts: trial.scenario.traffic[traffic].parts().into_iter().enumerate().map(part).collect(),
+        followed: followed::followed(trial.evidence, &trial.scenario.traffic[traffic].name),
+        logins: followed::logins(trial.evidence, &trial.scenario.traffic[traffic].name),
         closed_loop_claim: Claimed::read(&service, &response),
         closed_loops: trial.timeline.closed_loops(traffic).map(closed).collect(),
     }
+}
+
+/// Whether there is anything to tell of a clock: those of doubt are only where there is some.
+fn is_told((clock, lengths): &(String, Percentiles)) -> bool {
+    lengths.count > 0 || !Timing::from_word(clock).is_some_and(Timing::is_doubt)
+}
+
+/// How many shots came to each outcome, without those that none came to.
+fn outcomes(population: &Population) -> Vec<(String, u64)> {
+    let all = Outcome::ALL.into_iter().map(|outcome| (outcome.word().to_owned(), population.of(outcome)));
+    all.filter(|(_, count)| *count > 0).collect()
 }
 
 /// How many planned shots of a traffic were taken up, and how many of them were sent. Counts are kept by the second: a

@@ -14,6 +14,7 @@ use super::window::{FaultTimes, Occurrence};
 use crate::base::time::{Offset, Span};
 use crate::evidence::event::Event;
 use crate::evidence::reader::Evidence;
+use crate::scenario::Whose;
 
 /// What was broken.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -185,8 +186,9 @@ fn recovery(recovery: &Recovery) -> RecoverySummary {
 }
 
 fn detection(trial: &Trial<'_>, fault: usize, strike: usize, traffic: usize) -> DetectionSummary {
-    let bound = detection::bound(fault, traffic, &trial.scenario.promises);
-    match detection::search(trial, fault, strike, traffic, bound, Reading::AsItWas) {
+    let whose = Whose::whole(traffic);
+    let bound = detection::bound(fault, whose, &trial.scenario.promises);
+    match detection::search(trial, fault, strike, whose, bound, Reading::AsItWas) {
         Detected::Felt { from, at } => DetectionSummary { found: "felt", between: Some([from, at]), why: None },
         Detected::Never { .. } => DetectionSummary { found: "never", between: None, why: None },
         Detected::Unknown { why } => DetectionSummary { found: "unknown", between: None, why: Some(why) },

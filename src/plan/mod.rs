@@ -5,6 +5,7 @@ mod arrival;
 mod closed;
 mod hawkes;
 mod mix;
+mod polls;
 mod profile;
 mod review;
 mod timeline;
@@ -13,6 +14,7 @@ mod values;
 pub use arrival::DueTimes;
 pub use closed::ClosedLoop;
 pub use mix::{Mix, QuoteRequest};
+pub use polls::Polls;
 pub use profile::Profile;
 pub use review::{Foreseen, expected_touches, minimum_shots, review, struck_requests};
 pub use timeline::{Phase, Timeline};
@@ -63,9 +65,11 @@ impl Plan {
     }
 
     /// How many connections a sender may open to a service: as the scenario says, or the peak rate times the timeout,
-    /// within 64 and 1024, and in any case as many as closed loops have at once.
+    /// polls included, within 64 and 1024, and in any case as many as closed loops have at once.
     pub fn connections(&self, scenario: &Scenario) -> u32 {
-        let peak: f64 = self.traffic.iter().map(|t| t.profile.peak()).sum();
+        let shots: f64 = self.traffic.iter().map(|t| t.profile.peak()).sum();
+        let polls = (0..self.traffic.len()).filter_map(|traffic| Polls::of(scenario, self, traffic));
+        let peak = shots + polls.map(|polls| polls.made()).sum::<f64>();
         let enough = (peak * scenario.target.timeout.as_secs_f64()).ceil() as u32;
         let closed = closed_connections(&scenario.traffic);
         scenario.target.connections.unwrap_or(enough.clamp(64, 1024)).max(closed)
@@ -108,12 +112,9 @@ impl TrafficPlan {
         let due = DueTimes::new(profile.clone(), traffic.arrivals, seed.stream(&format!("arrivals/{}", traffic.name)));
         let mix = match &traffic.kind {
             Kind::Quote(quote) => Some(Mix::new(quote, seed.stream(&format!("mix/{}", traffic.name)))),
-            Kind::Flow(_) => None,
+            Kind::Flow(_) | Kind::Pipeline(_) => None,
         };
-        let values = match &traffic.kind {
-            Kind::Flow(flow) => Some(Values::new(flow, &traffic.name, seed)),
-            Kind::Quote(_) => None,
-        };
+        let values = traffic.kind.flow().map(|flow| Values::new(flow, &traffic.name, seed));
         // Each loop draws from a stream of its own, so that how far one gets shifts no other.
         let own = |nth: usize| {
             mix.as_ref().map(|mix: &Mix| mix.drawn_from(seed.stream(&format!("mix/{}/saturate/{nth}", traffic.name))))

@@ -8,8 +8,8 @@ use crate::base::time::{Offset, Span};
 use crate::base::timing::Timing;
 use crate::base::units::{self, Share};
 use crate::scenario::{
-    Claim, Expectation, Fault, HttpFault, Inject, Kind, Lead, Match, Measure, Mistake, On, Per, Pick, Promise,
-    Scenario, Toxic, Window,
+    Claim, Expectation, Fault, HttpFault, Inject, Lead, Match, Measure, Mistake, On, Per, Pick, Promise, Scenario,
+    Toxic, Window,
 };
 
 /// A fault must be this likely to touch something.
@@ -189,7 +189,7 @@ pub fn review(scenario: &Scenario, plan: &Plan) -> Vec<Mistake> {
         }
     }
     for (traffic, plan) in scenario.traffic.iter().zip(&plan.traffic) {
-        let Kind::Flow(flow) = &traffic.kind else { continue };
+        let Some(flow) = traffic.kind.flow() else { continue };
         for feed in flow.feeds.iter().filter(|feed| feed.pick == Pick::Unique) {
             let (rows, closed) = (feed.rows.len() as u64, plan.closed_loops().next().is_some());
             if rows < plan.count() || closed {
@@ -200,7 +200,7 @@ pub fn review(scenario: &Scenario, plan: &Plan) -> Vec<Mistake> {
                 };
                 mistakes.push(Mistake {
                     at: feed.place,
-                    path: format!("traffic.{}.flow.data.{}", traffic.name, feed.name),
+                    path: format!("traffic.{}.{}.data.{}", traffic.name, traffic.kind.word(), feed.name),
                     what: format!("`{}` has {}, and {shots} want one each", feed.file, text::count(rows, "row")),
                     remedy: "add rows, lower the load, or write `pick: sequential`".into(),
                 });

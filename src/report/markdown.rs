@@ -69,8 +69,14 @@ pub fn markdown(judgement: &Judgement) -> String {
         if let Some(response) = words::response(traffic) {
             let _ = writeln!(out, "  - response {}", words::percentiles(response));
         }
+        for (name, part) in &traffic.parts {
+            let _ = writeln!(out, "  - {}", escape(&words::part(name, part)));
+        }
         if let Some(claimed) = &traffic.closed_loop_claim {
             let _ = writeln!(out, "  - {}", words::claimed(claimed));
+        }
+        for line in words::followed(traffic) {
+            let _ = writeln!(out, "  - {}", escape(&line));
         }
         for closed in &traffic.closed_loops {
             let _ = writeln!(out, "  - {}", words::closed_loop(closed).join("; "));

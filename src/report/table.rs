@@ -62,8 +62,14 @@ pub fn table(judgement: &Judgement, place: &str, colour: bool) -> String {
         if let Some(response) = words::response(traffic) {
             let _ = writeln!(out, "         response {}", words::percentiles(response));
         }
+        for (name, part) in &traffic.parts {
+            let _ = writeln!(out, "         {}", words::part(name, part));
+        }
         if let Some(claimed) = &traffic.closed_loop_claim {
             let _ = writeln!(out, "         {}", words::claimed(claimed));
+        }
+        for line in words::followed(traffic) {
+            let _ = writeln!(out, "         {line}");
         }
         for line in traffic.closed_loops.iter().flat_map(words::closed_loop) {
             let _ = writeln!(out, "         {line}");

@@ -25,7 +25,7 @@ use crate::lint;
 use crate::observe::probe::{self, Probed};
 use crate::observe::{HostMeter, Observer, Watched};
 use crate::plan::Plan;
-use crate::scenario::{Contract, Page, Scenario};
+use crate::scenario::{Contract, Page, Scenario, Traffic, part_name};
 use crate::stage::client::Stage;
 use crate::traffic::{self, Aside};
 
@@ -80,7 +80,10 @@ impl Prepared<'_> {
             scenario: scenario.clone(),
             plan: plan.clone(),
             services: self.ways.clone(),
+            kafka: self.kafka.clone(),
             secrets: self.secrets.clone(),
+            keepers: self.keepers.clone(),
+            ids: Arc::default(),
             tracer: self.tracer,
             clock: self.clock,
             connections: self.manifest.connections as usize,
@@ -213,9 +216,10 @@ impl Prepared<'_> {
 
     fn recorder_plan<'p>(&self, plan: &'p Plan) -> recorder::Plan<'p> {
         let scenario = &self.launch.scenario;
-        let classes = |t: &crate::scenario::Traffic| t.classes.iter().map(|c| c.name.clone()).collect();
+        let classes = |t: &Traffic| t.classes.iter().map(|c| c.name.clone()).collect();
         recorder::Plan {
             traffic: scenario.traffic.iter().map(|t| (t.name.clone(), classes(t))).collect(),
+            parts: scenario.traffic.iter().map(part_names).collect(),
             edges: plan.timeline.edges(),
             faults: scenario.faults.iter().map(|f| f.name.clone()).zip(plan.timeline.faults.iter().cloned()).collect(),
             workers: resources::workers(scenario, plan),
@@ -224,6 +228,11 @@ impl Prepared<'_> {
             tracer: self.tracer,
         }
     }
+}
+
+/// What evidence calls the parts of a traffic.
+fn part_names(traffic: &Traffic) -> Vec<String> {
+    traffic.parts().iter().map(|part| part_name(&traffic.name, &part.name)).collect()
 }
 
 /// Waits for what ends a run before its plan does: how it must end.

@@ -19,10 +19,10 @@ use crate::fault::local::Locals;
 use crate::fault::victim::Victim;
 use crate::observe::alertmanager::Alertmanager;
 use crate::observe::prometheus::Prometheus;
-use crate::scenario::{Lead, Process, Scenario};
+use crate::scenario::{COMES_TO_KAFKA, Lead, Process, Scenario};
 use crate::stage;
 use crate::stage::client::Stage;
-use crate::traffic::Aside;
+use crate::traffic::{Aside, Keeper};
 
 /// Between the last preparation and the plan's zero.
 pub(super) const LEAD: Duration = Duration::from_millis(300);
@@ -39,6 +39,10 @@ pub(super) struct Prepared<'l> {
     pub(super) services: Vec<(String, Vec<Address>)>,
     /// Where traffic is sent: the same, or links that lead there.
     pub(super) ways: Vec<(String, Vec<Address>)>,
+    /// Who keeps the tokens that requests carry, by traffic.
+    pub(super) keepers: Vec<(String, Arc<Keeper>)>,
+    /// Where clients find each Kafka cluster: name and HOST:PORT, separated by commas.
+    pub(super) kafka: Vec<(String, String)>,
     pub(super) secrets: Vec<(String, String)>,
     pub(super) stage: Option<Stage>,
     pub(super) prometheus: Option<Prometheus>,
@@ -76,6 +80,7 @@ impl<'l> Prepared<'l> {
             stage_zero: clock.zero(),
             host: host(),
             services: Vec::new(),
+            kafka: Vec::new(),
             connections,
             timeout: scenario.target.timeout.as_nanos() as u64,
             lag_limit: scenario.fitness.lag.as_nanos() as u64,
@@ -92,6 +97,8 @@ impl<'l> Prepared<'l> {
             clock,
             services: Vec::new(),
             ways: Vec::new(),
+            keepers: Vec::new(),
+            kafka: Vec::new(),
             secrets: secrets(scenario)?,
             stage: None,
             prometheus: None,
@@ -107,6 +114,8 @@ impl<'l> Prepared<'l> {
     pub(super) async fn make_ready(&mut self) -> Result<(), String> {
         let scenario = &self.launch.scenario;
         let upstreams = self.open_stage().await?;
+        self.kafka = self.clusters();
+        self.manifest.kafka = self.kafka.clone();
         let guards = self.guards();
         if let Some(guards) = &guards {
             let home = self.launch.file.parent().map(Path::to_owned).unwrap_or_default();
@@ -118,7 +127,7 @@ impl<'l> Prepared<'l> {
                 services.iter().map(|s| (s.name.clone(), s.addresses.clone())).collect()
             }
             crate::scenario::System::Sim { name, with } => {
-                let sim = target::Sim::start(&self.launch.program, name, with, &upstreams).await?;
+                let sim = target::Sim::start(&self.launch.program, name, with, &upstreams, self.kafka_of(name)).await?;
                 let services = sim.services().iter().map(|(name, address)| (name.clone(), vec![address.clone()]));
                 let services = services.collect();
                 self.target = Some(sim);
@@ -141,6 +150,13 @@ impl<'l> Prepared<'l> {
             if let Some(wrong) = answered.wrong {
                 return Err(format!("before the load, {}: {wrong}", step.what()));
             }
+        }
+        for traffic in &scenario.traffic {
+            let Some(login) = traffic.kind.flow().and_then(|flow| flow.login.as_ref()) else { continue };
+            let service = login.step.service.as_deref().or(traffic.service.as_deref());
+            let keeper = aside.log_in(login, service).await;
+            let keeper = keeper.map_err(|why| format!("before the load, logging in for `{}`: {why}", traffic.name))?;
+            self.keepers.push((traffic.name.clone(), Arc::new(keeper)));
         }
         if let Some(guards) = &guards {
             let ours = |process: &Process| match process {
@@ -166,7 +182,25 @@ impl<'l> Prepared<'l> {
         let name = |kind: &str, name: &str| format!("PROOFLOAD_{kind}_{}", name.to_ascii_uppercase().replace('-', "_"));
         let Some(stage) = &self.stage else { return Vec::new() };
         let upstreams = stage.upstreams().iter().map(|(n, url)| (name("UPSTREAM", n), url.clone()));
-        upstreams.chain(stage.links().iter().map(|(n, address)| (name("LINK", n), address.clone()))).collect()
+        let links = stage.links().iter().map(|(n, address)| (name("LINK", n), address.clone()));
+        let kafka = self.kafka.iter().map(|(n, brokers)| (name("KAFKA", n), brokers.clone()));
+        upstreams.chain(links).chain(kafka).collect()
+    }
+
+    /// Where clients find each Kafka cluster: by the stage, or directly.
+    fn clusters(&self) -> Vec<(String, String)> {
+        let staged = |name: &str| {
+            let known = self.stage.iter().flat_map(Stage::kafka).find(|(known, _)| known == name);
+            known.map(|(_, brokers)| brokers.clone())
+        };
+        let all = self.launch.scenario.kafka.iter();
+        all.filter_map(|k| Some((k.name.clone(), k.direct().or_else(|| staged(&k.name))?))).collect()
+    }
+
+    /// The cluster that a practice target comes to, if it comes to one.
+    fn kafka_of(&self, system: &str) -> Option<&str> {
+        let (_, brokers) = self.kafka.first().filter(|_| COMES_TO_KAFKA.contains(&system))?;
+        Some(brokers)
     }
 
     /// Opens the stage, where the scenario has one; where its upstreams answer.

@@ -20,10 +20,12 @@ impl Sim {
         system: &str,
         with: &[(String, String)],
         upstreams: &[(String, String)],
+        kafka: Option<&str>,
     ) -> Result<Sim, String> {
         let mut args: Vec<String> = ["sim", system, "--lease"].map(Into::into).to_vec();
         args.extend(with.iter().flat_map(|(key, value)| ["--set".into(), format!("{key}={value}")]));
         args.extend(upstreams.iter().flat_map(|(name, url)| ["--upstream".into(), format!("{name}={url}")]));
+        args.extend(kafka.iter().flat_map(|brokers| ["--kafka".into(), (*brokers).to_owned()]));
         let spec = Spec {
             name: format!("sim:{system}"),
             program: program.to_owned(),

@@ -56,12 +56,12 @@ impl Absorbed {
 }
 
 /// Reads a promise about `absorbed`; `None` when it is about something else.
-pub(super) fn parse(promise: &str, known: &Known<'_>, faults: &[&str]) -> Option<Result<Absorbed, Refusal>> {
+pub(super) fn parse(promise: &str, known: &[Known<'_>], faults: &[&str]) -> Option<Result<Absorbed, Refusal>> {
     let (measure, _) = promise.split_once('(')?;
     (measure.trim() == "absorbed").then(|| read(promise, known, faults))
 }
 
-fn read(promise: &str, known: &Known<'_>, faults: &[&str]) -> Result<Absorbed, Refusal> {
+fn read(promise: &str, known: &[Known<'_>], faults: &[&str]) -> Result<Absorbed, Refusal> {
     let example = || "write it like `absorbed(quotes) > 90%`".to_owned();
     let (call, compare, bound) = split_compare(promise)?;
     let subject = call.trim().strip_suffix(')').and_then(|call| call.split_once('(')).map(|(_, rest)| rest.trim());
@@ -71,10 +71,10 @@ fn read(promise: &str, known: &Known<'_>, faults: &[&str]) -> Result<Absorbed, R
         return Err((what, example()));
     }
     // A traffic before a fault of the same name: promises are about traffic first.
-    let traffic = known.iter().position(|(name, _)| *name == subject);
+    let traffic = known.iter().position(|k| k.name == subject);
     let fault = faults.iter().position(|name| *name == subject).filter(|_| traffic.is_none());
     if traffic.is_none() && fault.is_none() {
-        let names: Vec<&str> = known.iter().map(|(name, _)| *name).chain(faults.iter().copied()).collect();
+        let names: Vec<&str> = known.iter().map(|k| k.name).chain(faults.iter().copied()).collect();
         return Err((format!("`{subject}`{NO_SUBJECT}"), text::suggest(subject, names)));
     }
     let bound = parse_bound(Measure::Errors, bound)?;
@@ -98,7 +98,9 @@ mod tests {
     use super::*;
 
     fn parse(promise: &str) -> Result<Absorbed, Refusal> {
-        super::parse(promise, &[("quotes", vec!["hit"]), ("both", vec![])], &["hangs", "both"]).expect("about absorbed")
+        let known = |name, classes| Known { name, classes, parts: Vec::new() };
+        let known = [known("quotes", vec!["hit"]), known("both", vec![])];
+        super::parse(promise, &known, &["hangs", "both"]).expect("about absorbed")
     }
 
     #[test]

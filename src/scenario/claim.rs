@@ -7,6 +7,7 @@ use super::absorbed::Absorbed;
 use super::alerts::AlertClaim;
 use super::mistake::Place;
 use super::notified::Notified;
+use super::part::Whose;
 use super::servers::Source;
 use crate::base::timing::Timing;
 use crate::base::units::{self, Share};
@@ -69,6 +70,8 @@ pub struct Expectation {
     pub measure: Measure,
     /// The traffic at this position of the scenario.
     pub traffic: usize,
+    /// The part at this position of the traffic's parts; `None` for shots as a whole.
+    pub part: Option<usize>,
     /// Which clock; `None` where the measure has none.
     pub clock: Timing,
     /// Which outcomes.
@@ -82,6 +85,11 @@ pub struct Expectation {
 }
 
 impl Expectation {
+    /// Whose shots it is about.
+    pub fn whose(&self) -> Whose {
+        Whose { traffic: self.traffic, part: self.part }
+    }
+
     /// How many shots a window must hold before the point estimate decides: enough that, if the promise were broken,
     /// at least one bad shot would have been seen with 95 % probability (1 − qⁿ ≥ 0.95).
     pub fn minimum(&self) -> u64 {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::inject::{HttpFault, Inject};
+use super::inject::{HttpFault, Inject, KafkaFault};
 use crate::base::time::{Offset, Span};
 use crate::base::units::Share;
 
@@ -17,7 +17,7 @@ pub struct Fault {
     pub on: On,
     /// What it does; of the family that fits what it acts on.
     pub inject: Inject,
-    /// The share of requests (of a link: connections) that it strikes. With a ramp, the largest.
+    /// The share of requests (of links and Kafka clusters: connections) that it strikes. With a ramp, the largest.
     pub share: Share,
     /// How the share changes, if it does.
     pub ramp: Option<Ramp>,
@@ -46,6 +46,13 @@ pub enum On {
     Upstream(usize),
     /// A TCP proxy.
     Link(usize),
+    /// A Kafka cluster whose clients come by the stage.
+    Kafka {
+        /// Which.
+        cluster: usize,
+        /// Which of its brokers; all when not given.
+        broker: Option<u32>,
+    },
     /// A process or a container.
     Process(Process),
     /// A hook.
@@ -162,12 +169,14 @@ impl Fault {
             + self.repeat.map_or(Duration::ZERO, |r| r.every.saturating_mul(r.times.saturating_sub(1)))
     }
 
-    /// What it strikes one of at a time, in a word: `request`, `connection`, or, where it strikes as a whole, the `shot` that
+    /// What it strikes one of at a time, in a word: `request`, `connection`, `reply`, or, where it strikes as a whole, the `shot` that
     /// felt it.
     pub fn unit(&self) -> &'static str {
         match (&self.on, &self.inject) {
             (On::Upstream(_), Inject::Http(HttpFault::Refuse)) | (On::Link(_), _) => "connection",
-            (On::Upstream(_), _) => "request",
+            (On::Kafka { .. }, Inject::Link(..) | Inject::Kafka(KafkaFault::BrokerDown { .. })) => "connection",
+            (On::Kafka { .. }, Inject::Kafka(KafkaFault::TopicUnavailable { .. })) => "reply",
+            (On::Upstream(_) | On::Kafka { .. }, _) => "request",
             (On::Process(_) | On::Hook(_), _) => "shot",
         }
     }

@@ -14,8 +14,10 @@ use crate::base::units::{ByteRate, Share, Size};
 pub enum Inject {
     /// To the replies of an HTTP upstream.
     Http(HttpFault),
-    /// To one direction of a link's connections.
+    /// To one direction of connections: of a link's, or of those to the brokers of a Kafka cluster.
     Link(Toxic, Stream),
+    /// To a Kafka cluster.
+    Kafka(KafkaFault),
     /// To a process.
     Process(ProcessFault),
     /// What a hook does.
@@ -203,6 +205,36 @@ pub enum Stream {
     Downstream,
 }
 
+/// What a Kafka cluster does wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KafkaFault {
+    /// A broker takes no connection, and those that are open end. The unit is the connection.
+    BrokerDown {
+        /// Whether the other brokers lead its partitions meanwhile.
+        move_leaders: bool,
+    },
+    /// Requests are answered with an error. The unit is the request.
+    RequestErrors {
+        /// Of which API, as [`APIS`](super::kafka::APIS) calls it.
+        api: String,
+        /// Which, as [`ERRORS`](super::kafka::ERRORS) calls it.
+        error: String,
+        /// How many; all while it lasts when not given.
+        count: Option<u64>,
+    },
+    /// Replies come later. The unit is the request.
+    RoundTrip {
+        /// By how much; at least a millisecond.
+        add: Duration,
+    },
+    /// A topic has no leaders. The unit is the reply that says so.
+    TopicUnavailable {
+        /// Which.
+        topic: String,
+    },
+}
+
 /// What happens to a process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -251,6 +283,7 @@ impl Inject {
         match self {
             Inject::Http(fault) => fault.word(),
             Inject::Link(toxic, _) => toxic.word(),
+            Inject::Kafka(fault) => fault.word(),
             Inject::Process(fault) => fault.word(),
             Inject::Hook => "hook",
         }
@@ -287,6 +320,22 @@ impl Toxic {
             Toxic::Down => "down",
             Toxic::Corrupt { .. } => "corrupt",
             Toxic::DropHalf => "drop_half",
+        }
+    }
+}
+
+impl KafkaFault {
+    /// Whether it strikes single brokers.
+    pub fn is_of_brokers(&self) -> bool {
+        matches!(self, KafkaFault::BrokerDown { .. } | KafkaFault::RoundTrip { .. })
+    }
+
+    fn word(&self) -> &'static str {
+        match self {
+            KafkaFault::BrokerDown { .. } => "broker_down",
+            KafkaFault::RequestErrors { .. } => "request_errors",
+            KafkaFault::RoundTrip { .. } => "round_trip",
+            KafkaFault::TopicUnavailable { .. } => "topic_unavailable",
         }
     }
 }

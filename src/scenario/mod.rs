@@ -5,14 +5,18 @@
 mod shape;
 mod absorbed;
 mod alerts;
+mod bearer;
 mod check;
 mod claim;
 mod contract;
 mod fault;
 mod inject;
+pub mod kafka;
 mod load;
 mod locate;
 mod notified;
+mod part;
+mod pipeline;
 mod promise;
 mod raw;
 mod reconcile;
@@ -36,15 +40,20 @@ pub use crate::base::mistake::{Mistake, Mistakes, Place};
 pub use crate::base::timing::Timing;
 pub use absorbed::Absorbed;
 pub use alerts::{AlertClaim, Alerts, Live, Must, RuleFile, Semantics};
-pub use check::FLEETS;
+pub use bearer::Bearer;
+pub use check::{COMES_TO_KAFKA, FLEETS};
 pub use claim::{Claim, Compare, Expectation, Filter, Measure, Promise, Quantile, Severity, Window};
 pub use contract::{Cardinality, Contract, Probe, ScrapeLimits};
 pub use fault::{Fault, Match, On, Process, Ramp, Repeat, When};
 pub use inject::{
-    Corruption, DockerAction, HttpFault, Inject, Keep, Per, ProcessFault, ResetAt, RetryAfter, Stream, Toxic,
+    Corruption, DockerAction, HttpFault, Inject, KafkaFault, Keep, Per, ProcessFault, ResetAt, RetryAfter, Stream,
+    Toxic,
 };
+pub use kafka::Kafka;
 pub use load::{Arrivals, Segment, closed_connections};
 pub use notified::{Handled, Notified};
+pub use part::{Part, Whose, part_name};
+pub use pipeline::{Follow, ID, Leg, Pipeline, Polling, State, StateNames};
 pub use reconcile::{Against, Check, Labels as ByLabels, Reconcile, Statuses, Subset, TimeUnit, Timeouts};
 pub use schema::schema;
 pub use servers::{Alertmanager, Login, Prometheus, Server, Source};
@@ -77,6 +86,8 @@ pub struct Scenario {
     pub upstreams: Vec<Upstream>,
     /// TCP proxies.
     pub links: Vec<Link>,
+    /// Kafka clusters.
+    pub kafka: Vec<Kafka>,
     /// What is sent; at least one.
     pub traffic: Vec<Traffic>,
     /// Pages of metrics that are watched.
@@ -114,7 +125,7 @@ pub struct Scenario {
 impl Scenario {
     /// Whether there is something for a stage to do: to answer, to pass on, or to undo what the run breaks or starts.
     pub fn needs_stage(&self) -> bool {
-        let outside = !self.upstreams.is_empty() || !self.links.is_empty();
+        let outside = !self.upstreams.is_empty() || !self.links.is_empty() || self.kafka.iter().any(Kafka::is_staged);
         outside || self.needs_warden()
     }
 
@@ -129,6 +140,10 @@ impl Scenario {
         match on {
             On::Upstream(i) => format!("upstream/{}", self.upstreams[*i].name),
             On::Link(i) => format!("link/{}", self.links[*i].name),
+            On::Kafka { cluster, broker: None } => format!("kafka/{}", self.kafka[*cluster].name),
+            On::Kafka { cluster, broker: Some(broker) } => {
+                format!("kafka/{}, broker {broker}", self.kafka[*cluster].name)
+            }
             On::Process(Process::Pid(pid)) => format!("process/{pid}"),
             On::Process(Process::Named(i)) => format!("process/{}", self.processes[*i].name),
             On::Process(Process::Target) => "process/target".into(),
@@ -143,7 +158,9 @@ impl Scenario {
         let steps = target.before.iter().chain(&target.after);
         let own = self.traffic.iter().flat_map(|t| match &t.kind {
             Kind::Quote(quote) => quote.headers.iter().collect::<Vec<_>>(),
-            Kind::Flow(flow) => flow.steps.iter().flat_map(|s| &s.headers).collect(),
+            Kind::Flow(_) | Kind::Pipeline(_) => {
+                t.kind.flow().iter().flat_map(|flow| &flow.steps).flat_map(|s| &s.headers).collect()
+            }
         });
         let hooks = self.hooks.iter().flat_map(|hook| [&hook.apply, &hook.undo, &hook.probe]);
         let called = hooks.flat_map(|action| match action {
@@ -166,7 +183,12 @@ impl Scenario {
             HeaderValue::Secret(name) => Some(name.as_str()),
             HeaderValue::Text(_) => None,
         });
-        in_headers.chain(self.servers().filter_map(Server::secret))
+        let logins = self.traffic.iter().filter_map(|t| t.kind.flow()?.login.as_ref());
+        let of_kafka = self.kafka.iter().flat_map(Kafka::secrets);
+        in_headers
+            .chain(self.servers().filter_map(Server::secret))
+            .chain(logins.flat_map(Bearer::secrets))
+            .chain(of_kafka)
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! promise    := measure "(" subject { "," argument } ")" comparator bound
+//! subject    := traffic | traffic "." part
 //! measure    := p50 … p99.99 | max | mean | errors | timeouts | rejected | rate | recovery | detection
 //! argument   := clock | outcome | class            in any order, from disjoint sets
 //! clock      := response | service | lag | wait | connect | first_byte
@@ -15,6 +16,8 @@
 //! Beside `promql:` the promise is about its value: `value comparator number`, where `75%` means 0.75.
 
 use super::claim::{Compare, Expectation, Filter, Measure, Quantile, Unit};
+use super::part::{Part, Whose, part_name};
+use super::traffic::Traffic;
 use crate::base::text;
 use crate::base::timing::Timing;
 use crate::base::units;
@@ -25,15 +28,58 @@ pub const NO_TRAFFIC: &str = " is no traffic of this scenario";
 /// What is wrong with a promise, and what to write.
 pub type Refusal = (String, String);
 
-/// What the grammar needs to know of the scenario: each traffic with the names of its classes.
-pub type Known<'a> = [(&'a str, Vec<&'a str>)];
+/// What the grammar needs to know of a traffic.
+#[derive(Debug, Clone)]
+pub struct Known<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The names of its classes.
+    pub classes: Vec<&'a str>,
+    /// The parts of its shots.
+    pub parts: Vec<Part>,
+}
+
+impl<'a> Known<'a> {
+    /// What is known of some traffic.
+    pub fn all(traffic: &'a [Traffic]) -> Vec<Known<'a>> {
+        let known = |t: &'a Traffic| Known {
+            name: &t.name,
+            classes: t.classes.iter().map(|c| c.name.as_str()).collect(),
+            parts: t.parts(),
+        };
+        traffic.iter().map(known).collect()
+    }
+}
+
+/// Whose shots a subject names.
+fn whose(subject: &str, known: &[Known<'_>]) -> Result<Whose, Refusal> {
+    if let Some(traffic) = known.iter().position(|k| k.name == subject) {
+        return Ok(Whose::whole(traffic));
+    }
+    let (name, part) = subject.split_once('.').unwrap_or((subject, ""));
+    let Some(traffic) = known.iter().position(|k| k.name == name) else {
+        let parts = known.iter().flat_map(|k| k.parts.iter().map(|part| part_name(k.name, &part.name)));
+        let names: Vec<String> = known.iter().map(|k| k.name.to_owned()).chain(parts).collect();
+        return Err((format!("`{name}`{NO_TRAFFIC}"), text::suggest(subject, names.iter().map(String::as_str))));
+    };
+    let parts = &known[traffic].parts;
+    match parts.iter().position(|p| p.name == part) {
+        Some(part) => Ok(Whose { traffic, part: Some(part) }),
+        None if parts.is_empty() => Err((format!("`{name}` has no parts"), format!("promise the whole: `{name}`"))),
+        None => {
+            let names: Vec<String> = parts.iter().map(|p| part_name(name, &p.name)).collect();
+            let what = format!("`{part}` is no part of `{name}`");
+            Err((what, text::suggest(subject, names.iter().map(String::as_str))))
+        }
+    }
+}
 
 const MEASURES: [&str; 9] = ["p50", "p95", "p99", "max", "mean", "errors", "timeouts", "rejected", "rate"];
 const PLANNED: [&str; 8] =
     ["lost", "duplicated", "reordered", "drain", "consumer_lag", "staleness", "leak", "capacity"];
 
 /// Reads a promise about what the client saw.
-pub fn parse_client(promise: &str, known: &Known<'_>) -> Result<Expectation, Refusal> {
+pub fn parse_client(promise: &str, known: &[Known<'_>]) -> Result<Expectation, Refusal> {
     let example = "write it like `p95(quotes) < 500ms`";
     let refuse = |what: String| (what, example.to_owned());
     let (call, compare, bound) = split_compare(promise)?;
@@ -42,12 +88,8 @@ pub fn parse_client(promise: &str, known: &Known<'_>) -> Result<Expectation, Ref
     let measure = parse_measure(measure.trim())?;
     let mut arguments = arguments.split(',').map(str::trim);
     let subject = arguments.next().unwrap_or_default();
-    let names = known.iter().map(|(name, _)| *name);
-    let traffic = names
-        .clone()
-        .position(|name| name == subject)
-        .ok_or_else(|| (format!("`{subject}`{NO_TRAFFIC}"), text::suggest(subject, names.clone())))?;
-    let classes = &known[traffic].1;
+    let Whose { traffic, part } = whose(subject, known)?;
+    let classes: &[&str] = if part.is_none() { &known[traffic].classes } else { &[] };
     let (mut clock, mut filter, mut class) = (None, None, None);
     for argument in arguments {
         let twice = |already: bool| match already {
@@ -67,7 +109,13 @@ pub fn parse_client(promise: &str, known: &Known<'_>) -> Result<Expectation, Ref
             let words =
                 Timing::PROMISED.iter().map(|c| c.word()).chain(["ok", "failed"]).chain(classes.iter().copied());
             let remedy = text::suggest(argument, words.collect::<Vec<_>>());
-            return Err((format!("`{argument}` is no clock, outcome or class of `{subject}`"), remedy));
+            let what = match part {
+                Some(_) if known[traffic].classes.contains(&argument) => {
+                    format!("`{subject}` is a part, and parts have no classes")
+                }
+                _ => format!("`{argument}` is no clock, outcome or class of `{subject}`"),
+            };
+            return Err((what, remedy));
         }
     }
     let timed = measure.is_timed();
@@ -76,6 +124,11 @@ pub fn parse_client(promise: &str, known: &Known<'_>) -> Result<Expectation, Ref
     }
     if measure.is_of_fault() && class.is_some() {
         return Err((format!("`{measure}` takes no class"), format!("write `{measure}({subject})`")));
+    }
+    let has_clocks = part.is_none_or(|part| known[traffic].parts[part].is_exchange);
+    if let Some(clock) = clock.filter(|clock| *clock != Timing::Response && !has_clocks) {
+        let what = format!("`{subject}` is no exchange with a service, and has no {}", clock.word());
+        return Err((what, format!("promise how long it takes: `{measure}({subject})`")));
     }
     let bound = parse_bound(measure, bound)?;
     // What is never seen takes longer than anything: no floor could tell that from a long wait.
@@ -88,6 +141,7 @@ pub fn parse_client(promise: &str, known: &Known<'_>) -> Result<Expectation, Ref
     Ok(Expectation {
         measure,
         traffic,
+        part,
         clock: clock.unwrap_or(Timing::Response),
         filter: filter.unwrap_or(Filter::All),
         class,
@@ -184,7 +238,13 @@ mod tests {
     use super::*;
 
     fn parse(promise: &str) -> Result<Expectation, Refusal> {
-        parse_client(promise, &[("quotes", vec!["hit", "miss"]), ("orders", vec![])])
+        let part = |name: &str, is_exchange| Part { name: name.into(), is_exchange };
+        let parts = vec![part("submit", true), part("fill", true), part("queue", false)];
+        let known = [
+            Known { name: "quotes", classes: vec!["hit", "miss"], parts: Vec::new() },
+            Known { name: "orders", classes: vec!["late"], parts },
+        ];
+        parse_client(promise, &known)
     }
 
     #[test]
@@ -195,6 +255,24 @@ mod tests {
         assert_eq!(a.measure, Measure::Quantile(Quantile(999_000)));
         assert_eq!((a.clock, a.filter, a.class, a.bound), (Timing::Service, Filter::Ok, Some(0), 25_000_000));
         assert_eq!(a.measure.to_string(), "p99.9");
+    }
+
+    #[test]
+    fn a_part_is_a_subject_of_its_own() {
+        let of = |promise| parse(promise).map(|e| (e.traffic, e.part, e.clock));
+        assert_eq!(of("p95(orders) < 50ms"), Ok((1, None, Timing::Response)));
+        assert_eq!(of("p95(orders.fill, wait) < 50ms"), Ok((1, Some(1), Timing::Wait)));
+        assert_eq!(of("errors(orders.queue) < 1%"), Ok((1, Some(2), Timing::Response)));
+        for (bad, what, remedy) in [
+            ("p95(orders.sumbit) < 5ms", "`sumbit` is no part of `orders`", "orders.submit"),
+            ("p95(odrers.submit) < 5ms", "`odrers` is no traffic", "orders.submit"),
+            ("p95(quotes.submit) < 5ms", "`quotes` has no parts", "`quotes`"),
+            ("p95(orders.submit, late) < 5ms", "parts have no classes", "response"),
+            ("p95(orders.queue, service) < 5ms", "has no service", "`p95(orders.queue)`"),
+        ] {
+            let (said, told) = parse(bad).expect_err(bad);
+            assert!(said.contains(what) && told.contains(remedy), "{bad}: {said}: {told}");
+        }
     }
 
     #[test]

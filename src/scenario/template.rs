@@ -14,6 +14,8 @@ pub enum Piece {
     Text(String),
     /// A value, and how it is written.
     Value(Slot, Form),
+    /// What an environment variable holds, and how it is written. Only in requests that are not measured.
+    Secret(String, Form),
 }
 
 /// Where a value comes from.
@@ -89,7 +91,7 @@ impl Template {
     /// Where its values come from.
     pub fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
         self.pieces.iter().filter_map(|piece| match piece {
-            Piece::Text(_) => None,
+            Piece::Text(_) | Piece::Secret(..) => None,
             Piece::Value(source, _) => Some(*source),
         })
     }

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use serde_json_path::JsonPath;
 
+use super::bearer::Bearer;
 use super::load::{Arrivals, Segment};
+use super::part::{Part, part_name};
+use super::pipeline::Pipeline;
 use super::target::HeaderValue;
 use super::template::Template;
 use super::value::{Feed, Value};
@@ -37,6 +40,34 @@ impl Traffic {
                 [quote.path.as_str()].into_iter().chain(hybrid).collect()
             }
             Kind::Flow(flow) => flow.steps.iter().map(|step| step.shown.as_str()).collect(),
+            Kind::Pipeline(pipeline) => pipeline.flow.steps.iter().map(|step| step.shown.as_str()).collect(),
+        }
+    }
+}
+
+impl Traffic {
+    /// The parts of its shots that are measured by themselves, in order.
+    pub fn parts(&self) -> Vec<Part> {
+        match &self.kind {
+            Kind::Quote(_) => Vec::new(),
+            Kind::Flow(flow) => flow.parts(),
+            Kind::Pipeline(pipeline) => pipeline.parts(),
+        }
+    }
+
+    /// What promises and reports call it, or a part of it.
+    pub fn called(&self, part: Option<usize>) -> String {
+        match part.and_then(|part| self.parts().into_iter().nth(part)) {
+            Some(part) => part_name(&self.name, &part.name),
+            None => self.name.clone(),
+        }
+    }
+
+    /// At which length at least a failure counts, where that is not the target's timeout.
+    pub fn deadline(&self) -> Option<Duration> {
+        match &self.kind {
+            Kind::Quote(_) | Kind::Flow(_) => None,
+            Kind::Pipeline(pipeline) => Some(pipeline.deadline),
         }
     }
 }
@@ -48,6 +79,28 @@ pub enum Kind {
     Quote(Box<Quote>),
     /// Requests, one after the other.
     Flow(Box<Flow>),
+    /// Work that is started by a request and followed to its end.
+    Pipeline(Box<Pipeline>),
+}
+
+impl Kind {
+    /// As it is written.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Kind::Quote(_) => "quote",
+            Kind::Flow(_) => "flow",
+            Kind::Pipeline(_) => "pipeline",
+        }
+    }
+
+    /// Its requests and what they can name; `None` for quotes, which are all alike.
+    pub fn flow(&self) -> Option<&Flow> {
+        match self {
+            Kind::Quote(_) => None,
+            Kind::Flow(flow) => Some(flow),
+            Kind::Pipeline(pipeline) => Some(&pipeline.flow),
+        }
+    }
 }
 
 /// A request for a quote and what its reply must be.
@@ -123,11 +176,27 @@ pub struct Flow {
     pub captures: Vec<String>,
     /// In order, at least one; the first that fails ends the flow.
     pub steps: Vec<Step>,
+    /// How a token is got that its requests carry.
+    pub login: Option<Bearer>,
+}
+
+impl Flow {
+    /// Its steps, each called by its position from 1 unless it has a name. A single one is the whole, unless it has.
+    pub fn parts(&self) -> Vec<Part> {
+        let alone = self.steps.len() == 1 && self.steps[0].name.is_none();
+        let part = |(i, step): (usize, &Step)| Part {
+            name: step.name.clone().unwrap_or_else(|| (i + 1).to_string()),
+            is_exchange: true,
+        };
+        if alone { Vec::new() } else { self.steps.iter().enumerate().map(part).collect() }
+    }
 }
 
 /// One request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
+    /// What promises call it; by its position where it has no name.
+    pub name: Option<String>,
     /// How long a flow rests before it.
     pub think: Duration,
     /// The method.

@@ -10,6 +10,9 @@ use crate::evidence::reply::Outcome;
 
 /// One request in so many is struck.
 const ONE_IN: u64 = 5;
+/// How long it is sent; the fault is effective for all but the first half second and the last.
+pub const LENGTH: Duration = Duration::from_secs(4);
+const HALF: Duration = Duration::from_millis(500);
 /// What the stub declares.
 const LATENCY: Duration = Duration::from_millis(5);
 /// 99.9 % of a normal law lie within so many standard deviations.
@@ -33,10 +36,13 @@ pub async fn measure(bench: &Bench) -> Result<Accuracy, String> {
         "proofload: 1\ntarget: {{ url: 'http://127.0.0.1:{port}', timeout: 500ms, connections: 512 }}\nupstreams:\n  \
          stub: {{ like: jupiter, listen: '127.0.0.1:{port}', latency: {}ms, success: 100% }}\ntraffic:\n  x:\n    \
          flow: {{ steps: [ {{ get: '/v6/quote?inputMint=A&outputMint=B&amount=1000000' }} ] }}\n    arrivals: even\n    \
-         load: [ {{ hold: {{ at: 500/s, for: 4s }} }} ]\nfaults:\n  \
-         hang: {{ on: upstream/stub, inject: {{ timeout: {{}} }}, share: {}%, at: 500ms, for: 3s }}\n",
+         load: [ {{ hold: {{ at: 500/s, for: {}ms }} }} ]\nfaults:\n  \
+         hang: {{ on: upstream/stub, inject: {{ timeout: {{}} }}, share: {}%, at: {}ms, for: {}ms }}\n",
         LATENCY.as_millis(),
-        100 / ONE_IN
+        LENGTH.as_millis(),
+        100 / ONE_IN,
+        HALF.as_millis(),
+        (LENGTH - HALF * 2).as_millis()
     );
     let trial = bench.trial("accuracy", &yaml).await?;
     let cleared = trial.evidence.events.iter().find_map(|event| match event {

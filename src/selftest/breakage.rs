@@ -26,6 +26,8 @@ const QUOTE: &str = "/v6/quote?inputMint=A&outputMint=B&amount=1000000";
 const SOON: Duration = Duration::from_secs(2);
 /// So long nothing must have come before nothing is what comes.
 const NOTHING: Duration = Duration::from_millis(300);
+/// How long it all takes, as far as it waits: twenty-five kinds, a few of which are silence and the others late.
+pub const LENGTH: Duration = Duration::from_secs(5);
 /// Delays that are injected.
 const LATE: Duration = Duration::from_millis(80);
 /// What a timer may be early by.

@@ -1,7 +1,12 @@
 //! How many requests can be sent at all, by one worker, against a server that does no work.
 
+use std::time::Duration;
+
 use super::trial::Bench;
 use crate::base::timing::Timing;
+
+/// How long it is sent.
+pub const LENGTH: Duration = Duration::from_secs(2);
 
 /// What one worker can do.
 #[derive(Debug, Clone, Copy)]
@@ -16,8 +21,9 @@ pub struct Capacity {
 pub async fn measure(bench: &Bench) -> Result<Capacity, String> {
     let yaml = format!(
         "proofload: 1\ntarget: {{ sim: calibrator, with: {{ cpu: {} }}, connections: 64 }}\ntraffic:\n  x:\n    \
-         flow: {{ steps: [ {{ get: / }} ] }}\n    load: [ {{ saturate: {{ connections: 64, for: 3s }} }} ]\nfitness: {{ workers: 1 }}\n",
-        bench.target_cpu()
+         flow: {{ steps: [ {{ get: / }} ] }}\n    load: [ {{ saturate: {{ connections: 64, for: {}ms }} }} ]\nfitness: {{ workers: 1 }}\n",
+        bench.target_cpu(),
+        LENGTH.as_millis()
     );
     let trial = bench.trial("capacity", &yaml).await?;
     let rate = trial.tally(Timing::Response).count() as f64 / trial.measured().length().as_secs_f64();

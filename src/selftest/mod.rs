@@ -16,7 +16,9 @@ mod trial;
 mod trust;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use crate::base::units;
 use crate::scenario::Precision;
 
 pub use accuracy::Accuracy;
@@ -42,10 +44,22 @@ pub struct Findings {
     pub broken: Vec<Broken>,
 }
 
+/// What a run takes beside its load: a target starts, answers, is heard to its end and stopped.
+const AROUND: Duration = Duration::from_millis(1_500);
+
+/// How long the self-test takes by its own plan, on a machine that keeps up.
+pub fn planned() -> Duration {
+    let (rates, stalls) = (punctuality::RATES.len() as u32, stall::CASES.len() as u32);
+    let frozen: u32 = stall::CASES.iter().map(|case| case.load).sum();
+    let loads = punctuality::LENGTH * rates + Duration::from_secs(frozen.into()) + capacity::LENGTH + accuracy::LENGTH;
+    loads + outside::LENGTH + breakage::LENGTH + AROUND * (rates + stalls + 3)
+}
+
 /// Tests this host; `tell` is told of each part as it begins. `program` is this program, for its children. The error
 /// says which part could not be done and why.
 pub async fn run(program: PathBuf, tell: impl Fn(&str)) -> Result<Findings, String> {
     let bench = Bench::new(program)?;
+    tell(&format!("five parts, about {} in all", units::duration(Duration::from_secs(planned().as_secs()))));
     tell("punctuality: shots at rising rates");
     let mut punctuality = Vec::new();
     for rate in punctuality::RATES {
@@ -77,5 +91,15 @@ impl Findings {
     pub fn trust(&self) -> Option<Trust> {
         let kept = self.punctuality.iter().take_while(|p| p.kept()).last()?;
         Some(Trust::new(kept.rate, self.capacity.rate))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_takes_less_than_a_minute() {
+        assert!(planned() < Duration::from_secs(55), "{:?}", planned());
     }
 }

@@ -14,6 +14,8 @@ use crate::base::timing::Timing;
 use crate::base::units;
 use crate::evidence::event::{Event, FaultStep};
 
+/// How long it is sent.
+pub const LENGTH: Duration = Duration::from_secs(4);
 /// How long the target is stopped.
 const STOPPED: Duration = Duration::from_millis(500);
 /// What of that a shot that was due at its beginning may not have felt: shots are 5 ms apart, and windows have edges.
@@ -55,13 +57,14 @@ pub async fn measure(bench: &Bench) -> Result<Vec<Broken>, String> {
     let yaml = format!(
         "proofload: 1\ntarget: {{ sim: calibrator, timeout: 5s, connections: 512 }}\nprocesses:\n  victim: {{ command: [sleep, '60'] }}\nhooks:\n  \
          thing: {{ apply: {}, undo: {}, probe: {} }}\ntraffic:\n  x:\n    flow: {{ steps: [ {{ get: / }} ] }}\n    \
-         arrivals: even\n    load: [ {{ hold: {{ at: 200/s, for: 4s }} }} ]\nfaults:\n  \
+         arrivals: even\n    load: [ {{ hold: {{ at: 200/s, for: {}ms }} }} ]\nfaults:\n  \
          pause: {{ on: process/target, inject: {{ pause: {{}} }}, at: 500ms, for: {}ms }}\n  \
          kill: {{ on: process/victim, inject: {{ kill: {{}} }}, at: 1500ms, for: 500ms }}\n  \
          hook: {{ on: hook/thing, inject: {{ hook: {{}} }}, at: 2500ms, for: 500ms }}\nfitness: {{ lag: 1s, cpu: 100% }}\n",
         call("break", "POST"),
         call("mend", "POST"),
         call("", "GET"),
+        LENGTH.as_millis(),
         STOPPED.as_millis()
     );
     let trial = bench.trial("outside", &yaml).await;

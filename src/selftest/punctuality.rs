@@ -14,8 +14,13 @@ pub const RATES: [u32; 4] = [1_000, 10_000, 25_000, 50_000];
 const PUNCTUAL: Duration = Duration::from_millis(1);
 /// And when the busiest worker is not busier than this.
 const BUSY: f64 = 0.8;
+/// How long is sent before it counts, and then.
+const WARM_UP: Duration = Duration::from_millis(500);
+const HOLD: Duration = Duration::from_secs(2);
 /// How long a loop that does nothing else is watched for comparison.
 const BARE: Duration = Duration::from_millis(500);
+/// How long one rate takes.
+pub const LENGTH: Duration = WARM_UP.saturating_add(HOLD).saturating_add(BARE);
 
 /// How punctual shots were at one rate.
 #[derive(Debug, Clone)]
@@ -37,9 +42,11 @@ pub async fn measure(bench: &Bench, rate: u32, precision: Precision) -> Result<P
     let word = precision.word();
     let yaml = format!(
         "proofload: 1\ntarget: {{ sim: calibrator, with: {{ cpu: {} }} }}\ntraffic:\n  x:\n    flow: {{ steps: [ {{ get: / }} ] }}\n    arrivals: even\n    \
-         load: [ {{ warm_up: {{ at: {rate}/s, for: 500ms }} }}, {{ hold: {{ for: 2s }} }} ]\n\
+         load: [ {{ warm_up: {{ at: {rate}/s, for: {}ms }} }}, {{ hold: {{ for: {}ms }} }} ]\n\
          fitness: {{ precision: {word} }}\n",
-        bench.target_cpu()
+        bench.target_cpu(),
+        WARM_UP.as_millis(),
+        HOLD.as_millis()
     );
     let trial = bench.trial(&format!("punctual-{rate}-{word}"), &yaml).await?;
     let taken = trial

@@ -30,9 +30,9 @@ pub struct Case {
 
 /// What is tried on a user's machine.
 pub const CASES: [Case; 3] = [
-    Case { rate: 500, freeze: 100, every: 1_000, load: 5 },
-    Case { rate: 2_000, freeze: 100, every: 1_000, load: 5 },
-    Case { rate: 10_000, freeze: 2_000, every: 0, load: 5 },
+    Case { rate: 500, freeze: 100, every: 1_000, load: 3 },
+    Case { rate: 2_000, freeze: 100, every: 1_000, load: 3 },
+    Case { rate: 10_000, freeze: 2_000, every: 0, load: 4 },
 ];
 
 /// What was found out about one case.

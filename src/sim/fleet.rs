@@ -80,6 +80,12 @@ pub trait Service: Send + Sync + 'static {
     fn answer(&self, request: &Request) -> impl Future<Output = Option<(&'static str, Response)>> + Send;
     /// The paths that say whether it lives and whether it is ready.
     fn probes(&self) -> &'static [&'static str];
+    /// What a probe says; that all is well, unless a service knows better.
+    fn probe(&self, _path: &str) -> Response {
+        Response::json(200, &serde_json::json!({ "status": "ok" }))
+    }
+    /// Hears what was answered, pages of metrics aside.
+    fn answered(&self, _request: &Request, _path: &'static str, _response: &Response, _took: Duration) {}
 }
 
 /// The metrics of every request.
@@ -150,17 +156,18 @@ impl<S: Service> httpd::Handler for Desk<S> {
         if request.path == "/metrics" {
             return Response::new(200, MEDIA, self.registry.page()).into();
         }
-        let (method, from) = (request.method.clone(), time::monotonic());
+        let from = time::monotonic();
         self.requests.began();
         let (path, response) = match self.service.probes().iter().find(|probe| **probe == request.path) {
-            Some(probe) => (*probe, Response::json(200, &serde_json::json!({ "status": "ok" }))),
+            Some(probe) => (*probe, self.service.probe(probe)),
             None => match self.service.answer(&request).await {
                 Some(answered) => answered,
                 None => ("other", Response::json(404, &serde_json::json!({ "detail": "Not Found" }))),
             },
         };
-        let method = METHODS.into_iter().find(|known| *known == method).unwrap_or("other");
+        let method = METHODS.into_iter().find(|known| *known == request.method).unwrap_or("other");
         let took = Duration::from_nanos(time::monotonic() - from);
+        self.service.answered(&request, path, &response, took);
         self.requests.ended(method, path, response.status, took);
         response.into()
     }

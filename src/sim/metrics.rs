@@ -2,10 +2,10 @@
 //! histograms in families by label values. Handles are cheap to clone and to keep, and touching one is an atomic
 //! operation, so that a target which holds its handles pays next to nothing for being watched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// What a page of this format calls itself in `Content-Type`.
 pub const MEDIA: &str = "text/plain; version=0.0.4";
@@ -53,6 +53,22 @@ impl Gauge {
     }
 }
 
+/// An amount that only goes up: a counter of dollars, not of events.
+#[derive(Debug, Clone, Default)]
+pub struct Amount(Gauge);
+
+impl Amount {
+    /// More; nothing is taken away.
+    pub fn add(&self, more: f64) {
+        self.0.add(more.max(0.0));
+    }
+
+    /// The amount so far.
+    pub fn get(&self) -> f64 {
+        self.0.get()
+    }
+}
+
 /// How values are distributed over fixed buckets.
 #[derive(Debug, Clone)]
 pub struct Histogram(Arc<Cells>);
@@ -97,7 +113,70 @@ impl Histogram {
     }
 }
 
-/// One of the three instruments.
+/// Quantiles of the last thousand values, as client libraries of some languages make them.
+#[derive(Debug, Clone)]
+pub struct Summary(Arc<Mutex<Recent>>);
+
+#[derive(Debug, Default)]
+struct Recent {
+    last: VecDeque<f64>,
+    count: u64,
+    sum: f64,
+}
+
+impl Summary {
+    /// Of how many values the quantiles are.
+    const WINDOW: usize = 1000;
+    /// Which quantiles.
+    const QUANTILES: [f64; 3] = [0.5, 0.95, 0.99];
+
+    /// Counts one value. NaN is left out.
+    pub fn observe(&self, value: f64) {
+        if value.is_nan() {
+            return;
+        }
+        let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if recent.last.len() == Summary::WINDOW {
+            recent.last.pop_front();
+        }
+        recent.last.push_back(value);
+        recent.count += 1;
+        recent.sum += value;
+    }
+
+    /// The lines of the quantiles; NaN where nothing was counted yet.
+    fn write_quantiles(&self, out: &mut String, name: &str, labels: &str) {
+        let mut last: Vec<f64> = {
+            let recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            recent.last.iter().copied().collect()
+        };
+        last.sort_unstable_by(f64::total_cmp);
+        let comma = if labels.is_empty() { "" } else { "," };
+        for quantile in Summary::QUANTILES {
+            let rank = (quantile * last.len() as f64).ceil() as usize;
+            let value = last.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN);
+            line(out, name, "", &format!("{labels}{comma}quantile=\"{quantile}\""), value);
+        }
+    }
+}
+
+/// A histogram whose page has quantiles beside its buckets, under one name: what dashboards ask for that were written by
+/// several hands.
+#[derive(Debug, Clone)]
+pub struct Both {
+    histogram: Histogram,
+    summary: Summary,
+}
+
+impl Both {
+    /// Counts one value.
+    pub fn observe(&self, value: f64) {
+        self.histogram.observe(value);
+        self.summary.observe(value);
+    }
+}
+
+/// One of the instruments.
 pub trait Instrument: Clone + Send + Sync + 'static {
     /// What the TYPE line says.
     const TYPE: &'static str;
@@ -154,6 +233,50 @@ impl Instrument for Histogram {
     fn reset(&self) {
         self.0.buckets.iter().for_each(|bucket| bucket.store(0, Relaxed));
         self.0.sum.store(0f64.to_bits(), Relaxed);
+    }
+}
+
+impl Instrument for Amount {
+    const TYPE: &'static str = "counter";
+    fn new(_: &'static [f64]) -> Amount {
+        Amount::default()
+    }
+    fn write(&self, out: &mut String, name: &str, labels: &str) {
+        line(out, name, "", labels, self.get());
+    }
+    fn reset(&self) {
+        self.0.set(0.0);
+    }
+}
+
+impl Instrument for Summary {
+    const TYPE: &'static str = "summary";
+    fn new(_: &'static [f64]) -> Summary {
+        Summary(Arc::default())
+    }
+    fn write(&self, out: &mut String, name: &str, labels: &str) {
+        self.write_quantiles(out, name, labels);
+        let recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        line(out, name, "_sum", labels, recent.sum);
+        line(out, name, "_count", labels, recent.count as f64);
+    }
+    fn reset(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Recent::default();
+    }
+}
+
+impl Instrument for Both {
+    const TYPE: &'static str = "histogram";
+    fn new(bounds: &'static [f64]) -> Both {
+        Both { histogram: Histogram::new(bounds), summary: Instrument::new(bounds) }
+    }
+    fn write(&self, out: &mut String, name: &str, labels: &str) {
+        self.histogram.write(out, name, labels);
+        self.summary.write_quantiles(out, name, labels);
+    }
+    fn reset(&self) {
+        self.histogram.reset();
+        self.summary.reset();
     }
 }
 
@@ -257,7 +380,8 @@ impl Registry {
         self.histograms(name, help, [], bounds).with([])
     }
 
-    fn family<M: Instrument, const N: usize>(
+    /// Declares a family of any instrument; `bounds` are those of its buckets, where it has some.
+    pub fn family<M: Instrument, const N: usize>(
         &mut self,
         name: &'static str,
         help: &'static str,
@@ -391,6 +515,29 @@ mod tests {
         registry.reset();
         counter.inc();
         assert_eq!((counter.get(), gauge.get(), histogram.count(), histogram.sum()), (1, 3.0, 0, 0.0));
+    }
+
+    #[test]
+    fn quantiles_are_those_of_the_last_thousand() {
+        let mut registry = Registry::default();
+        let summary: Summary = registry.family("s", "S", ["a"], &[]).with(["x"]);
+        assert!(registry.page().contains("s{a=\"x\",quantile=\"0.5\"} NaN\n"));
+        (0..500).for_each(|_| summary.observe(1e9)); // pushed out by what follows
+        (1..=1000).for_each(|n| summary.observe(f64::from(n)));
+        let page = registry.page();
+        for line in
+            ["quantile=\"0.5\"} 500\n", "quantile=\"0.99\"} 990\n", "s_count{a=\"x\"} 1500\n", "# TYPE s summary\n"]
+        {
+            assert!(page.contains(line), "{line} in {page}");
+        }
+        let both: Both = registry.family("b", "B", [], &[1.0]).with([]);
+        both.observe(0.5);
+        let page = registry.page();
+        assert!(page.contains("b_bucket{le=\"1\"} 1\n") && page.contains("b{quantile=\"0.95\"} 0.5\n"), "{page}");
+        let amount: Amount = registry.family("a_total", "A", [], &[]).with([]);
+        amount.add(0.25);
+        amount.add(-9.0);
+        assert_eq!(amount.get(), 0.25);
     }
 
     #[test]

@@ -2,10 +2,15 @@
 
 pub mod b25;
 pub mod calibrator;
+mod client;
 pub mod fleet;
+mod knobs;
 pub mod metrics;
 pub mod quantum_trader;
 pub mod quote_service;
+pub mod tradeengine;
+mod trading;
+pub mod trading_platform;
 
 use std::future::Future;
 use std::io;
@@ -19,34 +24,53 @@ use crate::base::text::suggest;
 pub enum System {
     /// A Solana quote service: prices from a cache, from pools and from external quoters.
     QuoteService,
+    /// Pipelines that are started over HTTP and by signals on Kafka: four services.
+    TradingPlatform,
     /// Five services: signals from an AI engine, execution, risk, portfolio, training.
     QuantumTrader,
     /// Seven services of high-frequency trading.
     B25,
+    /// An engine that trades on signals.
+    TradeEngine,
     /// No trading system: a server that does no work, for holding the sender itself against.
     Calibrator,
 }
 
 impl System {
     /// All of them.
-    pub const ALL: &'static [System] = &[System::QuoteService, System::QuantumTrader, System::B25, System::Calibrator];
+    pub const ALL: &'static [System] = &[
+        System::QuoteService,
+        System::TradingPlatform,
+        System::QuantumTrader,
+        System::B25,
+        System::TradeEngine,
+        System::Calibrator,
+    ];
 
     /// What it is called after `sim:` and on the command line.
     pub fn name(self) -> &'static str {
         match self {
             System::QuoteService => "quote-service",
+            System::TradingPlatform => "trading-platform",
             System::QuantumTrader => "quantum-trader",
             System::B25 => "b25",
+            System::TradeEngine => "tradeengine",
             System::Calibrator => "calibrator",
         }
+    }
+
+    /// Whether it comes to a Kafka cluster.
+    pub fn takes_kafka(self) -> bool {
+        self == System::TradingPlatform
     }
 
     /// Its services, where it has more than one.
     pub fn services(self) -> &'static [&'static str] {
         match self {
+            System::TradingPlatform => &trading_platform::SERVICES,
             System::QuantumTrader => &quantum_trader::SERVICES,
             System::B25 => &b25::SERVICES,
-            System::QuoteService | System::Calibrator => &[],
+            System::QuoteService | System::TradeEngine | System::Calibrator => &[],
         }
     }
 
@@ -73,12 +97,13 @@ pub struct Knob {
 pub struct Running {
     services: Vec<(String, String)>,
     tasks: JoinSet<()>,
+    announced: Option<Box<dyn FnOnce() + Send>>,
     closing: Option<Box<dyn FnOnce() -> io::Result<()> + Send>>,
 }
 
 impl Running {
     fn new(services: Vec<(String, String)>, tasks: JoinSet<()>) -> Running {
-        Running { services, tasks, closing: None }
+        Running { services, tasks, announced: None, closing: None }
     }
 
     /// Its services by name, each with its address, such as `http://127.0.0.1:8080`.
@@ -91,6 +116,13 @@ impl Running {
         let services: serde_json::Map<_, _> =
             self.services.iter().map(|(name, url)| (name.clone(), url.clone().into())).collect();
         serde_json::json!({ "services": services }).to_string()
+    }
+
+    /// The line that says that it is ready is out: what was held back for its sake may follow.
+    pub fn announced(&mut self) {
+        if let Some(announced) = self.announced.take() {
+            announced();
+        }
     }
 
     /// Ends it, requests in flight included. The error is that of a file which could not be written to its end.

@@ -57,6 +57,11 @@ impl ByHand {
         &self.world.links
     }
 
+    /// Where clients find each Kafka cluster: name and HOST:PORT, separated by commas.
+    pub fn kafka(&self) -> &[(String, String)] {
+        &self.world.kafka
+    }
+
     /// What `run --stage` takes.
     pub fn control(&self) -> SocketAddr {
         self.address

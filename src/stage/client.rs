@@ -47,6 +47,7 @@ pub struct Stage {
     pid: u32,
     upstreams: Vec<(String, String)>,
     links: Vec<(String, String)>,
+    kafka: Vec<(String, String)>,
     zero: u64,  // of the axis on which it reports, in nanoseconds on the kernel's monotonic clock
     shift: i64, // from its axis to the run's, in nanoseconds
 }
@@ -175,13 +176,14 @@ impl Stage {
             pid: 0,
             upstreams: Vec::new(),
             links: Vec::new(),
+            kafka: Vec::new(),
             zero: config.zero,
             shift: 0,
         };
         let ready = |report: &Report| matches!(report, Report::Ready { .. });
         match stage.ask(&Order::Open(Box::new(config.clone())), OPENING, None, ready).await? {
-            Report::Ready { upstreams, links, pid } => {
-                (stage.upstreams, stage.links, stage.pid) = (upstreams, links, pid);
+            Report::Ready { upstreams, links, kafka, pid } => {
+                (stage.upstreams, stage.links, stage.kafka, stage.pid) = (upstreams, links, kafka, pid);
                 Ok(stage)
             }
             _ => Err(StageError::Silent("it is not open".into())),
@@ -229,6 +231,11 @@ impl Stage {
     /// Where each link listens: name and HOST:PORT, in the order of the scenario.
     pub fn links(&self) -> &[(String, String)] {
         &self.links
+    }
+
+    /// Where clients find each Kafka cluster that comes by the stage: name and bootstrap addresses, separated by commas.
+    pub fn kafka(&self) -> &[(String, String)] {
+        &self.kafka
     }
 
     /// Its process.

@@ -10,8 +10,9 @@ use crate::base::law::Law;
 use crate::base::net;
 use crate::base::time::Clock;
 use crate::base::units::{Rate, Share};
+use crate::scenario::kafka::Cluster;
 use crate::scenario::{
-    Fault, Inject, Lead, Link, Match, On, Ramp, RateLimit, Scenario, StubReply, Tls, Toxiproxy, Upstream, When,
+    Fault, Inject, Kafka, Lead, Link, Match, On, Ramp, RateLimit, Scenario, StubReply, Tls, Toxiproxy, Upstream, When,
 };
 
 /// How long stubs and links go on cleanly after the run died, unless it says otherwise.
@@ -30,6 +31,9 @@ pub struct Config {
     pub upstreams: Vec<UpstreamConfig>,
     /// TCP proxies.
     pub links: Vec<LinkConfig>,
+    /// Kafka clusters whose clients come by the stage.
+    #[serde(default)]
+    pub kafka: Vec<KafkaConfig>,
     /// What can be broken, in the order of the scenario; orders name a fault by its position.
     pub faults: Vec<FaultConfig>,
     /// Hosts beside this machine that links may lead to and listen on.
@@ -140,6 +144,32 @@ pub enum LeadConfig {
     Later,
 }
 
+/// A Kafka cluster whose clients come by the stage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KafkaConfig {
+    /// What faults call it.
+    pub name: String,
+    /// Whose it is.
+    pub cluster: ClusterConfig,
+    /// HOST:PORT of its first broker, for clients; free loopback ports when not given.
+    pub listen: Option<String>,
+}
+
+/// Whose a cluster is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClusterConfig {
+    /// The stage opens it.
+    Embedded {
+        /// How many.
+        brokers: u32,
+        /// Name, partitions, and how many brokers have each of them.
+        topics: Vec<(String, u32, u32)>,
+    },
+    /// It stands already: HOST:PORT of some of its brokers.
+    Real(Vec<String>),
+}
+
 /// A proxy of a toxiproxy server that somebody else runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToxiproxyConfig {
@@ -181,6 +211,13 @@ pub enum Subject {
     Upstream(String),
     /// A link, by name.
     Link(String),
+    /// A Kafka cluster, by name.
+    Kafka {
+        /// Its name.
+        cluster: String,
+        /// Which of its brokers; all when not given.
+        broker: Option<u32>,
+    },
     /// Something that is not the stage's.
     Elsewhere,
 }
@@ -195,8 +232,14 @@ impl Config {
             run: run.to_owned(),
             upstreams: scenario.upstreams.iter().map(UpstreamConfig::from).collect(),
             links: scenario.links.iter().map(|l| LinkConfig::new(l, scenario)).collect(),
+            kafka: scenario.kafka.iter().filter_map(KafkaConfig::new).collect(),
             faults: scenario.faults.iter().map(|f| FaultConfig::new(f, scenario)).collect(),
-            allow_hosts: scenario.links.iter().flat_map(hosts).collect(),
+            allow_hosts: scenario
+                .links
+                .iter()
+                .flat_map(hosts)
+                .chain(scenario.kafka.iter().flat_map(kafka_hosts))
+                .collect(),
             // The stage may have another working directory.
             touches: touches.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned())),
             undo: None,
@@ -214,6 +257,7 @@ impl Config {
             run: "by-hand".into(),
             upstreams: Vec::new(),
             links: Vec::new(),
+            kafka: Vec::new(),
             faults: Vec::new(),
             allow_hosts: Vec::new(),
             touches: None,
@@ -227,6 +271,16 @@ impl Config {
 fn hosts(link: &Link) -> impl Iterator<Item = String> {
     let to = if let Lead::Address(to) = &link.to { Some(to) } else { None };
     to.into_iter().chain(&link.listen).filter_map(|address| net::split_host(address, 0)).map(|(host, _)| host)
+}
+
+/// The hosts of a Kafka cluster of a scenario, which were allowed when it was checked.
+fn kafka_hosts(kafka: &Kafka) -> Vec<String> {
+    let brokers = match &kafka.cluster {
+        Cluster::Real { brokers, proxied: true, .. } => brokers.as_slice(),
+        _ => &[],
+    };
+    let host = |address: &String| net::split_host(address, 0).map(|(host, _)| host);
+    brokers.iter().chain(&kafka.listen).filter_map(host).collect()
 }
 
 impl From<&Upstream> for UpstreamConfig {
@@ -298,6 +352,21 @@ impl LinkConfig {
     }
 }
 
+impl KafkaConfig {
+    /// Nothing where clients do not come by the stage.
+    fn new(kafka: &Kafka) -> Option<KafkaConfig> {
+        let cluster = match &kafka.cluster {
+            Cluster::Embedded { brokers, topics } => ClusterConfig::Embedded {
+                brokers: *brokers,
+                topics: topics.iter().map(|t| (t.name.clone(), t.partitions, t.replication)).collect(),
+            },
+            Cluster::Real { brokers, proxied: true, .. } => ClusterConfig::Real(brokers.clone()),
+            Cluster::Real { proxied: false, .. } => return None,
+        };
+        Some(KafkaConfig { name: kafka.name.clone(), cluster, listen: kafka.listen.clone() })
+    }
+}
+
 impl FaultConfig {
     fn new(fault: &Fault, scenario: &Scenario) -> FaultConfig {
         FaultConfig {
@@ -305,6 +374,9 @@ impl FaultConfig {
             on: match fault.on {
                 On::Upstream(upstream) => Subject::Upstream(scenario.upstreams[upstream].name.clone()),
                 On::Link(link) => Subject::Link(scenario.links[link].name.clone()),
+                On::Kafka { cluster, broker } => {
+                    Subject::Kafka { cluster: scenario.kafka[cluster].name.clone(), broker }
+                }
                 On::Process(_) | On::Hook(_) => Subject::Elsewhere,
             },
             inject: fault.inject.clone(),
@@ -370,6 +442,11 @@ mod tests {
                 listen: None,
                 to: LeadConfig::Upstream("jupiter".into()),
                 toxiproxy: Some(ToxiproxyConfig { server: "127.0.0.1:8474".into(), proxy: "db".into() }),
+            }],
+            kafka: vec![KafkaConfig {
+                name: "trading".into(),
+                cluster: ClusterConfig::Embedded { brokers: 3, topics: vec![("signals".into(), 6, 3)] },
+                listen: None,
             }],
             allow_hosts: vec!["db.internal".into()],
             faults: vec![FaultConfig {

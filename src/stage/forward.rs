@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::mpsc;
@@ -62,6 +62,9 @@ pub enum Trouble {
     /// It took too long.
     #[error("{0}: no reply within a minute")]
     Silent(String),
+    /// Who asked broke off within the request.
+    #[error("whoever asked broke off within the request")]
+    Left,
 }
 
 /// Bytes both ways.
@@ -99,10 +102,13 @@ impl Forward {
         Ok(Forward { address, tls, idle: Arc::default(), told: Mutex::default() })
     }
 
-    /// Passes a request on, and returns what is answered, whose body is still to come.
-    pub async fn pass(&self, request: &Request) -> Result<Passed, Trouble> {
-        let silent = || Trouble::Silent(self.address.to_string());
-        tokio::time::timeout(PATIENCE, self.exchange(request)).await.unwrap_or_else(|_| Err(silent()))
+    /// Passes a request on, and returns what is answered, whose body is still to come. The body of the request is in it, or
+    /// comes as it comes.
+    pub async fn pass(&self, request: &Request, body: Option<httpd::Stream>) -> Result<Passed, Trouble> {
+        match body {
+            Some(body) => self.upload(request, body).await,
+            None => self.patiently(self.exchange(request)).await,
+        }
     }
 
     /// What to say of a kind of trouble, the first time that it comes.
@@ -112,8 +118,15 @@ impl Forward {
             .then(|| format!("a real upstream fails, which is no fault of the scenario: {trouble}"))
     }
 
+    /// What a part of an exchange comes to, unless that takes too long.
+    async fn patiently<T>(&self, part: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
+        let silent = || Trouble::Silent(self.address.to_string());
+        tokio::time::timeout(PATIENCE, part).await.unwrap_or_else(|_| Err(silent()))
+    }
+
     async fn exchange(&self, request: &Request) -> Result<Passed, Trouble> {
-        let bytes = self.written(request);
+        let mut bytes = self.head(request, Some(request.body.len() as u64));
+        bytes.extend_from_slice(&request.body);
         // A connection that was kept may close just as we speak: who may ask twice does, on a new one.
         let repeatable = ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"].contains(&request.method.as_str());
         if let Some(line) = self.kept() {
@@ -127,23 +140,49 @@ impl Forward {
         self.ask(line, &bytes, &request.method).await.map_err(|why| self.broken(why))
     }
 
+    /// Passes a request on whose body is not here yet. It cannot be said a second time: so it goes on a connection of its own,
+    /// which nobody uses before or after.
+    async fn upload(&self, request: &Request, body: httpd::Stream) -> Result<Passed, Trouble> {
+        let Line { stream, mut buffer } = self.patiently(self.connect()).await?;
+        let (mut from, to) = tokio::io::split(stream);
+        let head = self.head(request, body.length);
+        let mut saying = Box::pin(say(to, head, body));
+        let head = {
+            let reading = read_begin(&mut from, &mut buffer, &request.method);
+            tokio::pin!(reading);
+            tokio::select! {
+                // An upstream may answer before it has heard everything, and then hears the rest.
+                head = &mut reading => {
+                    tokio::spawn(saying);
+                    head
+                }
+                said = &mut saying => match said {
+                    Err(Cut::Client) => return Err(Trouble::Left),
+                    Err(Cut::Silent) => return Err(Trouble::Silent(self.address.to_string())),
+                    Ok(()) | Err(Cut::Upstream) => self.patiently(async { Ok(reading.await) }).await?,
+                }
+            }
+        };
+        let stream: Box<dyn Stream> = Box::new(tokio::io::join(from, tokio::io::sink()));
+        let head = head.map_err(|why| self.broken(why))?;
+        Ok(self.passed(Head { keep: false, ..head }, Line { stream, buffer }, &request.method))
+    }
+
     async fn ask(&self, mut line: Line, bytes: &[u8], method: &str) -> Result<Passed, Unreadable> {
         // An upstream may refuse before it has read everything: what it says is read all the same.
         let written = line.stream.write_all(bytes).await;
         let flushed = line.stream.flush().await;
         let head = read_begin(&mut line.stream, &mut line.buffer, method).await?;
-        let Head { mut response, framing, keep } = head;
+        let keep = head.keep && written.is_ok() && flushed.is_ok();
+        Ok(self.passed(Head { keep, ..head }, line, method))
+    }
+
+    /// A reply of which the head has come.
+    fn passed(&self, Head { mut response, framing, keep }: Head, line: Line, method: &str) -> Passed {
         // Only a reply without a body says itself how long the body is.
         let bodiless = method == "HEAD" || response.status == 304;
         response.headers = passed_on(&response.headers, |name| name != "content-length" || bodiless).collect();
-        Ok(Passed {
-            response,
-            framing,
-            keep: keep && written.is_ok() && flushed.is_ok(),
-            line,
-            idle: self.idle.clone(),
-            address: self.address.to_string(),
-        })
+        Passed { response, framing, keep, line, idle: self.idle.clone(), address: self.address.to_string() }
     }
 
     /// A connection that was kept and is still open.
@@ -180,8 +219,8 @@ impl Forward {
         Ok(Line { stream, buffer: BytesMut::new() })
     }
 
-    /// The request as it is sent there.
-    fn written(&self, request: &Request) -> Vec<u8> {
+    /// The head of the request as it is sent there; with a length, or in chunks.
+    fn head(&self, request: &Request, length: Option<u64>) -> Vec<u8> {
         use std::io::Write;
         let mut out = Vec::with_capacity(512 + request.body.len());
         let query = if request.query.is_empty() { String::new() } else { format!("?{}", request.query) };
@@ -192,11 +231,12 @@ impl Forward {
             let _ = write!(out, "{name}: {value}\r\n");
         }
         let said = request.header("content-length").or(request.header("transfer-encoding")).is_some();
-        if said || !request.body.is_empty() {
-            let _ = write!(out, "Content-Length: {}\r\n", request.body.len());
-        }
+        let _ = match length {
+            Some(length) if said || length > 0 => write!(out, "Content-Length: {length}\r\n"),
+            Some(_) => Ok(()),
+            None => write!(out, "Transfer-Encoding: chunked\r\n"),
+        };
         out.extend_from_slice(b"\r\n");
-        out.extend_from_slice(&request.body);
         out
     }
 
@@ -242,7 +282,11 @@ impl Passed {
                 };
                 let piece = match read.unwrap_or(Err(Unreadable::Torn)) {
                     Ok(Some(piece)) => Ok(piece),
-                    Ok(None) => return give_back(&idle, line, keep),
+                    Ok(None) => {
+                        give_back(&idle, line, keep);
+                        _ = say.send(Ok(Bytes::new())).await;
+                        return;
+                    }
                     Err(why) => Err(io::Error::other(why)),
                 };
                 let is_over = piece.is_err();
@@ -252,6 +296,46 @@ impl Passed {
             }
         });
         (response, httpd::Stream { length, pieces })
+    }
+}
+
+/// Why a request was not said to its end.
+enum Cut {
+    /// Who says it broke off.
+    Client,
+    /// The upstream hears no more.
+    Upstream,
+    /// The upstream hears nothing, for too long.
+    Silent,
+}
+
+/// Says a request to an upstream as its body comes. One that breaks off is never ended in order: an upstream must not take a
+/// part for the whole.
+async fn say(mut to: impl AsyncWrite + Unpin, head: Vec<u8>, mut body: httpd::Stream) -> Result<(), Cut> {
+    let (chunked, mut out) = (body.length.is_none(), head);
+    loop {
+        let piece = match body.pieces.recv().await {
+            Some(Ok(piece)) => piece,
+            Some(Err(_)) | None => return Err(Cut::Client),
+        };
+        let is_end = piece.is_empty();
+        if chunked {
+            out.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
+        }
+        out.extend_from_slice(&piece);
+        if chunked {
+            out.extend_from_slice(b"\r\n");
+        }
+        let writing = async {
+            to.write_all(&out).await?;
+            to.flush().await
+        };
+        match tokio::time::timeout(PATIENCE, writing).await {
+            Ok(Ok(())) if is_end => return Ok(()),
+            Ok(Ok(())) => out.clear(),
+            Ok(Err(_)) => return Err(Cut::Upstream),
+            Err(_) => return Err(Cut::Silent),
+        }
     }
 }
 
@@ -273,6 +357,7 @@ impl Trouble {
             Trouble::Tls(..) => "tls",
             Trouble::Broken(..) => "broken",
             Trouble::Silent(_) => "silent",
+            Trouble::Left => "left",
         }
     }
 
@@ -314,3 +399,5 @@ fn connector(terms: Option<&TlsConfig>) -> Result<TlsConnector, String> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod uploads;

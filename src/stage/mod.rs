@@ -6,6 +6,7 @@
 //!
 //! - [`config`]: what a run tells its stage · [`client`]: the run's side of the lease
 //! - [`child`]: the process · [`by_hand`]: without a run · [`serve`]: its life · `world`: what is open · `link`: TCP proxies
+//! - `kafka`: clusters, embedded or behind a proxy
 //! - `stub`, `quoter`, `quote`, `template`, `price`, `bucket`: how a stub answers
 //! - `forward`: how requests are passed on to a real upstream
 //! - `warden`: undoes what is broken outside the stage when the run no longer can · [`keeper`]: the run's side of that ·
@@ -23,6 +24,7 @@ mod effect;
 mod faults;
 mod filter;
 mod forward;
+pub mod kafka;
 pub mod keeper;
 mod link;
 pub mod mend;

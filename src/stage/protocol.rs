@@ -79,6 +79,8 @@ pub enum Report {
         upstreams: Vec<(String, String)>,
         /// Where each link listens: name and HOST:PORT, in the order of the scenario.
         links: Vec<(String, String)>,
+        /// Where clients find each Kafka cluster that comes by the stage: name and HOST:PORT, separated by commas.
+        kafka: Vec<(String, String)>,
         /// The stage's process, for whoever has to stop it by hand.
         pid: u32,
     },
@@ -208,7 +210,12 @@ mod tests {
     #[test]
     fn reports_travel() {
         for report in [
-            Report::Ready { upstreams: vec![("a".into(), "http://x".into())], links: Vec::new(), pid: 1 },
+            Report::Ready {
+                upstreams: vec![("a".into(), "http://x".into())],
+                links: Vec::new(),
+                kafka: Vec::new(),
+                pid: 1,
+            },
             Report::Cleared { fault: 1, at: Offset::from_millis(-5), eligible: 9, injected: 2 },
             Report::Failed { fault: None, why: "x".into() },
         ] {

@@ -271,6 +271,7 @@ async fn open(
     Ok(Report::Ready {
         upstreams: config.upstreams.iter().map(|u| find(&u.name, &world.upstreams)).collect(),
         links: config.links.iter().map(|l| find(&l.name, &world.links)).collect(),
+        kafka: config.kafka.iter().map(|k| find(&k.name, &world.kafka)).collect(),
         pid: std::process::id(),
     })
 }

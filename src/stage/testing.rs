@@ -24,6 +24,7 @@ pub(crate) fn config() -> Config {
         run: "run".into(),
         upstreams: vec![upstream("jupiter")],
         links: Vec::new(),
+        kafka: Vec::new(),
         allow_hosts: Vec::new(),
         faults: vec![fault("hang", HttpFault::Timeout)],
         touches: None,

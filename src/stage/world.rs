@@ -9,10 +9,11 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::config::{Config, LeadConfig, LinkConfig};
+use super::config::{ClusterConfig, Config, KafkaConfig, LeadConfig, LinkConfig};
 use super::effect::{Effects, End};
 use super::faults::{Arrival, Faults, Who};
-use super::forward::Forward;
+use super::forward::{Forward, Trouble};
+use super::kafka::embedded::Embedded;
 use super::link::faults::{LinkFaults, Tell};
 use super::link::link::Link;
 use super::link::links::{Links, Refusal};
@@ -33,6 +34,8 @@ pub struct World {
     pub upstreams: Vec<(String, String)>,
     /// Where each link listens: name and HOST:PORT.
     pub links: Vec<(String, String)>,
+    /// Where clients find each Kafka cluster: name and HOST:PORT, separated by commas.
+    pub kafka: Vec<(String, String)>,
     /// All links, those of toxiproxy's API too.
     pub proxies: Arc<Links>,
     /// The faults on links.
@@ -40,6 +43,7 @@ pub struct World {
     /// How long to go on cleanly after the run died.
     pub linger: Duration,
     leads: Vec<LinkConfig>,
+    clusters: Vec<(KafkaConfig, Embedded)>,
     _serving: JoinSet<()>,
 }
 
@@ -74,6 +78,13 @@ impl World {
         for link in &config.links {
             links.push((link.name.clone(), open_link(&proxies, link, &upstreams).await?.face().listen));
         }
+        let (mut kafka, mut clusters) = (Vec::new(), Vec::new());
+        for one in &config.kafka {
+            let ClusterConfig::Embedded { brokers, topics } = &one.cluster else { continue };
+            let cluster = Embedded::open(*brokers, topics).await.map_err(|e| format!("kafka `{}`: {e}", one.name))?;
+            kafka.push((one.name.clone(), cluster.brokers().join(",")));
+            clusters.push((one.clone(), cluster));
+        }
         let scene = Arc::new(Mutex::new(Scene::new(config, &upstreams, reports)?));
         let pulse = Arc::new(Pulse::begin());
         for (slot, listener) in listeners.into_iter().enumerate() {
@@ -83,7 +94,7 @@ impl World {
         serving.spawn(beat(pulse, Arc::downgrade(&scene), Arc::downgrade(&proxies)));
         let link_faults = link_faults(config, &proxies, &scene);
         let (leads, linger) = (config.links.clone(), config.linger);
-        Ok(World { scene, upstreams, links, proxies, link_faults, linger, leads, _serving: serving })
+        Ok(World { scene, upstreams, links, kafka, clusters, proxies, link_faults, linger, leads, _serving: serving })
     }
 
     /// Lets a run use stubs and links that stand already: they stay where they are and behave as the run's scenario
@@ -92,6 +103,12 @@ impl World {
         let same = |a: &&LinkConfig, b: &LinkConfig| a.name == b.name && a.to == b.to && a.toxiproxy == b.toxiproxy;
         if let Some(link) = config.links.iter().find(|l| !self.leads.iter().any(|known| same(l, known))) {
             return Err(format!("the stage has no such link `{}`: start it again with this scenario", link.name));
+        }
+        if let Some(kafka) = config.kafka.iter().find(|k| !self.clusters.iter().any(|(known, _)| known == *k)) {
+            return Err(format!(
+                "the stage has no such Kafka cluster `{}`: start it again with this scenario",
+                kafka.name
+            ));
         }
         for link in config.links.iter().filter_map(|l| l.toxiproxy.as_ref()) {
             Remote::new(&link.server, &link.proxy).prepare().await?;
@@ -237,15 +254,16 @@ struct Front {
     pulse: Arc<Pulse>,
 }
 
-impl Handler for Front {
-    async fn handle(&self, request: Request) -> Answer {
+impl Front {
+    /// Answers a request; its body is in it, or comes as it comes.
+    async fn answer(&self, request: Request, body: Option<httpd::Stream>) -> Answer {
         let (came, began) = (crate::base::time::timer(), monotonic());
         let Course { own, source, mut effects, untouched } = lock(&self.scene).receive(self.slot, &request);
         let mut due = began + own.as_nanos() as u64;
         let mut reply = match source {
             Source::Reply(reply) => reply,
             Source::Real(real) => {
-                let answered = match real.pass(&request).await {
+                let answered = match real.pass(&request, body).await {
                     // A large one is passed on as it comes, unless what becomes of it depends on all of it.
                     Ok(passed) if !passed.is_here() && !effects.need_all(passed.length()) => {
                         effects.wait(came, own).await;
@@ -259,6 +277,7 @@ impl Handler for Front {
                 due = monotonic();
                 match answered {
                     Ok(reply) => reply,
+                    Err(Trouble::Left) => return Answer::Close,
                     Err(trouble) => {
                         if let Some(first) = real.first(&trouble) {
                             lock(&self.scene).faults.note(first);
@@ -280,6 +299,20 @@ impl Handler for Front {
             Answer::Reply(reply) if untouched => Answer::Due(reply, due),
             answer => answer,
         }
+    }
+}
+
+impl Handler for Front {
+    async fn handle(&self, request: Request) -> Answer {
+        self.answer(request, None).await
+    }
+
+    async fn handle_stream(&self, request: Request, body: httpd::Stream) -> Answer {
+        self.answer(request, Some(body)).await
+    }
+
+    fn streams(&self) -> bool {
+        lock(&self.scene).real[self.slot].is_some()
     }
 
     fn sent(&self, late: Duration) {

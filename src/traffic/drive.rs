@@ -8,6 +8,8 @@ use std::thread;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, watch};
 
+use super::bearer::Keeper;
+use super::pipeline::Ids;
 use super::worker;
 use crate::base::net::Address;
 use crate::base::time::Clock;
@@ -30,8 +32,14 @@ pub struct Setup {
     pub plan: Arc<Plan>,
     /// Where to: services by name, each with its addresses, of which there is at least one.
     pub services: Vec<(String, Vec<Address>)>,
+    /// Where clients find each Kafka cluster: name and HOST:PORT, separated by commas.
+    pub kafka: Vec<(String, String)>,
     /// Values of secrets by name.
     pub secrets: Vec<(String, String)>,
+    /// Who keeps the tokens that requests carry, by traffic.
+    pub keepers: Vec<(String, Arc<Keeper>)>,
+    /// What is under way, by what the target calls it.
+    pub ids: Arc<Ids>,
     /// Writes trace ids.
     pub tracer: Tracer,
     /// The axis.

@@ -1,6 +1,7 @@
 //! Sends the plan's shots when they are due, whatever becomes of earlier ones, and reports what became of each.
 
 mod aside;
+mod bearer;
 mod closed;
 mod drive;
 mod errand;
@@ -11,6 +12,7 @@ mod kind;
 mod merge;
 mod pacer;
 mod pick;
+mod pipeline;
 mod quote;
 mod reply;
 mod request;
@@ -18,6 +20,7 @@ mod resting;
 mod worker;
 
 pub use aside::{Answered, Aside};
+pub use bearer::Keeper;
 pub use drive::{Senders, Setup, spawn};
 
 use crate::scenario::HeaderValue;

@@ -73,8 +73,8 @@ impl Written {
         }
     }
 
-    /// Writes it out for a host.
-    pub fn write(&self, host: &[u8], says: &Says<'_>, out: &mut Vec<u8>) {
+    /// Writes it out for a host; `token` is the header that carries one, with its end.
+    pub fn write(&self, host: &[u8], token: Option<&[u8]>, says: &Says<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(self.method.as_bytes());
         out.push(b' ');
         out.extend_from_slice(self.base.as_bytes());
@@ -87,6 +87,7 @@ impl Written {
         out.extend_from_slice(host);
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(&self.same);
+        out.extend_from_slice(token.unwrap_or_default());
         for (name, value) in &self.headers {
             out.extend_from_slice(name.as_bytes());
             out.extend_from_slice(b": ");

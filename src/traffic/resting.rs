@@ -1,34 +1,86 @@
 //! Shots that rest between two steps of a flow.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+
+use tokio::sync::Notify;
 
 use super::errand::Errand;
+use crate::base::time::Offset;
 
 /// Shots that rest. Whoever takes one out goes on with it, so that each goes on or is given up, and never both.
 #[derive(Default)]
 pub struct Resting {
-    all: RefCell<(u64, HashMap<u64, Errand>)>,
+    all: RefCell<All>,
+    earlier: Notify,
+}
+
+#[derive(Default)]
+struct All {
+    count: u64,
+    until: BinaryHeap<Reverse<(Offset, u64)>>,
+    errands: HashMap<u64, Errand>,
 }
 
 impl Resting {
-    /// Puts one in: where it is found again.
-    pub fn put(&self, errand: Errand) -> u64 {
-        let (count, all) = &mut *self.all.borrow_mut();
-        *count += 1;
-        all.insert(*count, errand);
-        *count
+    /// Puts one in until an instant.
+    pub fn put(&self, errand: Errand, until: Offset) {
+        let mut all = self.all.borrow_mut();
+        all.count += 1;
+        let place = all.count;
+        let is_first = all.until.peek().is_none_or(|Reverse((first, _))| until < *first);
+        all.until.push(Reverse((until, place)));
+        all.errands.insert(place, errand);
+        if is_first {
+            self.earlier.notify_one();
+        }
     }
 
-    /// Takes one out, unless somebody has.
-    pub fn take(&self, place: u64) -> Option<Errand> {
-        self.all.borrow_mut().1.remove(&place)
+    /// When the first has rested; nothing while none rests.
+    pub fn first(&self) -> Option<Offset> {
+        self.all.borrow().until.peek().map(|Reverse((until, _))| *until)
+    }
+
+    /// Returns when one has come that goes on earlier than all others.
+    pub async fn earlier(&self) {
+        self.earlier.notified().await;
+    }
+
+    /// Takes out the first that has rested by now.
+    pub fn take(&self, now: Offset) -> Option<Errand> {
+        let mut all = self.all.borrow_mut();
+        let Reverse((_, place)) = *all.until.peek().filter(|Reverse((until, _))| *until <= now)?;
+        all.until.pop();
+        all.errands.remove(&place)
     }
 
     /// Takes all of them out, in the order in which they came.
     pub fn take_all(&self) -> Vec<Errand> {
-        let mut all: Vec<(u64, Errand)> = self.all.borrow_mut().1.drain().collect();
+        let All { errands, .. } = self.all.take();
+        let mut all: Vec<(u64, Errand)> = errands.into_iter().collect();
         all.sort_by_key(|(place, _)| *place);
         all.into_iter().map(|(_, errand)| errand).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Shot;
+
+    #[test]
+    fn each_goes_on_once_and_none_early() {
+        let resting = Resting::default();
+        let at = Offset::from_millis;
+        for (seq, until) in [(1, 30), (2, 10), (3, 20), (4, 10)] {
+            let shot = Shot { seq, due: Offset::ZERO, quote: None };
+            resting.put(Errand::new(0, shot, Offset::ZERO), at(until));
+        }
+        assert_eq!(resting.first(), Some(at(10)));
+        let gone = |now| std::iter::from_fn(|| resting.take(at(now))).map(|e| e.shot.seq).collect::<Vec<_>>();
+        assert_eq!((gone(9), gone(15), gone(20)), (vec![], vec![2, 4], vec![3]));
+        assert_eq!(resting.take_all().iter().map(|e| e.shot.seq).collect::<Vec<_>>(), [1]);
+        assert_eq!((resting.first(), gone(100)), (None, vec![]));
     }
 }

@@ -157,7 +157,7 @@ fn lying_stage(upstream: String) -> String {
                 Order::Open(config) => {
                     clock = Clock::with_zero(config.zero);
                     let upstreams = vec![("quoter".to_owned(), upstream.clone())];
-                    vec![Report::Ready { upstreams, links: Vec::new(), pid: 4242 }]
+                    vec![Report::Ready { upstreams, links: Vec::new(), kafka: Vec::new(), pid: 4242 }]
                 }
                 Order::Apply { fault } => {
                     let at = clock.now();

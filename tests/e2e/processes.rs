@@ -68,12 +68,12 @@ fn a_target_that_is_paused_or_killed_recovers() {
     during: breaks
   - expect: recovery(q) < 4s
     after: breaks
-    stable: 3s
+    stable: 1600ms
 ";
     let target = "{ sim: quote-service, timeout: 300ms }";
     for inject in ["pause: {}", "kill: { signal: KILL }"] {
-        let yaml = scenario(target, &hold("100/s", "14s"), slo)
-            + &format!("faults: {{ breaks: {{ on: process/target, inject: {{ {inject} }}, at: 4s, for: 1500ms }} }}\n");
+        let yaml = scenario(target, &hold("200/s", "9s"), slo)
+            + &format!("faults: {{ breaks: {{ on: process/target, inject: {{ {inject} }}, at: 2s, for: 1s }} }}\n");
         let scene = Scene::new(&yaml);
         let ran = scene.run(&[]);
         let verdict = scene.verdict();

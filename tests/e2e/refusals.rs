@@ -53,7 +53,7 @@ fn what_is_wrong_with_the_command_line_or_the_scenario_is_exit_2_and_nothing_is_
         ("missing CSV", replace("pairs.csv", "none.csv")),
         ("bad CSV", replace("pairs.csv", "scene.yaml")),
         ("unknown traffic", replace("errors(q)", "errors(quotes)")),
-        ("a planned key", replace("slo:", "kafka: {}\nslo:")),
+        ("a cluster that is none", replace("slo:", "kafka: { bus: {} }\nslo:")),
         ("not YAML", b"{ [ : }".to_vec()),
     ];
     for (name, bytes) in scenarios {

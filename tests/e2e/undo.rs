@@ -214,7 +214,7 @@ fn nothing_is_left_broken_whenever_a_run_is_killed() {
     let next = AtomicUsize::new(0);
     let left = std::sync::Mutex::new(Vec::new());
     thread::scope(|scope| {
-        for _ in 0..3 {
+        for _ in 0..5 {
             scope.spawn(|| {
                 loop {
                     let nth = next.fetch_add(1, Ordering::SeqCst);

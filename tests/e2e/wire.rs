@@ -326,6 +326,7 @@ traffic: { q: { flow: { steps: [{ get: / }] }, arrivals: even, load: [{ hold: { 
         tracer: Tracer::new(scenario.seed, "dns"),
         plan: Arc::new(Plan::new(&scenario)),
         services,
+        kafka: Vec::new(),
         secrets: Vec::new(),
         clock: Clock::starting_in(Duration::from_millis(50)),
         connections: 4,

@@ -189,6 +189,7 @@ impl World {
             events: events.into_iter().map(Event::Scrape).collect(),
             latency: self.latency(&requests),
             shots: Vec::new().into(),
+            parts: Default::default(),
             decisions: Vec::new().into(),
             fetched: Vec::new(),
             gaps: Vec::new(),
@@ -441,6 +442,7 @@ impl World {
             monotonic_zero: 0,
             stage_zero: 0,
             host: Host::default(),
+            kafka: Vec::new(),
             services: (0..self.replicas)
                 .map(|i| ("api".to_owned(), format!("http://127.0.0.1:{}", 9001 + i)))
                 .collect(),

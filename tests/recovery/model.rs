@@ -12,7 +12,7 @@ use proofload::evidence::folder::Folder;
 use proofload::evidence::manifest::{End, FORMAT, Host, How, Manifest};
 use proofload::evidence::reader::Evidence;
 use proofload::evidence::recorder::{self, Batch, Recorder};
-use proofload::evidence::reply::{Opening, Outcome, Reply};
+use proofload::evidence::reply::{Maybe, Opening, Outcome, Reply};
 use proofload::judge::{self, Judgement};
 use proofload::plan::Plan;
 use proofload::scenario::{self, Scenario, Settings};
@@ -112,6 +112,7 @@ impl Case {
         let tracer = Tracer::new(Seed(self.seed), "recovery");
         let known = recorder::Plan {
             traffic: vec![("x".into(), Vec::new())],
+            parts: Vec::new(),
             edges: plan.timeline.edges(),
             faults: vec![("outage".into(), plan.timeline.faults[0].clone())],
             workers: 1,
@@ -184,6 +185,7 @@ impl Case {
             first_byte: Some(done).into(),
             done,
             opening: Opening::default(),
+            not_before: Maybe::NONE,
             why: None,
         }
     }
@@ -206,6 +208,7 @@ fn manifest(scenario: &Scenario, plan: &Plan) -> Manifest {
         stage_zero: 0,
         host: Host::default(),
         services: Vec::new(),
+        kafka: Vec::new(),
         connections: plan.connections(scenario),
         timeout: scenario.target.timeout.as_nanos() as u64,
         lag_limit: scenario.fitness.lag.as_nanos() as u64,

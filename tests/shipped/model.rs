@@ -17,7 +17,7 @@ use proofload::evidence::latency::{Interval, LatencyLog, Tag, grid};
 use proofload::evidence::manifest::{End, FORMAT, Host, How, Manifest};
 use proofload::evidence::reader::Evidence;
 use proofload::evidence::recorder::second_of;
-use proofload::evidence::reply::{Opening, Outcome, Reply, Stage};
+use proofload::evidence::reply::{Maybe, Opening, Outcome, Reply, Stage};
 use proofload::evidence::tally::cell;
 use proofload::evidence::touches::{Decision, Effect, ShotTouch};
 use proofload::plan::{Plan, QuoteRequest};
@@ -196,6 +196,7 @@ impl<'a> Model<'a> {
                 first_byte: status.map(|_| done).into(),
                 done,
                 opening: Opening::default(),
+                not_before: Maybe::NONE,
                 why: None,
             }
         });
@@ -399,6 +400,7 @@ pub fn manifest(scenario: &Scenario, plan: &Plan) -> Manifest {
         stage_zero: 0,
         host: Host::default(),
         services: Vec::new(),
+        kafka: Vec::new(),
         connections: plan.connections(scenario),
         timeout: scenario.target.timeout.as_nanos() as u64,
         lag_limit: scenario.fitness.lag.as_nanos() as u64,
@@ -461,6 +463,7 @@ pub fn evidence(scenario: &Scenario, plan: &Plan, played: &Played) -> Evidence {
         events,
         latency,
         shots,
+        parts: Default::default(),
         decisions,
         fetched: Vec::new(),
         gaps: Vec::new(),

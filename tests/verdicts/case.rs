@@ -59,6 +59,7 @@ use proofload::evidence::reply::{Opening, Outcome};
 use proofload::evidence::samples::Kind;
 use proofload::evidence::touches::{Decision, Effect};
 use proofload::plan::Plan;
+use proofload::report;
 use proofload::scenario::{self, Scenario, Settings};
 
 /// The plan's zero, in nanoseconds since the Unix epoch.
@@ -155,6 +156,20 @@ impl Case {
             case.line(&line).ok_or_else(|| format!("what does `{line}` say?"))?;
         }
         Ok(case)
+    }
+
+    /// Every report of it, by name.
+    pub fn reports(&self) -> Vec<(&'static str, String)> {
+        let (evidence, judgement) = (self.evidence(), self.judge());
+        let upstreams: Vec<String> = self.scenario.upstreams.iter().map(|upstream| upstream.name.clone()).collect();
+        report::files(&report::Run {
+            plan: &self.plan,
+            evidence: &evidence,
+            judgement: &judgement,
+            upstreams: &upstreams,
+            traces: None,
+            scenario: None,
+        })
     }
 
     fn line(&mut self, line: &str) -> Option<()> {

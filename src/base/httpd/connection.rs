@@ -6,13 +6,21 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
 
+use super::request::{self, Begun, Body, MAX_BODY};
 use super::response::{write_head, write_stream_head};
-use super::{Answer, Delivery, Handler, Response, Stream, request};
+use super::{Answer, Delivery, Framing, Handler, Response, Stream, next_piece};
 use crate::base::time::monotonic;
+
+/// Longer bodies are taken as they come, by whom that is for, in bytes.
+const HELD: usize = 64 * 1024;
+/// So many pieces of a body wait for who takes them; then the client waits.
+const AHEAD: usize = 2;
 
 /// Serves until dropped: open connections are then closed with it.
 pub async fn serve<H: Handler>(listener: TcpListener, handler: Arc<H>) {
@@ -33,92 +41,203 @@ pub async fn serve<H: Handler>(listener: TcpListener, handler: Arc<H>) {
     }
 }
 
+/// What becomes of a connection after an answer.
+enum Next {
+    /// It waits for another request, if both sides wish so.
+    Request,
+    /// It is of no use any more.
+    Close,
+    /// It is held until the client leaves.
+    Hang,
+    /// It is held until the client leaves, or until the value turns true or its sender is gone.
+    HangUntil(watch::Receiver<bool>),
+}
+
+impl Next {
+    /// The same where no other request may follow.
+    fn last(self) -> Next {
+        match self {
+            Next::Request => Next::Close,
+            next => next,
+        }
+    }
+}
+
 /// One connection, request by request, until either side is done. Errors end it: there is nobody to tell.
 async fn converse<H: Handler>(mut stream: TcpStream, peer: SocketAddr, handler: &H) {
     let _ = stream.set_nodelay(true);
     let mut buffer = BytesMut::with_capacity(4096);
     let mut out = Vec::with_capacity(1024);
     loop {
-        let (mut request, keep_alive) = match request::read(&mut stream, &mut buffer).await {
-            Ok(Some(read)) => read,
-            Ok(None) => return,
-            Err(status) => {
-                write_head(&mut out, &Response::text(status, ""), false);
-                let _ = stream.write_all(&out).await;
-                return;
-            }
-        };
-        request.peer = Some(peer.ip());
-        let (head_only, takes_chunks) = (request.method == "HEAD", request.takes_chunks);
-        match handler.handle(request).await {
-            Answer::Reply(response) => {
-                out.clear();
-                write_head(&mut out, &response, keep_alive);
-                if !head_only {
-                    out.extend_from_slice(&response.body);
-                }
-                if stream.write_all(&out).await.is_err() || !keep_alive {
-                    return;
-                }
-            }
-            Answer::Due(response, due) => {
-                out.clear();
-                write_head(&mut out, &response, keep_alive);
-                if !head_only {
-                    out.extend_from_slice(&response.body);
-                }
-                if stream.write_all(&out).await.is_err() {
-                    return;
-                }
-                handler.sent(Duration::from_nanos(monotonic().saturating_sub(due)));
-                if !keep_alive {
-                    return;
-                }
-            }
-            Answer::Amiss(response, delivery) => {
-                out.clear();
-                write_head(&mut out, &response, keep_alive);
-                let body: &[u8] = if head_only { &[] } else { &response.body };
-                let went = deliver(&mut stream, &mut out, body, &delivery).await;
-                if delivery.cut.is_some_and(|cut| cut.reset) {
-                    reset(&stream);
-                }
-                if went.is_err() || delivery.cut.is_some() || !keep_alive {
-                    return;
-                }
-            }
-            Answer::Stream(response, body, delivery) => {
-                out.clear();
-                let framing = match body.length {
-                    Some(length) => format!("Content-Length: {length}"),
-                    None if takes_chunks => "Transfer-Encoding: chunked".into(),
-                    None => "Connection: close".into(), // it ends with the connection
-                };
-                write_stream_head(&mut out, &response, &framing, keep_alive);
-                let whole = relay(&mut stream, &mut out, body, &delivery, takes_chunks, head_only).await;
-                if delivery.cut.is_some_and(|cut| cut.reset) {
-                    reset(&stream);
-                }
-                if !whole || !keep_alive || framing.starts_with("Connection") {
-                    return;
-                }
-            }
-            Answer::Hang => return until_left(&mut stream).await,
-            Answer::HangUntil(mut over) => {
+        match exchange(&mut stream, peer, handler, &mut buffer, &mut out).await {
+            Ok(Next::Request) => {}
+            Ok(Next::Close) => return,
+            Ok(Next::Hang) => return until_left(&mut stream).await,
+            Ok(Next::HangUntil(mut over)) => {
                 tokio::select! {
                     () = until_left(&mut stream) => {}
                     _ = over.wait_for(|over| *over) => {}
                 }
                 return;
             }
-            Answer::Close => return,
-            Answer::Reset => return reset(&stream),
+            Err(status) => {
+                out.clear();
+                write_head(&mut out, &Response::text(status, ""), false);
+                let _ = stream.write_all(&out).await;
+                return;
+            }
         }
     }
 }
 
+/// A request and its answer. `Err` is the status by which a request is refused that cannot be read.
+async fn exchange<H: Handler>(
+    stream: &mut TcpStream,
+    peer: SocketAddr,
+    handler: &H,
+    buffer: &mut BytesMut,
+    out: &mut Vec<u8>,
+) -> Result<Next, u16> {
+    let Some(Begun { mut request, mut framing, keep_alive }) = request::read_begin(stream, buffer).await? else {
+        return Ok(Next::Close);
+    };
+    request.peer = Some(peer.ip());
+    let waits = request.header("expect").is_some_and(|what| what.eq_ignore_ascii_case("100-continue"));
+    if waits && buffer.is_empty() && stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.is_err() {
+        return Ok(Next::Close);
+    }
+    let terms = Terms { keep_alive, head_only: request.method == "HEAD", takes_chunks: request.takes_chunks };
+    let streams = framing != Framing::Done && handler.streams();
+    let most = if streams { HELD } else { MAX_BODY };
+    let begun = match request::read_body(stream, buffer, &mut framing, most).await? {
+        Body::Whole(body) => {
+            request.body = body;
+            let answer = handler.handle(request).await;
+            let next = respond(answer, &mut stream.split().1, out, handler, terms).await;
+            return Ok(if keep_alive { next } else { next.last() });
+        }
+        Body::Longer(_) if !streams => return Err(413),
+        Body::Longer(begun) => begun,
+    };
+    let length = framing.length().map(|left| left + begun.iter().map(|piece| piece.len() as u64).sum::<u64>());
+    let (say, pieces) = mpsc::channel(AHEAD);
+    let (mut from, mut to) = stream.split();
+    let bringing = bring(begun, &mut from, buffer, &mut framing, say);
+    let answering = async {
+        let answer = handler.handle_stream(request, Stream { length, pieces }).await;
+        respond(answer, &mut to, out, handler, terms).await
+    };
+    tokio::pin!(bringing, answering);
+    let (next, came) = tokio::select! {
+        next = &mut answering => (next, None),
+        whole = &mut bringing => (answering.as_mut().await, Some(whole)),
+    };
+    // Most clients hear an early answer only when they have said everything.
+    let whole = match came {
+        None if matches!(next, Next::Request) => bringing.await,
+        came => came.unwrap_or(false),
+    };
+    Ok(if keep_alive && whole { next } else { next.last() })
+}
+
+/// Brings a body to who takes it; what nobody takes is dropped. Whether all of it came.
+async fn bring(
+    begun: Vec<Bytes>,
+    from: &mut ReadHalf<'_>,
+    buffer: &mut BytesMut,
+    framing: &mut Framing,
+    say: mpsc::Sender<io::Result<Bytes>>,
+) -> bool {
+    for piece in begun {
+        let _ = say.send(Ok(piece)).await;
+    }
+    loop {
+        // An empty piece is the end.
+        let piece = next_piece(from, buffer, framing).await.map(Option::unwrap_or_default);
+        let (is_over, is_whole) = (!matches!(&piece, Ok(piece) if !piece.is_empty()), piece.is_ok());
+        let _ = say.send(piece.map_err(io::Error::other)).await;
+        if is_over {
+            return is_whole;
+        }
+    }
+}
+
+/// How a client wishes to be answered.
+#[derive(Debug, Clone, Copy)]
+struct Terms {
+    keep_alive: bool,
+    head_only: bool,
+    takes_chunks: bool,
+}
+
+/// Answers as the handler says.
+async fn respond<H: Handler>(
+    answer: Answer,
+    stream: &mut WriteHalf<'_>,
+    out: &mut Vec<u8>,
+    handler: &H,
+    Terms { keep_alive, head_only, takes_chunks }: Terms,
+) -> Next {
+    out.clear();
+    let next = |may: bool| if may { Next::Request } else { Next::Close };
+    match answer {
+        Answer::Reply(response) => next(send(stream, out, &response, keep_alive, head_only).await),
+        Answer::Due(response, due) => {
+            let went = send(stream, out, &response, keep_alive, head_only).await;
+            if went {
+                handler.sent(Duration::from_nanos(monotonic().saturating_sub(due)));
+            }
+            next(went)
+        }
+        Answer::Amiss(response, delivery) => {
+            write_head(out, &response, keep_alive);
+            let body: &[u8] = if head_only { &[] } else { &response.body };
+            let went = deliver(stream, out, body, &delivery).await;
+            if delivery.cut.is_some_and(|cut| cut.reset) {
+                reset(stream.as_ref());
+            }
+            next(went.is_ok() && delivery.cut.is_none())
+        }
+        Answer::Stream(response, body, delivery) => {
+            let framing = match body.length {
+                Some(length) => format!("Content-Length: {length}"),
+                None if takes_chunks => "Transfer-Encoding: chunked".into(),
+                None => "Connection: close".into(), // it ends with the connection
+            };
+            write_stream_head(out, &response, &framing, keep_alive);
+            let whole = relay(stream, out, body, &delivery, takes_chunks, head_only).await;
+            if delivery.cut.is_some_and(|cut| cut.reset) {
+                reset(stream.as_ref());
+            }
+            next(whole && !framing.starts_with("Connection"))
+        }
+        Answer::Hang => Next::Hang,
+        Answer::HangUntil(over) => Next::HangUntil(over),
+        Answer::Close => Next::Close,
+        Answer::Reset => {
+            reset(stream.as_ref());
+            Next::Close
+        }
+    }
+}
+
+/// Sends a reply as it should be; whether it went out.
+async fn send(
+    stream: &mut WriteHalf<'_>,
+    out: &mut Vec<u8>,
+    response: &Response,
+    keep_alive: bool,
+    head_only: bool,
+) -> bool {
+    write_head(out, response, keep_alive);
+    if !head_only {
+        out.extend_from_slice(&response.body);
+    }
+    stream.write_all(out).await.is_ok()
+}
+
 /// Sends a head, and a body up to where it is cut, no faster than it may come.
-async fn deliver(stream: &mut TcpStream, out: &mut Vec<u8>, body: &[u8], delivery: &Delivery) -> io::Result<()> {
+async fn deliver(stream: &mut WriteHalf<'_>, out: &mut Vec<u8>, body: &[u8], delivery: &Delivery) -> io::Result<()> {
     let mut body = &body[..delivery.cut.map_or(body.len(), |cut| cut.after.min(body.len()))];
     let mut paces = delivery.paces.clone();
     paces.sort_unstable_by_key(|pace| Reverse(pace.rate));
@@ -147,7 +266,7 @@ async fn deliver(stream: &mut TcpStream, out: &mut Vec<u8>, body: &[u8], deliver
 /// Sends a head, and a body as it comes, up to where it is cut, no faster than it may. Whether it went out whole: else the
 /// connection is of no use any more.
 async fn relay(
-    stream: &mut TcpStream,
+    stream: &mut WriteHalf<'_>,
     out: &mut Vec<u8>,
     mut body: Stream,
     delivery: &Delivery,
@@ -163,12 +282,12 @@ async fn relay(
     }
     while left != Some(0) {
         let mut piece = match body.pieces.recv().await {
-            Some(Ok(piece)) => piece,
-            Some(Err(_)) => return false,
-            None => {
+            Some(Ok(piece)) if piece.is_empty() => {
                 let end: &[u8] = if chunked { b"0\r\n\r\n" } else { b"" };
                 return stream.write_all(end).await.is_ok();
             }
+            Some(Ok(piece)) => piece,
+            Some(Err(_)) | None => return false,
         };
         if let Some(left) = &mut left {
             piece.truncate(*left);

@@ -50,7 +50,8 @@ pub enum Answer {
 pub struct Stream {
     /// How long it will be, in bytes, where that is known.
     pub length: Option<u64>,
-    /// Its pieces; an error, or an end before it is whole, breaks the reply off. Whoever sends them waits for who takes them.
+    /// Its pieces, and an empty one at its end. An error, or no more of them before that, says that it broke off. Whoever
+    /// sends them waits for who takes them.
     pub pieces: mpsc::Receiver<io::Result<Bytes>>,
 }
 
@@ -91,6 +92,17 @@ impl From<Response> for Answer {
 pub trait Handler: Send + Sync + 'static {
     /// Decides what to do with a request.
     fn handle(&self, request: Request) -> impl Future<Output = Answer> + Send;
+
+    /// Decides what to do with a request whose body is longer than is held, and comes as it comes; what of it nobody takes is
+    /// read and dropped. Only asked where [`streams`](Handler::streams).
+    fn handle_stream(&self, _request: Request, _body: Stream) -> impl Future<Output = Answer> + Send {
+        async { Response::text(413, "").into() }
+    }
+
+    /// Whether long bodies are taken as they come; else they are refused.
+    fn streams(&self) -> bool {
+        false
+    }
 
     /// Hears that a reply is out, how long after it was due.
     fn sent(&self, _late: Duration) {}

@@ -4,16 +4,16 @@ use std::net::IpAddr;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::net::TcpStream;
 
 use super::percent::decode;
+use super::reply::{Framing, next_piece};
 
 /// Larger heads are refused with 431.
 pub(super) const MAX_HEAD: usize = 64 * 1024;
-/// Larger bodies are refused with 413.
+/// Larger bodies are refused with 413, except where they are taken as they come.
 pub const MAX_BODY: usize = 16 * 1024 * 1024;
 
-/// A request, read whole.
+/// A request.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
     /// Upper case, as sent.
@@ -24,7 +24,7 @@ pub struct Request {
     pub query: String,
     /// In order, names as sent.
     pub headers: Vec<(String, String)>,
-    /// Decoded from chunks where it came in chunks.
+    /// Decoded from chunks where it came in chunks; empty where it is taken as it comes.
     pub body: Bytes,
     /// Who sent it, where that is known.
     pub peer: Option<IpAddr>,
@@ -47,11 +47,33 @@ impl Request {
     }
 }
 
-/// Reads one request; `None` when the client closed between requests, an error status when it cannot be read.
-pub(super) async fn read(stream: &mut TcpStream, buffer: &mut BytesMut) -> Result<Option<(Request, bool)>, u16> {
-    let (mut request, head, length, keep_alive) = loop {
-        if let Some(parsed) = parse_head(buffer)? {
-            break parsed;
+/// A request whose body has not been read yet.
+pub(super) struct Begun {
+    /// The request, without its body.
+    pub request: Request,
+    /// How the body ends.
+    pub framing: Framing,
+    /// Whether the connection can be used again when it has.
+    pub keep_alive: bool,
+}
+
+/// How much of a body was read.
+pub(super) enum Body {
+    /// All of it.
+    Whole(Bytes),
+    /// As much as was asked for; there is more.
+    Longer(Vec<Bytes>),
+}
+
+/// Reads the head of a request; `None` when the client closed between requests, an error status when it cannot be read.
+pub(super) async fn read_begin<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    buffer: &mut BytesMut,
+) -> Result<Option<Begun>, u16> {
+    loop {
+        if let Some((begun, head)) = parse_head(buffer)? {
+            buffer.advance(head);
+            return Ok(Some(begun));
         }
         if buffer.len() > MAX_HEAD {
             return Err(431);
@@ -59,30 +81,35 @@ pub(super) async fn read(stream: &mut TcpStream, buffer: &mut BytesMut) -> Resul
         if stream.read_buf(buffer).await.map_err(|_| 400u16)? == 0 {
             return if buffer.is_empty() { Ok(None) } else { Err(400) };
         }
-    };
-    buffer.advance(head);
-    request.body = match length {
-        Length::Fixed(n) if n > MAX_BODY => return Err(413),
-        Length::Fixed(n) => {
-            while buffer.len() < n {
-                if stream.read_buf(buffer).await.map_err(|_| 400u16)? == 0 {
-                    return Err(400);
-                }
+    }
+}
+
+/// Reads a body, if it is no longer than `most`; else about as much of it. An error status when it cannot be read.
+pub(super) async fn read_body<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    buffer: &mut BytesMut,
+    framing: &mut Framing,
+    most: usize,
+) -> Result<Body, u16> {
+    if framing.length().is_some_and(|length| length > most as u64) {
+        return Ok(Body::Longer(Vec::new()));
+    }
+    let (mut pieces, mut length) = (Vec::new(), 0);
+    while length <= most {
+        match next_piece(stream, buffer, framing).await.map_err(|_| 400u16)? {
+            Some(piece) => {
+                length += piece.len();
+                pieces.push(piece);
             }
-            buffer.split_to(n).freeze()
+            None if pieces.len() == 1 => return Ok(Body::Whole(pieces.remove(0))),
+            None => return Ok(Body::Whole(pieces.concat().into())),
         }
-        Length::Chunked => read_chunks(stream, buffer).await?,
-    };
-    Ok(Some((request, keep_alive)))
+    }
+    Ok(Body::Longer(pieces))
 }
 
-enum Length {
-    Fixed(usize),
-    Chunked,
-}
-
-/// The request without its body, how long its head is, how long the body, and whether to keep the connection.
-fn parse_head(buffer: &[u8]) -> Result<Option<(Request, usize, Length, bool)>, u16> {
+/// The request without its body, and how long its head is.
+fn parse_head(buffer: &[u8]) -> Result<Option<(Begun, usize)>, u16> {
     let mut headers = [httparse::EMPTY_HEADER; 96];
     let mut parsed = httparse::Request::new(&mut headers);
     let head = match parsed.parse(buffer) {
@@ -91,7 +118,7 @@ fn parse_head(buffer: &[u8]) -> Result<Option<(Request, usize, Length, bool)>, u
         Err(httparse::Error::TooManyHeaders) => return Err(431),
         Err(_) => return Err(400),
     };
-    let mut length = Length::Fixed(0);
+    let mut framing = Framing::Done;
     let mut keep_alive = parsed.version == Some(1);
     let mut request = Request {
         method: parsed.method.unwrap_or_default().into(),
@@ -104,9 +131,11 @@ fn parse_head(buffer: &[u8]) -> Result<Option<(Request, usize, Length, bool)>, u
     for header in parsed.headers.iter() {
         let value = String::from_utf8_lossy(header.value).into_owned();
         if header.name.eq_ignore_ascii_case("content-length") {
-            length = Length::Fixed(value.trim().parse().map_err(|_| 400u16)?);
+            // Chunks say themselves where they end.
+            let length = value.trim().parse().map_err(|_| 400u16)?;
+            framing = if framing == Framing::Chunks { framing } else { Framing::Length(length) };
         } else if header.name.eq_ignore_ascii_case("transfer-encoding") {
-            length = Length::Chunked;
+            framing = Framing::Chunks;
         } else if header.name.eq_ignore_ascii_case("connection") {
             keep_alive = if value.eq_ignore_ascii_case("close") {
                 false
@@ -116,48 +145,5 @@ fn parse_head(buffer: &[u8]) -> Result<Option<(Request, usize, Length, bool)>, u
         }
         request.headers.push((header.name.into(), value));
     }
-    Ok(Some((request, head, length, keep_alive)))
-}
-
-/// Reads a chunked body; trailers are read and dropped.
-pub(super) async fn read_chunks<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut BytesMut) -> Result<Bytes, u16> {
-    let mut body = BytesMut::new();
-    loop {
-        let (skip, size) = loop {
-            match httparse::parse_chunk_size(buffer) {
-                Ok(httparse::Status::Complete(found)) => break found,
-                Ok(httparse::Status::Partial) => {}
-                Err(_) => return Err(400),
-            }
-            if stream.read_buf(buffer).await.map_err(|_| 400u16)? == 0 {
-                return Err(400);
-            }
-        };
-        let size = usize::try_from(size).map_err(|_| 413u16)?;
-        if body.len() + size > MAX_BODY {
-            return Err(413);
-        }
-        buffer.advance(skip);
-        if size == 0 {
-            loop {
-                if let Some(end) = buffer.windows(2).position(|w| w == b"\r\n") {
-                    buffer.advance(end + 2);
-                    if end == 0 {
-                        return Ok(body.freeze());
-                    }
-                    continue;
-                }
-                if buffer.len() > MAX_HEAD || stream.read_buf(buffer).await.map_err(|_| 400u16)? == 0 {
-                    return Err(400);
-                }
-            }
-        }
-        while buffer.len() < size + 2 {
-            if stream.read_buf(buffer).await.map_err(|_| 400u16)? == 0 {
-                return Err(400);
-            }
-        }
-        body.extend_from_slice(&buffer[..size]);
-        buffer.advance(size + 2);
-    }
+    Ok(Some((Begun { request, framing, keep_alive }, head)))
 }

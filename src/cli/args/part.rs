@@ -9,11 +9,14 @@ use super::{Reading, pair};
 /// `proofload sim`
 #[derive(Debug, Args)]
 pub struct SimArgs {
-    /// Which practice target: quote-service, quantum-trader, b25, or calibrator, which does no work
+    /// Which practice target: quote-service, trading-platform, quantum-trader, b25, tradeengine, or calibrator, which does no work
     pub system: String,
     /// An outside service that it calls
     #[arg(long, value_name = "NAME=URL", value_parser = pair)]
     pub upstream: Vec<(String, String)>,
+    /// The Kafka cluster that it comes to; several brokers are separated by commas
+    #[arg(long, value_name = "HOST:PORT")]
+    pub kafka: Option<String>,
     /// One of its settings; an unknown one lists them all
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair)]
     pub set: Vec<(String, String)>,

@@ -202,7 +202,7 @@ async fn a_stage_that_dies_is_known() {
 async fn a_stage_that_does_not_obey_leaves_a_remedy() {
     // Opens, and then neither answers nor goes.
     let ((orders, mut reports), (hear, say)) = lease(1 << 16);
-    let ready = Report::Ready { upstreams: Vec::new(), links: Vec::new(), pid: 4242 };
+    let ready = Report::Ready { upstreams: Vec::new(), links: Vec::new(), kafka: Vec::new(), pid: 4242 };
     crate::stage::protocol::write(&mut reports, &ready).await.expect("writes");
     let mut stage = Stage::over(hear, say, &config()).await.expect("opens");
     stage.be_patient_for(Duration::from_millis(30));

@@ -262,7 +262,7 @@ impl Book {
 pub fn upstream(scenario: &Scenario, fault: usize) -> Option<usize> {
     match scenario.faults.get(fault)?.on {
         On::Upstream(upstream) => Some(upstream),
-        On::Link(_) | On::Process(_) | On::Hook(_) => None,
+        On::Link(_) | On::Kafka { .. } | On::Process(_) | On::Hook(_) => None,
     }
 }
 

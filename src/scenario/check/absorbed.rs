@@ -4,6 +4,7 @@ use super::super::Place;
 use super::super::absorbed;
 use super::super::claim::Claim;
 use super::super::fault::{Fault, On};
+use super::super::promise::Known;
 use super::super::raw;
 use super::super::shape::At;
 use super::super::traffic::Traffic;
@@ -21,7 +22,7 @@ impl Check<'_, '_> {
         if promql.is_some() {
             return None;
         }
-        let known: Vec<(&str, Vec<&str>)> = traffic.iter().map(|t| (t.name.as_str(), Vec::new())).collect();
+        let known = Known::all(traffic);
         let names: Vec<&str> = faults.iter().map(|f| f.name.as_str()).collect();
         Some(match absorbed::parse(&expect.value, &known, &names)? {
             Ok(absorbed) => Some(Claim::Absorbed(absorbed)),

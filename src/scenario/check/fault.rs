@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::super::fault::{Fault, Match, On, Process, Ramp, Repeat, When};
+use super::super::kafka::Kafka;
 use super::super::raw;
 use super::super::shape::{At, Names};
 use super::super::stub::{Link, Upstream};
@@ -25,6 +26,7 @@ const MOST_TIMES: u32 = 1000;
 pub(super) enum Family {
     Upstream,
     Link,
+    Kafka,
     Process,
     Docker,
     Hook,
@@ -35,6 +37,7 @@ pub(super) struct World<'a> {
     pub target: Option<&'a Target>,
     pub upstreams: &'a [Upstream],
     pub links: &'a [Link],
+    pub kafka: &'a [Kafka],
     pub programs: &'a [Program],
     pub hooks: &'a [Hook],
 }
@@ -78,7 +81,8 @@ impl Check<'_, '_> {
 
     fn fault(&mut self, name: &At<String>, raw: &raw::Fault, world: &World<'_>, bounds: &Bounds) -> Option<Fault> {
         self.name(name);
-        let (family, on) = self.on(&raw.on, world);
+        let broker = self.broker(raw);
+        let (family, on) = self.on(&raw.on, broker, world);
         let (at, length) = (self.on_axis(&raw.at), self.lasting(&raw.r#for));
         let repeat = raw.repeat.as_ref().and_then(|repeat| self.repeat(repeat, length));
         let ramp = raw.ramp.as_ref().map(|ramp| self.ramp(ramp, length));
@@ -111,6 +115,7 @@ impl Check<'_, '_> {
         self.of_requests(raw, family?, &fault.inject);
         self.of_stubs(raw, &fault, world);
         self.of_link(raw, &fault, world.links);
+        self.of_kafka(raw, &fault, world.kafka);
         self.process_fault(raw, &fault, world.target);
         if !self.reader.is_broken("traffic") && fault.end() > bounds.end {
             let (last, end) = (units::duration(fault.end()), units::duration(bounds.end));
@@ -121,7 +126,7 @@ impl Check<'_, '_> {
     }
 
     /// What it acts on; and of which family that is, also where it is not there.
-    fn on(&mut self, on: &At<String>, world: &World<'_>) -> (Option<Family>, Option<On>) {
+    fn on(&mut self, on: &At<String>, broker: Option<u32>, world: &World<'_>) -> (Option<Family>, Option<On>) {
         let (kind, name) = on.value.split_once('/').unwrap_or((&on.value, ""));
         let names = |c: &mut Self, key: &str, names: Vec<&str>, what: &str| {
             let found = names.iter().position(|n| *n == name);
@@ -170,11 +175,12 @@ impl Check<'_, '_> {
                 (Some(Family::Hook), names(self, "hooks", all, "hook").map(On::Hook))
             }
             "kafka" => {
-                self.reader.wrong(on.at, "faults on `kafka` are planned, not built", "leave it out for now");
-                (None, None)
+                let all = world.kafka.iter().map(|k| k.name.as_str()).collect();
+                let found = names(self, "kafka", all, "Kafka cluster");
+                (Some(Family::Kafka), found.map(|cluster| On::Kafka { cluster, broker }))
             }
             _ => {
-                let remedy = "write upstream/NAME, link/NAME, process/NAME, process/target, process/PID, docker/CONTAINER or hook/NAME";
+                let remedy = "write upstream/NAME, link/NAME, process/NAME, process/target, process/PID, docker/CONTAINER, kafka/NAME or hook/NAME";
                 self.reader.wrong(on.at, format!("`{}` is nothing to act on", on.value), remedy);
                 (None, None)
             }
@@ -313,15 +319,16 @@ impl Check<'_, '_> {
             Family::Upstream if refuses => "`refuse` takes no connection at all",
             Family::Upstream => return self.of_replies(raw, inject),
             Family::Link => "a link knows connections, not requests",
-            Family::Process | Family::Docker | Family::Hook => "it strikes as a whole",
+            Family::Kafka if Self::strikes_connections(inject) => "it strikes connections, not requests",
+            Family::Kafka | Family::Process | Family::Docker | Family::Hook => "it strikes as a whole",
         };
         let keys = [
             ("match", raw.r#match.as_ref().map(|m| m.place)),
             ("when", raw.when.as_ref().map(|w| w.at)),
             ("ramp", raw.ramp.as_ref().map(|r| r.place)),
             ("mark", raw.mark.map(|m| m.at)),
-            // Of a link, the share of its connections.
-            ("share", raw.share.map(|s| s.at).filter(|_| family != Family::Link)),
+            // Of links and of clusters that are struck as links are, the share of connections.
+            ("share", raw.share.map(|s| s.at).filter(|_| !matches!(inject, Inject::Link(..)))),
         ];
         for (key, at) in keys {
             if let Some(at) = at {

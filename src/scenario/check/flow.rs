@@ -21,14 +21,16 @@ pub(super) const BUILT_IN: [(&str, Slot); 4] =
 
 /// What templates can name at a step.
 #[derive(Default)]
-struct Scope<'f> {
-    values: &'f [Value],
-    feeds: &'f [Arc<Feed>],
-    captures: Vec<String>,
+pub(super) struct Scope<'f> {
+    pub(super) values: &'f [Value],
+    pub(super) feeds: &'f [Arc<Feed>],
+    pub(super) captures: Vec<String>,
     /// Captures that go where control characters must not.
-    printable: Vec<usize>,
+    pub(super) printable: Vec<usize>,
     /// Whether the step stands in a flow.
-    flow: bool,
+    pub(super) flow: bool,
+    /// Whether a body may name secrets.
+    pub(super) secrets: bool,
 }
 
 /// Where a template stands, which says how its values are written.
@@ -45,13 +47,7 @@ impl Check<'_, '_> {
         if raw.steps.value.is_empty() {
             self.reader.wrong(raw.steps.at, "a flow without steps", "write at least one: `- get: /path`");
         }
-        let values = self.within("values", |c| c.values(raw.values.as_ref()));
-        let feeds = self.within("data", |c| c.feeds(raw.data.as_ref()));
-        for (name, _) in raw.data.iter().flat_map(|names| &names.0) {
-            if values.iter().any(|value| value.name == name.value) {
-                self.reader.wrong(name.at, format!("`{}` is also a value", name.value), "call one otherwise");
-            }
-        }
+        let (values, feeds) = self.named(raw.values.as_ref(), raw.data.as_ref());
         let mut scope = Scope { values: &values, feeds: &feeds, flow: true, ..Scope::default() };
         let mut step =
             |(i, raw): (usize, &raw::Step)| self.within(&format!("steps.{i}"), |c| c.step_in(raw, target, &mut scope));
@@ -59,12 +55,40 @@ impl Check<'_, '_> {
         for capture in steps.iter_mut().flat_map(|step| &mut step.captures) {
             capture.printable = scope.printable.contains(&capture.name);
         }
+        let mut names: Vec<&str> = Vec::new();
+        for name in raw.steps.value.iter().filter_map(|step| step.name.as_ref()) {
+            self.name(name);
+            if names.contains(&name.value.as_str()) {
+                self.reader.wrong(name.at, format!("`{}` is there already", name.value), "call one of them otherwise");
+            }
+            names.push(&name.value);
+        }
         let captures = scope.captures;
-        Flow { captures, steps, values, feeds }
+        let login = raw.login.as_ref().and_then(|login| self.within("login", |c| c.login(login, target)));
+        Flow { captures, steps, values, feeds, login }
+    }
+
+    /// What templates can name that no reply says.
+    pub(super) fn named(
+        &mut self,
+        values: Option<&Names<raw::Value>>,
+        data: Option<&Names<raw::Feed>>,
+    ) -> (Vec<Value>, Vec<Arc<Feed>>) {
+        let values = self.within("values", |c| c.values(values));
+        let feeds = self.within("data", |c| c.feeds(data));
+        for (feed, (name, _)) in feeds.iter().zip(data.iter().flat_map(|names| &names.0)) {
+            if values.iter().any(|value| value.name == feed.name) {
+                self.reader.wrong(name.at, format!("`{}` is also a value", name.value), "call one otherwise");
+            }
+        }
+        (values, feeds)
     }
 
     /// A step that stands alone: a request before or after the load.
     pub(super) fn step(&mut self, raw: &raw::Step, target: Option<&Target>) -> Step {
+        if let Some(name) = &raw.name {
+            self.reader.wrong(name.at, "`name` outside a flow: no promise could be about it", "leave it out");
+        }
         if let Some(think) = raw.think {
             self.reader.wrong(think.at, "`think` outside a flow", "leave it out");
         }
@@ -74,7 +98,7 @@ impl Check<'_, '_> {
         self.step_in(raw, target, &mut Scope::default())
     }
 
-    fn step_in(&mut self, raw: &raw::Step, target: Option<&Target>, scope: &mut Scope<'_>) -> Step {
+    pub(super) fn step_in(&mut self, raw: &raw::Step, target: Option<&Target>, scope: &mut Scope<'_>) -> Step {
         let methods = [
             (&raw.get, Method::Get),
             (&raw.post, Method::Post),
@@ -109,6 +133,7 @@ impl Check<'_, '_> {
         let captures =
             raw.capture.iter().flat_map(|c| &c.0).filter_map(|(name, raw)| self.capture(name, raw, scope)).collect();
         Step {
+            name: raw.name.as_ref().map(|name| name.value.clone()),
             think: raw.think.map_or(Duration::ZERO, |think| think.value),
             method: given.first().map_or(Method::Get, |(_, m)| *m),
             path,
@@ -180,7 +205,7 @@ impl Check<'_, '_> {
     }
 
     /// Where something stands in a reply, and the pattern that `body` names.
-    fn reply_place(
+    pub(super) fn reply_place(
         &mut self,
         at: Place,
         json: Option<&At<String>>,
@@ -201,7 +226,7 @@ impl Check<'_, '_> {
         }
     }
 
-    fn pattern(&mut self, pattern: &At<String>) -> Option<String> {
+    pub(super) fn pattern(&mut self, pattern: &At<String>) -> Option<String> {
         match regex::bytes::Regex::new(&pattern.value) {
             Ok(_) => Some(pattern.value.clone()),
             Err(why) => {
@@ -230,14 +255,7 @@ impl Check<'_, '_> {
         // Known from here on, whether or not it can be found: what uses it is not to blame.
         scope.captures.push(name.value.clone());
         let position = scope.captures.len() - 1;
-        let (place, matches) = match raw {
-            raw::Capture::Json(path) => (ReplyPlace::Json(self.json_path(path)?), None),
-            raw::Capture::Part(part) => {
-                let (place, found) =
-                    self.reply_place(part.place, part.json.as_ref(), part.header.as_ref(), part.body.as_ref(), true)?;
-                (place, part.matches.as_ref().and_then(|pattern| self.pattern(pattern)).or(found))
-            }
-        };
+        let (place, matches) = self.place_of(raw)?;
         Some(Capture { name: position, place, matches, printable: false })
     }
 
@@ -245,7 +263,7 @@ impl Check<'_, '_> {
         let template = self.filled(path, Stands::Path, scope);
         let text = template.pieces.iter().filter_map(|piece| match piece {
             Piece::Text(text) => Some(text.as_str()),
-            Piece::Value(..) => None,
+            Piece::Value(..) | Piece::Secret(..) => None,
         });
         // What is captured may be a path, such as that of a header `Location`.
         let whole = matches!(template.pieces.first(), Some(Piece::Value(_, Form::Raw)));
@@ -300,6 +318,10 @@ impl Check<'_, '_> {
                     self.json_template(item, at, scope, out);
                 }
                 out.push(Piece::Text("]".into()));
+            }
+            Json::Object(members) if scope.secrets && is_secret(members) => {
+                let name = members["secret"].as_str().unwrap_or_default();
+                out.pieces.push(Piece::Secret(name.to_owned(), Form::Json));
             }
             Json::Object(members) => {
                 out.push(Piece::Text("{".into()));
@@ -383,4 +405,9 @@ impl Check<'_, '_> {
         }
         found
     }
+}
+
+/// Whether a mapping stands for what an environment variable holds.
+fn is_secret(members: &serde_json::Map<String, Json>) -> bool {
+    members.len() == 1 && members.get("secret").is_some_and(Json::is_string)
 }

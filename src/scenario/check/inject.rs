@@ -28,6 +28,22 @@ const LINK: [&str; 10] = [
     "corrupt",
     "drop_half",
 ];
+const KAFKA: [&str; 14] = [
+    "broker_down",
+    "request_errors",
+    "round_trip",
+    "topic_unavailable",
+    "latency",
+    "bandwidth",
+    "slow_close",
+    "timeout",
+    "reset_peer",
+    "slicer",
+    "limit_data",
+    "down",
+    "corrupt",
+    "drop_half",
+];
 const PROCESS: [&str; 4] = ["pause", "kill", "cpu", "memory"];
 const DOCKER: [&str; 1] = ["docker"];
 const HOOK: [&str; 1] = ["hook"];
@@ -41,6 +57,7 @@ impl Family {
         match self {
             Family::Upstream => ("upstream", &UPSTREAM),
             Family::Link => ("link", &LINK),
+            Family::Kafka => ("kafka", &KAFKA),
             Family::Process => ("process", &PROCESS),
             Family::Docker => ("docker", &DOCKER),
             Family::Hook => ("hook", &HOOK),
@@ -74,6 +91,10 @@ impl raw::Inject {
             raw::Inject::Cpu(_) => "cpu",
             raw::Inject::Memory(_) => "memory",
             raw::Inject::Docker(_) => "docker",
+            raw::Inject::BrokerDown(_) => "broker_down",
+            raw::Inject::RequestErrors(_) => "request_errors",
+            raw::Inject::RoundTrip(_) => "round_trip",
+            raw::Inject::TopicUnavailable(_) => "topic_unavailable",
             raw::Inject::Hook(_) => "hook",
         }
     }
@@ -92,6 +113,7 @@ impl Check<'_, '_> {
         self.within(word, |c| match family {
             Family::Upstream => c.http(&raw.value, raw.at).map(Inject::Http),
             Family::Link => c.toxic(&raw.value, raw.at),
+            Family::Kafka => c.kafka_fault(&raw.value, raw.at),
             Family::Process | Family::Docker => c.process(&raw.value).map(Inject::Process),
             Family::Hook => Some(Inject::Hook),
         })
@@ -237,7 +259,7 @@ impl Check<'_, '_> {
         rate.value
     }
 
-    fn toxic(&mut self, raw: &raw::Inject, at: Place) -> Option<Inject> {
+    pub(super) fn toxic(&mut self, raw: &raw::Inject, at: Place) -> Option<Inject> {
         let (toxic, stream) = match raw {
             raw::Inject::Latency(raw::Latency::Law(law)) => (Toxic::Latency { law: self.law(law) }, None),
             raw::Inject::Latency(raw::Latency::Full(full)) => (self.late(full, at)?, full.stream.as_ref()),
@@ -378,5 +400,8 @@ impl Check<'_, '_> {
 }
 
 fn article(on: &str) -> String {
-    format!("{} {on}", if on.starts_with('u') { "an" } else { "a" })
+    match on {
+        "kafka" => "a Kafka cluster".into(),
+        _ => format!("{} {on}", if on.starts_with('u') { "an" } else { "a" }),
+    }
 }

@@ -8,10 +8,13 @@ mod contract;
 mod fault;
 mod flow;
 mod inject;
+mod kafka;
 mod leave;
 mod link;
+mod login;
 mod notified;
 mod outside;
+mod pipeline;
 mod promises;
 mod reconcile;
 mod servers;
@@ -23,6 +26,7 @@ mod world;
 
 use std::time::Duration;
 
+pub use kafka::COMES_TO_KAFKA;
 pub use target::FLEETS;
 
 use super::raw;
@@ -51,6 +55,7 @@ pub fn check(raw: &raw::Root, source: String, settings: &Settings<'_>, reader: &
     let target = check.within("target", |c| c.target(&raw.target));
     let upstreams = check.within("upstreams", |c| c.upstreams(raw));
     let links = check.within("links", |c| c.links(raw, &upstreams, target.as_ref()));
+    let kafka = check.within("kafka", |c| c.kafka(raw, target.as_ref()));
     let traffic = check.within("traffic", |c| c.all_traffic(raw, target.as_ref()));
     let jobs = check.within("observe", |c| c.jobs(raw, target.as_ref()));
     let prometheus = check.within("observe", |c| c.prometheus(raw));
@@ -58,8 +63,14 @@ pub fn check(raw: &raw::Root, source: String, settings: &Settings<'_>, reader: &
     let processes = check.within("processes", |c| c.programs(raw));
     let hooks = check.within("hooks", |c| c.hooks(raw));
     let target_of = target.as_ref();
-    let world =
-        fault::World { target: target_of, upstreams: &upstreams, links: &links, programs: &processes, hooks: &hooks };
+    let world = fault::World {
+        target: target_of,
+        upstreams: &upstreams,
+        links: &links,
+        kafka: &kafka,
+        programs: &processes,
+        hooks: &hooks,
+    };
     let faults = check.within("faults", |c| c.faults(raw, &world, &traffic));
     let alerts = check.within("alerts", |c| c.alerts(raw));
     let contracts = check.within("contract", |c| c.contracts(raw, &jobs, &faults));
@@ -73,6 +84,7 @@ pub fn check(raw: &raw::Root, source: String, settings: &Settings<'_>, reader: &
         target: target?,
         upstreams,
         links,
+        kafka,
         traffic,
         jobs,
         alerts,

@@ -152,11 +152,7 @@ impl Check<'_, '_> {
                 }
             },
             None => {
-                let known: Vec<(&str, Vec<&str>)> = traffic
-                    .iter()
-                    .map(|t| (t.name.as_str(), t.classes.iter().map(|c| c.name.as_str()).collect()))
-                    .collect();
-                match promise::parse_client(&expect.value, &known) {
+                match promise::parse_client(&expect.value, &promise::Known::all(traffic)) {
                     Ok(expectation) => Some(Claim::Client(expectation)),
                     // What could not be read has had its mistakes told already.
                     Err(_) if self.reader.is_broken_here() => None,
@@ -294,6 +290,7 @@ impl Check<'_, '_> {
                 e.measure == Measure::Errors
                     && e.traffic == *subject
                     && e.class.is_none()
+                    && e.part.is_none()
                     && e.compare.is_ceiling_or_zero()
                     && other.severity == Severity::Critical
                     && spans(other.window, promise.window)
@@ -312,14 +309,15 @@ impl Check<'_, '_> {
     }
 
     fn has_steady(&mut self, promise: &Promise, all: &[Option<Promise>], traffic: &[Traffic]) {
-        let Claim::Client(Expectation { measure, traffic: subject, .. }) = &promise.claim else { return };
+        let Claim::Client(expectation) = &promise.claim else { return };
+        let (measure, whose) = (expectation.measure, expectation.whose());
         if !measure.is_of_fault() {
             return;
         }
         let steady =
-            |other: &Promise| other.steady && matches!(&other.claim, Claim::Client(e) if e.traffic == *subject);
+            |other: &Promise| other.steady && matches!(&other.claim, Claim::Client(e) if whose.covers(e.whose()));
         if !all.iter().flatten().any(steady) && !self.reader.is_broken("slo") {
-            let name = &traffic[*subject].name;
+            let name = traffic[whose.traffic].called(whose.part);
             let (what, means) = match measure {
                 Measure::Recovery => {
                     (format!("nothing says when `{name}` has recovered"), "recovery means that it holds again")

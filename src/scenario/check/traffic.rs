@@ -50,16 +50,19 @@ impl Check<'_, '_> {
         let load = self.within("load", |c| c.load(name, &raw.load));
         let classes =
             raw.classes.iter().flat_map(|c| &c.0).filter_map(|(name, class)| self.class(name, class)).collect();
-        let kind = match (&raw.quote, &raw.flow) {
-            (Some(quote), None) => self.quote(quote).map(|q| Kind::Quote(Box::new(q))),
-            (None, Some(flow)) => Some(Kind::Flow(Box::new(self.within("flow", |c| c.flow(flow, target))))),
+        let kind = match (&raw.quote, &raw.flow, &raw.pipeline) {
+            (Some(quote), None, None) => self.quote(quote).map(|q| Kind::Quote(Box::new(q))),
+            (None, Some(flow), None) => Some(Kind::Flow(Box::new(self.within("flow", |c| c.flow(flow, target))))),
+            (None, None, Some(pipeline)) => {
+                Some(Kind::Pipeline(Box::new(self.within("pipeline", |c| c.pipeline(pipeline, target)))))
+            }
             // What is planned or could not be read has been told already.
-            (None, None) if self.reader.is_broken_here() => None,
+            (None, None, None) if self.reader.is_broken_here() => None,
             _ => {
                 self.reader.wrong(
                     name.at,
-                    format!("`{}` is one of `quote` and `flow`", name.value),
-                    "write exactly one of the two",
+                    format!("`{}` is one of `quote`, `flow` and `pipeline`", name.value),
+                    "write exactly one of the three",
                 );
                 None
             }

@@ -9,11 +9,13 @@ use crate::scenario::shape::{At, Names};
 record! {
     /// Something that breaks.
     pub struct Fault {
-        /// What it acts on: upstream/NAME, link/NAME, process/NAME, process/target, process/PID, docker/CONTAINER or hook/NAME.
+        /// What it acts on: upstream/NAME, link/NAME, process/NAME, process/target, process/PID, docker/CONTAINER, kafka/NAME or hook/NAME.
         on: At<String>,
         /// What it does.
         inject: At<Inject>,
-        /// The share of requests (of a link: connections) that it strikes; 100% when left out.
+        /// Kafka clusters: which broker; all when left out.
+        broker: Option<At<u64>>,
+        /// The share of requests (of links and Kafka clusters: connections) that it strikes; 100% when left out.
         share: Option<At<Share>>,
         /// Which requests come its way; all when left out.
         r#match: Option<Match>,

@@ -58,6 +58,14 @@ choice! {
         Memory(Memory) = "memory",
         /// Containers: paused, killed or restarted.
         Docker(Docker) = "docker",
+        /// Kafka clusters: a broker takes no connection, and those that are open end.
+        BrokerDown(BrokerDown) = "broker_down",
+        /// Embedded Kafka clusters: requests are answered with an error.
+        RequestErrors(RequestErrors) = "request_errors",
+        /// Embedded Kafka clusters: replies come later.
+        RoundTrip(RoundTrip) = "round_trip",
+        /// Embedded Kafka clusters: a topic has no leaders.
+        TopicUnavailable(TopicUnavailable) = "topic_unavailable",
         /// Hooks: what `hooks` says.
         Hook(Nothing) = "hook",
     }
@@ -358,5 +366,45 @@ choice! {
         Kill = "kill",
         /// Stopped and started at once.
         Restart = "restart",
+    }
+}
+
+record! {
+    /// A broker that is gone.
+    pub struct BrokerDown {
+        /// Which; all when left out.
+        broker: Option<At<u64>>,
+        /// Embedded clusters: true lets the other brokers lead its partitions, and gives them back in the end; false when left out.
+        move_leaders: Option<At<bool>>,
+    }
+}
+
+record! {
+    /// An error instead of an answer.
+    pub struct RequestErrors {
+        /// Of which requests: produce, fetch, metadata, list_offsets, find_coordinator, join_group, sync_group, heartbeat, …
+        api: At<String>,
+        /// Which error, by librdkafka's name: NOT_LEADER_FOR_PARTITION, REQUEST_TIMED_OUT, …; _TRANSPORT breaks the connection off.
+        error: At<String>,
+        /// How many requests; all while it lasts when left out.
+        count: Option<At<u64>>,
+    }
+}
+
+record! {
+    /// Replies that come later.
+    pub struct RoundTrip {
+        /// By how much.
+        add: At<Duration>,
+        /// Of which broker; of all when left out.
+        broker: Option<At<u64>>,
+    }
+}
+
+record! {
+    /// A topic without leaders.
+    pub struct TopicUnavailable {
+        /// Which.
+        topic: At<String>,
     }
 }

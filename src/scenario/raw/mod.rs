@@ -5,8 +5,11 @@ mod alerts;
 mod contract;
 mod fault;
 mod inject;
+mod kafka;
 mod load;
+mod login;
 mod outside;
+mod pipeline;
 mod reconcile;
 mod request;
 mod servers;
@@ -23,13 +26,16 @@ pub use alerts::{Alerts, Expected, Live, Rules};
 pub use contract::{Cardinality, Contract, Probe, ScrapeLimits, Severities};
 pub use fault::{Fault, Match, Ramp, Repeat, When};
 pub use inject::{
-    Aged, Corrupt, DockerAction, Inject, Kill, Latency, LatencyMap, Per, ResetAt, RetryAfter, Slicer, Stream, Throttle,
-    Truncate,
+    Aged, Corrupt, DockerAction, Inject, Kill, Latency, LatencyMap, Per, RequestErrors, ResetAt, RetryAfter, Slicer,
+    Stream, Throttle, Truncate,
 };
+pub use kafka::{EmbeddedCluster, Kafka, KafkaSecurity, KafkaTopic, SaslMechanism};
 pub use load::Segment;
+pub use login::Login;
 pub use outside::{Law, LawKind, Link, StubReply, Upstream};
+pub use pipeline::{Every, Follow, Pipeline, Polling, StateNames};
 pub use reconcile::{Count, Latency as TimedBy, Ratio, Reconcile, Timeouts, Unit};
-pub use request::{Capture, Expects, Header, Secret, Step};
+pub use request::{Capture, Expects, Header, Json, Secret, Step};
 pub use servers::{Alertmanager, Basic, Prometheus};
 pub use slo::{Abort, Promise, Severity};
 pub use suite::Suite;
@@ -56,6 +62,8 @@ record! {
         upstreams: Option<Names<Upstream>>,
         /// TCP proxies between the service under test and what it depends on.
         links: Option<Names<Link>>,
+        /// Kafka clusters, embedded or real.
+        kafka: Option<At<Names<Kafka>>>,
         /// What is sent.
         traffic: At<Names<Traffic>>,
         /// What is watched.
@@ -81,7 +89,6 @@ record! {
         /// Caps on what the scenario may do.
         limits: Option<Limits>,
     }
-    planned { "kafka" }
 }
 
 record! {

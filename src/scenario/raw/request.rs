@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::scenario::mistake::Place;
 use crate::scenario::reader::Reader;
 use crate::scenario::shape::{At, Names, Shape};
 use crate::scenario::yaml::{Kind, Node};
@@ -11,6 +12,8 @@ use crate::scenario::yaml::{Kind, Node};
 record! {
     /// One request. Exactly one of get, post, put and delete.
     pub struct Step {
+        /// What promises call it, as `TRAFFIC.NAME`; its position in the flow when left out.
+        name: Option<At<String>>,
         /// The path to get.
         get: Option<At<String>>,
         /// The path to post to.
@@ -35,6 +38,27 @@ record! {
         to: Option<At<String>>,
     }
     planned { "sign" }
+}
+
+impl Step {
+    /// One of which nothing is written.
+    pub fn bare(place: Place) -> Step {
+        Step {
+            place,
+            name: None,
+            get: None,
+            post: None,
+            put: None,
+            delete: None,
+            json: None,
+            body: None,
+            headers: None,
+            expect: None,
+            capture: None,
+            think: None,
+            to: None,
+        }
+    }
 }
 
 /// What a reply must be: one thing, or a list of things that must all be so.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Feed, Header, Segment, Step, Value};
+use super::{Feed, Header, Login, Pipeline, Segment, Step, Value};
 use crate::base::units::{Share, Size};
 use crate::scenario::shape::{At, Names};
 
@@ -13,6 +13,8 @@ record! {
         quote: Option<Quote>,
         /// Plain HTTP requests, one after the other.
         flow: Option<Flow>,
+        /// Work that is started by a request and followed to its end.
+        pipeline: Option<Pipeline>,
         /// Which service, where there are several.
         to: Option<At<String>>,
         /// Names for replies that a promise can be about.
@@ -22,7 +24,7 @@ record! {
         /// The rate over time, segment by segment, from 0/s.
         load: At<Vec<Segment>>,
     }
-    planned { "pipeline", "signal" }
+    planned { "signal" }
 }
 
 choice! {
@@ -149,6 +151,8 @@ record! {
         values: Option<Names<Value>>,
         /// Files whose rows templates can name, as `{{feed.column}}`.
         data: Option<Names<Feed>>,
+        /// How a token is got that requests carry.
+        login: Option<Login>,
         /// At least one.
         steps: At<Vec<Step>>,
     }

@@ -1,12 +1,11 @@
 //! The settings of the quote service as a command line knows them: one table gives each its name, its help, its
 //! reading and its printing.
 
-use std::time::Duration;
-
 use crate::base::net::Address;
 use crate::base::text::suggest;
 use crate::base::units;
 use crate::sim::Knob;
+use crate::sim::knobs::{at_least_one, factor, length, on_off, or, put, switch, whole};
 
 use super::lies::Lie;
 use super::options::{External, Options};
@@ -279,56 +278,6 @@ impl Options {
     }
 }
 
-fn put<T>(place: &mut T, value: Result<T, String>) -> Result<(), String> {
-    *place = value?;
-    Ok(())
-}
-
-fn length(text: &str) -> Result<Duration, String> {
-    match units::parse_duration(text)? {
-        length if length <= Duration::from_secs(24 * 3600) => Ok(length),
-        _ => Err(format!("`{text}` is longer than a day")),
-    }
-}
-
-/// `word` stands for none.
-fn or<T>(word: &str, text: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, String> {
-    if text == word {
-        return Ok(None);
-    }
-    read(text).map(Some).map_err(|why| format!("{why}, or {word}"))
-}
-
-/// A whole number from 0 to `most`, or to what its type holds.
-fn whole<T: TryFrom<u64>>(text: &str, most: u64) -> Result<T, String> {
-    let number = text.parse::<u64>().ok().filter(|n| *n <= most).and_then(|n| T::try_from(n).ok());
-    number.ok_or_else(|| match most {
-        u64::MAX => format!("`{text}` is no whole number"),
-        most => format!("`{text}` is no whole number from 0 to {most}"),
-    })
-}
-
-fn at_least_one(n: usize) -> Result<usize, String> {
-    if n == 0 { Err("must be at least 1".into()) } else { Ok(n) }
-}
-
-fn factor(text: &str) -> Result<f64, String> {
-    let number = text.parse::<f64>().ok().filter(|n| (0.0..=1000.0).contains(n));
-    number.ok_or_else(|| format!("`{text}` is no factor from 0 to 1000"))
-}
-
-fn switch(text: &str) -> Result<bool, String> {
-    match text {
-        "on" | "true" => Ok(true),
-        "off" | "false" => Ok(false),
-        _ => Err(format!("`{text}` is neither on nor off")),
-    }
-}
-
-fn on_off(on: bool) -> String {
-    if on { "on".into() } else { "off".into() }
-}
-
 fn external(text: &str) -> Result<External, String> {
     match text {
         "miss" => Ok(External::Miss),
@@ -341,6 +290,8 @@ fn external(text: &str) -> Result<External, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+
     use crate::base::units::Rate;
 
     #[test]

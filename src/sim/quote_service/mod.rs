@@ -6,7 +6,6 @@
 //! `/ready`, `/metrics`. Its metrics can be made to lie (`lie`, `processes`), for practice in catching it.
 
 mod cache;
-mod client;
 mod dialect;
 mod freshness;
 mod instruments;

@@ -14,7 +14,6 @@ use crate::base::trace::TraceId;
 use crate::base::units::{Rate, Share};
 use crate::sim::metrics::{Counter, Histogram};
 
-use super::client::{Broken, Client, Reply};
 use super::dialect::{Dialect, Question};
 use super::freshness::Freshness;
 use super::instruments::Instruments;
@@ -22,6 +21,7 @@ use super::limiter::Limiter;
 use super::pairs::Pair;
 use super::retry::{self, Patience};
 use super::work::Work;
+use crate::sim::client::{Broken, Client, Reply};
 
 /// How quoters are asked.
 #[derive(Debug, Clone, Copy, PartialEq)]

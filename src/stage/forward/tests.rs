@@ -1,7 +1,6 @@
 use super::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bytes::Bytes;
 use proptest::prelude::*;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
@@ -58,7 +57,7 @@ fn request(method: &str, headers: &[(&str, &str)], body: &[u8]) -> Request {
 
 /// Passes a request on, and waits for all that is answered.
 async fn passed(forward: &Forward, request: Request) -> Result<Response, Trouble> {
-    forward.pass(&request).await?.whole().await
+    forward.pass(&request, None).await?.whole().await
 }
 
 #[tokio::test]

@@ -2,13 +2,16 @@
 //! out to the other side.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::{oneshot, watch};
 
@@ -130,22 +133,18 @@ impl Pipe {
                         return End::Reset;
                     }
                 }
-                readable = from.readable(), if !self.at_end && self.chain.has_room() => {
-                    let read = if readable.is_ok() { read(from) } else { Err(io::ErrorKind::BrokenPipe.into()) };
-                    match read {
-                        Ok(bytes) => {
-                            self.count.received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-                            self.at_end = bytes.is_empty();
-                            let item = if self.at_end { Item::End } else { Item::Data(bytes) };
-                            self.look();
-                            let now = monotonic();
-                            self.came = self.chain.is_idle().then_some(now);
-                            self.chain.push(item, now);
-                        }
-                        Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                        Err(_) => return End::Reset,
+                read = read(from), if !self.at_end && self.chain.has_room() => match read {
+                    Ok(bytes) => {
+                        self.count.received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                        self.at_end = bytes.is_empty();
+                        let item = if self.at_end { Item::End } else { Item::Data(bytes) };
+                        self.look();
+                        let now = monotonic();
+                        self.came = self.chain.is_idle().then_some(now);
+                        self.chain.push(item, now);
                     }
-                }
+                    Err(_) => return End::Reset,
+                },
                 () = self.alarm.ring(next), if next.is_some() => {}
             }
         }
@@ -190,9 +189,17 @@ impl Pipe {
     }
 }
 
-/// What the sender has for us; nothing when it is done.
-fn read(from: &ReadHalf<'_>) -> io::Result<Bytes> {
-    SCRATCH.with_borrow_mut(|scratch| from.try_read(scratch).map(|n| Bytes::copy_from_slice(&scratch[..n])))
+/// What the sender has for us, once it has something; nothing when it is done. Who gets less than there was room for needs
+/// not ask whether there is more: the runtime knows that too, and waits for the kernel's word at once.
+async fn read(from: &mut ReadHalf<'_>) -> io::Result<Bytes> {
+    poll_fn(|context| {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut into = ReadBuf::new(scratch);
+            ready!(Pin::new(&mut *from).poll_read(context, &mut into))?;
+            Poll::Ready(Ok(Bytes::copy_from_slice(into.filled())))
+        })
+    })
+    .await
 }
 
 /// Rings at an instant. Being asked again for the same instant costs nothing.

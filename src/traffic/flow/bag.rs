@@ -2,6 +2,8 @@
 
 use std::cell::RefCell;
 
+use crate::base::time::Offset;
+use crate::evidence::reply::Opening;
 use crate::plan::{Drawn, Values};
 use crate::scenario::Datum;
 
@@ -12,6 +14,30 @@ pub struct Bag {
     pub drawn: Drawn,
     /// What was captured so far, by position among the flow's captures.
     pub captured: Vec<Option<Datum>>,
+    /// Its steps as they are measured.
+    pub steps: Steps,
+}
+
+/// Where a shot is whose steps are measured by themselves.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Steps {
+    /// When its present step is due; nothing in the first, which is due when the shot is.
+    pub due: Option<Offset>,
+    /// What the whole had to tell when its first step was over.
+    pub first: Option<First>,
+    /// The status that was answered last in a step that is over.
+    pub status: Option<u16>,
+}
+
+/// What a first step tells of its shot.
+#[derive(Debug, Clone, Copy)]
+pub struct First {
+    /// When the first byte was written.
+    pub sent: Option<Offset>,
+    /// When the first byte came back.
+    pub first_byte: Option<Offset>,
+    /// How long opening its connection took.
+    pub opening: Opening,
 }
 
 /// The bags of all shots under way. Places are used again, so that memory follows what is under way at once.
@@ -30,7 +56,8 @@ impl Bags {
 
     /// Draws what the templates of a shot say: where it is kept.
     pub fn take(&self, seq: u64) -> u32 {
-        let bag = Bag { drawn: self.values.borrow_mut().of(seq), captured: vec![None; self.captures] };
+        let drawn = self.values.borrow_mut().of(seq);
+        let bag = Bag { drawn, captured: vec![None; self.captures], steps: Steps::default() };
         let mut all = self.all.borrow_mut();
         if let Some(place) = self.free.borrow_mut().pop() {
             all[place as usize] = bag;
@@ -43,6 +70,16 @@ impl Bags {
     /// Looks into a bag.
     pub fn with<T>(&self, place: u32, look: impl FnOnce(&Bag) -> T) -> T {
         look(&self.all.borrow()[place as usize])
+    }
+
+    /// Where a shot is.
+    pub fn steps(&self, place: u32) -> Steps {
+        self.all.borrow()[place as usize].steps
+    }
+
+    /// Notes where a shot is.
+    pub fn set_steps(&self, place: u32, steps: Steps) {
+        self.all.borrow_mut()[place as usize].steps = steps;
     }
 
     /// Puts in what was captured.

@@ -30,6 +30,8 @@ impl Says<'_> {
                     // `check` has seen to it that what is named is there when its turn comes.
                     None => debug_assert!(false, "{source:?} has no value"),
                 },
+                // They stand in requests that are not measured alone, which are filled in beforehand.
+                Piece::Secret(name, _) => debug_assert!(false, "the secret {name} in a shot"),
             }
         }
     }
@@ -56,6 +58,22 @@ impl Says<'_> {
             Slot::Trace => Some(Datum::Text(self.trace.to_string().into())),
         }
     }
+}
+
+/// A template whose values are secrets alone; `secret` gives the value of a name.
+pub fn filled(template: &Template, secret: &dyn Fn(&str) -> Option<String>) -> Vec<u8> {
+    let mut out = Vec::new();
+    for piece in &template.pieces {
+        match piece {
+            Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
+            // A missing one is left out, which the start of a run has ruled out before.
+            Piece::Secret(name, form) => {
+                write(&Datum::Text(secret(name).unwrap_or_default().into()), *form, &mut out);
+            }
+            Piece::Value(source, _) => debug_assert!(false, "{source:?} has no value here"),
+        }
+    }
+    out
 }
 
 fn write(datum: &Datum, form: Form, out: &mut Vec<u8>) {
@@ -130,7 +148,7 @@ mod tests {
         };
         let flow = Flow { feeds: vec![std::sync::Arc::new(feed)], ..Flow::default() };
         let drawn = Drawn { values: vec![Datum::Json("7".into())], rows: vec![0] };
-        let bag = Bag { drawn, captured: vec![Some(Datum::Text("o-1".into()))] };
+        let bag = Bag { drawn, captured: vec![Some(Datum::Text("o-1".into()))], ..Bag::default() };
         let trace = Tracer::new(Seed(1), "r").id(Shot { traffic: 0, seq: 5 });
         let says = Says { flow: &flow, bag: Some(&bag), seq: 5, trace, now_ms: 1_700_000_000_123 };
         for (source, wanted) in [

@@ -2,6 +2,7 @@
 
 mod bag;
 mod fill;
+mod part;
 mod wanted;
 
 use std::io;
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 pub use wanted::Wanted;
 
-pub use fill::Says;
+pub use fill::{Says, filled};
 
 use bag::Bags;
 
@@ -27,6 +28,7 @@ pub struct Flow {
     flow: scenario::Flow,
     steps: Vec<Ready>,
     bags: Bags,
+    has_parts: bool, // whether its steps are measured by themselves
 }
 
 /// One step with everything filled in that is the same for every shot.
@@ -56,8 +58,13 @@ impl Flow {
     ) -> io::Result<Flow> {
         let ready = |step: &Step| {
             let service = service(step)?;
-            let headers = headers(&step.headers);
-            let request = match request(step, service.base(), headers.clone()) {
+            let mut headers = headers(&step.headers);
+            if let Some(login) = &flow.login {
+                headers.retain(|(name, _)| !name.eq_ignore_ascii_case(&login.header));
+            }
+            // What carries a token is not the same for long.
+            let plain = || request(step, service.base(), headers.clone());
+            let request = match plain().filter(|_| flow.login.is_none()) {
                 Some(plain) => Made::Plain(plain),
                 None => Made::Written(Written::new(step, service.base(), headers)),
             };
@@ -66,6 +73,7 @@ impl Flow {
         Ok(Flow {
             steps: flow.steps.iter().map(ready).collect::<io::Result<_>>()?,
             bags: Bags::new(values, flow.captures.len()),
+            has_parts: !flow.parts().is_empty(),
             flow: flow.clone(),
         })
     }
@@ -78,6 +86,11 @@ impl Flow {
     /// Where a step's request goes.
     pub fn service(&self, step: usize) -> &Service {
         &self.steps[step].service
+    }
+
+    /// Whether a shot rests before any step.
+    pub fn rests(&self) -> bool {
+        self.steps.iter().any(|step| !step.think.is_zero())
     }
 
     /// How long a shot rests before a step.
@@ -95,11 +108,11 @@ impl Flow {
         self.bags.give_back(bag);
     }
 
-    /// Writes a step's request.
-    pub fn write(&self, step: usize, host: &[u8], shot: Shown, out: &mut Vec<u8>) {
+    /// Writes a step's request; `token` is the header that carries one, with its end.
+    pub fn write(&self, step: usize, host: &[u8], token: Option<&[u8]>, shot: Shown, out: &mut Vec<u8>) {
         match &self.steps[step].request {
             Made::Plain(request) => request.write(None, host, Some(shot.trace), out),
-            Made::Written(written) => self.says(shot, |says| written.write(host, &says, out)),
+            Made::Written(written) => self.says(shot, |says| written.write(host, token, &says, out)),
         }
     }
 
@@ -111,6 +124,11 @@ impl Flow {
             self.says(shot, |says| wanted.worth(answer, Some(says), |name, datum| captured.push((name, datum))));
         captured.into_iter().for_each(|(name, datum)| self.bags.capture(shot.bag, name, datum));
         (outcome, why.map(|why| self.at(step, &why)))
+    }
+
+    /// What was captured of a shot, as text.
+    pub fn captured(&self, bag: u32, capture: usize) -> Option<String> {
+        self.bags.with(bag, |bag| bag.captured.get(capture)?.as_ref().map(|datum| datum.text().to_owned()))
     }
 
     fn says<T>(&self, shot: Shown, then: impl FnOnce(Says<'_>) -> T) -> T {

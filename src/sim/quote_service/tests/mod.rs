@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::client::Client;
 use super::*;
 use crate::base::net::Address;
 use crate::sim::Running;
+use crate::sim::client::Client;
 use stub::{Stub, stingy};
 
 const SOL: &str = "So11111111111111111111111111111111111111112";

@@ -5,7 +5,8 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::Method;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -47,7 +48,7 @@ pub struct Client {
 
 /// An open connection. Dropping it closes it, so that a call which is given up does not linger.
 struct Connection {
-    sender: SendRequest<Empty<Bytes>>,
+    sender: SendRequest<Full<Bytes>>,
     driver: tokio::task::AbortHandle,
 }
 
@@ -65,20 +66,30 @@ impl Client {
 
     /// Asks for a path and reads the reply whole. There is no timeout in here: drop the future to give up.
     pub async fn get(&self, path: &str, traceparent: Option<&str>) -> Result<Reply, Broken> {
+        self.send(Method::GET, path, &Bytes::new(), traceparent).await
+    }
+
+    /// Sends a JSON document to a path and reads the reply whole; give up as with [`Client::get`].
+    pub async fn post(&self, path: &str, body: &Bytes, traceparent: Option<&str>) -> Result<Reply, Broken> {
+        self.send(Method::POST, path, body, traceparent).await
+    }
+
+    async fn send(&self, method: Method, path: &str, body: &Bytes, traceparent: Option<&str>) -> Result<Reply, Broken> {
+        let request = || self.request(method.clone(), path, body.clone(), traceparent);
         // A kept connection may have been closed by the other side just now. Then the request never left, and
         // another connection may take it; one that may have left is not sent again.
         while let Some(mut connection) = self.checkout() {
             if connection.sender.ready().await.is_err() {
                 continue;
             }
-            match connection.sender.try_send_request(self.request(path, traceparent)?).await {
+            match connection.sender.try_send_request(request()?).await {
                 Ok(response) => return self.read(connection, response).await,
                 Err(error) if error.message().is_some() => continue,
                 Err(_) => return Err(Broken::Exchange),
             }
         }
         let mut connection = self.connect().await.map_err(|_| Broken::Connect)?;
-        let sent = connection.sender.send_request(self.request(path, traceparent)?).await;
+        let sent = connection.sender.send_request(request()?).await;
         self.read(connection, sent.map_err(|_| Broken::Exchange)?).await
     }
 
@@ -119,14 +130,25 @@ impl Client {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn request(&self, path: &str, traceparent: Option<&str>) -> Result<hyper::Request<Empty<Bytes>>, Broken> {
-        let mut request = hyper::Request::get(format!("{}{path}", self.address.base))
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        traceparent: Option<&str>,
+    ) -> Result<hyper::Request<Full<Bytes>>, Broken> {
+        let mut request = hyper::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.address.base))
             .header("host", self.address.authority())
             .header("accept", "application/json");
+        if !body.is_empty() {
+            request = request.header("content-type", "application/json");
+        }
         if let Some(traceparent) = traceparent {
             request = request.header("traceparent", traceparent);
         }
-        request.body(Empty::new()).map_err(|_| Broken::Exchange)
+        request.body(Full::new(body)).map_err(|_| Broken::Exchange)
     }
 }
 

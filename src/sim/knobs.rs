@@ -1,0 +1,100 @@
+//! How the settings of practice targets are read and printed.
+
+use std::time::Duration;
+
+use super::{Knob, fleet};
+use crate::base::text::suggest;
+use crate::base::units;
+
+/// A setting: its name, its help, how its value is read, how it is printed.
+pub(super) type Row<O> = (&'static str, &'static str, fn(&mut O, &str) -> Result<(), String>, fn(&O) -> String);
+
+/// The settings of a system and of its fleet, with their defaults.
+pub(super) fn keys<O: Default>(rows: &[Row<O>]) -> Vec<Knob> {
+    let options = O::default();
+    let own = rows.iter().map(|(name, help, _, show)| Knob { name, default: show(&options), help });
+    own.chain(fleet::Options::keys()).collect()
+}
+
+/// Changes a setting of a system, or of its fleet. The error names it and says what to write.
+pub(super) fn set<O>(
+    rows: &[Row<O>],
+    system: &str,
+    options: &mut O,
+    fleet: impl FnOnce(&mut O) -> &mut fleet::Options,
+    key: &str,
+    value: &str,
+) -> Result<(), String> {
+    let named = |why| format!("{key}: {why}");
+    if let Some((_, _, read, _)) = rows.iter().find(|row| row.0 == key) {
+        return read(options, value.trim()).map_err(named);
+    }
+    if fleet(options).set(key, value.trim()).map_err(named)? {
+        return Ok(());
+    }
+    let fleet = fleet::Options::keys();
+    let known = rows.iter().map(|row| row.0).chain(fleet.iter().map(|knob| knob.name));
+    Err(format!("`{key}` is no setting of {system}: {}", suggest(key, known)))
+}
+
+/// Puts what was read in its place.
+pub(super) fn put<T>(place: &mut T, value: Result<T, String>) -> Result<(), String> {
+    *place = value?;
+    Ok(())
+}
+
+/// A length of time, at most a day.
+pub(super) fn length(text: &str) -> Result<Duration, String> {
+    match units::parse_duration(text)? {
+        length if length <= Duration::from_secs(24 * 3600) => Ok(length),
+        _ => Err(format!("`{text}` is longer than a day")),
+    }
+}
+
+/// `word` stands for none.
+pub(super) fn or<T>(word: &str, text: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, String> {
+    if text == word {
+        return Ok(None);
+    }
+    read(text).map(Some).map_err(|why| format!("{why}, or {word}"))
+}
+
+/// A whole number from 0 to `most`, or to what its type holds.
+pub(super) fn whole<T: TryFrom<u64>>(text: &str, most: u64) -> Result<T, String> {
+    let number = text.parse::<u64>().ok().filter(|n| *n <= most).and_then(|n| T::try_from(n).ok());
+    number.ok_or_else(|| match most {
+        u64::MAX => format!("`{text}` is no whole number"),
+        most => format!("`{text}` is no whole number from 0 to {most}"),
+    })
+}
+
+/// Not none.
+pub(super) fn at_least_one<T: Default + PartialEq>(n: T) -> Result<T, String> {
+    if n == T::default() { Err("must be at least 1".into()) } else { Ok(n) }
+}
+
+/// A number that something is multiplied by, 0 to 1000.
+pub(super) fn factor(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|n| (0.0..=1000.0).contains(n));
+    number.ok_or_else(|| format!("`{text}` is no factor from 0 to 1000"))
+}
+
+/// `on` or `off`.
+pub(super) fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "on" | "true" => Ok(true),
+        "off" | "false" => Ok(false),
+        _ => Err(format!("`{text}` is neither on nor off")),
+    }
+}
+
+/// How a switch is printed.
+pub(super) fn on_off(on: bool) -> String {
+    if on { "on".into() } else { "off".into() }
+}
+
+/// A number that is not below `least`.
+pub(super) fn number(text: &str, least: f64) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= least);
+    number.ok_or_else(|| format!("`{text}` is no number from {least}"))
+}

@@ -1,0 +1,3 @@
+//! Kafka clusters whose clients come by the stage.
+
+pub mod embedded;
