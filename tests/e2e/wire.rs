@@ -328,6 +328,8 @@ traffic: { q: { flow: { steps: [{ get: / }] }, arrivals: even, load: [{ hold: { 
         services,
         kafka: Vec::new(),
         secrets: Vec::new(),
+        keepers: Vec::new(),
+        ids: Arc::default(),
         clock: Clock::starting_in(Duration::from_millis(50)),
         connections: 4,
         workers: 2,
