@@ -246,8 +246,12 @@ fn a_name_that_leads_elsewhere_needs_no_resolver_and_no_leave() {
 /// A page and a reply, each where it belongs.
 fn pages(request: &crate::server::Request<'_>) -> Answer {
     match request.head.split(' ').nth(1).unwrap_or_default() {
-        "/metrics" => Answer::Whole(200, "Content-Type: text/plain; version=0.0.4\r\n", "stock 3\n".into()),
-        "/health" => crate::server::status(204),
+        "/metrics" => Answer::Whole(
+            200,
+            "Content-Type: text/plain; version=0.0.4\r\n",
+            "# HELP stock Pieces.\n# TYPE stock gauge\nstock 3\n".into(),
+        ),
+        "/health" => crate::server::status(200),
         _ => quote(),
     }
 }
@@ -267,7 +271,7 @@ fn pages_and_probes_are_reached_as_the_target_is() {
     for (target, server) in [(encrypted, &secure), (format!("url: \"{}\", timeout: 1s", socket.url()), &socket)] {
         let promises = format!("{SLO}  - {{ promql: stock, expect: value >= 3 }}\n");
         let more = "observe: { jobs: { page: { metrics: /metrics, every: 200ms } } }\n\
-                    contract: { page: { labels: [], probes: [ { path: /health, every: 200ms } ] } }\n";
+                    contract: { page: { labels: [], probes: { /health: { outside: 200, every: 200ms } } } }\n";
         let scene = Scene::new(&(written(&format!("{{ {target} }}"), &hold("50/s", "2s"), &promises) + more));
         authority.put(&scene);
         authority.client("us").put(&scene);
