@@ -4,6 +4,7 @@ pub mod access_log;
 pub mod ask;
 pub mod cgroup;
 pub mod command;
+pub mod dial;
 pub mod docker;
 pub mod hmac;
 pub mod httpd;

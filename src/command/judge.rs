@@ -11,6 +11,7 @@ use crate::cli::print;
 use crate::evidence::folder::Folder;
 use crate::evidence::reader::Evidence;
 use crate::evidence::samples;
+use crate::evidence::servers::RULES;
 use crate::exit::Exit;
 use crate::judge::{self, Judgement};
 use crate::plan::Plan;
@@ -46,6 +47,7 @@ impl Judged {
         let mut scenario = as_run(folder, &evidence)?;
         if let Some(file) = promises {
             scenario = with_promises(&scenario, file)?;
+            tell_rules(&mut scenario, folder, &evidence);
         }
         let plan = Plan::new(&scenario);
         if plan.digest() != evidence.manifest.plan_digest && promises.is_none() {
@@ -168,7 +170,18 @@ pub(super) fn as_run(folder: &Folder, evidence: &Evidence) -> Result<Scenario, S
         files: &files,
         default_name: &manifest.scenario,
     };
-    scenario::read(&path.display().to_string(), &text, &settings).map_err(|m| m.to_string())
+    let mut scenario = scenario::read(&path.display().to_string(), &text, &settings).map_err(|m| m.to_string())?;
+    tell_rules(&mut scenario, folder, evidence);
+    Ok(scenario)
+}
+
+/// Tells a scenario whose rules are those of a server what they were.
+fn tell_rules(scenario: &mut Scenario, folder: &Folder, evidence: &Evidence) {
+    let kept = evidence.manifest.inputs.iter().rfind(|input| input.name == RULES);
+    let text = kept.and_then(|input| fs::read_to_string(folder.file("inputs").join(&input.kept)).ok());
+    if let (Some(alerts), Some(text)) = (&mut scenario.alerts, text) {
+        alerts.learn(RULES, text);
+    }
 }
 
 /// The scenario as it was run, with the promises of another file, and its alert rules.

@@ -270,6 +270,13 @@ fn alerts(scenario: &Scenario, plan: &Plan, out: &mut String) {
     let scale =
         if rules.scale > 1 { format!(", scaled 1:{}: NOT the deployed rules", rules.scale) } else { String::new() };
     let _ = writeln!(out, "alerts{scale}");
+    if let (false, Some(server)) = (rules.are_known(), &scenario.prometheus) {
+        let at = &server.server.address;
+        let _ = writeln!(
+            out,
+            "  those of the Prometheus at {at}: what they are is known, and held against this, when the run starts"
+        );
+    }
     let forecasts = forecast(scenario, plan);
     for one in &forecasts {
         let (least, needed) = (units::duration(one.least), units::duration(one.needed));

@@ -52,7 +52,7 @@ pub use ledger::{
     CalledSummary, ClassLedger, ExampleSummary, HerdSummary, LedgerSummary, ObedienceSummary, RetrySummary,
     ShareSummary, TrafficLedger,
 };
-pub use notified::{AlertmanagerSummary, HeldSummary, NotificationSummary};
+pub use notified::{AlertmanagerSummary, GroupSummary, HeldSummary, NotificationSummary};
 pub use reconcile::{
     Accord, BoundRecord, Client, LatencyRecord, PromiseRecord, QuantileRecord, Reconciliation, Record, Residue, Server,
 };
@@ -155,7 +155,8 @@ pub struct Question {
 /// All expressions that the findings of a judgement hang on.
 pub fn questions(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[Series]) -> Vec<Question> {
     let trial = Trial::new(scenario, plan, evidence);
-    let server = server::Server::new(&trial, samples);
+    let fetched = fetched::Fetched::read(&trial);
+    let server = server::Server::new(&trial, samples).beside(&fetched);
     let of = |(finding, promise): (usize, &Promise)| {
         match &promise.claim {
             // Of samples that a server gave, its own answers are in the evidence.
@@ -165,7 +166,10 @@ pub fn questions(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples:
         .into_iter()
         .map(move |(expr, at_ms)| Question { finding, expr, at_ms })
     };
-    scenario.promises.iter().enumerate().flat_map(of).collect()
+    let of_promises = scenario.promises.iter().enumerate().flat_map(of);
+    let replayed = alerts::Replayed::new(&server);
+    let of_alerts = replayed.iter().flat_map(|replayed| replayed.questions(&scenario.promises));
+    of_promises.chain(of_alerts).collect()
 }
 
 /// Takes findings back that somebody else, asked the same, does not share: they could not be decided, each for the reason

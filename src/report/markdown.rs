@@ -151,7 +151,7 @@ fn rules(replayed: &AlertsSummary, out: &mut String) {
     }
     out.push('\n');
     let said = replayed.alerts.iter().flat_map(|alert| alerts::lines(alert, false));
-    for line in said.chain(replayed.mistakes.iter().cloned()) {
+    for line in said.chain(alerts::beside(replayed)).chain(replayed.mistakes.iter().cloned()) {
         let _ = writeln!(out, "- {}", escape(&line));
     }
     out.push('\n');

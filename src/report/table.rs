@@ -105,7 +105,8 @@ pub fn table(judgement: &Judgement, place: &str, colour: bool) -> String {
     if let Some(replayed) = &judgement.alerts {
         let _ = writeln!(out, "alerts   {}", alerts::headline(replayed));
         let said = replayed.alerts.iter().flat_map(|alert| alerts::lines(alert, true));
-        for line in alerts::table(replayed).into_iter().chain(said).chain(replayed.mistakes.iter().cloned()) {
+        let said = said.chain(alerts::beside(replayed)).chain(replayed.mistakes.iter().cloned());
+        for line in alerts::table(replayed).into_iter().chain(said) {
             let _ = writeln!(out, "         {line}");
         }
     }

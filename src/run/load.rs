@@ -9,8 +9,10 @@ use tokio::task::JoinHandle;
 use super::prepare::{LEAD, Prepared};
 use super::signals::Signals;
 use super::{canary, lookout, record, resources, target};
+use crate::base::dial::Dial;
 use crate::base::net::Address;
 use crate::base::time::{Clock, Offset};
+use crate::base::tls;
 use crate::evidence::counters::Counters;
 use crate::evidence::event::Event;
 use crate::evidence::manifest::How;
@@ -48,7 +50,8 @@ impl Prepared<'_> {
         self.manifest.monotonic_zero = self.clock.zero();
         self.folder.write_manifest(&self.manifest).map_err(|e| e.to_string())?;
 
-        let watched = watched(&scenario, &self.services);
+        let watched = watched(&scenario, &self.services)?;
+        let probed = probed(&scenario.contracts, &watched);
         let samples = self.folder.file("samples.chunks");
         let observer = Observer::create(&samples, watched, self.clock, counters.clone(), events.clone(), inspect);
         let observer = Arc::new(observer.map_err(|e| format!("{}: {e}", samples.display()))?);
@@ -122,7 +125,6 @@ impl Prepared<'_> {
             (gate, breaking),
         ));
         let phases = tokio::spawn(announce(scenario.clone(), plan.clone(), self.clock, events.clone()));
-        let probed = probed(&scenario, &self.services);
         let probing = tokio::spawn(probe::watch(probed, self.clock, events.clone(), watching.clone()));
         let lagging = self.watch_lag(&events, &watching)?;
         let scraping = tokio::spawn(observer.clone().watch(watching));
@@ -315,36 +317,45 @@ fn inspect(page: &[u8], media: Option<&str>) -> Vec<Remark> {
 }
 
 /// Where each probe is asked: on the service of its job.
-fn probed(scenario: &Scenario, services: &[(String, Vec<Address>)]) -> Vec<Probed> {
-    let watched = watched(scenario, services);
+fn probed(contracts: &[Contract], watched: &[Watched]) -> Vec<Probed> {
     let of_contract = |contract: &Contract| {
-        let address = watched.iter().find(|w| w.job.name == contract.job).map(|w| w.address.clone());
+        let of = watched.iter().find(|w| w.job.name == contract.job);
         let probed = |probe: &crate::scenario::Probe| {
+            let Watched { address, dial, .. } = of?;
             Some(Probed {
                 job: contract.job.clone(),
                 // A page with an address of its own has the page's path in it.
-                address: Address { base: String::new(), ..address.clone()? },
+                address: Address { base: String::new(), ..address.clone() },
                 path: probe.path.clone(),
                 every: probe.every,
                 timeout: probe.timeout,
+                dial: dial.clone(),
             })
         };
         contract.probes.iter().filter_map(probed).collect::<Vec<_>>()
     };
-    scenario.contracts.iter().flat_map(of_contract).collect()
+    contracts.iter().flat_map(of_contract).collect()
 }
 
-/// Where each job's page is.
-fn watched(scenario: &Scenario, services: &[(String, Vec<Address>)]) -> Vec<Watched> {
+/// Where each job's page is, and how it is reached: as shots reach the target. The error says what TLS lacks.
+fn watched(scenario: &Scenario, services: &[(String, Vec<Address>)]) -> Result<Vec<Watched>, String> {
+    let wire = &scenario.target.wire;
     let place = |page: &Page| match page {
         Page::Path { service, path } => {
             let found = services.iter().find(|(name, _)| service.as_ref().is_none_or(|wanted| wanted == name));
-            found.and_then(|(_, addresses)| addresses.first()).map(|address| (address.clone(), path.clone()))
+            let name = wire.tls.as_ref().and_then(|tls| tls.name.clone());
+            let address = found.and_then(|(_, addresses)| addresses.first());
+            address.map(|address| (address.clone(), path.clone(), name))
         }
-        Page::Url { address, path } => Some((address.clone(), path.clone())),
+        // Elsewhere somebody else is expected.
+        Page::Url { address, path } => Some((address.clone(), path.clone(), None)),
     };
-    let watched = |job: &crate::scenario::Job| {
-        place(&job.page).map(|(address, path)| Watched { job: job.clone(), address, path })
+    let places: Vec<_> = scenario.jobs.iter().filter_map(|job| Some((job, place(&job.page)?))).collect();
+    let encrypted = places.iter().any(|(_, (address, ..))| address.is_tls());
+    let tls = encrypted.then(|| tls::client(wire.trust(), &["http/1.1"])).transpose()?;
+    let watched = |(job, (address, path, name)): (&crate::scenario::Job, (Address, String, Option<String>))| {
+        let to = address.tcp().and_then(|(host, port)| wire.resolved(host, port));
+        Watched { job: job.clone(), address, path, dial: Dial { tls: tls.clone(), name, to } }
     };
-    scenario.jobs.iter().filter_map(watched).collect()
+    Ok(places.into_iter().map(watched).collect())
 }

@@ -52,6 +52,8 @@ pub(super) struct Prepared<'l> {
     pub(super) secrets: Vec<(String, String)>,
     pub(super) stage: Option<Stage>,
     pub(super) prometheus: Option<Prometheus>,
+    /// The scenario with the rules of that server, where it wants them.
+    pub(super) learnt: Option<Scenario>,
     pub(super) alertmanager: Option<Alertmanager>,
     pub(super) target: Option<target::Sim>,
     pub(super) programs: Programs,
@@ -108,6 +110,7 @@ impl<'l> Prepared<'l> {
             secrets: secrets(scenario)?,
             stage: None,
             prometheus: None,
+            learnt: None,
             alertmanager: None,
             target: None,
             programs: Programs::default(),

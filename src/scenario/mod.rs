@@ -44,7 +44,7 @@ use std::time::Duration;
 pub use crate::base::mistake::{Mistake, Mistakes, Place};
 pub use crate::base::timing::Timing;
 pub use absorbed::Absorbed;
-pub use alerts::{AlertClaim, Alerts, Must, RuleFile, Semantics};
+pub use alerts::{AlertClaim, Alerts, Live, Must, RuleFile, Semantics};
 pub use bearer::Bearer;
 pub use check::{COMES_TO_KAFKA, FLEETS};
 pub use claim::{Claim, Compare, Expectation, Filter, Measure, Promise, Quantile, Severity, Window};
@@ -58,7 +58,7 @@ pub use inject::{
 };
 pub use kafka::Kafka;
 pub use load::{Arrivals, Segment, closed_connections};
-pub use notified::Notified;
+pub use notified::{Handled, Notified};
 pub use part::{Part, Whose, part_name};
 pub use pipeline::{Follow, ID, Leg, Pipeline, Polling, State, StateNames, Webhook};
 pub use reconcile::{Against, Check, Labels as ByLabels, Reconcile, Statuses, Subset, TimeUnit, Timeouts};

@@ -65,7 +65,7 @@ fn every_expression_of_the_platforms_note_is_looked_at_before_a_launch() {
 fn twins_of_the_platform_fail_for_real() {
     thread::scope(|scope| {
         for name in NAMES {
-            scope.spawn(move || fails(&twin(name), 1));
+            scope.spawn(move || breaks_for_real(&twin(name), 1));
         }
     });
 }

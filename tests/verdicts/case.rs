@@ -1,5 +1,5 @@
 //! Reads a case: three parts, set apart by lines of `---`. First a scenario, as users write it; where it names `rules.yml`, that
-//! file is a part of its own behind it. Then what happened, a line each; what is said later holds instead of what was said
+//! file is a part of its own behind it; so are the rules that a server told. Then what happened, a line each; what is said later holds instead of what was said
 //! before:
 //!
 //! ```text
@@ -120,7 +120,10 @@ impl Case {
             },
             ..Settings::alone("case")
         };
-        let scenario = scenario::read("case", yaml, &settings).map_err(|m| m.to_string())?;
+        let mut scenario = scenario::read("case", yaml, &settings).map_err(|m| m.to_string())?;
+        if let (Some(alerts), Some(rules)) = (&mut scenario.alerts, rules) {
+            alerts.learn("prometheus-rules.yml", (*rules).to_owned());
+        }
         let plan = Plan::new(&scenario);
         let fates = plan.traffic.iter().map(|t| t.shots().map(|shot| (shot.due, None)).collect()).collect();
         let lines = |part: &str| -> Vec<String> {
@@ -658,7 +661,10 @@ fn nanos_of(text: &str) -> Option<u64> {
 }
 
 fn at_of(text: &str) -> Option<Offset> {
-    parse_duration(text).ok().map(Offset::after_zero)
+    match text.strip_prefix('-') {
+        Some(before) => parse_duration(before).ok().map(|length| Offset::ZERO - length),
+        None => parse_duration(text).ok().map(Offset::after_zero),
+    }
 }
 
 fn span_of(text: &str) -> Option<Span> {

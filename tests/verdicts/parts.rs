@@ -98,6 +98,7 @@ fn reply(seq: u64, due: Offset, done: Offset, outcome: Outcome) -> Reply {
         ready: due,
         sent: Some(due).into(),
         first_byte: Some(done).into(),
+        not_before: Maybe::NONE,
         done,
         not_before: Maybe::NONE,
         opening: Opening::default(),

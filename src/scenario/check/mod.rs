@@ -243,24 +243,18 @@ impl Check<'_, '_> {
             .collect()
     }
 
-    /// Refuses pages that scrapes do not reach yet.
+    /// Refuses a page that is several.
     fn scrapable(&mut self, name: &At<String>, job: &raw::Job, target: Option<&super::Target>) {
         let own = Address::parse(&job.metrics.value).ok();
         let services = match target.map(|t| &t.system) {
             Some(super::System::Services(services)) if own.is_none() => services.as_slice(),
-            _ => &[],
+            _ => return,
         };
         let to = job.to.as_ref().map(|to| to.value.as_str());
         let service = services.iter().find(|s| to.is_none_or(|to| to == s.name));
-        if service.is_some_and(|s| s.addresses.len() > 1) {
-            let what = format!("`{}` is a page of {} addresses", name.value, service.map_or(0, |s| s.addresses.len()));
+        if let Some(service) = service.filter(|s| s.addresses.len() > 1) {
+            let what = format!("`{}` is a page of {} addresses", name.value, service.addresses.len());
             self.reader.wrong(name.at, what, "write a job for each, with its whole address: http://HOST:PORT/metrics");
-        }
-        let led = |a: &Address| a.tcp().is_some_and(|(h, p)| target.is_some_and(|t| t.wire.resolved(h, p).is_some()));
-        let address = own.as_ref().or(service.and_then(|s| s.addresses.first()));
-        if let Some(address) = address.filter(|a| a.is_tls() || a.socket().is_some() || led(a)) {
-            let what = format!("scraping {address} is planned, not built");
-            self.reader.wrong(name.at, what, "name a page that plain HTTP over TCP reaches");
         }
     }
 

@@ -26,7 +26,7 @@ mod world;
 
 use std::time::Duration;
 
-pub use alerts::{Alerts, Expected};
+pub use alerts::{Alerts, Expected, Live, Rules};
 pub use contract::{Cardinality, Contract, Probe, ScrapeLimits, Severities};
 pub use effects::{Effects, States};
 pub use fault::{Fault, Match, Ramp, Repeat, When};
