@@ -23,9 +23,9 @@ const TRACES: &str = "PROOFLOAD_TRACE_URL";
 
 /// A run, read back and judged.
 pub struct Judged {
-    scenario: Scenario,
-    plan: Plan,
-    evidence: Evidence,
+    pub(super) scenario: Scenario,
+    pub(super) plan: Plan,
+    pub(super) evidence: Evidence,
     /// What was made of it.
     pub judgement: Judgement,
     text: Option<String>, // of the scenario, as it was run

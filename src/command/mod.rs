@@ -3,6 +3,7 @@
 mod against;
 mod chaos;
 mod check;
+mod compare;
 mod export;
 mod heal;
 mod histogram;
@@ -34,7 +35,11 @@ pub fn run(cli: Cli) -> Exit {
         Command::Chaos(ChaosCommand::Shrink(args)) => chaos::shrink(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Schema(args) => schema::schema(&args),
+<<<<<<< HEAD
         Command::Import(args) => import::import(&args),
+=======
+        Command::Compare(args) => compare::compare(&args),
+>>>>>>> html
         Command::Export(args) => export::export(&args),
         Command::Histogram(args) => histogram::histogram(&args),
         Command::Query(args) => query::query(&args),

@@ -1,6 +1,7 @@
 //! What was made of a run, for people and for machines. Pure: one renderer per file, text out.
 
 pub mod alerts;
+pub mod compare;
 pub mod contract;
 mod effects;
 mod hgrm;

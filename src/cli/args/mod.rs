@@ -7,7 +7,9 @@ mod run;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use evidence::{ExportArgs, FolderArgs, HealArgs, HistogramArgs, JudgeArgs, Outcomes, Phase, QueryArgs};
+pub use evidence::{
+    CompareArgs, ExportArgs, FolderArgs, HealArgs, HistogramArgs, JudgeArgs, Outcomes, Phase, QueryArgs, Shape,
+};
 pub use lint::{Level, LintArgs, MetricsCommand, MetricsLintArgs, Rendering, RulesCommand, RulesTestArgs};
 pub use part::{SimArgs, StageArgs};
 pub use run::{ChaosCommand, CheckArgs, Described, ImportArgs, PlanArgs, RunArgs, SchemaArgs, ShrinkArgs};
@@ -46,6 +48,8 @@ pub enum Command {
     Judge(JudgeArgs),
     /// Render the reports of a run again
     Report(FolderArgs),
+    /// Find out whether runs are different, really
+    Compare(CompareArgs),
     /// Write the scraped samples of a run in another format
     Export(ExportArgs),
     /// Show how the response times of runs are distributed, or any other of their clocks
