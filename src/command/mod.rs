@@ -35,11 +35,8 @@ pub fn run(cli: Cli) -> Exit {
         Command::Chaos(ChaosCommand::Shrink(args)) => chaos::shrink(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Schema(args) => schema::schema(&args),
-<<<<<<< HEAD
         Command::Import(args) => import::import(&args),
-=======
         Command::Compare(args) => compare::compare(&args),
->>>>>>> html
         Command::Export(args) => export::export(&args),
         Command::Histogram(args) => histogram::histogram(&args),
         Command::Query(args) => query::query(&args),

@@ -57,7 +57,7 @@ pub fn print_length(ms: i64) -> String {
     let mut out = String::from(if ms < 0 { "-" } else { "" });
     for (unit, size) in UNITS {
         let whole_only = matches!(unit, "y" | "w");
-        if rest >= size && !(whole_only && rest % size != 0) {
+        if rest >= size && (!whole_only || rest.is_multiple_of(size)) {
             out.push_str(&format!("{}{unit}", rest / size));
             rest %= size;
         }

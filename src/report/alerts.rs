@@ -42,9 +42,7 @@ pub fn beside(alerts: &AlertsSummary) -> Option<String> {
     if let Some(unanswered) = all().find(|of| of.agreement == Agreement::Unanswered) {
         return unanswered.why.as_ref().map(|why| format!("not held against the server's own word: {why}"));
     }
-    if all().next().is_none() {
-        return None;
-    }
+    all().next()?;
     let (agree, near) = (count(Agreement::Agree), count(Agreement::Near));
     let near = if near > 0 { format!(", {near} within an evaluation") } else { String::new() };
     let fired = text::count(all().count() as u64, "alert");

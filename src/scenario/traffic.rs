@@ -106,7 +106,7 @@ impl Kind {
     /// What is started and followed to its end, if that is what is sent.
     pub fn pipeline(&self) -> Option<&Pipeline> {
         match self {
-            Kind::Quote(_) | Kind::Flow(_) => None,
+            Kind::Quote(_) | Kind::Flow(_) | Kind::Signal(_) => None,
             Kind::Pipeline(pipeline) => Some(pipeline),
         }
     }

@@ -92,7 +92,7 @@ impl Kind {
                 // Of signals there is nothing to ask a service for.
                 scenario::Kind::Signal(signal) => {
                     let values = plan.values().ok_or_else(|| io::Error::other("signals without a plan"))?;
-                    How::Flow(Box::new(Flow::new(&signal.flow, values, headers, |_| service(None))?))
+                    How::Flow(Box::new(Flow::new(&signal.flow, values, headers, |_| service(None), &secret)?))
                 }
                 scenario::Kind::Flow(flow) => {
                     let values = plan.values().ok_or_else(|| io::Error::other("a flow without a plan"))?;

@@ -11,7 +11,7 @@ use proofload::evidence::folder::Folder;
 use proofload::evidence::manifest::{End, FORMAT, Host, How, Manifest};
 use proofload::evidence::reader::Evidence;
 use proofload::evidence::recorder::{self, Batch, Recorder};
-use proofload::evidence::reply::{Opening, Outcome, Reply};
+use proofload::evidence::reply::{Maybe, Opening, Outcome, Reply};
 use proofload::judge::{self, Comparison, FIGURES, Side};
 use proofload::plan::Plan;
 use proofload::scenario::{self, Scenario, Settings};
@@ -116,6 +116,7 @@ impl Made {
                 ready: due,
                 sent: Some(due).into(),
                 first_byte: Some(done).into(),
+                not_before: Maybe::NONE,
                 done,
                 opening: Opening::default(),
                 why: None,

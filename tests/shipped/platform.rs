@@ -45,7 +45,7 @@ fn every_scenario_of_the_platform_reads_and_has_a_twin_that_says_what_must_break
 #[test]
 fn the_rules_of_the_platform_are_those_that_prometheus_loads() {
     for (name, alerts) in [("alerts.yml", 6), ("as-published/alerts.yml", 8)] {
-        let (groups, mistakes) = rules::file::read(name, &text(&folder().join(name)));
+        let (groups, mistakes) = file::read(name, &text(&folder().join(name)));
         assert!(mistakes.is_empty(), "{name}: {mistakes:?}");
         let rules = groups.iter().flat_map(|group| &group.rules);
         assert_eq!(rules.filter(|rule| rule.alert().is_some()).count(), alerts, "{name}");

@@ -100,9 +100,7 @@ fn reply(seq: u64, due: Offset, done: Offset, outcome: Outcome) -> Reply {
         first_byte: Some(done).into(),
         not_before: Maybe::NONE,
         done,
-        not_before: Maybe::NONE,
         opening: Opening::default(),
-        not_before: Maybe::NONE,
         why: None,
     }
 }

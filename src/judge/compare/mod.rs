@@ -149,7 +149,7 @@ pub fn compare(base: Side<'_>, candidate: Side<'_>, threshold: f64, figures: usi
     let freedom = counts.into_iter().min().unwrap_or(0).saturating_sub(1).max(1) as u64;
     let mut all: Vec<Change> = Vec::new();
     for figure in read(&blocks, &spreads) {
-        let surely = (figure.error > 0.0 && !few).then(|| figure.error);
+        let surely = (figure.error > 0.0 && !few).then_some(figure.error);
         all.push(figure.judge(base.traffic, surely, threshold, (figures, freedom), few.then_some((length, counts))));
     }
     Comparison { changes: all, blocks: (length, counts), mann_whitney }

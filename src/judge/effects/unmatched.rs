@@ -33,7 +33,7 @@ pub fn increase(server: &Server<'_>, text: &str) -> Known {
             _ => None,
         });
         let mut fit = of_job.filter(|scrape| (scrape.a >= server.trial.timeline.end) == after);
-        if after { fit.last() } else { fit.next_back() }
+        fit.next_back()
     };
     let good = |scrape: Option<&Scrape>, when: &str, job: &str| match scrape {
         None => Err(format!("`{job}` was not scraped {when} the run")),

@@ -63,9 +63,10 @@ impl Check<'_, '_> {
         if let Some((name, _)) = raw.classes.iter().flat_map(|classes| &classes.0).next() {
             self.reader.wrong(name.at, "nobody replies to signals: there is nothing to class", "leave `classes` out");
         }
-        if load.iter().any(|segment| segment.saturate.is_some()) {
+        let is_closed = load.iter().any(|segment| segment.saturate.is_some());
+        if let Some(written) = raw.load.as_ref().filter(|_| is_closed) {
             let what = "a closed loop of signals: they have no connections that could be kept busy";
-            self.reader.wrong(raw.load.at, what, "state rates: `hold: { at: 50/s, for: 60s }`");
+            self.reader.wrong(written.at, what, "state rates: `hold: { at: 50/s, for: 60s }`");
         }
     }
 

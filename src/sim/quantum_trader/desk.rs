@@ -26,7 +26,7 @@ const CORRELATION: &str = "X-Correlation-ID";
 /// What each service does.
 enum Work {
     Engine(Engine),
-    Execution(Execution),
+    Execution(Box<Execution>),
     Risk(Risk),
     Portfolio(Portfolio),
     Training(Training),
@@ -120,7 +120,9 @@ impl Desk {
                 }
                 Work::Engine(Engine { signals, rest: Exchange::new(None, "/rest", &options.venue, None, 0)? })
             }
-            "execution" => Work::Execution(Execution::new(world.clone(), gate.clone(), errors.clone(), r, requests)?),
+            "execution" => {
+                Work::Execution(Box::new(Execution::new(world.clone(), gate.clone(), errors.clone(), r, requests)?))
+            }
             "risk" => {
                 let triggers = r.counters("ess_triggers_total", "Calls of the emergency stop, by source", by("source"));
                 triggers.with([service, environment, version, "manual"]);

@@ -80,7 +80,7 @@ impl Failure {
 
 enum Way {
     Stub(Client, &'static str),
-    Own(Venue, Mutex<Stream>),
+    Own(Box<(Venue, Mutex<Stream>)>),
 }
 
 /// An exchange.
@@ -102,7 +102,7 @@ impl Exchange {
     ) -> io::Result<Exchange> {
         let way = match stub {
             Some(address) => Way::Stub(Client::new(address.clone()), path),
-            None => Way::Own(venue.clone(), Mutex::new(Seed(seed).stream(path))),
+            None => Way::Own(Box::new((venue.clone(), Mutex::new(Seed(seed).stream(path))))),
         };
         Ok(Exchange { way, patience, first: AtomicU64::new(0), sleeper: Sleeper::new()? })
     }
@@ -125,7 +125,7 @@ impl Exchange {
                     Err(Broken::Connect | Broken::Exchange) => Err(Failure::Gone),
                 };
             }
-            Way::Own(venue, stream) => (venue, stream),
+            Way::Own(own) => (&own.0, &own.1),
         };
         let now = time::monotonic();
         let first = self.first.compare_exchange(0, now, Relaxed, Relaxed).map_or_else(|first| first, |_| now);

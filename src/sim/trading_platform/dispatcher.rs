@@ -169,7 +169,7 @@ impl Dispatcher {
         };
         let (due, held) = std::mem::take(&mut self.held).into_iter().partition(is_due);
         self.held = held;
-        for Held { placed, matched, by } in Vec::<Held>::from(due) {
+        for Held { placed, matched, by } in due {
             let is_late = !self.dispatch(&placed, &matched, true).is_empty();
             if let Some(by) = by.filter(|_| is_late) {
                 let (signal, by) = (placed.signal.id.to_string(), by.to_string());
@@ -182,7 +182,7 @@ impl Dispatcher {
     pub fn give_up(&mut self) {
         let (overtaken, left) = std::mem::take(&mut self.held).into_iter().partition(|held| held.by.is_some());
         self.held = overtaken;
-        for Held { placed, matched, .. } in Vec::<Held>::from(left) {
+        for Held { placed, matched, .. } in left {
             self.dispatch(&placed, &matched, false);
         }
     }

@@ -224,7 +224,7 @@ pub struct Log(Sink);
 enum Sink {
     Off,
     Memory(Ledger),
-    File(Mutex<Lines>),
+    File(Box<Mutex<Lines>>),
 }
 
 struct Lines {
@@ -243,7 +243,7 @@ impl Log {
             Truth::File(path) => {
                 let out = BufWriter::new(File::create(path).map_err(|e| named(path, &e))?);
                 let (failed, totals) = (None, Totals::default());
-                Sink::File(Mutex::new(Lines { out, failed, path: path.clone(), totals }))
+                Sink::File(Box::new(Mutex::new(Lines { out, failed, path: path.clone(), totals })))
             }
         }))
     }

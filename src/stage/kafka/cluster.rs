@@ -106,7 +106,7 @@ impl Cluster {
             cluster.add(node, name).map_err(|Refusal(why)| failed(why))?;
         }
         if let ClusterConfig::Real { asks: true, .. } = config.cluster {
-            let census = first_answer(&known).await;
+            let census = first_answer(known.clone()).await;
             let census =
                 census.map_err(|why| failed(format!("no broker answers: {why}: start it, or change `brokers`")))?;
             cluster.meet(&census).await.map_err(failed)?;
@@ -238,14 +238,14 @@ impl Cluster {
     /// Asks the cluster, past the proxy, who is in it.
     pub async fn census(&self) -> Result<Census, String> {
         let names: Vec<String> = lock(&self.state).brokers.iter().flat_map(|b| b.names.first().cloned()).collect();
-        first_answer(&names).await
+        first_answer(names).await
     }
 }
 
 /// What the first broker that answers says: all are asked at once, so that those which are silent hold nobody up.
-async fn first_answer(brokers: &[String]) -> Result<Census, String> {
+async fn first_answer(brokers: Vec<String>) -> Result<Census, String> {
     let mut asking = JoinSet::new();
-    for broker in brokers.iter().cloned() {
+    for broker in brokers {
         asking.spawn(async move { ask(&broker).await });
     }
     let mut why = "it has none".to_owned();

@@ -239,7 +239,10 @@ fn unsupported(reply: &[u8]) -> Result<Vec<u8>, Refusal> {
 }
 
 /// What a reply to Metadata says of brokers (number, host, port) and topics.
-pub fn metadata(version: i16, reply: &[u8]) -> Result<(Vec<(i32, String, u16)>, Vec<TopicSeen>), Refusal> {
+pub type Seen = (Vec<(i32, String, u16)>, Vec<TopicSeen>);
+
+/// Reads a reply to Metadata.
+pub fn metadata(version: i16, reply: &[u8]) -> Result<Seen, Refusal> {
     let mut at = Copier::new(reply, apis::is_flexible(METADATA, version));
     at.tags()?;
     let seen = std::cell::RefCell::new(Vec::new());

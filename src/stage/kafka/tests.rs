@@ -71,11 +71,14 @@ impl Pen {
     }
 }
 
+/// A name, an error, and of each partition its number and its leader.
+type Topic = (String, i16, Vec<(i32, i32)>);
+
 /// What a cluster is made of, for any reply.
 #[derive(Debug, Clone)]
 struct World {
     brokers: Vec<(i32, String, u16, Option<String>)>,
-    topics: Vec<(String, i16, Vec<(i32, i32)>)>,
+    topics: Vec<Topic>,
     tags: Vec<(usize, Vec<u8>)>,
 }
 

@@ -36,6 +36,7 @@ struct Entry {
     done: Offset,
     /// The pipeline of its first effect, and of further ones.
     pipeline: u64,
+    #[allow(clippy::box_collection, reason = "there is one for each id, and hardly any has more: 16 bytes less")]
     more: Option<Box<Vec<u64>>>,
     state: State,
     duplicated: bool,

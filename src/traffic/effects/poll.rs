@@ -113,11 +113,11 @@ fn effects(list: Option<&JsonPath>, reader: &Reader, body: &[u8], at: Offset) ->
             items.map(|item| item.to_string().into_bytes()).collect()
         }
     };
-    let mut seen: HashMap<(Box<str>, Option<Box<str>>, Option<Box<str>>), u32> = HashMap::new();
+    let mut seen = HashMap::new();
     let tell = |item: &Vec<u8>| match reader.read(item, at) {
         Some(effect) => {
             let place = (effect.id.clone(), effect.pipeline.clone(), effect.state.clone());
-            let nth = seen.entry(place).or_default();
+            let nth: &mut u32 = seen.entry(place).or_default();
             *nth += 1;
             Told::Effect(Effect { listed: Some(*nth), ..effect })
         }

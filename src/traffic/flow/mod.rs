@@ -53,7 +53,7 @@ enum Made {
     /// The same for every shot.
     Plain(Request),
     /// Written anew for each.
-    Written(Written),
+    Written(Box<Written>),
 }
 
 impl Flow {
@@ -87,7 +87,7 @@ impl Flow {
                 Some(plain) => Made::Plain(plain),
                 None => {
                     let signer = step.sign.as_ref().map(signer).transpose()?;
-                    Made::Written(Written::new(step, service.base(), headers, signer))
+                    Made::Written(Box::new(Written::new(step, service.base(), headers, signer)))
                 }
             };
             Ok(Ready {

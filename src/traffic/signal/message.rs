@@ -34,7 +34,7 @@ impl<'s> Writer<'s> {
     /// The message of a shot. `now_ms` is the wall clock in Unix milliseconds.
     pub fn write(&mut self, seq: u64, trace: TraceId, now_ms: i64) -> Message {
         let bag = Bag { drawn: self.values.of(seq), ..Bag::default() };
-        let says = Says { flow: &self.signal.flow, bag: Some(&bag), seq, trace, now_ms };
+        let says = Says { flow: &self.signal.flow, bag: Some(&bag), seq, trace, now_ms, signed: None };
         let filled = |template| {
             let mut out = Vec::new();
             says.fill(template, &mut out);

@@ -2,8 +2,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 
-/// The catalogue of the note's metrics, service by service: name, type, labels; and what is not the note's.
-const CATALOGUE: [(&str, &[(&str, &str, &[&str])]); 4] = [
+/// A metric, its type and its labels.
+type Metric = (&'static str, &'static str, &'static [&'static str]);
+
+/// The catalogue of the note's metrics, service by service; and what is not the note's.
+const CATALOGUE: [(&str, &[Metric]); 4] = [
     (
         "backend",
         &[
