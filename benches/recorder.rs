@@ -9,7 +9,7 @@ use proofload::base::time::{Offset, Span, thread_cpu};
 use proofload::base::trace::Tracer;
 use proofload::evidence::folder::Folder;
 use proofload::evidence::recorder::{Batch, Plan, Recorder, second_of};
-use proofload::evidence::reply::{Opening, Outcome, Reply, Stage};
+use proofload::evidence::reply::{Maybe, Opening, Outcome, Reply, Stage};
 use proofload::evidence::tally::{DIGITS, HIGHEST, LOWEST};
 
 /// How often a sender reports, in milliseconds.
@@ -90,6 +90,7 @@ impl Load {
                     first_byte: (!lost).then_some(done - Duration::from_micros(30)).into(),
                     done,
                     opening: Opening::default(),
+                    not_before: Maybe::NONE,
                     why: lost.then(|| "no reply within 2s".into()),
                 }
             })

@@ -21,6 +21,9 @@ mod spine;
 #[path = "e2e/flows.rs"]
 mod flows;
 
+#[path = "e2e/signals.rs"]
+mod signals;
+
 #[path = "e2e/targets.rs"]
 mod targets;
 
@@ -51,6 +54,9 @@ mod links;
 
 #[path = "e2e/things.rs"]
 mod things;
+
+#[path = "e2e/pipelines.rs"]
+mod pipelines;
 
 #[path = "e2e/processes.rs"]
 mod processes;
@@ -114,3 +120,6 @@ mod watched;
 
 #[path = "e2e/verified.rs"]
 mod verified;
+
+#[path = "e2e/platform.rs"]
+mod platform;

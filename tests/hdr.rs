@@ -9,7 +9,7 @@ use std::time::Duration;
 use proofload::base::time::{Offset, Span};
 use proofload::base::timing::Timing;
 use proofload::evidence::latency::{LatencyLog, Tag, Writer};
-use proofload::evidence::reply::{Opening, Outcome, Reply, Stage, Why};
+use proofload::evidence::reply::{Maybe, Opening, Outcome, Reply, Stage, Why};
 use proofload::evidence::tally::{Tally, cell};
 use proofload::report;
 use proptest::prelude::*;
@@ -38,6 +38,7 @@ fn shot(class: Option<u16>, outcome: Outcome, due: i64, lag: u64, wait: u64, ser
         first_byte: sent.filter(|_| outcome == Outcome::Ok).map(|sent| sent + Duration::from_nanos(service / 2)).into(),
         done,
         opening: part(5).map_or(Opening::default(), |connect| Opening::new(part(10), connect, part(15))),
+        not_before: Maybe::NONE,
         why: None,
     }
 }

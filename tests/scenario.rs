@@ -118,14 +118,6 @@ fn an_unset_variable_is_told_once() {
 }
 
 #[test]
-fn a_planned_kind_of_traffic_is_told_once() {
-    let text = "proofload: 1\ntarget: http://127.0.0.1:1\ntraffic:\n  a: { pipeline: {}, \
-                load: [{ hold: { at: 1/s, for: 5s } }] }\n";
-    let mistakes = read(text).expect_err("planned");
-    assert_eq!(mistakes.all.len(), 1, "{mistakes}");
-}
-
-#[test]
 fn a_bad_address_hides_no_other_mistake_of_the_target() {
     let text = "proofload: 1\ntarget: { services: { a: nowhere, b: elsewhere }, timeout: 0s, connections: 0 }\n\
                 traffic:\n  a: { to: c, flow: { steps: [{ get: /x }] }, load: [{ hold: { at: 1/s, for: 5s } }] }\n";
@@ -399,7 +391,7 @@ fn the_schema_refuses_what_the_reader_refuses() {
 #[test]
 fn every_example_of_the_reference_is_right() {
     let mut seen = 0;
-    for file in ["docs/scenario.md", "docs/measuring.md", "README.md"] {
+    for file in ["docs/scenario.md", "docs/pipelines.md", "docs/measuring.md", "README.md"] {
         let Ok(text) = fs::read_to_string(root().join(file)) else { continue };
         for block in text.split("```yaml\n").skip(1) {
             let block = block.split("```").next().unwrap_or_default();
@@ -598,5 +590,6 @@ fn the_services_of_practice_targets_are_those_that_they_have() {
     for system in proofload::sim::System::ALL {
         let known = scenario::FLEETS.iter().find(|(name, _)| *name == system.name()).map_or(&[][..], |(_, all)| all);
         assert_eq!(known, system.services(), "{}", system.name());
+        assert_eq!(scenario::COMES_TO_KAFKA.contains(&system.name()), system.takes_kafka(), "{}", system.name());
     }
 }

@@ -39,8 +39,12 @@ mod junit;
 mod ledger;
 #[path = "verdicts/machines.rs"]
 mod machines;
+#[path = "verdicts/page.rs"]
+mod page;
 #[path = "verdicts/parts.rs"]
 mod parts;
+#[path = "verdicts/polled.rs"]
+mod polled;
 #[path = "verdicts/reports.rs"]
 mod reports;
 #[path = "verdicts/schema.rs"]
@@ -66,7 +70,7 @@ use proofload::evidence::event::{Event, FaultStep, Tick, TickRow};
 use proofload::evidence::latency::{self, Interval, LatencyLog, Tag, grid};
 use proofload::evidence::manifest::{End, Host, Manifest};
 use proofload::evidence::reader::Evidence;
-use proofload::evidence::reply::{Outcome, Reply};
+use proofload::evidence::reply::{Maybe, Outcome, Reply};
 use proofload::evidence::tally::Tally;
 use proofload::evidence::touches::{Decision, Effect, ShotTouch};
 use proofload::judge::{CauseSummary, Judgement, TrafficSummary, Verdict, judge};
@@ -400,6 +404,7 @@ impl Case {
                 first_byte: first_byte.or((outcome == Outcome::Ok).then_some(done)).into(),
                 done,
                 opening,
+                not_before: Maybe::NONE,
                 why: None,
             });
         }

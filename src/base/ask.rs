@@ -1,20 +1,16 @@
 //! One HTTP request on a connection of its own, for what is asked now and then: hooks, a container engine, the servers
 //! that watch the target. Not for load.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::ClientConfig;
 
-use super::net::{Address, Place};
+use super::dial::{Connection, Dial};
+use super::net::Address;
 use super::tls::{self, Trust};
 use super::{text, units};
 
@@ -52,8 +48,8 @@ pub struct Told {
 pub struct Means {
     /// How long it may take, from the first try to connect to the end of the reply.
     pub within: Duration,
-    /// What a connection within TLS begins with; an address that asks for TLS is refused without.
-    pub tls: Option<Arc<ClientConfig>>,
+    /// How its connection is opened.
+    pub dial: Dial,
     /// A reply with a larger body is refused, in bytes.
     pub most: usize,
 }
@@ -61,7 +57,7 @@ pub struct Means {
 impl Means {
     /// Plainly, for small replies.
     pub fn plain(within: Duration) -> Means {
-        Means { within, tls: None, most: BODY }
+        Means { within, dial: Dial::default(), most: BODY }
     }
 }
 
@@ -104,41 +100,21 @@ impl Ask {
         let failed = |why: String| format!("{} {}{}: {why}", self.method, self.address, self.target);
         let mut means = Means::plain(within);
         if self.address.is_tls() {
-            means.tls = Some(tls::client(Trust::default(), &["http/1.1"]).map_err(failed)?);
+            means.dial.tls = Some(tls::client(Trust::default(), &["http/1.1"]).map_err(failed)?);
         }
         self.send_by(&means).await.map_err(failed)
     }
 
     /// Sends it and reads the reply. The error says why there is none, and not who was asked.
     pub async fn send_by(&self, means: &Means) -> Result<Told, String> {
-        let connecting = |e: std::io::Error| format!("no connection: {e}");
-        let asked = async {
-            match (&self.address.place, self.address.is_tls()) {
-                (Place::Unix { path }, _) => {
-                    self.over(UnixStream::connect(path).await.map_err(connecting)?, means.most).await
-                }
-                (Place::Tcp { host, port }, is_tls) => {
-                    let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(connecting)?;
-                    if !is_tls {
-                        return self.over(stream, means.most).await;
-                    }
-                    let config = means.tls.clone().ok_or("TLS is not spoken here")?;
-                    let agreed = TlsConnector::from(config).connect(tls::name(host)?, stream).await;
-                    self.over(agreed.map_err(|e| tls::refused(&e))?, means.most).await
-                }
-            }
-        };
+        let asked = async { self.over(means.dial.open(&self.address).await?, means.most).await };
         match timeout(means.within, asked).await {
             Ok(told) => told,
             Err(_) => Err(format!("no answer within {}", units::duration(means.within))),
         }
     }
 
-    async fn over(
-        &self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        most: usize,
-    ) -> Result<Told, String> {
+    async fn over(&self, stream: Connection, most: usize) -> Result<Told, String> {
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| text::cause(&e))?;
         let mut request = hyper::Request::builder()
             .method(self.method.as_str())

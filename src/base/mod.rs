@@ -1,10 +1,14 @@
 //! Small things every room needs and that know nothing of load testing.
 
+pub mod access_log;
 pub mod ask;
 pub mod cgroup;
 pub mod command;
+pub mod dial;
 pub mod docker;
+pub mod hmac;
 pub mod httpd;
+pub mod kafka;
 pub mod law;
 pub mod metrics;
 pub mod mistake;

@@ -19,7 +19,8 @@ impl Labels {
 
     /// The value of a label; empty when there is none.
     pub fn get(&self, name: &str) -> &str {
-        self.0.binary_search_by(|(n, _)| n.as_str().cmp(name)).map_or("", |i| &self.0[i].1)
+        // One after the other: few labels have the same length of name, and only those are read.
+        self.0.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value)
     }
 
     /// The metric's name; empty when there is none.
@@ -46,6 +47,12 @@ impl Labels {
     /// All labels, sorted by name, `__name__` included.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> + Clone {
         self.0.iter().map(|(n, v)| (n.as_str(), v.as_str()))
+    }
+
+    /// The labels whose names begin with an underscore or an upper-case letter, which come before all others: what is said of
+    /// the metric itself is among them.
+    pub fn leading(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.iter().take_while(|(name, _)| name.as_bytes().first().is_some_and(|byte| *byte <= b'_'))
     }
 
     /// Whether there is no label at all.

@@ -21,11 +21,15 @@ pub enum Timing {
     FirstByte,
     /// done − first byte
     Body,
+    /// How long it took at the least, where it is not known to the instant when it was over: not before − due.
+    Earliest,
+    /// Within how long it was over, where that is not known to the instant: done − not before.
+    Gap,
 }
 
 impl Timing {
     /// All of them.
-    pub const ALL: [Timing; 9] = [
+    pub const ALL: [Timing; 11] = [
         Timing::Response,
         Timing::Service,
         Timing::Lag,
@@ -35,6 +39,8 @@ impl Timing {
         Timing::Tls,
         Timing::FirstByte,
         Timing::Body,
+        Timing::Earliest,
+        Timing::Gap,
     ];
     /// Those that a promise can be about. The others explain.
     pub const PROMISED: [Timing; 6] =
@@ -52,11 +58,18 @@ impl Timing {
             Timing::Tls => "tls",
             Timing::FirstByte => "first_byte",
             Timing::Body => "body",
+            Timing::Earliest => "earliest",
+            Timing::Gap => "gap",
         }
     }
 }
 
 impl Timing {
+    /// Whether a shot is on it only where it is not known to the instant when it was over.
+    pub fn is_doubt(self) -> bool {
+        matches!(self, Timing::Earliest | Timing::Gap)
+    }
+
     /// The clock of a word.
     pub fn from_word(word: &str) -> Option<Timing> {
         Timing::ALL.into_iter().find(|t| t.word() == word)

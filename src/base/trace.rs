@@ -49,6 +49,28 @@ impl Tracer {
         TraceId(bytes)
     }
 
+    /// The shot whose trace id, plain or as a UUID, stands somewhere in a text, if it is one of this run's. Letters may
+    /// be of either case.
+    pub fn find(&self, text: &str) -> Option<Shot> {
+        let bytes = text.as_bytes();
+        (0..bytes.len().saturating_sub(31)).find_map(|from| {
+            let begins = from == 0 || !bytes[from - 1].is_ascii_hexdigit();
+            let rest = Some(&bytes[from..]).filter(|rest| begins && rest[0].is_ascii_hexdigit())?;
+            let plain = read_hex(rest, &[32]).and_then(|id| self.shot(TraceId(id)));
+            plain.or_else(|| self.of_uuid(read_hex(rest, &[8, 4, 4, 4, 12])?))
+        })
+    }
+
+    /// The shot behind the UUID of a trace id.
+    fn of_uuid(&self, id: [u8; 16]) -> Option<Shot> {
+        let both = u128::from_be_bytes(id);
+        let (high, low) = ((both >> 64) as u64, both as u64);
+        let tag = u64::from_be_bytes(self.tag);
+        let is_ours = (high ^ tag) & !MARKS == 0 && high & 0xf000 == VERSION && low >> 62 == VARIANT;
+        let low = (high & 0b11) << 62 | low & !(0b11 << 62);
+        is_ours.then(|| self.shot(TraceId((u128::from(tag) << 64 | u128::from(low)).to_be_bytes())))?
+    }
+
     /// The shot behind a trace id, if it is one of this run's.
     pub fn shot(&self, id: TraceId) -> Option<Shot> {
         if id.0[..8] != self.tag {
@@ -64,6 +86,16 @@ impl Tracer {
 impl TraceId {
     /// All zeros: no trace.
     pub const NONE: TraceId = TraceId([0; 16]);
+
+    /// The same in the shape of a UUID of version 4 (RFC 9562), in lower case. The six bits that say so stand where the
+    /// tag of the run was, which is the same in all ids: nothing that tells shots apart is lost.
+    pub fn uuid(&self) -> String {
+        let both = u128::from_be_bytes(self.0);
+        let (high, low) = ((both >> 64) as u64, both as u64);
+        let (high, low) = (high & !MARKS | VERSION | low >> 62, low & !(0b11 << 62) | VARIANT << 62);
+        let (a, b, c) = (high >> 32, high >> 16 & 0xffff, high & 0xffff);
+        format!("{a:08x}-{b:04x}-{c:04x}-{:04x}-{:012x}", low >> 48, low & 0xffff_ffff_ffff)
+    }
 
     /// Whether it is none.
     pub fn is_none(&self) -> bool {
@@ -121,6 +153,31 @@ const HEX: [[u8; 2]; 256] = {
     all
 };
 
+/// The bits of a UUID's high half that are not the tag's: its version, and what its variant drove out of the low half.
+const MARKS: u64 = 0xf003;
+/// Version 4, in its place.
+const VERSION: u64 = 0x4000;
+/// The variant, the two highest bits of the low half.
+const VARIANT: u64 = 0b10;
+
+/// Hexadecimal digits in groups with dashes between them, at the beginning of a text and not going on after it.
+fn read_hex(text: &[u8], groups: &[usize]) -> Option<[u8; 16]> {
+    let (mut digits, mut at, mut out) = (0, 0, [0; 16]);
+    for (i, length) in groups.iter().enumerate() {
+        if i > 0 {
+            (text.get(at) == Some(&b'-')).then_some(())?;
+            at += 1;
+        }
+        for _ in 0..*length {
+            let digit = char::from(*text.get(at)?).to_digit(16)? as u8;
+            out[digits / 2] = out[digits / 2] << 4 | digit;
+            digits += 1;
+            at += 1;
+        }
+    }
+    (!text.get(at).is_some_and(u8::is_ascii_hexdigit)).then_some(out)
+}
+
 /// The finaliser of SplitMix64 (Steele, Lea, Flood 2014): a bijection that mixes every bit.
 fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -150,6 +207,34 @@ mod tests {
             assert_eq!(tracer.shot(id), Some(shot));
             assert_eq!(Tracer::new(Seed(7), "another").shot(id), None);
         }
+    }
+
+    #[test]
+    fn a_shot_comes_back_from_wherever_its_id_stands() {
+        let (tracer, other) = (Tracer::new(Seed(7), "run"), Tracer::new(Seed(7), "another"));
+        let mut seen = std::collections::BTreeSet::new();
+        for seq in [0, 1, 2, 77, 1 << 40, (1 << 48) - 1].into_iter().chain(1_000..2_000) {
+            let shot = Shot { traffic: 3, seq };
+            let (plain, uuid) = (tracer.id(shot).to_string(), tracer.id(shot).uuid());
+            assert_eq!((uuid.len(), &uuid[14..15]), (36, "4"), "{uuid}");
+            assert!(b"89ab".contains(&uuid.as_bytes()[19]), "{uuid}");
+            for text in [
+                plain.clone(),
+                uuid.clone(),
+                format!("signal-{plain}-1"),
+                format!("execution/{uuid}"),
+                format!("ab{}", uuid.to_uppercase()).replacen("ab", "x:", 1),
+            ] {
+                assert_eq!(tracer.find(&text), Some(shot), "{text}");
+                assert_eq!(other.find(&text), None, "{text}");
+            }
+            for text in [format!("a{plain}"), format!("{plain}0"), format!("{uuid}0"), uuid[1..].to_owned()] {
+                assert_eq!(tracer.find(&text), None, "{text}");
+            }
+            assert!(seen.insert(uuid));
+        }
+        assert_eq!(tracer.find(""), None);
+        assert_eq!(tracer.find(&"é".repeat(40)), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::base::ask::{Ask, Means, Told};
+use crate::base::dial::Dial;
 use crate::base::httpd::encode;
 use crate::base::net::{self, Address};
 use crate::base::series::Labels;
@@ -90,7 +91,7 @@ impl Asker {
         }
         let trust = Trust { ca: None, identity: None, insecure: false };
         let tls = address.is_tls().then(|| tls::client(trust, &["http/1.1"])).transpose()?;
-        Ok(Asker { means: Means { within: WITHIN, tls, most: MAX_ANSWER }, headers: known })
+        Ok(Asker { means: Means { within: WITHIN, dial: Dial::within(tls), most: MAX_ANSWER }, headers: known })
     }
 
     async fn get(&self, url: &str) -> Result<Told, String> {

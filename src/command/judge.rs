@@ -11,18 +11,24 @@ use crate::cli::print;
 use crate::evidence::folder::Folder;
 use crate::evidence::reader::Evidence;
 use crate::evidence::samples;
+use crate::evidence::servers::RULES;
 use crate::exit::Exit;
 use crate::judge::{self, Judgement};
 use crate::plan::Plan;
 use crate::report;
 use crate::scenario::{self, Scenario, Settings};
 
+/// Where the pages of traces are, `{trace}` standing for an id: reports link to them.
+const TRACES: &str = "PROOFLOAD_TRACE_URL";
+
 /// A run, read back and judged.
 pub struct Judged {
-    plan: Plan,
-    evidence: Evidence,
+    pub(super) scenario: Scenario,
+    pub(super) plan: Plan,
+    pub(super) evidence: Evidence,
     /// What was made of it.
     pub judgement: Judgement,
+    text: Option<String>, // of the scenario, as it was run
 }
 
 impl Judged {
@@ -41,6 +47,7 @@ impl Judged {
         let mut scenario = as_run(folder, &evidence)?;
         if let Some(file) = promises {
             scenario = with_promises(&scenario, file)?;
+            tell_rules(&mut scenario, folder, &evidence);
         }
         let plan = Plan::new(&scenario);
         if plan.digest() != evidence.manifest.plan_digest && promises.is_none() {
@@ -67,12 +74,22 @@ impl Judged {
             lines.iter().for_each(|line| print::err(line));
             judge::doubt(&mut judgement, &evidence, doubts);
         }
-        Ok(Judged { plan, evidence, judgement })
+        Ok(Judged { scenario, plan, evidence, judgement, text: fs::read_to_string(folder.file("scenario.yaml")).ok() })
     }
 
     /// Writes every report into a folder.
     pub fn write(&self, into: &Folder) -> io::Result<()> {
-        for (name, text) in report::files(&self.plan, &self.evidence, &self.judgement) {
+        let traces = std::env::var(TRACES).ok().filter(|url| url.starts_with("http://") || url.starts_with("https://"));
+        let upstreams: Vec<String> = self.scenario.upstreams.iter().map(|upstream| upstream.name.clone()).collect();
+        let run = report::Run {
+            plan: &self.plan,
+            evidence: &self.evidence,
+            judgement: &self.judgement,
+            upstreams: &upstreams,
+            traces: traces.as_deref(),
+            scenario: self.text.as_deref(),
+        };
+        for (name, text) in report::files(&run) {
             into.replace(name, text.as_bytes())?;
         }
         Ok(())
@@ -153,7 +170,18 @@ pub(super) fn as_run(folder: &Folder, evidence: &Evidence) -> Result<Scenario, S
         files: &files,
         default_name: &manifest.scenario,
     };
-    scenario::read(&path.display().to_string(), &text, &settings).map_err(|m| m.to_string())
+    let mut scenario = scenario::read(&path.display().to_string(), &text, &settings).map_err(|m| m.to_string())?;
+    tell_rules(&mut scenario, folder, evidence);
+    Ok(scenario)
+}
+
+/// Tells a scenario whose rules are those of a server what they were.
+fn tell_rules(scenario: &mut Scenario, folder: &Folder, evidence: &Evidence) {
+    let kept = evidence.manifest.inputs.iter().rfind(|input| input.name == RULES);
+    let text = kept.and_then(|input| fs::read_to_string(folder.file("inputs").join(&input.kept)).ok());
+    if let (Some(alerts), Some(text)) = (&mut scenario.alerts, text) {
+        alerts.learn(RULES, text);
+    }
 }
 
 /// The scenario as it was run, with the promises of another file, and its alert rules.

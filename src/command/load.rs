@@ -69,9 +69,8 @@ fn understand(
 
 /// PromQL that cannot be read or evaluated.
 fn expressions(scenario: &Scenario) -> Vec<Mistake> {
-    let mistake = |claim: &Claim, path: String| {
-        let Claim::Server { expr, place, .. } = claim else { return None };
-        let wrong = |what: String, remedy: &str| Some(Mistake { at: *place, path, what, remedy: remedy.into() });
+    let mistake = |expr: &str, at: Place, path: String| {
+        let wrong = |what: String, remedy: &str| Some(Mistake { at, path, what, remedy: remedy.into() });
         // Any length will do to see whether it reads.
         match promql::parse(&expr.replace("$window", "1m")) {
             Err(why) => {
@@ -85,7 +84,15 @@ fn expressions(scenario: &Scenario) -> Vec<Mistake> {
     };
     let promises = scenario.promises.iter().enumerate().map(|(i, p)| (&p.claim, format!("slo.{i}.promql")));
     let aborts = scenario.abort_when.iter().enumerate().map(|(i, a)| (&a.claim, format!("abort_when.{i}.promql")));
-    promises.chain(aborts).filter_map(|(claim, path)| mistake(claim, path)).collect()
+    let claimed = promises.chain(aborts).filter_map(|(claim, path)| match claim {
+        Claim::Server { expr, place, .. } => Some((expr.as_str(), *place, path)),
+        _ => None,
+    });
+    let of_signals = scenario.traffic.iter().flat_map(|traffic| {
+        let exprs = traffic.kind.signal().into_iter().flat_map(scenario::Signal::expressions);
+        exprs.map(|(key, expr, place)| (expr, place, format!("traffic.{}.signal.{key}", traffic.name)))
+    });
+    claimed.chain(of_signals).filter_map(|(expr, at, path)| mistake(expr, at, path)).collect()
 }
 
 /// Metrics of `reconcile` that are no plain selectors.

@@ -1,11 +1,14 @@
 //! `proofload metrics lint URL`: a live page of metrics, looked at once or for a while.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::time::Duration;
 
+use crate::base::dial::Dial;
 use crate::base::net::{self, Address};
 use crate::base::text;
 use crate::base::time::{Clock, Offset};
+use crate::base::tls::{self, Trust};
 use crate::base::units;
 use crate::cli::args::{MetricsLintArgs, Rendering};
 use crate::cli::print;
@@ -53,8 +56,7 @@ pub fn lint(args: &MetricsLintArgs) -> Exit {
 
 /// What the command line asks for, made valid.
 struct Asked {
-    address: Address,
-    path: String,
+    fetcher: Fetcher,
     terms: Terms,
     except: Vec<Except>,
 }
@@ -62,15 +64,18 @@ struct Asked {
 impl Asked {
     fn read(args: &MetricsLintArgs) -> Result<Asked, String> {
         let address = Address::parse(&args.url)?;
-        let Some((host, _)) = address.tcp().filter(|_| !address.is_tls()) else {
-            return Err(format!(
-                "`{}`: pages are fetched by plain HTTP over TCP: write http://HOST:PORT/metrics",
-                args.url
-            ));
-        };
+        let host = address.tcp().map_or("localhost", |(host, _)| host);
         if !net::is_loopback(host) && !args.allow_host.iter().any(|allowed| allowed == host) {
             return Err(format!("`{host}` is not this machine: if it may be asked, run with --allow-host {host}"));
         }
+        if !address.is_tls() && (args.ca.is_some() || args.insecure) {
+            return Err("--ca and --insecure are about certificates of https://, and this is not".into());
+        }
+        let ca = args.ca.as_ref().map(|file| fs::read(file).map_err(|why| format!("--ca {}: {why}", file.display())));
+        let ca = ca.transpose()?;
+        let trust = Trust { ca: ca.as_deref(), identity: None, insecure: args.insecure };
+        let tls = address.is_tls().then(|| tls::client(trust, &["http/1.1"])).transpose();
+        let tls = tls.map_err(|why| why.replace("`tls.ca`", "--ca"))?;
         if args.every.is_zero() || args.within.is_zero() {
             return Err("`--every` and `--within` are lengths above 0".into());
         }
@@ -91,26 +96,24 @@ impl Asked {
         let labels = args.labels.iter().filter(|label| !label.is_empty() && *label != "none").cloned();
         let path = if address.base.is_empty() { "/metrics" } else { "" };
         Ok(Asked {
-            path: path.into(),
             terms: Terms {
                 labels: labels.collect(),
                 names,
                 limits: Limits { series: args.max_series, values: args.max_values, growth: args.max_growth },
             },
             except: except.into_iter().map(|(id, metrics)| Except { id, metrics }).collect(),
-            address,
+            fetcher: Fetcher::new(&address, path, Dial::within(tls)),
         })
     }
 
     /// Fetches the page as often as asked. The error says why there is none at all.
     async fn look(&self, args: &MetricsLintArgs) -> Result<Page, String> {
-        let fetcher = Fetcher::new().map_err(|e| e.to_string())?;
         let clock = Clock::starting_in(Duration::ZERO);
         let mut watch = Watch::new(args.label.clone());
         let mut found = Vec::new();
         let mut fetches = Fetches::default();
 
-        let plain = self.fetch(&fetcher, Wish::TEXT, clock, args.timeout).await;
+        let plain = self.fetch(Wish::TEXT, clock, args.timeout).await;
         let (began, took, plain) = (plain.0, plain.1, plain.2?);
         if Dialect::of(plain.media.as_deref(), &plain.page) == Dialect::OpenMetrics {
             let why = "asked for text/plain, it serves OpenMetrics";
@@ -122,7 +125,7 @@ impl Asked {
         let mut last = plain;
         let mut planned = Offset::ZERO;
         loop {
-            let (at, took, fetched) = self.fetch(&fetcher, Wish::OPEN, clock, args.timeout).await;
+            let (at, took, fetched) = self.fetch(Wish::OPEN, clock, args.timeout).await;
             match fetched {
                 Ok(fetched) => {
                     fetches.take(took, &fetched);
@@ -156,15 +159,9 @@ impl Asked {
         })
     }
 
-    async fn fetch(
-        &self,
-        fetcher: &Fetcher,
-        wish: Wish,
-        clock: Clock,
-        within: Duration,
-    ) -> (Offset, Duration, Result<Fetched, String>) {
+    async fn fetch(&self, wish: Wish, clock: Clock, within: Duration) -> (Offset, Duration, Result<Fetched, String>) {
         let began = clock.now();
-        let fetched = fetcher.fetch(&self.address, &self.path, wish, within).await;
+        let fetched = self.fetcher.fetch(wish, within).await;
         (began, clock.now().since(began), fetched)
     }
 }

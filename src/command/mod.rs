@@ -3,9 +3,11 @@
 mod against;
 mod chaos;
 mod check;
+mod compare;
 mod export;
 mod heal;
 mod histogram;
+mod import;
 mod judge;
 mod lint;
 mod listed;
@@ -33,6 +35,11 @@ pub fn run(cli: Cli) -> Exit {
         Command::Chaos(ChaosCommand::Shrink(args)) => chaos::shrink(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Schema(args) => schema::schema(&args),
+<<<<<<< HEAD
+        Command::Import(args) => import::import(&args),
+=======
+        Command::Compare(args) => compare::compare(&args),
+>>>>>>> html
         Command::Export(args) => export::export(&args),
         Command::Histogram(args) => histogram::histogram(&args),
         Command::Query(args) => query::query(&args),

@@ -11,10 +11,11 @@ use crate::cli::args::PlanArgs;
 use crate::cli::print;
 use crate::exit::Exit;
 use crate::judge::alerts::forecast;
-use crate::plan::{Foreseen, Phase, Plan, TrafficPlan, expected_touches, minimum_shots, struck_requests};
+use crate::plan::{Foreseen, Phase, Plan, Polls, TrafficPlan, expected_touches, minimum_shots, struck_requests};
 use crate::scenario::kafka;
 use crate::scenario::{
-    COMES_TO_KAFKA, Claim, Fault, Inject, Kafka, Lead, Link, Match, On, Scenario, System, When, part_name,
+    COMES_TO_KAFKA, Claim, Fault, Inject, Kafka, Kind, Lead, Link, Match, On, Pipeline, Scenario, System, When,
+    part_name,
 };
 
 /// Width of the drawn curve, in characters.
@@ -70,15 +71,47 @@ fn traffic(scenario: &Scenario, plan: &Plan, out: &mut String) {
         let peak = planned.profile.peak();
         if peak > 0.0 {
             let connections = plan.connections(scenario);
+            let polls = Polls::of(scenario, plan, i).map_or(0.0, Polls::made);
             let _ = writeln!(
                 out,
                 "  {connections} connections bind when replies take longer than {} at the peak",
-                units::measured(Duration::from_secs_f64(f64::from(connections) / peak))
+                units::measured(Duration::from_secs_f64(f64::from(connections) / (peak + polls)))
             );
+        }
+        if let Kind::Pipeline(pipeline) = &traffic.kind {
+            followed(pipeline, Polls::of(scenario, plan, i), out);
         }
     }
     out.push('\n');
     curve(scenario, plan, out);
+}
+
+/// How what a traffic starts will be followed.
+fn followed(pipeline: &Pipeline, polls: Option<Polls>, out: &mut String) {
+    if let Some(polls) = polls {
+        let takes = units::duration(polls.takes);
+        let if_so = match polls.is_expected {
+            true => format!("if each takes {takes}"),
+            false => format!("if each takes its whole deadline of {takes}; say what it `takes` to know better"),
+        };
+        let (in_flight, wanted) = (text::thousands(polls.in_flight.ceil() as u64), polls.wanted.ceil() as u64);
+        let _ =
+            writeln!(out, "  at the peak {in_flight} in flight and about {} polls/s, {if_so}", text::thousands(wanted));
+        let budget = text::thousands(polls.budget as u64);
+        let _ = match polls.binds() {
+            true => writeln!(
+                out,
+                "  the budget of {budget} polls/s binds: each is asked for every {} or so, and its end known to within that",
+                units::measured(Duration::from_secs_f64(polls.in_flight / polls.budget))
+            ),
+            false => writeln!(out, "  the budget of {budget} polls/s does not bind"),
+        };
+    }
+    if let Some(webhook) = pipeline.webhook() {
+        let _ = writeln!(out, "  the target must post completions to {}{}", webhook.listen, webhook.path);
+    }
+    let deadline = units::duration(pipeline.deadline);
+    let _ = writeln!(out, "  what still runs when the load ends is followed for up to {deadline} more");
 }
 
 /// How much of one traffic there will be.
@@ -211,7 +244,9 @@ fn promises(scenario: &Scenario, plan: &Plan, out: &mut String) {
     }
     for promise in &scenario.promises {
         let text = match &promise.claim {
-            Claim::Client(_) | Claim::Absorbed(_) | Claim::Alert(_) | Claim::Notified(_) => promise.text.clone(),
+            Claim::Client(_) | Claim::Absorbed(_) | Claim::Effects(_) | Claim::Alert(_) | Claim::Notified(_) => {
+                promise.text.clone()
+            }
             Claim::Server { expr, .. } => {
                 format!("{} of {}", promise.text, expr.split_whitespace().collect::<Vec<_>>().join(" "))
             }
@@ -235,6 +270,13 @@ fn alerts(scenario: &Scenario, plan: &Plan, out: &mut String) {
     let scale =
         if rules.scale > 1 { format!(", scaled 1:{}: NOT the deployed rules", rules.scale) } else { String::new() };
     let _ = writeln!(out, "alerts{scale}");
+    if let (false, Some(server)) = (rules.are_known(), &scenario.prometheus) {
+        let at = &server.server.address;
+        let _ = writeln!(
+            out,
+            "  those of the Prometheus at {at}: what they are is known, and held against this, when the run starts"
+        );
+    }
     let forecasts = forecast(scenario, plan);
     for one in &forecasts {
         let (least, needed) = (units::duration(one.least), units::duration(one.needed));
@@ -422,6 +464,39 @@ faults:
             assert!(drawn.contains(line), "{line}{drawn}");
         }
         assert!(!drawn.contains("http://127.0.0.1:2"), "whoever went there would go past the link: {drawn}");
+    }
+
+    #[test]
+    fn polls_are_foreseen_and_whether_the_target_can_bear_them() {
+        let drawn = |more: &str| {
+            of(&format!(
+                "proofload: 1
+target: {{ url: 'http://127.0.0.1:1', timeout: 1s }}
+traffic:
+  jobs:
+    pipeline:
+      start: {{ post: /jobs, id: $.id }}
+      follow: {{ poll: {{ get: '/jobs/{{{{id}}}}', state: $.state, every: {{ from: 100ms, to: 1s }} }} }}
+      states: {{ ok: DONE }}
+      deadline: 60s
+      {more}
+    load: [{{ hold: {{ at: 100/s, for: 60s }} }}]
+"
+            ))
+        };
+        let known = drawn("takes: 2s");
+        for line in [
+            "  at the peak 200 in flight and about 600 polls/s, if each takes 2s\n",
+            "  the budget of 500 polls/s binds: each is asked for every 400 ms or so, and its end known to within that\n",
+            "  what still runs when the load ends is followed for up to 1m more\n",
+            // 100 shots and 500 polls a second, each for up to a second.
+            "  600 connections bind when",
+        ] {
+            assert!(known.contains(line), "{line}{known}");
+        }
+        let unknown = drawn("");
+        assert!(unknown.contains("  at the peak 6\u{202f}000 in flight and about 6\u{202f}400 polls/s"), "{unknown}");
+        assert!(unknown.contains("say what it `takes` to know better"), "{unknown}");
     }
 
     #[test]

@@ -5,7 +5,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli::args::SimArgs;
 use crate::cli::print;
 use crate::exit::Exit;
-use crate::sim::{Knob, Running, System, b25, calibrator, end_of_input, quantum_trader, quote_service, tradeengine};
+use crate::sim::{
+    Knob, Running, System, b25, calibrator, end_of_input, quantum_trader, quote_service, tradeengine, trading_platform,
+};
+use crate::stage::kafka::embedded::Embedded;
+
+/// Of a cluster of a platform's own.
+const BROKERS: u32 = 3;
+/// Of each of its topics.
+const PARTITIONS: u32 = 6;
 
 /// Runs a practice target until it is told to end.
 pub fn sim(args: &SimArgs) -> Exit {
@@ -37,6 +45,7 @@ pub fn sim(args: &SimArgs) -> Exit {
 /// A practice target with its settings.
 enum Options {
     QuoteService(Box<quote_service::Options>),
+    TradingPlatform(Box<trading_platform::Options>),
     QuantumTrader(Box<quantum_trader::Options>),
     B25(Box<b25::Options>),
     TradeEngine(Box<tradeengine::Options>),
@@ -61,6 +70,19 @@ fn options(args: &SimArgs) -> Result<Options, String> {
                 options.add_upstream(&format!("{name}={url}"))?;
             }
             Ok(Options::QuoteService(Box::new(options)))
+        }
+        System::TradingPlatform => {
+            let mut options = trading_platform::Options {
+                ports: args.port,
+                no_delay: args.no_delay,
+                kafka: args.kafka.clone(),
+                ..Default::default()
+            };
+            settings(&mut |key, value| options.set(key, value), &trading_platform::Options::keys())?;
+            if let Some((name, _)) = args.upstream.first() {
+                return Err(format!("{} calls nothing outside, so that --upstream {name} does nothing", system.name()));
+            }
+            Ok(Options::TradingPlatform(Box::new(options)))
         }
         System::QuantumTrader => {
             let mut options = quantum_trader::Options::default();
@@ -103,8 +125,15 @@ fn listed(system: System, knobs: &[Knob]) -> String {
 async fn serve(options: Options, lease: bool) -> std::io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut cluster = None; // ends after what comes to it
     let mut running: Running = match options {
         Options::QuoteService(options) => quote_service::start(*options).await?,
+        Options::TradingPlatform(mut options) => {
+            if options.kafka.is_none() {
+                options.kafka = Some(cluster.insert(own_cluster().await?).brokers().join(","));
+            }
+            trading_platform::start(*options).await?
+        }
         Options::QuantumTrader(options) => quantum_trader::start(*options, Box::new(std::io::stdout())).await?,
         Options::B25(options) => b25::start(*options).await?,
         Options::TradeEngine(options) => tradeengine::start(*options).await?,
@@ -120,4 +149,10 @@ async fn serve(options: Options, lease: bool) -> std::io::Result<()> {
         }
     };
     running.until(ended).await
+}
+
+/// A cluster for a platform that was told of none.
+async fn own_cluster() -> std::io::Result<Embedded> {
+    let topics = trading_platform::TOPICS.map(|topic| (topic.to_owned(), PARTITIONS, BROKERS));
+    Embedded::open(BROKERS, &topics).await.map_err(|why| std::io::Error::other(format!("a Kafka cluster: {why}")))
 }

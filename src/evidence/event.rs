@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::counters::Count;
+use super::effects::{Effects, Lag};
+use super::followed::Followed;
 use super::health::{Called, HostHealth, StageHealth, WorkerHealth};
 use super::page::Page;
 use super::servers::{Alertmanager, Prometheus};
@@ -44,6 +46,18 @@ pub enum Event {
         /// When it should have been told.
         planned: Offset,
     },
+    /// What is new of how the shots of a pipeline were followed.
+    Followed(Followed),
+    /// A token was asked for, that requests carry.
+    Login {
+        /// When that was over.
+        at: Offset,
+        /// For which traffic.
+        traffic: String,
+        /// Why there is none, where there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+    },
     /// How often each upstream had been called by then, in the order of the scenario: whenever a fault begins or ends, and
     /// once a second.
     Calls {
@@ -52,6 +66,10 @@ pub enum Event {
         /// By upstream.
         upstreams: Vec<Called>,
     },
+    /// What is new of what became of signals.
+    Effects(Effects),
+    /// How far a group is behind on a topic.
+    Lag(Lag),
     /// How the stage did, once a second.
     Stage(StageHealth),
     /// Whether what is promised to be steady held before the first fault.
@@ -116,6 +134,8 @@ pub enum Event {
     Probe(Probe),
     /// A few of one kind of failure: never a line per request.
     Exemplar(Exemplar),
+    /// A shot that was ok, and slower than all but a few before it.
+    Slow(Exemplar),
     /// A request before or after the load.
     Aside {
         /// When it was over.

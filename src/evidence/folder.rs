@@ -50,8 +50,11 @@ impl Folder {
     /// Keeps the files that a scenario names, under `inputs/`.
     pub fn keep_inputs<'a>(&self, inputs: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> io::Result<Vec<InputFile>> {
         let mut kept = Vec::new();
+        // Beside those that are there already: what a server tells comes later than what files say.
+        let before = fs::read_dir(self.file("inputs")).map_or(0, Iterator::count);
         for (i, (name, bytes)) in inputs.into_iter().enumerate() {
             fs::create_dir_all(self.file("inputs"))?;
+            let i = before + i;
             let stem = Path::new(name).file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
             let file = format!("{i}-{stem}");
             fs::write(self.file("inputs").join(&file), bytes)?;

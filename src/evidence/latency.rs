@@ -1,7 +1,7 @@
 //! `latency.hlog`: an HdrHistogram interval log (V2, compressed) that standard tools open.
 //!
 //! One line per interval and tag `traffic/class/outcome/clock` (`-` for no class). Intervals are keyed by **due** time
-//! and cut at planned edges: 100 ms long for `response`, 1 s for the other clocks. A shot that finishes after its
+//! and cut at planned edges: 100 ms long for `response` and `earliest`, 1 s for the other clocks. A shot that finishes after its
 //! interval was written appends another line with the same start; readers sum.
 
 mod encode;
@@ -27,7 +27,8 @@ use crate::base::timing::Timing;
 
 /// How long an interval is, before edges cut it.
 pub fn grid(timing: Timing) -> Duration {
-    if timing == Timing::Response { Duration::from_millis(100) } else { Duration::from_secs(1) }
+    let is_fine = matches!(timing, Timing::Response | Timing::Earliest);
+    if is_fine { Duration::from_millis(100) } else { Duration::from_secs(1) }
 }
 
 /// What the log of one run says.
@@ -211,6 +212,7 @@ mod tests {
             first_byte: Maybe::NONE,
             done: due + Duration::from_millis(response_ms),
             opening: Opening::default(),
+            not_before: Maybe::NONE,
             why: None,
         }
     }

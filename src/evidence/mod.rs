@@ -5,9 +5,11 @@
 
 mod append;
 pub mod counters;
+pub mod effects;
 pub mod event;
 pub mod folder;
 pub mod follow;
+pub mod followed;
 pub mod health;
 pub mod latency;
 pub mod manifest;

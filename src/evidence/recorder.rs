@@ -17,10 +17,16 @@ use super::tally::{Bins, Tally};
 use super::touches::{self, PartTouch, ShotTouch};
 use crate::base::text;
 use crate::base::time::{Offset, Span};
-use crate::base::trace::{Shot, Tracer};
+use crate::base::trace::{Shot, TraceId, Tracer};
 
 /// At most so many exemplars of one kind between two events of the run.
 const EXEMPLARS: u32 = 10;
+
+/// So many of the slowest shots of a traffic are told apart.
+const SLOWEST: usize = 10;
+/// One that is to be among the slowest is so many times slower than the least of them: where all get slower and slower,
+/// that keeps the log from having a line for each.
+const SLOWER: f64 = 1.05;
 
 /// What a sender reports, many times a second.
 #[derive(Debug, Default)]
@@ -41,6 +47,8 @@ pub struct Batch {
     pub cpu: Option<(i64, f64)>,
     /// How the worker did since it last told.
     pub health: Vec<WorkerHealth>,
+    /// What else it has to tell.
+    pub told: Vec<Event>,
 }
 
 /// What the recorder needs to know beforehand.
@@ -79,6 +87,7 @@ pub struct Recorder {
     health: Vec<WorkerHealth>,
     through: Vec<Offset>, // by worker
     exemplars: HashMap<(u16, Outcome, Option<u16>), u32>,
+    slowest: Vec<Vec<Duration>>, // per traffic, the longest first
     live: Live,
     recent: Bins,
 }
@@ -122,6 +131,7 @@ impl Recorder {
             parts.push(logged.len());
             logged.extend(of_traffic.into_iter().map(|name| (name, Vec::new())));
         }
+        let rows = names.len();
         Ok(Recorder {
             latency: latency::Writer::create(
                 &folder.file("latency.hlog"),
@@ -142,6 +152,7 @@ impl Recorder {
             health: Vec::new(),
             through: vec![Offset::ZERO; plan.workers.max(1)],
             exemplars: HashMap::new(),
+            slowest: vec![Vec::new(); rows],
             live: Live::default(),
             recent: Bins::default(),
         })
@@ -164,6 +175,9 @@ impl Recorder {
         }
         self.cpu.extend(batch.cpu);
         self.health.extend(&batch.health);
+        for told in &batch.told {
+            self.event(told)?;
+        }
         Ok(())
     }
 
@@ -182,27 +196,48 @@ impl Recorder {
         self.live.recent_failed += u64::from(failed);
         self.live.late += u64::from(late);
         self.recent.add(reply.done.nanos_since(reply.due), 1);
-        let trace = || self.tracer.id(Shot { traffic: reply.traffic, seq: reply.seq });
         if self.meets_a_fault(reply.due, reply.done) {
-            self.touches.write(&ShotTouch::new(reply, trace()))?;
+            let trace = self.trace(reply);
+            self.touches.write(&ShotTouch::new(reply, trace))?;
+        }
+        if reply.outcome == Outcome::Ok && self.is_slow(reply) {
+            self.write(&Event::Slow(self.exemplar(reply)))?;
         }
         if failed {
             let shown = self.exemplars.entry((reply.traffic, reply.outcome, reply.status)).or_default();
             *shown += 1;
             if *shown <= EXEMPLARS {
-                let exemplar = Exemplar {
-                    at: reply.done,
-                    traffic: self.names[usize::from(reply.traffic)].clone(),
-                    outcome: reply.outcome.word().into(),
-                    status: reply.status,
-                    trace: trace().to_string(),
-                    response: reply.response().as_nanos() as u64,
-                    why: text::shorten(reply.why.as_deref().unwrap_or_default(), 300),
-                };
-                self.write(&Event::Exemplar(exemplar))?;
+                self.write(&Event::Exemplar(self.exemplar(reply)))?;
             }
         }
         Ok(())
+    }
+
+    fn trace(&self, reply: &Reply) -> TraceId {
+        self.tracer.id(Shot { traffic: reply.traffic, seq: reply.seq })
+    }
+
+    fn exemplar(&self, reply: &Reply) -> Exemplar {
+        Exemplar {
+            at: reply.done,
+            traffic: self.names[usize::from(reply.traffic)].clone(),
+            outcome: reply.outcome.word().into(),
+            status: reply.status,
+            trace: self.trace(reply).to_string(),
+            response: reply.response().as_nanos() as u64,
+            why: text::shorten(reply.why.as_deref().unwrap_or_default(), 300),
+        }
+    }
+
+    /// Whether a shot is among the slowest of its traffic so far; from then on it is.
+    fn is_slow(&mut self, reply: &Reply) -> bool {
+        let (slowest, response) = (&mut self.slowest[usize::from(reply.traffic)], reply.response());
+        let is_slow = slowest.len() < SLOWEST || slowest.last().is_some_and(|least| response > least.mul_f64(SLOWER));
+        if is_slow {
+            slowest.insert(slowest.partition_point(|longer| *longer >= response), response);
+            slowest.truncate(SLOWEST);
+        }
+        is_slow
     }
 
     fn part(&mut self, part: &PartReply) -> io::Result<()> {
@@ -289,7 +324,7 @@ mod tests {
     use super::super::event::TickRow;
     use super::super::manifest::{End, Host, How, Manifest};
     use super::super::reader::Evidence;
-    use super::super::reply::Opening;
+    use super::super::reply::{Maybe, Opening};
     use super::*;
     use crate::base::seed::Seed;
     use crate::base::timing::Timing;
@@ -312,6 +347,7 @@ mod tests {
             first_byte: Some(ms(done)).into(),
             done: ms(done),
             opening: Opening::default(),
+            not_before: Maybe::NONE,
             why: Some("because".into()),
         }
     }
@@ -373,6 +409,7 @@ mod tests {
             ],
             cpu: Some((1, 0.25)),
             health: vec![WorkerHealth { cpu: 0.25, ..WorkerHealth::default() }],
+            told: Vec::new(),
         };
         recorder.batch(&batch).expect("writes");
         recorder

@@ -28,8 +28,10 @@ pub struct Reply {
     pub sent: Maybe,
     /// The first byte came back: an instant.
     pub first_byte: Maybe,
-    /// It was over.
+    /// It was over, or was found to be.
     pub done: Offset,
+    /// Before when it surely was not over: an instant, where that is not known better.
+    pub not_before: Maybe,
     /// How long opening a connection took, for a shot that opened one.
     pub opening: Opening,
     /// Why it was not ok, in words, for exemplars.
@@ -62,6 +64,7 @@ impl PartReply {
             sent: Maybe::NONE,
             first_byte: Maybe::NONE,
             done,
+            not_before: Maybe::NONE,
             opening: Opening::default(),
             why: None,
         };
@@ -70,7 +73,7 @@ impl PartReply {
 }
 
 // They come by the hundred thousand a second, and every one is written and read once.
-const _: () = assert!(size_of::<Reply>() <= 88);
+const _: () = assert!(size_of::<Reply>() <= 96);
 
 /// Nanoseconds, if any: an instant or a length of time in half the space of an `Option` of one.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -295,6 +298,8 @@ impl Reply {
             Timing::FirstByte => {
                 self.sent.instant().zip(self.first_byte.instant()).map(|(sent, first)| first.nanos_since(sent))
             }
+            Timing::Earliest => self.not_before.instant().map(|least| least.nanos_since(self.due)),
+            Timing::Gap => self.not_before.instant().map(|least| self.done.nanos_since(least)),
             Timing::Body => self.first_byte.instant().map(|first| self.done.nanos_since(first)),
         }
     }

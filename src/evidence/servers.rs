@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 /// What was fetched, as [`samples`](super::samples) keep it.
 pub const FETCHED: &str = "prometheus.chunks";
 
+/// What the rules of the server are called among the inputs.
+pub const RULES: &str = "prometheus-rules.yml";
+
 /// Labels by name, as they came.
 pub type Pairs = Vec<(String, String)>;
 
@@ -116,6 +119,17 @@ pub enum Alertmanager {
         /// Whom its routes lead to.
         receivers: Vec<String>,
     },
+    /// A group of alerts that it sends on together, when it has changed.
+    Group {
+        /// To whom, as its configuration names it.
+        receiver: String,
+        /// What its alerts have in common by its route's `group_by`.
+        labels: Pairs,
+        /// At most a hundred of them; none when it has the group no more.
+        alerts: Vec<Member>,
+        /// How many were left out.
+        left_out: u64,
+    },
     /// It sent a notification, and this run received it.
     Notified {
         /// Whose notification, as its configuration names it.
@@ -145,6 +159,15 @@ pub enum Alertmanager {
         /// Why there is no answer.
         why: String,
     },
+}
+
+/// An alert in a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// All of them, `alertname` included.
+    pub labels: Pairs,
+    /// `active`, `suppressed` or `unprocessed`.
+    pub state: String,
 }
 
 /// An alert in a notification.

@@ -140,8 +140,12 @@ fn unreported(scenario: &Scenario, plan: &Plan, span: Span) -> Tick {
         let part = span.overlap(whole)?;
         let profile = &plan.traffic[traffic].profile;
         let expected = profile.expected_by(part.end) - profile.expected_by(part.start);
-        let spread = match scenario.traffic[traffic].arrivals {
+        let spread = match &scenario.traffic[traffic].arrivals {
             Arrivals::Even => 1.0,
+            Arrivals::Replay(recording) => {
+                let before = |at: Offset| recording.times.partition_point(|time| *time < at);
+                ((before(part.end) - before(part.start)) as f64 - expected).max(0.0)
+            }
             Arrivals::Poisson => SPREAD * expected.sqrt() + 1.0,
             Arrivals::Hawkes { branching, .. } => SPREAD * expected.sqrt() / (1.0 - branching.fraction()) + 1.0,
         };

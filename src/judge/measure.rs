@@ -31,6 +31,23 @@ pub struct Ruling {
     pub why: String,
 }
 
+impl Ruling {
+    /// The same where shots may have been over sooner than they were found to be: `least` is what would be decided if each
+    /// was over as soon as it can have been. What both decide is decided; nothing else is.
+    pub fn or_sooner(self, least: Ruling, measure: &str) -> Ruling {
+        if self.verdict == least.verdict || self.verdict == Verdict::Inconclusive {
+            return self;
+        }
+        let between = match (least.observed, self.observed) {
+            (Some(least), Some(most)) => format!("{measure} lies between {least} and {most}"),
+            _ => format!("{measure} is not known closely enough"),
+        };
+        let why =
+            format!("{between}: of each shot is known between which two polls it was over; poll more often to tell");
+        Ruling { verdict: Verdict::Inconclusive, why, ..self }
+    }
+}
+
 /// What is compared.
 struct Observed {
     point: Option<f64>,
@@ -100,15 +117,40 @@ pub fn rule(
 
 /// Holds a share, `part` of `whole` requests that a fault struck, against a promise.
 pub fn rule_absorbed(absorbed: &Absorbed, confidence: Option<f64>, part: u64, whole: u64) -> Ruling {
+    let nothing = "nothing was injected: there is nothing to absorb";
+    let (measure, noun, needed) = ("absorbed", "injected request", absorbed.minimum());
+    let (compare, bound) = (absorbed.compare, absorbed.bound.fraction());
+    rule_part(&Part { measure, noun, nothing, compare, bound, needed, confidence }, part, whole)
+}
+
+/// A share of things, and what is promised of it.
+pub struct Part<'a> {
+    /// What sentences call it.
+    pub measure: &'a str,
+    /// What they call one of the things.
+    pub noun: &'a str,
+    /// What they say where there is none.
+    pub nothing: &'static str,
+    /// How it is compared.
+    pub compare: Compare,
+    /// With what, as a fraction of 1.
+    pub bound: f64,
+    /// So many things are needed before the point decides.
+    pub needed: u64,
+    /// The whole interval at this confidence decides.
+    pub confidence: Option<f64>,
+}
+
+/// Holds a share, `part` of `whole`, against what is promised of it.
+pub fn rule_part(promised: &Part<'_>, part: u64, whole: u64) -> Ruling {
     let observed = Observed {
         point: (whole > 0).then(|| part as f64 / whole as f64),
         samples: whole,
         spread: Spread::Share(part),
-        nothing: "nothing was injected: there is nothing to absorb",
+        nothing: promised.nothing,
     };
-    let (compare, needed) = (absorbed.compare, absorbed.minimum());
-    let bound = Quantity { value: absorbed.bound.fraction(), kind: Kind::Share };
-    let (measure, noun) = ("absorbed", "injected request");
+    let Part { measure, noun, compare, needed, confidence, .. } = *promised;
+    let bound = Quantity { value: promised.bound, kind: Kind::Share };
     decide(&observed, &Terms { compare, bound, needed, confidence, measure, noun })
 }
 

@@ -6,13 +6,16 @@ mod anatomy;
 mod bucket;
 mod cause;
 mod closed;
+mod compare;
 mod contract;
 mod detection;
 mod dip;
 mod distribution;
+mod effects;
 mod evaluate;
 mod fetched;
 mod fitness;
+mod followed;
 mod gate;
 mod health;
 mod injector;
@@ -36,11 +39,14 @@ mod window;
 pub use crate::scenario::Severity;
 pub use anatomy::Anatomy;
 pub use cause::{Cause, CauseSummary};
+pub use compare::{Change, Comparison, FIGURES, Outcome as Compared, Side, Unfair, compare, unfair};
 pub use contract::{ContractSummary, Part, ProbeSummary, Violation};
 pub use dip::DipSummary;
 pub use distribution::{Distribution, Wanted};
+pub use effects::{EffectsSummary, LagSummary, UnmatchedSummary};
 pub use fetched::{Agreement, CheckSummary, FiredSummary, PrometheusSummary, SelectedSummary, Selection, selections};
 pub use fitness::{FitnessSummary, Unfit};
+pub use followed::{FollowedSummary, LoginSummary};
 pub use gate::{Gate, GateSummary, Held, closes, gate};
 pub use health::HealthSummary;
 pub use injector::{AddedSummary, InjectorSummary};
@@ -48,7 +54,7 @@ pub use ledger::{
     CalledSummary, ClassLedger, ExampleSummary, HerdSummary, LedgerSummary, ObedienceSummary, RetrySummary,
     ShareSummary, TrafficLedger,
 };
-pub use notified::{AlertmanagerSummary, HeldSummary, NotificationSummary};
+pub use notified::{AlertmanagerSummary, GroupSummary, HeldSummary, NotificationSummary};
 pub use reconcile::{
     Accord, BoundRecord, Client, LatencyRecord, PromiseRecord, QuantileRecord, Reconciliation, Record, Residue, Server,
 };
@@ -76,6 +82,7 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
     let ledger = ledger::Ledger::read(&trial);
     let replayed = alerts::Replayed::new(&server);
     let injector = injector::Injector::read(&trial);
+    let effects = effects::Accounts::read(&trial, &server);
     let finding = |promise: &Promise| match &promise.claim {
         Claim::Client(expectation) => {
             let mut finding = evaluate::client(&trial, promise, expectation);
@@ -85,6 +92,7 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
             finding
         }
         Claim::Absorbed(absorbed) => ledger::finding(&trial, &ledger, promise, absorbed),
+        Claim::Effects(claim) => effects.finding(&trial, &server, promise, claim),
         Claim::Server { expr, compare, bound, source, .. } => server.finding(promise, expr, *compare, *bound, *source),
         Claim::Notified(notified) => notified::finding(&trial, promise, notified),
         Claim::Alert(claim) => alerts::finding(&trial, replayed.as_ref(), promise, claim),
@@ -94,7 +102,10 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
     findings.extend(replayed.iter().flat_map(alerts::Replayed::expected));
     let (of_contracts, contracts) = contract::contracts(&trial, samples);
     findings.extend(of_contracts);
-    let traffic = summary::traffic(&trial);
+    let mut traffic = summary::traffic(&trial);
+    for (position, (_, summary)) in traffic.iter_mut().enumerate() {
+        summary.effects = effects.summary(&trial, &server, position);
+    }
     let reconcile = reconcile::reconcile(&trial, samples);
     let gate = gate::summary(&trial).filter(|gate| gate.window.end <= trial.windows.seen || withheld(&trial).is_some());
     let reasons = reasons(&trial, &ledger, (&findings, &reconcile), &traffic, gate.as_ref());
@@ -146,7 +157,8 @@ pub struct Question {
 /// All expressions that the findings of a judgement hang on.
 pub fn questions(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[Series]) -> Vec<Question> {
     let trial = Trial::new(scenario, plan, evidence);
-    let server = server::Server::new(&trial, samples);
+    let fetched = fetched::Fetched::read(&trial);
+    let server = server::Server::new(&trial, samples).beside(&fetched);
     let of = |(finding, promise): (usize, &Promise)| {
         match &promise.claim {
             // Of samples that a server gave, its own answers are in the evidence.
@@ -156,7 +168,10 @@ pub fn questions(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples:
         .into_iter()
         .map(move |(expr, at_ms)| Question { finding, expr, at_ms })
     };
-    scenario.promises.iter().enumerate().flat_map(of).collect()
+    let of_promises = scenario.promises.iter().enumerate().flat_map(of);
+    let replayed = alerts::Replayed::new(&server);
+    let of_alerts = replayed.iter().flat_map(|replayed| replayed.questions(&scenario.promises));
+    of_promises.chain(of_alerts).collect()
 }
 
 /// Takes findings back that somebody else, asked the same, does not share: they could not be decided, each for the reason

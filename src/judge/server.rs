@@ -17,7 +17,7 @@ use crate::base::text;
 use crate::base::time::{Offset, Span};
 use crate::base::units;
 use crate::evidence::event::{Event, Scrape};
-use crate::promql::{self, Bracket, Element, Expr, Options, Selection, Storage, Value};
+use crate::promql::{self, Bracket, Element, Expr, Options, Selector, Storage, Value};
 use crate::scenario::{Claim, Compare, Promise, Source};
 
 /// More of a window's scrapes missed by us, and it is not the run that was planned.
@@ -32,6 +32,11 @@ const SYNTHETIC: [&str; 5] = [
     "scrape_samples_post_metric_relabeling",
     "scrape_series_added",
 ];
+
+/// Whether a selector asks for what scrapes make themselves.
+pub(super) fn is_synthetic(selector: &Selector) -> bool {
+    selector.metric().is_some_and(|name| SYNTHETIC.contains(&name))
+}
 
 /// The scraped series of a run, laid out for questions.
 pub struct Server<'a> {
@@ -76,6 +81,11 @@ impl<'a> Server<'a> {
     /// Takes what was fetched from a Prometheus server besides.
     pub fn beside(self, fetched: &'a Fetched) -> Server<'a> {
         Server { fetched: Some((fetched, Storage::new(&fetched.series))), ..self }
+    }
+
+    /// What was fetched, if a Prometheus server was watched, laid out for questions.
+    pub(super) fn fetched(&self) -> Option<(&'a Fetched, &Storage<'a>)> {
+        self.fetched.as_ref().map(|(fetched, storage)| (*fetched, storage))
     }
 
     /// What came of holding our answers against the server's.
@@ -250,8 +260,7 @@ impl<'a> Server<'a> {
         jobs: &BTreeSet<&str>,
         span: Span,
     ) -> Option<String> {
-        let is_synthetic = |s: &Selection<'_>| s.selector.metric().is_some_and(|name| SYNTHETIC.contains(&name));
-        if exprs.into_iter().flat_map(Expr::selectors).all(|s| is_synthetic(&s)) {
+        if exprs.into_iter().flat_map(Expr::selectors).all(|s| is_synthetic(s.selector)) {
             return None;
         }
         // No fault acts on a job: nothing planned explains what is missing.

@@ -298,7 +298,7 @@ impl<'e> Shots<'e> {
     /// the second, and cut at planned edges: `during` takes in the seconds at its ends, all other windows leave them
     /// out, so that no second in which a fault struck counts as calm.
     pub fn aligned(&self, clock: Timing, cut: &Cut, Stretch { span, part }: Stretch) -> Option<Span> {
-        if clock == Timing::Response {
+        if matches!(clock, Timing::Response | Timing::Earliest) {
             return Some(span);
         }
         let edges = self.timeline.edges();

@@ -81,6 +81,17 @@ pub fn errors_of_mean(n: u64, confidence: f64) -> f64 {
     (freedom * (1.0 - x) / x).sqrt()
 }
 
+/// How likely a mean of `n` values, two at least, is so many standard errors or more above what it is the mean of.
+pub fn tail_of_mean(n: u64, errors: f64) -> f64 {
+    let freedom = n.saturating_sub(1).max(1) as f64;
+    incomplete_beta(freedom / (freedom + errors * errors), freedom / 2.0, 0.5) / 2.0
+}
+
+/// P(Z > z) for a standard normal Z.
+pub fn normal_tail(z: f64) -> f64 {
+    libm::erfc(z / std::f64::consts::SQRT_2) / 2.0
+}
+
 /// The first number from `low` to `high` for which `holds`, which once true stays true; `high` when none before.
 fn first(mut low: u64, mut high: u64, holds: impl Fn(u64) -> bool) -> u64 {
     while low < high {

@@ -61,7 +61,7 @@ impl Stops {
             let why = match &abort.claim {
                 Claim::Client(expectation) => client(&trial, expectation, abort, now),
                 // Known only when the run is over; refused where it is read.
-                Claim::Absorbed(_) | Claim::Alert(_) | Claim::Notified(_) => None,
+                Claim::Absorbed(_) | Claim::Effects(_) | Claim::Alert(_) | Claim::Notified(_) => None,
                 Claim::Server { expr, compare, bound, .. } => {
                     self.metrics(i, abort, server.now(&abort.text, expr, abort.hold, *compare, *bound))
                 }
@@ -104,7 +104,7 @@ fn client(trial: &Trial<'_>, expectation: &Expectation, abort: &Abort, now: Offs
         let open = |second: i64| trial.fitness.seconds[expectation.traffic].get(&second).map_or(0, |row| row.lost);
         shots.lost = (second(span.start)..second(span.end)).filter(|s| !spoilt.contains(s)).map(open).sum();
         let length = span.length().saturating_sub(Duration::from_secs(spoilt.len() as u64));
-        measure::rule(expectation, None, &shots, trial.floor(expectation.traffic), length)
+        measure::rule(expectation, None, &shots, trial.floor(expectation.whose()), length)
     };
     let bound = measure::bound(expectation).value;
     let mut seconds = span.slices(Duration::from_secs(1)).into_iter().filter_map(|second| rule(second).observed);

@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::closed::Divided;
+use super::effects::EffectsSummary;
+use super::followed::{self, FollowedSummary, LoginSummary};
 use super::shots::{Population, Stretch, Subject};
 use super::trial::Trial;
 use super::verdict::{by_name, span};
@@ -16,7 +18,7 @@ use crate::evidence::event::Event;
 use crate::evidence::latency::Tag;
 use crate::evidence::reply::Outcome;
 use crate::evidence::tally::{Tally, cell};
-use crate::scenario::Part;
+use crate::scenario::{Part, Whose};
 
 /// What one traffic sent and what came back, over its measured phase.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -47,12 +49,21 @@ pub struct TrafficSummary {
     /// The parts of its shots that are measured by themselves, in order.
     #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "by_name")]
     pub parts: Vec<(String, PartSummary)>,
+    /// How its shots were followed to their end, where they were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub followed: Option<FollowedSummary>,
+    /// The tokens that were asked for while the load went on, where any were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logins: Option<LoginSummary>,
     /// What a closed-loop tool would have claimed of the planned shots, where that is far from what users waited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closed_loop_claim: Option<Claimed>,
     /// The closed loops, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub closed_loops: Vec<LoopSummary>,
+    /// What became of signals.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effects: Option<EffectsSummary>,
 }
 
 /// What became of a part of a traffic's shots, over its measured phase. It has as many shots as came to it.
@@ -181,8 +192,8 @@ fn one_traffic(trial: &Trial<'_>, traffic: usize) -> TrafficSummary {
         let cut = Cut { parts: vec![measured], ..Cut::default() };
         trial.shots.population(Subject { traffic, part, class, clock }, &cut, stretches, &BTreeSet::new(), true)
     };
-    let floor = trial.floor(traffic);
     let lengths = |part, clock, stretches: &[Stretch]| {
+        let floor = trial.floor(Whose { traffic, part });
         let shots = population(part, None, clock, stretches);
         let as_promised = matches!(clock, Timing::Response | Timing::Service);
         let mut tally = if as_promised { shots.failed.at_least(floor) } else { shots.failed.clone() };
@@ -216,13 +227,14 @@ fn one_traffic(trial: &Trial<'_>, traffic: usize) -> TrafficSummary {
     let (response, service) = (planned(Timing::Response), planned(Timing::Service));
     let part = |(position, part): (usize, Part)| {
         let all = population(Some(position), None, Timing::Response, &whole);
-        let clocks = if part.is_exchange { &Timing::ALL[..] } else { &[Timing::Response] };
+        let clocks =
+            if part.is_exchange { &Timing::ALL[..] } else { &[Timing::Response, Timing::Earliest, Timing::Gap] };
         let lengths = |clock: &Timing| (clock.word().to_owned(), lengths(Some(position), *clock, &divided.planned));
         let summary = PartSummary {
             shots: all.due(),
             rate: rate(all.of(Outcome::Ok), measured),
             outcomes: outcomes(&all),
-            clocks: clocks.iter().map(lengths).collect(),
+            clocks: clocks.iter().map(lengths).filter(is_told).collect(),
         };
         (part.name, summary)
     };
@@ -235,12 +247,24 @@ fn one_traffic(trial: &Trial<'_>, traffic: usize) -> TrafficSummary {
         shots: all.due(),
         rate: rate(all.of(Outcome::Ok), measured),
         outcomes: outcomes(&all),
-        clocks: Timing::ALL.map(|clock| (clock.word().to_owned(), planned(clock))).into(),
+        clocks: Timing::ALL
+            .map(|clock| (clock.word().to_owned(), planned(clock)))
+            .into_iter()
+            .filter(is_told)
+            .collect(),
         classes: classes.map(|(i, class)| (class.name.clone(), Percentiles::of(&of_class(i)))).collect(),
         parts: trial.scenario.traffic[traffic].parts().into_iter().enumerate().map(part).collect(),
+        followed: followed::followed(trial.evidence, &trial.scenario.traffic[traffic].name),
+        logins: followed::logins(trial.evidence, &trial.scenario.traffic[traffic].name),
         closed_loop_claim: Claimed::read(&service, &response),
         closed_loops: trial.timeline.closed_loops(traffic).map(closed).collect(),
+        effects: None,
     }
+}
+
+/// Whether there is anything to tell of a clock: those of doubt are only where there is some.
+fn is_told((clock, lengths): &(String, Percentiles)) -> bool {
+    lengths.count > 0 || !Timing::from_word(clock).is_some_and(Timing::is_doubt)
 }
 
 /// How many shots came to each outcome, without those that none came to.

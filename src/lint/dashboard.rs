@@ -27,7 +27,7 @@ pub struct Dashboard {
 
 /// A query of a panel.
 struct Query {
-    /// `panel P95 latency`, `panel P95 latency, B`, `variable service`
+    /// `panel P95 latency`, `panel P95 latency, B`, `variable service`, `annotation Restarts`
     of: String,
     expr: String,
     /// Where the text begins, its opening quote included.
@@ -44,6 +44,7 @@ struct Way {
     description: String,
     is_loki: bool,
     is_other: bool,
+    is_annotation: bool,
 }
 
 /// Where the texts stand that the walk will come to.
@@ -111,6 +112,9 @@ impl Dashboard {
                             let name = text("name").or(text("refId")).unwrap_or_default();
                             self.variable(&way, name, query, at);
                         }
+                        inner if key == "annotations" => {
+                            self.walk(inner, &Way { is_annotation: true, ..way.clone() }, places);
+                        }
                         inner => self.walk(inner, &way, places),
                     }
                 }
@@ -119,15 +123,17 @@ impl Dashboard {
         }
     }
 
-    /// What a variable asks: `label_values(SELECTOR, label)`.
+    /// What a variable asks: `label_values(SELECTOR, label)`, `query_result(EXPRESSION)`. Others name no metric.
     fn variable(&mut self, way: &Way, name: &str, query: &str, at: Place) {
-        const CALL: &str = "label_values(";
-        let asked = query.strip_prefix(CALL).and_then(|rest| rest.rsplit_once(','));
-        if let Some((selector, _)) = asked.filter(|_| !way.is_loki && !way.is_other) {
+        const LABELS: &str = "label_values(";
+        const RESULT: &str = "query_result(";
+        let labels = query.strip_prefix(LABELS).and_then(|rest| Some((LABELS, rest.rsplit_once(',')?.0)));
+        let result = query.strip_prefix(RESULT).and_then(|rest| Some((RESULT, rest.trim_end().strip_suffix(')')?)));
+        if let Some((call, expr)) = labels.or(result).filter(|_| !way.is_loki && !way.is_other) {
             self.queries.push(Query {
                 of: format!("variable {name}"),
-                expr: selector.into(),
-                at: Place { col: at.col + CALL.len() as u32, ..at },
+                expr: expr.into(),
+                at: Place { col: at.col + call.len() as u32, ..at },
                 is_loki: false,
                 description: String::new(),
             });
@@ -135,10 +141,11 @@ impl Dashboard {
     }
 
     fn query(&mut self, object: &serde_json::Map<String, Value>, way: &Way, expr: &str, at: Place) {
-        let reference = object.get("refId").and_then(Value::as_str).filter(|id| !id.is_empty());
-        let of = match reference {
-            Some(id) => format!("panel {}, {id}", way.title),
-            None => format!("panel {}", way.title),
+        let word = |key: &str| object.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let of = match (word("refId"), word("name")) {
+            (_, name) if way.is_annotation => format!("annotation {}", name.unwrap_or(&way.title)),
+            (Some(id), _) => format!("panel {}, {id}", way.title),
+            (None, _) => format!("panel {}", way.title),
         };
         self.queries.push(Query {
             of,

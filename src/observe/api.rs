@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
 
 use crate::base::ask::{Ask, Means, Told};
+use crate::base::dial::Dial;
 use crate::base::httpd::encode;
 use crate::base::text;
 use crate::base::tls::{self, Trust};
@@ -91,7 +92,7 @@ impl Api {
         }
         let trust = Trust { ca: server.ca.as_deref(), identity: None, insecure: server.insecure };
         let tls = server.address.is_tls().then(|| tls::client(trust, &["http/1.1"])).transpose()?;
-        let means = Means { within: server.timeout, tls, most: MAX_ANSWER };
+        let means = Means { within: server.timeout, dial: Dial::within(tls), most: MAX_ANSWER };
         Ok(Api { server: server.clone(), headers, means })
     }
 

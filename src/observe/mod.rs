@@ -7,6 +7,7 @@ pub mod api;
 pub mod exposition;
 pub mod fetch;
 mod host;
+pub mod lag;
 mod news;
 pub mod oracle;
 pub mod probe;

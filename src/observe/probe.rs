@@ -7,13 +7,14 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::base::ask::Ask;
+use crate::base::ask::{Ask, Means};
+use crate::base::dial::Dial;
 use crate::base::net::Address;
 use crate::base::time::{Clock, Offset};
 use crate::evidence::event::{Event, Probe};
 
 /// A probe and where it is asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Probed {
     /// The job whose service it is.
     pub job: String,
@@ -25,6 +26,8 @@ pub struct Probed {
     pub every: Duration,
     /// How long an answer may take.
     pub timeout: Duration,
+    /// How connections to it are opened.
+    pub dial: Dial,
 }
 
 /// Asks every probe from the plan's zero until `stop` turns true, and tells what was answered.
@@ -80,7 +83,8 @@ async fn ask(probe: &Probed, clock: Clock) -> Probe {
         headers: Vec::new(),
         body: String::new(),
     };
-    let told = ask.send(probe.timeout).await;
+    let means = Means { dial: probe.dial.clone(), ..Means::plain(probe.timeout) };
+    let told = ask.send_by(&means).await.map_err(|why| format!("GET {}{}: {why}", ask.address, ask.target));
     let took = clock.now().nanos_since(at);
     let (status, why) = match told {
         Ok(told) => (Some(told.status), None),

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use super::exposition::{self, Dialect};
 use super::fetch::{Fetched, Fetcher, Wish};
 use super::news::{Inspect, News};
+use crate::base::dial::Dial;
 use crate::base::net::Address;
 use crate::base::time::{Clock, Offset};
 use crate::evidence::counters::Counters;
@@ -27,12 +28,14 @@ pub struct Watched {
     pub address: Address,
     /// The path of the page.
     pub path: String,
+    /// How connections to it are opened.
+    pub dial: Dial,
 }
 
 /// Scrapes pages and writes them to the evidence.
 pub struct Observer {
     watched: Vec<Watched>,
-    fetcher: Fetcher,
+    fetchers: Vec<Fetcher>, // by job
     news: Vec<Mutex<News>>, // by job
     writer: Scraped,
     clock: Clock,
@@ -65,11 +68,12 @@ impl Observer {
         events: mpsc::UnboundedSender<Event>,
         inspect: Inspect,
     ) -> io::Result<Observer> {
-        let fetcher = Fetcher::new()?;
+        let fetchers = watched.iter().map(|w| Fetcher::new(&w.address, &w.path, w.dial.clone())).collect();
         let news = watched.iter().map(|_| Mutex::new(News::new(inspect))).collect();
-        let writer = samples::Writer::create(path, clock.wall_nanos(Offset::ZERO) / 1_000_000)?;
+        let mut writer = samples::Writer::create(path, clock.wall_nanos(Offset::ZERO) / 1_000_000)?;
+        watched.iter().for_each(|watched| writer.label(&watched.job.name, &watched.job.labels));
         let writer = Scraped(Arc::new(Mutex::new(writer)));
-        Ok(Observer { watched, fetcher, news, writer, clock, counters, events })
+        Ok(Observer { watched, fetchers, news, writer, clock, counters, events })
     }
 
     /// Scrapes every page once, while nothing is under way.
@@ -134,10 +138,10 @@ impl Observer {
     }
 
     async fn scrape(&self, watched: usize, planned: Offset, quiet: bool) {
-        let Watched { job, address, path } = &self.watched[watched];
+        let Watched { job, address, .. } = &self.watched[watched];
         let at_a = self.counters.read();
         let a = self.clock.now();
-        let fetched = self.fetcher.fetch(address, path, Wish::SCRAPE, job.timeout).await;
+        let fetched = self.fetchers[watched].fetch(Wish::SCRAPE, job.timeout).await;
         let b = self.clock.now();
         let at_b = self.counters.read();
         let scrape = samples::Scrape {

@@ -2,7 +2,9 @@
 //!
 //! Even: shot n (from 0) is due when the integral of the rate reaches n + ½, for as many whole shots as fit. Poisson:
 //! the integral is advanced by unit exponential steps (inversion of the integrated rate), until it ends; so the count
-//! itself is a draw from the seed. Hawkes: see [`Hawkes`].
+//! itself is a draw from the seed. Hawkes: see [`Hawkes`]. Replay: as they were recorded.
+
+use std::sync::Arc;
 
 use super::hawkes::Hawkes;
 use super::profile::Profile;
@@ -23,15 +25,17 @@ enum Law {
     Even { next: u64, count: u64 },
     Poisson { reached: f64, stream: Box<Stream> },
     Hawkes(Hawkes),
+    Replay { times: Arc<[Offset]>, next: usize },
 }
 
 impl DueTimes {
     /// The due times of a profile. The stream is not used by even arrivals.
-    pub fn new(profile: Profile, arrivals: Arrivals, stream: Stream) -> DueTimes {
+    pub fn new(profile: Profile, arrivals: &Arrivals, stream: Stream) -> DueTimes {
         let law = match arrivals {
             Arrivals::Even => Law::Even { next: 0, count: profile.whole() },
             Arrivals::Poisson => Law::Poisson { reached: 0.0, stream: Box::new(stream) },
-            Arrivals::Hawkes { branching, decay } => Law::Hawkes(Hawkes::new(branching.fraction(), decay, stream)),
+            Arrivals::Hawkes { branching, decay } => Law::Hawkes(Hawkes::new(branching.fraction(), *decay, stream)),
+            Arrivals::Replay(recording) => Law::Replay { times: recording.times.clone(), next: 0 },
         };
         DueTimes { profile, piece: 0, law }
     }
@@ -42,6 +46,7 @@ impl DueTimes {
             Law::Even { next, count } => *next = next.saturating_add(n).min(*count),
             Law::Poisson { reached, stream } => (0..n).for_each(|_| *reached += stream.exponential()),
             Law::Hawkes(hawkes) => (0..n).for_each(|_| _ = hawkes.next(&self.profile)),
+            Law::Replay { next, .. } => *next = next.saturating_add(usize::try_from(n).unwrap_or(usize::MAX)),
         }
     }
 }
@@ -63,6 +68,11 @@ impl Iterator for DueTimes {
                 *reached
             }
             Law::Hawkes(hawkes) => return hawkes.next(&self.profile),
+            Law::Replay { times, next } => {
+                let due = times.get(*next).copied();
+                *next = next.saturating_add(1);
+                return due;
+            }
         };
         self.profile.due(shots, &mut self.piece)
     }
@@ -82,7 +92,7 @@ mod tests {
     }
 
     fn due(load: &[Segment], arrivals: Arrivals, seed: u64) -> Vec<Offset> {
-        DueTimes::new(Profile::new(load), arrivals, Seed(seed).stream("arrivals")).collect()
+        DueTimes::new(Profile::new(load), &arrivals, Seed(seed).stream("arrivals")).collect()
     }
 
     #[test]
@@ -147,5 +157,65 @@ mod tests {
             })
             .fold(0.0, f64::max);
         assert!(worst < 1.95 / n.sqrt(), "{worst}");
+    }
+}
+
+#[cfg(test)]
+mod recorded {
+    use crate::base::time::Offset;
+    use crate::plan::Plan;
+    use crate::scenario::{Arrivals, Kind, Settings, read};
+
+    fn plan(csv: &'static str, replay: &str, scale: u32) -> Result<Vec<(u64, i64)>, String> {
+        let text = format!(
+            "proofload: 1\ntarget: http://127.0.0.1:1\ntraffic:\n  a:\n    flow: {{ steps: [{{ get: \"/{{{{arrivals.what}}}}\" }}] }}\n    \
+             arrivals: {{ replay: {{ file: a.csv{replay} }} }}\n"
+        );
+        let settings = Settings { files: &|_| Ok(csv.as_bytes().to_vec()), time_scale: scale, ..Settings::alone("r") };
+        let scenario = read("r", &text, &settings).map_err(|mistakes| format!("{mistakes:?}"))?;
+        let traffic = &scenario.traffic[0];
+        assert!(matches!(&traffic.arrivals, Arrivals::Replay(_)) && matches!(traffic.kind, Kind::Flow(_)));
+        let plan = Plan::new(&scenario);
+        assert_eq!(plan.traffic[0].count() as usize, plan.traffic[0].shots().count());
+        Ok(plan.traffic[0].shots().map(|shot| (shot.seq, shot.due.nanos() / 1_000_000)).collect())
+    }
+
+    const CSV: &str = "at,what\n10.5,x\n10.75,y\n10.75,z\n12,w\n";
+
+    #[test]
+    fn shots_are_due_as_they_were_counted_from_the_first() {
+        assert_eq!(plan(CSV, "", 1), Ok(vec![(0, 0), (1, 250), (2, 250), (3, 1_500)]));
+        assert_eq!(plan(CSV, ", speed: 2x", 1), Ok(vec![(0, 0), (1, 125), (2, 125), (3, 750)]));
+        assert_eq!(plan(CSV, ", speed: 0.5x", 1), Ok(vec![(0, 0), (1, 500), (2, 500), (3, 3_000)]));
+        let rfc = "what,at\nx,2024-05-01T10:00:00Z\ny,2024-05-01T12:00:00.040+02:00\n";
+        assert_eq!(plan(rfc, "", 1), Ok(vec![(0, 0), (1, 40)]));
+        // Rates stay as they are: of a scaled run there is the beginning.
+        assert_eq!(plan(CSV, "", 4), Ok(vec![(0, 0), (1, 250), (2, 250)]));
+    }
+
+    #[test]
+    fn workers_share_a_recording_out() {
+        let text = "proofload: 1\ntarget: http://127.0.0.1:1\ntraffic:\n  a:\n    flow: { steps: [{ get: / }] }\n    \
+                    arrivals: { replay: { file: a.csv, warm_up: 500ms } }\n";
+        let settings = Settings { files: &|_| Ok(CSV.as_bytes().to_vec()), ..Settings::alone("r") };
+        let plan = Plan::new(&read("r", text, &settings).expect("valid"));
+        let of = |worker| plan.traffic[0].shots_of(worker, 2).map(|s| s.seq).collect::<Vec<_>>();
+        assert_eq!((of(0), of(1)), (vec![0, 2], vec![1, 3]));
+        let words: Vec<_> = plan.timeline.phases.iter().map(|p| (p.word, p.measured)).collect();
+        assert_eq!(words, [("warm_up", false), ("replay", true)]);
+        assert!((plan.traffic[0].profile.expected_by(Offset::from_millis(2_000)) - 4.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_recording_that_goes_back_or_says_no_time_is_refused_row_by_row() {
+        for (csv, part) in [
+            ("at,what\n5,x\n4,y\n", "row 2: `4` is earlier"),
+            ("at,what\nsoon,x\n", "row 1: `soon` is no time"),
+            ("when,what\n1,x\n", "no column `at`"),
+            ("at,what\n", "has no rows"),
+        ] {
+            let why = plan(csv, "", 1).expect_err(csv);
+            assert!(why.contains(part), "{csv}: {why}");
+        }
     }
 }

@@ -116,6 +116,24 @@ mod tests {
         assert_eq!(due(0.6, 50, &profile), times, "the same seed gives the same");
     }
 
+    /// Of a rate that changes every part has its own: what comes late of one is a delay's worth, which is short.
+    #[test]
+    fn each_part_of_a_load_has_its_own_rate() {
+        let part = |from, to| {
+            let (from, to) = (Rate::per_second(from), Rate::per_second(to));
+            let length = Duration::from_secs(100);
+            Segment { word: "ramp", from, to, length, measured: true, saturate: None }
+        };
+        let profile = Profile::new(&[part(100, 100), part(100, 500), part(500, 500)]);
+        let times = due(0.6, 50, &profile);
+        for (nth, wanted) in [10_000.0, 30_000.0, 50_000.0].into_iter().enumerate() {
+            let within = |at: &&Offset| at.nanos() / 100_000_000_000 == nth as i64;
+            let count = times.iter().filter(within).count() as f64;
+            // Four standard deviations: a count's variance is its mean over (1 − 0.6)².
+            assert!((count - wanted).abs() < 4.0 * wanted.sqrt() / 0.4, "{nth}: {count}, wanted {wanted}");
+        }
+    }
+
     /// The variance of counts over times much longer than the delay, over their mean, is 1 / (1 − n)².
     #[test]
     fn counts_vary_as_the_theory_says() {

@@ -2,17 +2,22 @@
 //! same scenario and seed give the same plan on every machine.
 
 mod arrival;
+mod backlog;
+mod branch;
 mod closed;
 mod hawkes;
 mod mix;
+mod polls;
 mod profile;
 mod review;
 mod timeline;
 mod values;
 
 pub use arrival::DueTimes;
+pub use backlog::{Backlog, Stream as BacklogOf};
 pub use closed::ClosedLoop;
 pub use mix::{Mix, QuoteRequest};
+pub use polls::Polls;
 pub use profile::Profile;
 pub use review::{Foreseen, expected_touches, minimum_shots, review, struck_requests};
 pub use timeline::{Phase, Timeline};
@@ -20,7 +25,7 @@ pub use values::{Drawn, Values};
 
 use crate::base::seed::{Digester, Seed};
 use crate::base::time::{Offset, Span};
-use crate::scenario::{Kind, Scenario, Traffic, closed_connections};
+use crate::scenario::{Arrivals, Kind, Scenario, Traffic, closed_connections};
 
 /// What will happen.
 #[derive(Debug, Clone)]
@@ -39,6 +44,7 @@ pub struct TrafficPlan {
     due: DueTimes,
     mix: Option<Mix>,
     values: Option<Values>,
+    shares: Vec<f64>, // of shots that come to each part where none fails
     loops: Vec<(ClosedLoop, Option<Mix>)>,
 }
 
@@ -63,9 +69,11 @@ impl Plan {
     }
 
     /// How many connections a sender may open to a service: as the scenario says, or the peak rate times the timeout,
-    /// within 64 and 1024, and in any case as many as closed loops have at once.
+    /// polls included, within 64 and 1024, and in any case as many as closed loops have at once.
     pub fn connections(&self, scenario: &Scenario) -> u32 {
-        let peak: f64 = self.traffic.iter().map(|t| t.profile.peak()).sum();
+        let shots: f64 = self.traffic.iter().map(|t| t.profile.peak()).sum();
+        let polls = (0..self.traffic.len()).filter_map(|traffic| Polls::of(scenario, self, traffic));
+        let peak = shots + polls.map(Polls::made).sum::<f64>();
         let enough = (peak * scenario.target.timeout.as_secs_f64()).ceil() as u32;
         let closed = closed_connections(&scenario.traffic);
         scenario.target.connections.unwrap_or(enough.clamp(64, 1024)).max(closed)
@@ -104,15 +112,19 @@ impl Plan {
 
 impl TrafficPlan {
     fn new(traffic: &Traffic, seed: Seed) -> TrafficPlan {
-        let profile = Profile::new(&traffic.load);
-        let due = DueTimes::new(profile.clone(), traffic.arrivals, seed.stream(&format!("arrivals/{}", traffic.name)));
+        let profile = match &traffic.arrivals {
+            Arrivals::Replay(recording) => Profile::recorded(&recording.times, &traffic.load),
+            _ => Profile::new(&traffic.load),
+        };
+        let due = DueTimes::new(profile.clone(), &traffic.arrivals, seed.stream(&format!("arrivals/{}", traffic.name)));
         let mix = match &traffic.kind {
             Kind::Quote(quote) => Some(Mix::new(quote, seed.stream(&format!("mix/{}", traffic.name)))),
-            Kind::Flow(_) => None,
+            Kind::Flow(_) | Kind::Pipeline(_) | Kind::Signal(_) => None,
         };
-        let values = match &traffic.kind {
-            Kind::Flow(flow) => Some(Values::new(flow, &traffic.name, seed)),
-            Kind::Quote(_) => None,
+        let values = traffic.kind.flow().map(|flow| Values::new(flow, &traffic.name, seed));
+        let shares = match &traffic.kind {
+            Kind::Flow(flow) => (0..flow.parts().len()).map(|part| flow.share_of(part)).collect(),
+            _ => Vec::new(),
         };
         // Each loop draws from a stream of its own, so that how far one gets shifts no other.
         let own = |nth: usize| {
@@ -127,7 +139,12 @@ impl TrafficPlan {
             }
             start = span.end;
         }
-        TrafficPlan { profile, due, mix, values, loops }
+        TrafficPlan { profile, due, mix, values, shares, loops }
+    }
+
+    /// The share of shots that come to a part where none fails; all to the whole.
+    pub fn share(&self, part: Option<usize>) -> f64 {
+        part.and_then(|part| self.shares.get(part)).copied().unwrap_or(1.0)
     }
 
     /// What the templates of its shots say; `None` for quotes.

@@ -34,6 +34,9 @@ struct Piece {
 /// One shot, in the unit of `Piece::before`: a rate is in 10^-6 per second, a length in 10^-9 s, an area in halves.
 const SHOT: u128 = 2_000_000_000_000_000;
 
+/// Recorded arrivals are counted in about so many stretches.
+const STRETCHES: u64 = 1000;
+
 impl Profile {
     /// The profile of a load.
     pub fn new(load: &[Segment]) -> Profile {
@@ -48,6 +51,25 @@ impl Profile {
                 piece
             })
             .collect();
+        Profile { pieces }
+    }
+
+    /// The profile of recorded arrivals over a load: how many there were in each stretch of a second or more.
+    pub fn recorded(times: &[Offset], load: &[Segment]) -> Profile {
+        let end: Duration = load.iter().map(|segment| segment.length).sum();
+        let width = Duration::from_secs((end.as_secs() / STRETCHES).max(1));
+        let mut pieces: Vec<Piece> = Vec::new();
+        let (mut start, mut before) = (Offset::ZERO, 0);
+        while start.since(Offset::ZERO) < end {
+            let length = width.min(end - start.since(Offset::ZERO));
+            let first = times.partition_point(|time| *time < start);
+            let count = times[first..].partition_point(|time| *time < start + length) as u128;
+            let rate = Rate(u64::try_from(count * 1_000_000_000_000_000 / length.as_nanos()).unwrap_or(u64::MAX));
+            let piece = Piece { start, length, from: rate, to: rate, before };
+            before += piece.area();
+            pieces.push(piece);
+            start = start + length;
+        }
         Profile { pieces }
     }
 

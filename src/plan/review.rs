@@ -8,8 +8,8 @@ use crate::base::time::{Offset, Span};
 use crate::base::timing::Timing;
 use crate::base::units::{self, Share};
 use crate::scenario::{
-    Claim, Expectation, Fault, HttpFault, Inject, Kind, Lead, Match, Measure, Mistake, On, Per, Pick, Promise,
-    Scenario, Toxic, Window,
+    Claim, Expectation, Fault, HttpFault, Inject, Lead, Match, Measure, Mistake, On, Per, Pick, Promise, Scenario,
+    Toxic, Whose, Window,
 };
 
 /// A fault must be this likely to touch something.
@@ -130,7 +130,7 @@ pub fn minimum_shots(plan: &Plan, promise: &Promise) -> Option<Foreseen> {
             spans = timeline.faults[f].iter().filter_map(after).collect();
         }
     }
-    let shots = |span: &Span| shots_due(plan, Some(expectation.traffic), *span);
+    let shots = |span: &Span| come_to(plan, expectation, *span);
     let is_closed = |span: &Span| plan.traffic[expectation.traffic].is_closed_within(*span);
     let needed = expectation.minimum();
     let foreseen = |planned: f64, closed, open| {
@@ -189,7 +189,7 @@ pub fn review(scenario: &Scenario, plan: &Plan) -> Vec<Mistake> {
         }
     }
     for (traffic, plan) in scenario.traffic.iter().zip(&plan.traffic) {
-        let Kind::Flow(flow) = &traffic.kind else { continue };
+        let Some(flow) = traffic.kind.flow() else { continue };
         for feed in flow.feeds.iter().filter(|feed| feed.pick == Pick::Unique) {
             let (rows, closed) = (feed.rows.len() as u64, plan.closed_loops().next().is_some());
             if rows < plan.count() || closed {
@@ -200,7 +200,7 @@ pub fn review(scenario: &Scenario, plan: &Plan) -> Vec<Mistake> {
                 };
                 mistakes.push(Mistake {
                     at: feed.place,
-                    path: format!("traffic.{}.flow.data.{}", traffic.name, feed.name),
+                    path: format!("traffic.{}.{}.data.{}", traffic.name, traffic.kind.word(), feed.name),
                     what: format!("`{}` has {}, and {shots} want one each", feed.file, text::count(rows, "row")),
                     remedy: "add rows, lower the load, or write `pick: sequential`".into(),
                 });
@@ -243,7 +243,7 @@ fn review_gate(scenario: &Scenario, plan: &Plan, expectation: &Expectation, refu
     if plan.traffic[expectation.traffic].is_closed_within(span) {
         return;
     }
-    let (expected, needed) = (shots_due(plan, Some(expectation.traffic), span), expectation.minimum());
+    let (expected, needed) = (come_to(plan, expectation, span), expectation.minimum());
     if expected < needed as f64 {
         let what = format!(
             "it must hold before `{}` begins at {}, and needs {} by then: {} are due, and no fault would be applied",
@@ -266,7 +266,7 @@ fn review_detection(
 ) {
     let Window::After(fault) = promise.window else { return };
     for span in &plan.timeline.faults[fault] {
-        review_slices(scenario, plan, expectation.traffic, *span, refuse);
+        review_slices(scenario, plan, expectation.whose(), *span, refuse);
     }
     let bound = Duration::from_nanos(expectation.bound);
     let measured = plan.timeline.measured(Some(expectation.traffic));
@@ -306,7 +306,7 @@ fn unreachable_stop(plan: &Plan, expectation: &Expectation, hold: Duration) -> O
     let second = Duration::from_secs(1);
     let starts = std::iter::successors(Some(Offset::ZERO), |start| Some(*start + second));
     let spans = starts.map(|start| Span { start, end: start + hold }).take_while(|span| span.end <= end);
-    let most = spans.map(|span| shots_due(plan, Some(expectation.traffic), span)).fold(0.0, f64::max);
+    let most = spans.map(|span| come_to(plan, expectation, span)).fold(0.0, f64::max);
     let needed = expectation.minimum();
     (most < needed as f64).then(|| {
         let what = format!(
@@ -348,11 +348,11 @@ fn review_recovery(
         if plan.traffic[expectation.traffic].is_closed_within(stable) {
             continue;
         }
-        review_slices(scenario, plan, expectation.traffic, stable, refuse);
-        let expected = shots_due(plan, Some(expectation.traffic), stable);
+        review_slices(scenario, plan, expectation.whose(), stable, refuse);
         for steady in scenario.promises.iter().filter(|p| p.steady) {
             let Claim::Client(e) = &steady.claim else { continue };
-            if e.traffic == expectation.traffic && expected < e.minimum() as f64 {
+            let expected = come_to(plan, e, stable);
+            if expectation.whose().covers(e.whose()) && expected < e.minimum() as f64 {
                 let what = format!(
                     "{} hold about {} at this rate, `{}` needs {}",
                     units::duration(promise.stable),
@@ -367,17 +367,17 @@ fn review_recovery(
 }
 
 /// Refuses a load so thin that no slice of time could be bad beyond chance: what breaks would not be seen.
-fn review_slices(scenario: &Scenario, plan: &Plan, traffic: usize, span: Span, refuse: &mut dyn FnMut(String, String)) {
+fn review_slices(scenario: &Scenario, plan: &Plan, whose: Whose, span: Span, refuse: &mut dyn FnMut(String, String)) {
     let steady = scenario.promises.iter().filter(|p| p.steady);
     let steady = steady.filter_map(|p| if let Claim::Client(e) = &p.claim { Some((p, e)) } else { None });
     let blind = |(promise, e): (&Promise, &Expectation)| {
         // As fine as the log is.
         let slice = if e.clock == Timing::Response { 0.1 } else { 1.0 };
-        let held = shots_due(plan, Some(traffic), span) / span.length().as_secs_f64().max(1e-9) * slice;
+        let held = come_to(plan, e, span) / span.length().as_secs_f64().max(1e-9) * slice;
         (held < e.least_bad() as f64).then(|| (promise.text.clone(), held, e.least_bad(), slice))
     };
-    let all: Vec<Option<_>> = steady.filter(|(_, e)| e.traffic == traffic).map(blind).collect();
-    if plan.traffic[traffic].is_closed_within(span) || all.iter().any(Option::is_none) {
+    let all: Vec<Option<_>> = steady.filter(|(_, e)| whose.covers(e.whose())).map(blind).collect();
+    if plan.traffic[whose.traffic].is_closed_within(span) || all.iter().any(Option::is_none) {
         return;
     }
     // One that can see is enough.
@@ -388,6 +388,11 @@ fn review_slices(scenario: &Scenario, plan: &Plan, traffic: usize, span: Span, r
         );
         refuse(what, "raise the load, or make a tighter promise steady as well".into());
     }
+}
+
+/// Planned shots expected to be due in a span, and to come to what is promised of them.
+fn come_to(plan: &Plan, expectation: &Expectation, span: Span) -> f64 {
+    shots_due(plan, Some(expectation.traffic), span) * plan.traffic[expectation.traffic].share(expectation.part)
 }
 
 /// Planned shots expected to be due in a span, of one traffic or of all.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::branch::Branches;
 use crate::base::law::probit;
 use crate::base::seed::{Digester, Seed, Stream};
 use crate::base::trace::Shot;
@@ -14,6 +15,7 @@ use crate::scenario::{Datum, Decimal, Feed, Flow, Pick, ValueLaw};
 pub struct Values {
     drawn: Vec<(ValueLaw, Stream, Walks)>,
     feeds: Vec<(Arc<Feed>, Stream)>,
+    branches: Branches,
 }
 
 /// How far random walks have come: of planned shots and of each closed loop, by its first number.
@@ -34,6 +36,8 @@ pub struct Drawn {
     pub values: Vec<Datum>,
     /// Which row of each feed.
     pub rows: Vec<usize>,
+    /// Which branch it takes, where there are any.
+    pub branch: Option<usize>,
 }
 
 impl Drawn {
@@ -43,7 +47,8 @@ impl Drawn {
             all.add(&(datum.text().len() as u64).to_le_bytes());
             all.add(datum.text().as_bytes());
         }
-        self.rows.iter().for_each(|row| all.add(&(*row as u64).to_le_bytes()));
+        let numbers = self.rows.iter().chain(&self.branch);
+        numbers.for_each(|number| all.add(&(*number as u64).to_le_bytes()));
     }
 }
 
@@ -52,7 +57,8 @@ impl Values {
     pub fn new(flow: &Flow, traffic: &str, seed: Seed) -> Values {
         let stream = |name: &str| seed.stream(&format!("values/{traffic}/{name}"));
         let drawn = flow.values.iter().map(|v| (v.law.clone(), stream(&v.name), Walks::new())).collect();
-        Values { drawn, feeds: flow.feeds.iter().map(|feed| (feed.clone(), stream(&feed.name))).collect() }
+        let branches = Branches::new(&flow.branches, seed.stream(&format!("branches/{traffic}")));
+        Values { drawn, feeds: flow.feeds.iter().map(|feed| (feed.clone(), stream(&feed.name))).collect(), branches }
     }
 
     /// Those of the shot with a number. Shots are best asked for in order: a random walk is gone step by step.
@@ -66,7 +72,11 @@ impl Values {
             };
             row as usize
         };
-        Drawn { values: self.drawn.iter_mut().map(draw).collect(), rows: self.feeds.iter_mut().map(row).collect() }
+        Drawn {
+            values: self.drawn.iter_mut().map(draw).collect(),
+            rows: self.feeds.iter_mut().map(row).collect(),
+            branch: self.branches.of(seq),
+        }
     }
 }
 

@@ -10,6 +10,9 @@ use super::tags::Tags;
 
 /// The elements of each group, groups in the order in which they first appear.
 fn groups<'a>(points: Vec<Point<'a>>, grouping: &Grouping) -> Vec<Vec<Point<'a>>> {
+    if matches!(grouping, Grouping::By(names) if names.is_empty()) {
+        return if points.is_empty() { Vec::new() } else { vec![points] };
+    }
     let mut places: HashMap<Vec<u8>, usize> = HashMap::new();
     let mut groups: Vec<Vec<Point<'a>>> = Vec::new();
     let mut key = Vec::new();

@@ -15,7 +15,7 @@ use super::select::{Found, Storage};
 use super::selector::Selector;
 use super::tags::Tags;
 use super::value::{Element, Value};
-use super::{aggregate, binary, edges, functions, histogram, labels, notes};
+use super::{aggregate, binary, edges, functions, go, histogram, labels};
 use crate::base::series::{Labels, Sample, Series};
 
 /// More evaluations than that in one query are refused: a subquery such as `x[1y:1ms]` would never end.
@@ -269,7 +269,7 @@ impl<'s, 'a> Evaluator<'s, 'a> {
             self.notes.quantile(*place, q);
             points.extend(reader.quantiles(q, histograms.clone()).into_iter().map(|point| {
                 let mut labels = point.tags.into_labels();
-                labels.set(to, notes::general(q));
+                labels.set(to, go::general(q, None));
                 Point { tags: Tags::owned(labels), ..point }
             }));
         }
@@ -332,7 +332,7 @@ impl<'s, 'a> Evaluator<'s, 'a> {
         }
         let capped = ratio.clamp(-1.0, 1.0);
         if capped != ratio {
-            let (got, capped) = (notes::general(ratio), notes::general(capped));
+            let (got, capped) = (go::general(ratio, None), go::general(capped, None));
             let why = format!("ratio value should be between -1 and 1, got {got}, capping to {capped}");
             self.notes.warn(place, why);
         }
@@ -352,8 +352,8 @@ fn absent<'a>(is_absent: bool, labels: &Labels) -> Vec<Point<'a>> {
 
 /// Elements that only lost their names are still distinct if all had the same one.
 pub(super) fn distinct_origins(points: Vec<Point<'_>>) -> Points<'_> {
-    let same_name = points.windows(2).all(|pair| pair[0].tags.metadata() == pair[1].tags.metadata());
-    if same_name { Ok(points) } else { distinct(points) }
+    let Some((first, rest)) = points.split_first() else { return Ok(points) };
+    if rest.iter().all(|point| point.tags.has_metadata_of(&first.tags)) { Ok(points) } else { distinct(points) }
 }
 
 /// Two elements that have become the same are an error, not a merge.

@@ -1,6 +1,6 @@
 //! Lengths of time as Prometheus writes them: `30s`, `1h30m`, `7d`.
 
-const UNITS: [(&str, i64); 7] = [
+const UNITS: [(&str, u64); 7] = [
     ("y", 365 * 86_400_000),
     ("w", 7 * 86_400_000),
     ("d", 86_400_000),
@@ -10,29 +10,50 @@ const UNITS: [(&str, i64); 7] = [
     ("ms", 1),
 ];
 
-/// Milliseconds from digits and units, larger units first, each at most once; `0` needs no unit.
+/// Why a text is no length of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Odd {
+    /// It is written otherwise.
+    Shape,
+    /// It is longer than can be counted.
+    TooLong,
+}
+
+/// Milliseconds of a length of time such as `1h30m`: whole numbers, each unit at most once, the longest first.
+pub(super) fn counted(text: &str) -> Result<u64, Odd> {
+    let (mut rest, mut total, mut units) = (text, 0_u64, UNITS.iter());
+    if rest.is_empty() {
+        return Err(Odd::Shape);
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).filter(|digits| *digits > 0).ok_or(Odd::Shape)?;
+        let (number, tail) = rest.split_at(digits);
+        let end = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
+        let (_, size) = units.find(|(unit, _)| *unit == &tail[..end]).ok_or(Odd::Shape)?;
+        let part = number.parse().ok().and_then(|n: u64| n.checked_mul(*size));
+        total = part.and_then(|part| total.checked_add(part)).ok_or(Odd::TooLong)?;
+        rest = &tail[end..];
+    }
+    Ok(total)
+}
+
+/// Milliseconds as a rule file has them; `0` needs no unit.
 pub fn parse_length(text: &str) -> Result<i64, String> {
-    let want = || format!("`{text}` is not a length of time: write digits and units, such as 30s, 1h30m or 7d");
     if text == "0" {
         return Ok(0);
     }
-    let (mut rest, mut total, mut units) = (text, 0i64, UNITS.iter());
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).filter(|digits| *digits > 0).ok_or_else(want)?;
-        let (number, tail) = rest.split_at(digits);
-        let end = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
-        let (_, size) = units.find(|(unit, _)| *unit == &tail[..end]).ok_or_else(want)?;
-        let part = number.parse().ok().and_then(|n: i64| n.checked_mul(*size));
-        let sum = part.and_then(|part| total.checked_add(part)).filter(|ms| *ms <= i64::MAX / 1_000_000);
-        total = sum.ok_or_else(|| format!("`{text}` is too long: 292 years are the most"))?;
-        rest = &tail[end..];
-    }
-    if text.is_empty() { Err(want()) } else { Ok(total) }
+    let within = |ms: u64| i64::try_from(ms).ok().filter(|ms| *ms <= i64::MAX / 1_000_000).ok_or(Odd::TooLong);
+    counted(text).and_then(within).map_err(|odd| match odd {
+        Odd::Shape => {
+            format!("`{text}` is not a length of time: write digits and units, such as 30s, 1h30m or 7d")
+        }
+        Odd::TooLong => format!("`{text}` is too long: 292 years are the most"),
+    })
 }
 
 /// As Prometheus prints it: years and weeks only where nothing remains, so `90d` and not `12w6d`.
 pub fn print_length(ms: i64) -> String {
-    let mut rest = ms.abs();
+    let mut rest = ms.unsigned_abs();
     let mut out = String::from(if ms < 0 { "-" } else { "" });
     for (unit, size) in UNITS {
         let whole_only = matches!(unit, "y" | "w");
@@ -64,6 +85,18 @@ mod tests {
         for text in ["", "5", "m", "1.5s", "-1s", "5m1h", "1m1m", "5 m", "1min", "300y", "99999999999999999999s", "1hm"]
         {
             assert!(parse_length(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn units_are_counted_as_far_as_they_can_be() {
+        assert_eq!(counted("1y2w3d4h5m6s7ms"), Ok(31_536_000_000 + 1_209_600_000 + 259_200_000 + 14_706_007));
+        assert_eq!((counted("1h30m"), counted("0s")), (Ok(5_400_000), Ok(0)));
+        for text in ["", "5", "1m1h", "1m1m", "1x", "m", "1.5m"] {
+            assert_eq!(counted(text), Err(Odd::Shape), "{text}");
+        }
+        for text in ["99999999999999999999s", "9999999999999999y"] {
+            assert_eq!(counted(text), Err(Odd::TooLong), "{text}");
         }
     }
 

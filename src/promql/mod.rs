@@ -32,6 +32,7 @@ mod eval;
 mod explain;
 mod expr;
 mod functions;
+mod go;
 mod histogram;
 mod labels;
 mod length;

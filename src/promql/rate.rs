@@ -49,9 +49,12 @@ fn extrapolated(window: &Window<'_>, kind: Kind, share: f64) -> Option<f64> {
     }
     let mut change = last.value - first.value;
     if kind == Kind::Counter {
-        // A fall is a restart from zero, so what was lost is the value before it.
-        for pair in window.samples.windows(2).filter(|pair| pair[1].value < pair[0].value) {
-            change += pair[0].value;
+        // A fall is a restart from zero, so what was lost is the value before it. Most never fall, which is seen without a
+        // branch for each sample.
+        let falls = || window.samples.windows(2).map(|pair| (pair[0].value, pair[1].value));
+        if falls().fold(false, |any, (before, after)| any | (after < before)) {
+            change =
+                falls().filter(|(before, after)| after < before).fold(change, |change, (before, _)| change + before);
         }
     }
     let covered = seconds(first.at, last.at);

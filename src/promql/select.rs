@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use super::selector::Selector;
+use super::selector::{MatchOp, Matcher, Selector};
 use crate::base::series::{Labels, Series, is_stale};
 
 /// Series in memory, found by metric name without looking at the others. No two may have the same labels.
@@ -54,8 +54,17 @@ impl<'a> Storage<'a> {
             Some(name) => self.by_name.get(name).cloned().unwrap_or_default(),
             None => 0..self.series.len(),
         };
+        // Those of a name need not be asked for it again.
+        let is_known = |m: &&Matcher| m.label == "__name__" && matches!(m.op, MatchOp::Equal);
+        let open: Vec<&Matcher> = selector.matchers.iter().filter(|m| !is_known(m)).collect();
+        let is_meant = |labels: &Labels| match selector.metric() {
+            Some(_) if selector.matchers.len() == open.len() + 1 => {
+                open.iter().all(|m| m.matches(labels.get(&m.label)))
+            }
+            _ => selector.matches(labels),
+        };
         let found = places.map(|place| Found { series: self.series[place], marked: &self.marked[place] });
-        let mut found: Vec<Found<'_, 'a>> = found.filter(|found| selector.matches(&found.series.labels)).collect();
+        let mut found: Vec<Found<'_, 'a>> = found.filter(|found| is_meant(&found.series.labels)).collect();
         if let Some(below) = self.below {
             let above = found.len();
             found.extend(below.find(selector).into_iter().filter(|found| !self.has(&found.series.labels)));

@@ -53,8 +53,13 @@ impl<'a> Tags<'a> {
     }
 
     /// All that is dropped with the name, dropped or not.
-    pub(super) fn metadata(&self) -> [&str; 3] {
-        [NAME, "__type__", "__unit__"].map(|label| self.labels.get(label))
+    pub(super) fn metadata(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.labels.leading().filter(|(label, _)| is_metadata(label))
+    }
+
+    /// Whether the same is dropped of two series with their names.
+    pub(super) fn has_metadata_of(&self, other: &Tags<'_>) -> bool {
+        self.metadata().eq(other.metadata())
     }
 
     /// Labels that stand on their own.

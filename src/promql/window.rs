@@ -68,8 +68,8 @@ impl<'s, 'a> Evaluator<'s, 'a> {
         let at = self.moment(at, selector.at, &selector.offset)?;
         let oldest = self.first_instant(at, self.options.lookback_ms);
         let newest = |Found { series, .. }: &Found<'s, 'a>| {
-            let upto = series.samples.partition_point(|s| s.at <= at);
-            let sample = series.samples[..upto].last().filter(|s| s.at >= oldest && !is_stale(s.value))?;
+            let sample =
+                series.samples[..upto(&series.samples, at)].last().filter(|s| s.at >= oldest && !is_stale(s.value))?;
             Some(Point { tags: Tags::of(&series.labels), value: read(sample) })
         };
         Ok(self.series(selector).iter().filter_map(newest).collect())
@@ -93,9 +93,9 @@ impl<'s, 'a> Evaluator<'s, 'a> {
             Edges::Anchored | Edges::Smoothed => self.first_instant(start, lookback),
         };
         let last = if edges == Edges::Smoothed { end.saturating_add(lookback) } else { end };
-        let from = found.series.samples.partition_point(|s| s.at < first);
-        let length = found.series.samples[from..].partition_point(|s| s.at <= last);
-        let samples = &found.series.samples[from..from + length];
+        let samples = &found.series.samples;
+        let samples = &samples[..upto(samples, last)];
+        let samples = &samples[upto(samples, first.saturating_sub(1))..];
         if found.is_marked() { without_markers(samples) } else { Cow::Borrowed(samples) }
     }
 
@@ -208,6 +208,16 @@ impl<'s, 'a> Evaluator<'s, 'a> {
             self.notes.quantile(place, *q);
         }
         if function.keeps_name { Ok(points) } else { distinct_origins(points) }
+    }
+}
+
+/// How many samples lie at or before an instant. Most questions are about the end of a series, and many about all of it:
+/// neither needs a search.
+fn upto(samples: &[Sample], at: i64) -> usize {
+    match samples {
+        [.., last] if last.at <= at => samples.len(),
+        [first, ..] if first.at > at => 0,
+        samples => samples.partition_point(|s| s.at <= at),
     }
 }
 

@@ -6,7 +6,10 @@ use comfy_table::{ContentArrangement, Table, presets};
 use super::words;
 use crate::base::text;
 use crate::base::units;
-use crate::judge::alerts::{AlertSummary, AlertsSummary, InstanceSummary, State, WindowSummary};
+use crate::judge::Agreement;
+use crate::judge::alerts::{
+    AlertSummary, AlertsSummary, BesideSummary, InstanceSummary, State, WindowSummary, beside_said,
+};
 
 /// How much of an expression is shown in the final table, in characters; the other reports show it whole.
 const EXPR: usize = 40;
@@ -19,6 +22,9 @@ const WIDTH: u16 = 91;
 pub fn headline(alerts: &AlertsSummary) -> String {
     let mut said = text::count(alerts.alerts.len() as u64, "rule");
     said.push_str(&format!(", each tried at {}", text::count(alerts.phases.into(), "phase")));
+    if alerts.source == "prometheus" {
+        said.push_str(" over the server's samples");
+    }
     if alerts.semantics != "3" {
         said.push_str(&format!(", semantics {}", alerts.semantics));
     }
@@ -26,6 +32,23 @@ pub fn headline(alerts: &AlertsSummary) -> String {
         said.push_str(&format!(", scaled 1:{}: NOT the deployed rules", alerts.scale));
     }
     said
+}
+
+/// How many of the elements that fired, by our replay or the server's word, go together; `None` where no server's word was to
+/// be had.
+pub fn beside(alerts: &AlertsSummary) -> Option<String> {
+    let all = || alerts.alerts.iter().flat_map(|alert| &alert.beside);
+    let count = |wanted| all().filter(|of| of.agreement == wanted).count() as u64;
+    if let Some(unanswered) = all().find(|of| of.agreement == Agreement::Unanswered) {
+        return unanswered.why.as_ref().map(|why| format!("not held against the server's own word: {why}"));
+    }
+    if all().next().is_none() {
+        return None;
+    }
+    let (agree, near) = (count(Agreement::Agree), count(Agreement::Near));
+    let near = if near > 0 { format!(", {near} within an evaluation") } else { String::new() };
+    let fired = text::count(all().count() as u64, "alert");
+    Some(format!("the server's own ALERTS agree on {agree} of {fired} that fired{near}"))
 }
 
 /// The table of the terminal: alerts by window.
@@ -72,13 +95,25 @@ pub fn lines(alert: &AlertSummary, few: bool) -> Vec<String> {
     if let Some(error) = &alert.error {
         lines.push(format!("{} could not be evaluated: {error}", alert.alert));
     }
+    let told = |of: &&BesideSummary| match of.agreement {
+        Agreement::Disagree => true,
+        Agreement::Near => !few,
+        Agreement::Agree | Agreement::Foreign | Agreement::Unanswered => false,
+    };
+    let differing = alert.beside.iter().filter(told);
+    lines.extend(differing.take(most).map(|of| format!("{}{}: {}", alert.alert, braces(&of.labels), beside_said(of))));
     lines
+}
+
+/// `{service="a"}`; nothing of none.
+fn braces(labels: &[(String, String)]) -> String {
+    let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+    if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) }
 }
 
 /// `{service="a"} fired 20 s to 45 s: Errors on a`
 fn instance(instance: &InstanceSummary) -> String {
-    let labels: Vec<String> = instance.labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
-    let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+    let labels = braces(&instance.labels);
     let firing = instance.stints.iter().filter(|stint| stint.state == State::Firing);
     let spans: Vec<String> = firing
         .map(|stint| match stint.to {

@@ -34,7 +34,9 @@ pub fn junit(judgement: &Judgement) -> String {
         suite.add_property((format!("fault {}", fault.name).as_str(), said.as_str()));
     }
     if let Some(replayed) = &judgement.alerts {
-        suite.add_property(("alerts", alerts::headline(replayed).as_str()));
+        let said: Vec<String> =
+            [Some(alerts::headline(replayed)), alerts::beside(replayed)].into_iter().flatten().collect();
+        suite.add_property(("alerts", said.join("; ").as_str()));
         for alert in &replayed.alerts {
             let said = [vec![alerts::line(alert, replayed.phases)], alerts::lines(alert, false)].concat().join("; ");
             suite.add_property((format!("alert {}", alert.alert).as_str(), said.as_str()));

@@ -75,6 +75,9 @@ pub fn markdown(judgement: &Judgement) -> String {
         if let Some(claimed) = &traffic.closed_loop_claim {
             let _ = writeln!(out, "  - {}", words::claimed(claimed));
         }
+        for line in words::followed(traffic) {
+            let _ = writeln!(out, "  - {}", escape(&line));
+        }
         for closed in &traffic.closed_loops {
             let _ = writeln!(out, "  - {}", words::closed_loop(closed).join("; "));
         }
@@ -148,7 +151,7 @@ fn rules(replayed: &AlertsSummary, out: &mut String) {
     }
     out.push('\n');
     let said = replayed.alerts.iter().flat_map(|alert| alerts::lines(alert, false));
-    for line in said.chain(replayed.mistakes.iter().cloned()) {
+    for line in said.chain(alerts::beside(replayed)).chain(replayed.mistakes.iter().cloned()) {
         let _ = writeln!(out, "- {}", escape(&line));
     }
     out.push('\n');

@@ -1,8 +1,11 @@
 //! What was made of a run, for people and for machines. Pure: one renderer per file, text out.
 
 pub mod alerts;
+pub mod compare;
 pub mod contract;
+mod effects;
 mod hgrm;
+mod html;
 mod junit;
 pub mod ledger;
 mod lint;
@@ -17,6 +20,7 @@ mod timeline;
 pub mod words;
 
 pub use hgrm::hgrm;
+pub use html::{Run, html};
 pub use junit::junit;
 pub use lint::{lint_github, lint_json, lint_text};
 pub use markdown::markdown;
@@ -25,17 +29,17 @@ pub use suite::suite;
 pub use table::table;
 pub use timeline::timeline;
 
-use crate::evidence::reader::Evidence;
 use crate::judge::Judgement;
-use crate::plan::Plan;
 
 /// Every file that reports make, by name.
-pub fn files(plan: &Plan, evidence: &Evidence, judgement: &Judgement) -> Vec<(&'static str, String)> {
+pub fn files(run: &Run<'_>) -> Vec<(&'static str, String)> {
+    let Run { plan, evidence, judgement, .. } = *run;
     vec![
         ("verdict.json", verdict(judgement)),
         ("junit.xml", junit(judgement)),
         ("summary.md", markdown(judgement)),
         ("timeline.csv", timeline(plan, evidence, judgement)),
+        ("report.html", html(run)),
     ]
 }
 

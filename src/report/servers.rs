@@ -92,6 +92,16 @@ pub fn alertmanager(of: &AlertmanagerSummary) -> Vec<String> {
     if hidden > 0 {
         lines.push(format!("and {} more", text::thousands(hidden)));
     }
+    for group in of.groups.iter().take(SHOWN) {
+        let alerts = text::count(group.alerts, "alert");
+        let until = group.until.map_or_else(|| "on".to_owned(), |at| format!("to {}", words::seconds(at.secs())));
+        let since = words::seconds(group.since.secs());
+        let by = if group.labels.is_empty() { "nothing" } else { &group.labels };
+        lines.push(format!("a group for `{}` from {since} {until}, {alerts}, by {by}", group.receiver));
+    }
+    if of.groups.len() > SHOWN {
+        lines.push(format!("and {} more groups", of.groups.len() - SHOWN));
+    }
     for held in of.alerts.iter().filter(|held| held.state == "suppressed").take(SHOWN) {
         let by = match (held.inhibited_by.first(), held.silenced_by.first()) {
             (Some(by), _) => format!("inhibited by {by}"),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use super::{alerts, contract, ledger, reconcile, servers, words};
+use super::{alerts, contract, effects, ledger, reconcile, servers, words};
 use crate::base::text;
 use crate::judge::{Finding, Judgement, Severity, Verdict};
 
@@ -68,7 +68,13 @@ pub fn table(judgement: &Judgement, place: &str, colour: bool) -> String {
         if let Some(claimed) = &traffic.closed_loop_claim {
             let _ = writeln!(out, "         {}", words::claimed(claimed));
         }
+        for line in words::followed(traffic) {
+            let _ = writeln!(out, "         {line}");
+        }
         for line in traffic.closed_loops.iter().flat_map(words::closed_loop) {
+            let _ = writeln!(out, "         {line}");
+        }
+        for line in traffic.effects.iter().flat_map(|effects| effects::lines(effects, effects::EXAMPLES)) {
             let _ = writeln!(out, "         {line}");
         }
     }
@@ -99,7 +105,8 @@ pub fn table(judgement: &Judgement, place: &str, colour: bool) -> String {
     if let Some(replayed) = &judgement.alerts {
         let _ = writeln!(out, "alerts   {}", alerts::headline(replayed));
         let said = replayed.alerts.iter().flat_map(|alert| alerts::lines(alert, true));
-        for line in alerts::table(replayed).into_iter().chain(said).chain(replayed.mistakes.iter().cloned()) {
+        let said = said.chain(alerts::beside(replayed)).chain(replayed.mistakes.iter().cloned());
+        for line in alerts::table(replayed).into_iter().chain(said) {
             let _ = writeln!(out, "         {line}");
         }
     }

@@ -195,6 +195,56 @@ pub fn part(name: &str, of: &PartSummary) -> String {
     }
 }
 
+/// How the shots of a traffic were followed, how closely it is known when they were over, and the tokens that were asked
+/// for; a line each.
+pub fn followed(of: &TrafficSummary) -> Vec<String> {
+    let counted = |counts: &[(String, u64)]| {
+        let counts: Vec<String> = counts.iter().map(|(word, n)| format!("{word} {}", text::thousands(*n))).collect();
+        counts.join(", ")
+    };
+    let mut lines = Vec::new();
+    if let Some(followed) = &of.followed {
+        let mut parts = Vec::new();
+        if followed.polls > 0 {
+            parts.push(format!("followed by {}", text::count(followed.polls, "poll")));
+        }
+        if followed.held > 0 {
+            let share = units::percent(followed.held as f64 / followed.polls.max(1) as f64);
+            let held = length(followed.held_for);
+            parts.push(format!("{share} of them held for the budget, for {held} on average: intervals grew"));
+        }
+        if !followed.vain.is_empty() {
+            parts.push(format!("in vain: {}", counted(&followed.vain)));
+        }
+        for (count, what) in [
+            (followed.early, "came before what was started was known"),
+            (followed.again, "came again after it was over"),
+            (followed.strange, "came of what was never started"),
+            (followed.unreadable, "could not be read"),
+            (followed.refused, "came too fast and were refused"),
+        ] {
+            if count > 0 {
+                parts.push(format!("{} {what}", text::count(count, "completion")));
+            }
+        }
+        lines.extend((!parts.is_empty()).then(|| parts.join("; ")));
+        if !followed.states.is_empty() {
+            lines.push(format!("ended in {}", counted(&followed.states)));
+        }
+        let gap = of.clocks.iter().find(|(clock, _)| clock == "gap").map(|(_, gap)| gap);
+        if let Some(gap) = gap.filter(|gap| gap.count > 0) {
+            let (p50, p99) = (length(gap.p50), length(gap.p99));
+            lines.push(format!("the end of each is known to within the gap of its polls: p50 {p50}  p99 {p99}"));
+        }
+    }
+    if let Some(logins) = &of.logins {
+        let why = logins.why.as_ref().map_or_else(String::new, |why| format!(", the last because {why}"));
+        let failed = if logins.failed > 0 { format!(", {} failed{why}", logins.failed) } else { String::new() };
+        lines.push(format!("logged in again {}{failed}", text::count(logins.made, "time")));
+    }
+    lines
+}
+
 /// What became of a closed loop, and what its figures are worth, in two sentences.
 pub fn closed_loop(of: &LoopSummary) -> [String; 2] {
     let went = format!(

@@ -1,6 +1,6 @@
 //! After the last fault: whether the outside world behaves as it did before. Every upstream is asked through its port, once
 //! for each fault that acted on it, in the name of a call that this fault would have struck, and the stub says itself what it
-//! made; through every link bytes are sent, as past it.
+//! made; through every link bytes are sent, as past it; every broker is asked who is in its cluster.
 //!
 //! The target hears nothing of it, and no shot, count or touch of the load is made: the canary's requests carry traces of no
 //! traffic.
@@ -9,6 +9,7 @@ mod line;
 
 use std::time::Duration;
 
+use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use crate::base::net::Address;
@@ -18,9 +19,10 @@ use crate::base::time::{Clock, Offset};
 use crate::base::trace::{Shot, Tracer};
 use crate::base::units;
 use crate::evidence::event::Event;
-use crate::scenario::{Fault, HttpFault, Inject, Lead, Match, On, Scenario, Upstream, When};
+use crate::scenario::{Fault, HttpFault, Inject, Kafka, Lead, Match, On, Scenario, Upstream, When};
 use crate::stage::client::Stage;
 use crate::stage::decide::{Key, draw, strikes};
+use crate::stage::kafka::ask::ask;
 use crate::stage::quote::Age;
 use crate::stage::quoter::Quoter;
 use crate::stage::stub::{MADE, Made};
@@ -79,7 +81,7 @@ struct Answer {
     took: Duration,
 }
 
-/// Looks at every upstream and link of a scenario; what was seen, as events.
+/// Looks at every upstream, link and Kafka cluster of a scenario; what was seen, as events.
 pub(super) async fn canary(
     scenario: &Scenario,
     stage: &Stage,
@@ -124,7 +126,39 @@ pub(super) async fn canary(
         };
         events.push(told(format!("link/{name}"), None, seen));
     }
+    for kafka in scenario.kafka.iter().filter(|kafka| kafka.is_staged()) {
+        let found = stage.kafka().iter().find(|(name, _)| *name == kafka.name);
+        let brokers = found.map_or("", |(_, brokers)| brokers);
+        events.push(told(format!("kafka/{}", kafka.name), None, cluster(kafka, brokers).await));
+    }
     events
+}
+
+/// Whether every broker of a cluster answers by the stage, names the others and knows who leads each topic.
+async fn cluster(kafka: &Kafka, brokers: &str) -> Seen {
+    let places: Vec<&str> = brokers.split(',').filter(|place| !place.is_empty()).collect();
+    for place in &places {
+        if kafka.security().is_some() {
+            // It tells nobody anything who does not say who he is.
+            match timeout(PATIENCE, TcpStream::connect(place)).await {
+                Ok(Ok(_)) => continue,
+                Ok(Err(why)) => return Seen::broken(format!("{place}: {why}")),
+                Err(_) => return Seen::broken(format!("{place}: no answer")),
+            }
+        }
+        let census = match ask(place).await {
+            Ok(census) => census,
+            Err(why) => return Seen::broken(why),
+        };
+        if kafka.is_embedded() && census.brokers.len() != places.len() {
+            return Seen::broken(format!("{place} knows {} of {} brokers", census.brokers.len(), places.len()));
+        }
+        let ours = |name: Option<&str>| name.is_some_and(|name| kafka.topic(name).is_some());
+        if let Some(topic) = census.topics.iter().find(|t| ours(t.name.as_deref()) && !t.is_available()) {
+            return Seen::broken(format!("the topic {} has no leaders", topic.name.as_deref().unwrap_or_default()));
+        }
+    }
+    Seen::clean(format!("{} answered", crate::base::text::count(places.len() as u64, "broker")))
 }
 
 /// How long a stub takes by itself for the first call of a shot.

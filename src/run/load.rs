@@ -9,8 +9,10 @@ use tokio::task::JoinHandle;
 use super::prepare::{LEAD, Prepared};
 use super::signals::Signals;
 use super::{canary, lookout, record, resources, target};
+use crate::base::dial::Dial;
 use crate::base::net::Address;
 use crate::base::time::{Clock, Offset};
+use crate::base::tls;
 use crate::evidence::counters::Counters;
 use crate::evidence::event::Event;
 use crate::evidence::manifest::How;
@@ -21,11 +23,11 @@ use crate::fault::gate::Gate;
 use crate::fault::local::Locals;
 use crate::lint;
 use crate::observe::probe::{self, Probed};
-use crate::observe::{HostMeter, Observer, Watched};
+use crate::observe::{HostMeter, Observer, Watched, lag};
 use crate::plan::Plan;
 use crate::scenario::{Contract, Page, Scenario, Traffic, part_name};
 use crate::stage::client::Stage;
-use crate::traffic::{self, Aside};
+use crate::traffic::{self, Aside, Meeting};
 
 impl Prepared<'_> {
     /// The load, from the quiet scrape before it to the one after it. How it ended.
@@ -48,7 +50,8 @@ impl Prepared<'_> {
         self.manifest.monotonic_zero = self.clock.zero();
         self.folder.write_manifest(&self.manifest).map_err(|e| e.to_string())?;
 
-        let watched = watched(&scenario, &self.services);
+        let watched = watched(&scenario, &self.services)?;
+        let probed = probed(&scenario.contracts, &watched);
         let samples = self.folder.file("samples.chunks");
         let observer = Observer::create(&samples, watched, self.clock, counters.clone(), events.clone(), inspect);
         let observer = Arc::new(observer.map_err(|e| format!("{}: {e}", samples.display()))?);
@@ -73,12 +76,22 @@ impl Prepared<'_> {
         let host = HostMeter::new(self.clock.now(), self.target.as_ref().and_then(target::Sim::pid));
         let host = tokio::spawn(host.watch(self.clock, events.clone(), watching.clone()));
 
-        let sender = traffic::spawn(traffic::Setup {
+        let meeting = |t: &Traffic| (t.name.clone(), Arc::new(Meeting::default()));
+        let meetings: Vec<(String, Arc<Meeting>)> = scenario.traffic.iter().map(meeting).collect();
+        let mut listening = Vec::new();
+        for (name, bound) in std::mem::take(&mut self.webhooks) {
+            let meeting = meetings.iter().find(|(of, _)| *of == name).map(|(_, meeting)| meeting.clone());
+            let heard = bound.listen(self.clock, meeting.unwrap_or_default());
+            listening.push(heard.map_err(|e| e.to_string())?);
+        }
+        let setup = traffic::Setup {
             scenario: scenario.clone(),
             plan: plan.clone(),
             services: self.ways.clone(),
             kafka: self.kafka.clone(),
             secrets: self.secrets.clone(),
+            keepers: self.keepers.clone(),
+            meetings,
             tracer: self.tracer,
             clock: self.clock,
             connections: self.manifest.connections as usize,
@@ -86,8 +99,8 @@ impl Prepared<'_> {
             counters,
             reports,
             stop: stopping.clone(),
-        })
-        .map_err(|e| e.to_string())?;
+        };
+        let sender = traffic::spawn(setup, std::mem::take(&mut self.signals)).map_err(|e| e.to_string())?;
         let (leave, gate) = Gate::new();
         let mut watch = tokio::spawn(lookout::watch(lookout::Watching {
             scenario: scenario.clone(),
@@ -112,8 +125,8 @@ impl Prepared<'_> {
             (gate, breaking),
         ));
         let phases = tokio::spawn(announce(scenario.clone(), plan.clone(), self.clock, events.clone()));
-        let probed = probed(&scenario, &self.services);
         let probing = tokio::spawn(probe::watch(probed, self.clock, events.clone(), watching.clone()));
+        let lagging = self.watch_lag(&events, &watching)?;
         let scraping = tokio::spawn(observer.clone().watch(watching));
 
         let mut sent = tokio::task::spawn_blocking(move || sender.join());
@@ -151,6 +164,7 @@ impl Prepared<'_> {
             Some(Ok(Ok(Err(why)))) => how = How::CutShort(format!("the sender failed: {why}")),
             _ => how = How::CutShort("the sender panicked".into()),
         }
+        drop(listening);
         phases.abort();
         watch.abort();
         match conducted {
@@ -160,6 +174,7 @@ impl Prepared<'_> {
         }
         let _ = quit_watching.send(true);
         let _ = tokio::join!(scraping, probing, host);
+        let _ = tokio::task::spawn_blocking(|| lagging.into_iter().for_each(|thread| _ = thread.join())).await;
         silence(&observer, baseline).await;
         self.canary(&how, &events).await;
         self.after(&events).await;
@@ -181,6 +196,23 @@ impl Prepared<'_> {
             Ok(Err(why)) => Ok(How::CutShort(why)),
             Err(_) => Ok(How::CutShort("the recorder panicked".into())),
         }
+    }
+
+    /// Asks the brokers how far those are behind that read signals, a thread for each.
+    fn watch_lag(
+        &self,
+        events: &mpsc::UnboundedSender<Event>,
+        stop: &watch::Receiver<bool>,
+    ) -> Result<Vec<std::thread::JoinHandle<()>>, String> {
+        let clusters = self.clients_of_kafka();
+        let watched = self.launch.scenario.traffic.iter().filter_map(|traffic| {
+            let signal = traffic.kind.signal()?;
+            let cluster = clusters.iter().find(|cluster| cluster.name == signal.kafka.on)?.clone();
+            let (topic, group) = (signal.kafka.topic.clone(), signal.consumer.as_ref()?.group.clone());
+            Some(lag::Watched { traffic: traffic.name.clone(), cluster, topic, group })
+        });
+        let started = watched.map(|watched| lag::watch(watched, self.clock, events.clone(), stop.clone()));
+        started.collect::<Result<_, _>>().map_err(|why| why.to_string())
     }
 
     /// Whether faults left anything behind. Where none was applied there is nothing to look for.
@@ -218,7 +250,7 @@ impl Prepared<'_> {
             parts: scenario.traffic.iter().map(part_names).collect(),
             edges: plan.timeline.edges(),
             faults: scenario.faults.iter().map(|f| f.name.clone()).zip(plan.timeline.faults.iter().cloned()).collect(),
-            workers: resources::workers(scenario, plan),
+            workers: resources::workers(scenario, plan) + resources::senders_of_signals(scenario),
             lag_limit: scenario.fitness.lag,
             wall_zero: self.manifest.wall_zero,
             tracer: self.tracer,
@@ -285,36 +317,45 @@ fn inspect(page: &[u8], media: Option<&str>) -> Vec<Remark> {
 }
 
 /// Where each probe is asked: on the service of its job.
-fn probed(scenario: &Scenario, services: &[(String, Vec<Address>)]) -> Vec<Probed> {
-    let watched = watched(scenario, services);
+fn probed(contracts: &[Contract], watched: &[Watched]) -> Vec<Probed> {
     let of_contract = |contract: &Contract| {
-        let address = watched.iter().find(|w| w.job.name == contract.job).map(|w| w.address.clone());
+        let of = watched.iter().find(|w| w.job.name == contract.job);
         let probed = |probe: &crate::scenario::Probe| {
+            let Watched { address, dial, .. } = of?;
             Some(Probed {
                 job: contract.job.clone(),
                 // A page with an address of its own has the page's path in it.
-                address: Address { base: String::new(), ..address.clone()? },
+                address: Address { base: String::new(), ..address.clone() },
                 path: probe.path.clone(),
                 every: probe.every,
                 timeout: probe.timeout,
+                dial: dial.clone(),
             })
         };
         contract.probes.iter().filter_map(probed).collect::<Vec<_>>()
     };
-    scenario.contracts.iter().flat_map(of_contract).collect()
+    contracts.iter().flat_map(of_contract).collect()
 }
 
-/// Where each job's page is.
-fn watched(scenario: &Scenario, services: &[(String, Vec<Address>)]) -> Vec<Watched> {
+/// Where each job's page is, and how it is reached: as shots reach the target. The error says what TLS lacks.
+fn watched(scenario: &Scenario, services: &[(String, Vec<Address>)]) -> Result<Vec<Watched>, String> {
+    let wire = &scenario.target.wire;
     let place = |page: &Page| match page {
         Page::Path { service, path } => {
             let found = services.iter().find(|(name, _)| service.as_ref().is_none_or(|wanted| wanted == name));
-            found.and_then(|(_, addresses)| addresses.first()).map(|address| (address.clone(), path.clone()))
+            let name = wire.tls.as_ref().and_then(|tls| tls.name.clone());
+            let address = found.and_then(|(_, addresses)| addresses.first());
+            address.map(|address| (address.clone(), path.clone(), name))
         }
-        Page::Url { address, path } => Some((address.clone(), path.clone())),
+        // Elsewhere somebody else is expected.
+        Page::Url { address, path } => Some((address.clone(), path.clone(), None)),
     };
-    let watched = |job: &crate::scenario::Job| {
-        place(&job.page).map(|(address, path)| Watched { job: job.clone(), address, path })
+    let places: Vec<_> = scenario.jobs.iter().filter_map(|job| Some((job, place(&job.page)?))).collect();
+    let encrypted = places.iter().any(|(_, (address, ..))| address.is_tls());
+    let tls = encrypted.then(|| tls::client(wire.trust(), &["http/1.1"])).transpose()?;
+    let watched = |(job, (address, path, name)): (&crate::scenario::Job, (Address, String, Option<String>))| {
+        let to = address.tcp().and_then(|(host, port)| wire.resolved(host, port));
+        Watched { job: job.clone(), address, path, dial: Dial { tls: tls.clone(), name, to } }
     };
-    scenario.jobs.iter().filter_map(watched).collect()
+    Ok(places.into_iter().map(watched).collect())
 }

@@ -71,7 +71,7 @@ pub(super) async fn watch(watching: Watching) -> How {
     if next.is_none() {
         leave.send_replace(Leave::Given);
     }
-    let last = next.map(|at| at + scenario.target.timeout * 2 + SLACK);
+    let last = next.map(|at| at + patience(&scenario) + SLACK);
     while next.is_some() || !scenario.abort_when.is_empty() {
         let is_gate = tokio::select! {
             () = sleep(clock.until(next.unwrap_or(Offset::MAX))), if next.is_some() => true,
@@ -123,6 +123,12 @@ pub(super) async fn watch(watching: Watching) -> How {
     std::future::pending().await
 }
 
+/// How long after it was due a shot is over at the latest, if it is at all.
+fn patience(scenario: &Scenario) -> Duration {
+    let deadlines = scenario.traffic.iter().filter_map(crate::scenario::Traffic::deadline);
+    scenario.target.timeout * 2 + deadlines.max().unwrap_or_default()
+}
+
 /// What a look showed.
 enum Seen {
     Nothing,
@@ -134,7 +140,7 @@ impl Look {
     fn new(watching: &Watching) -> Look {
         let scenario = watching.scenario.clone();
         let hold = scenario.abort_when.iter().map(|a| a.hold).max().unwrap_or_default();
-        let horizon = hold + scenario.target.timeout * 2 + SLACK * 2;
+        let horizon = hold + patience(&scenario) + SLACK * 2;
         let steady = scenario.promises.iter().filter(|p| p.steady).map(|p| &p.claim);
         let claims = steady.chain(scenario.abort_when.iter().map(|a| &a.claim));
         // Every shot is on the clock of the response, and waits tell of descriptors that ran out.

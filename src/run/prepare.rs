@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::programs::Programs;
 use super::{Launch, NotStarted, resources, target};
+use crate::base::kafka::Cluster;
 use crate::base::net::{self, Address, Place};
 use crate::base::seed;
 use crate::base::time::{Clock, Offset};
@@ -19,10 +20,11 @@ use crate::fault::local::Locals;
 use crate::fault::victim::Victim;
 use crate::observe::alertmanager::Alertmanager;
 use crate::observe::prometheus::Prometheus;
-use crate::scenario::{COMES_TO_KAFKA, Lead, Process, Scenario};
+use crate::scenario::{COMES_TO_KAFKA, Lead, Pipeline, Process, Scenario};
 use crate::stage;
 use crate::stage::client::Stage;
-use crate::traffic::Aside;
+use crate::traffic::effects::World;
+use crate::traffic::{Aside, Keeper, signal, webhook};
 
 /// Between the last preparation and the plan's zero.
 pub(super) const LEAD: Duration = Duration::from_millis(300);
@@ -39,11 +41,19 @@ pub(super) struct Prepared<'l> {
     pub(super) services: Vec<(String, Vec<Address>)>,
     /// Where traffic is sent: the same, or links that lead there.
     pub(super) ways: Vec<(String, Vec<Address>)>,
+    /// Where completions will be posted, by traffic.
+    pub(super) webhooks: Vec<(String, webhook::Bound)>,
+    /// Who keeps the tokens that requests carry, by traffic.
+    pub(super) keepers: Vec<(String, Arc<Keeper>)>,
     /// Where clients find each Kafka cluster: name and HOST:PORT, separated by commas.
     pub(super) kafka: Vec<(String, String)>,
+    /// Signals whose topics are there and whose effects are watched.
+    pub(super) signals: Vec<signal::Opened>,
     pub(super) secrets: Vec<(String, String)>,
     pub(super) stage: Option<Stage>,
     pub(super) prometheus: Option<Prometheus>,
+    /// The scenario with the rules of that server, where it wants them.
+    pub(super) learnt: Option<Scenario>,
     pub(super) alertmanager: Option<Alertmanager>,
     pub(super) target: Option<target::Sim>,
     pub(super) programs: Programs,
@@ -93,10 +103,14 @@ impl<'l> Prepared<'l> {
             clock,
             services: Vec::new(),
             ways: Vec::new(),
+            webhooks: Vec::new(),
+            keepers: Vec::new(),
             kafka: Vec::new(),
+            signals: Vec::new(),
             secrets: secrets(scenario)?,
             stage: None,
             prometheus: None,
+            learnt: None,
             alertmanager: None,
             target: None,
             programs: Programs::default(),
@@ -145,6 +159,19 @@ impl<'l> Prepared<'l> {
                 return Err(format!("before the load, {}: {wrong}", step.what()));
             }
         }
+        for traffic in &scenario.traffic {
+            if let Some(webhook) = traffic.kind.pipeline().and_then(Pipeline::webhook) {
+                let bound = webhook::Bound::new(webhook).map_err(|why| format!("{}: {why}", traffic.name))?;
+                self.webhooks.push((traffic.name.clone(), bound));
+            }
+        }
+        for traffic in &scenario.traffic {
+            let Some(login) = traffic.kind.flow().and_then(|flow| flow.login.as_ref()) else { continue };
+            let service = login.step.service.as_deref().or(traffic.service.as_deref());
+            let keeper = aside.log_in(login, service).await;
+            let keeper = keeper.map_err(|why| format!("before the load, logging in for `{}`: {why}", traffic.name))?;
+            self.keepers.push((traffic.name.clone(), Arc::new(keeper)));
+        }
         if let Some(guards) = &guards {
             let ours = |process: &Process| match process {
                 Process::Named(position) => self.programs.member(*position).map(Victim::Ours),
@@ -155,7 +182,35 @@ impl<'l> Prepared<'l> {
             locals.ready().await?;
             self.locals = Arc::new(locals);
         }
+        self.open_signals().await
+    }
+
+    /// Opens the signals last: what happens from here on is watched.
+    async fn open_signals(&mut self) -> Result<(), String> {
+        let (scenario, clusters) = (self.launch.scenario.clone(), self.clients_of_kafka());
+        if scenario.traffic.iter().any(|traffic| traffic.kind.signal().is_some()) {
+            let (services, secrets) = (self.ways.clone(), self.secrets.clone());
+            let open = move || {
+                let secret = |name: &str| secrets.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
+                let target = &scenario.target;
+                let world = World { clusters: &clusters, services: &services, target, secrets: &secret };
+                signal::open(&scenario, &world)
+            };
+            let opened = tokio::task::spawn_blocking(open).await;
+            self.signals = opened.map_err(|_| "opening the signals panicked".to_owned())??;
+        }
         Ok(())
+    }
+
+    /// What clients of each Kafka cluster are told.
+    pub(super) fn clients_of_kafka(&self) -> Vec<Cluster> {
+        let secret = |name: &str| self.secrets.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
+        let cluster = |(name, bootstrap): &(String, String)| {
+            let written = self.launch.scenario.kafka.iter().find(|kafka| kafka.name == *name);
+            let properties = written.map(|kafka| kafka.properties(secret)).unwrap_or_default();
+            Cluster { name: name.clone(), bootstrap: bootstrap.clone(), properties }
+        };
+        self.kafka.iter().map(cluster).collect()
     }
 
     /// What makes sure that what the run breaks itself is undone; nothing where there is no stage.
@@ -259,6 +314,11 @@ fn secrets(scenario: &Scenario) -> Result<Vec<(String, String)>, NotStarted> {
             Err(_) => {
                 return Err(format!("the secret {name} is not in the environment; set it and run again").into());
             }
+        }
+    }
+    for sign in scenario.signs() {
+        if let Some((_, value)) = secrets.iter().find(|(name, _)| *name == sign.secret) {
+            sign.key_of(value)?;
         }
     }
     Ok(secrets)

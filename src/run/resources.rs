@@ -19,10 +19,16 @@ pub fn workers(scenario: &Scenario, plan: &Plan) -> usize {
         return stated as usize;
     }
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let peak: f64 = plan.traffic.iter().map(|t| t.profile.peak()).sum();
+    let by_workers = scenario.traffic.iter().zip(&plan.traffic).filter(|(t, _)| t.kind.signal().is_none());
+    let peak: f64 = by_workers.map(|(_, t)| t.profile.peak()).sum();
     let saturated = plan.traffic.iter().any(|t| t.closed_loops().next().is_some());
     let wanted = if saturated { cores } else { (peak / SHOTS_PER_WORKER).ceil() as usize };
     wanted.min(cores.saturating_sub(1)).max(1)
+}
+
+/// How many threads send signals: one for each traffic, beside the workers.
+pub fn senders_of_signals(scenario: &Scenario) -> usize {
+    scenario.traffic.iter().filter(|t| t.kind.signal().is_some()).count()
 }
 
 /// How many connections per service a run opens at the most: what the scenario says, or what the plan wants as far as

@@ -10,27 +10,34 @@ use super::prepare::Prepared;
 use crate::evidence::event::Event;
 use crate::evidence::manifest::{End, How};
 use crate::evidence::reader::Evidence;
-use crate::evidence::servers::{FETCHED, Prometheus as Told};
+use crate::evidence::servers::{FETCHED, Prometheus as Told, RULES};
 use crate::judge;
 use crate::observe::alertmanager::Alertmanager;
 use crate::observe::prometheus::{Prometheus, Question, Wanted};
 
-/// What the rules of the Prometheus server are called among the inputs.
-const RULES: &str = "prometheus-rules.yml";
 /// All questions after the load together may take so long.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 impl Prepared<'_> {
     /// Meets the servers that the scenario names. The error says why one of them is of no use.
     pub(super) async fn meet_servers(&mut self) -> Result<(), String> {
-        let secret = |name: &str| self.secrets.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
+        let secrets = self.secrets.clone();
+        let secret = |name: &str| secrets.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
         if let Some(settings) = &self.launch.scenario.prometheus {
             let (nobody, _) = mpsc::unbounded_channel();
             let server = Prometheus::meet(settings, &secret, self.clock, nobody).await?;
             // What it evaluates now may be changed by the time that somebody asks. One without rules has none to keep.
-            if let Ok(rules) = server.rules().await {
-                let kept = self.folder.keep_inputs([(RULES, rules.as_bytes())]);
-                self.manifest.inputs.extend(kept.map_err(|why| format!("{RULES} could not be kept: {why}"))?);
+            let is_live = self.launch.scenario.alerts.as_ref().is_some_and(|alerts| alerts.live.is_some());
+            match server.rules().await {
+                Ok(rules) => {
+                    let kept = self.folder.keep_inputs([(RULES, rules.as_bytes())]);
+                    self.manifest.inputs.extend(kept.map_err(|why| format!("{RULES} could not be kept: {why}"))?);
+                    self.learn(rules, server.every())?;
+                }
+                Err(why) if is_live => {
+                    return Err(format!("alerts: the rules of the Prometheus at {}: {why}", settings.server.address));
+                }
+                Err(_) => {}
             }
             self.prometheus = Some(server);
         }
@@ -38,6 +45,25 @@ impl Prepared<'_> {
             self.alertmanager = Some(Alertmanager::meet(settings, &secret).await?);
         }
         Ok(())
+    }
+
+    /// Takes the rules of the server for the scenario's, where it wants them. The error says what of the scenario cannot work
+    /// with them: better now than after the load.
+    fn learn(&mut self, rules: String, every: Option<Duration>) -> Result<(), String> {
+        let mut scenario = self.launch.scenario.clone();
+        let Some(alerts) = scenario.alerts.as_mut().filter(|alerts| alerts.live.is_some()) else { return Ok(()) };
+        alerts.learn(RULES, rules);
+        if let Some(prometheus) = &mut scenario.prometheus {
+            prometheus.every = prometheus.every.or(every);
+        }
+        let mistakes = judge::alerts::review(&scenario, &self.launch.plan);
+        self.learnt = Some(scenario);
+        if mistakes.is_empty() {
+            return Ok(());
+        }
+        let each =
+            mistakes.iter().map(|m| format!("  {}:{}: {}: {}; {}", m.at.line, m.at.col, m.path, m.what, m.remedy));
+        Err(format!("with the rules of the Prometheus server:\n{}", each.collect::<Vec<_>>().join("\n")))
     }
 
     /// Watches the Alertmanager, where there is one, until told to stop.
@@ -61,7 +87,7 @@ impl Prepared<'_> {
         events: &mpsc::UnboundedSender<Event>,
     ) {
         let Some(mut server) = self.prometheus.take() else { return };
-        let (scenario, plan) = (&self.launch.scenario, &self.launch.plan);
+        let (scenario, plan) = (self.learnt.as_ref().unwrap_or(&self.launch.scenario), &self.launch.plan);
         server.introduce(self.clock, events.clone());
         if *how == How::Complete {
             tokio::time::sleep(self.clock.until(plan.timeline.end + server.grace())).await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::absorbed::Absorbed;
 use super::alerts::AlertClaim;
+use super::effect_claim::EffectClaim;
 use super::mistake::Place;
 use super::notified::Notified;
 use super::part::Whose;
@@ -44,6 +45,8 @@ pub enum Claim {
     Client(Expectation),
     /// About what became of the requests that faults struck.
     Absorbed(Absorbed),
+    /// About what became of signals.
+    Effects(EffectClaim),
     /// About what the target says of itself.
     Server {
         /// A PromQL expression.

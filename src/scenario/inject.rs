@@ -325,6 +325,20 @@ impl Toxic {
 }
 
 impl KafkaFault {
+    /// Whether the end of one would be the end of the other, where both act on the same broker.
+    pub fn interferes(&self, other: &KafkaFault) -> bool {
+        use KafkaFault::{BrokerDown, RequestErrors, RoundTrip, TopicUnavailable};
+        match (self, other) {
+            (BrokerDown { .. }, BrokerDown { .. }) | (RoundTrip { .. }, RoundTrip { .. }) => true,
+            (RequestErrors { api, .. }, RequestErrors { api: other, .. }) => api == other,
+            (TopicUnavailable { topic }, TopicUnavailable { topic: other }) => topic == other,
+            // Both say who leads.
+            (BrokerDown { move_leaders }, TopicUnavailable { .. })
+            | (TopicUnavailable { .. }, BrokerDown { move_leaders }) => *move_leaders,
+            _ => false,
+        }
+    }
+
     /// Whether it strikes single brokers.
     pub fn is_of_brokers(&self) -> bool {
         matches!(self, KafkaFault::BrokerDown { .. } | KafkaFault::RoundTrip { .. })

@@ -150,12 +150,12 @@ impl Kafka {
     }
 }
 
-/// Requests of Kafka's protocol that an embedded cluster answers, as faults call them, and the numbers of their APIs.
-pub const APIS: [(&str, i16); 17] = [
+/// Requests of Kafka's protocol that an embedded cluster can answer with an error, as faults call them, and the numbers of
+/// their APIs. Metadata is not among them: it is always answered.
+pub const APIS: [(&str, i16); 16] = [
     ("produce", 0),
     ("fetch", 1),
     ("list_offsets", 2),
-    ("metadata", 3),
     ("offset_commit", 8),
     ("offset_fetch", 9),
     ("find_coordinator", 10),

@@ -1,12 +1,14 @@
 //! Load over time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::recording::Recording;
 use super::traffic::Traffic;
 use crate::base::units::{Rate, Share};
 
 /// How shots are spread over time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Arrivals {
     /// Independent of each other.
     Poisson,
@@ -19,6 +21,8 @@ pub enum Arrivals {
         /// How long after another one comes, on average.
         decay: Duration,
     },
+    /// As they were recorded elsewhere.
+    Replay(Arc<Recording>),
 }
 
 /// A stretch of load: open, during which the rate is a straight line, or a closed loop.

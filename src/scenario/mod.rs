@@ -5,9 +5,12 @@
 mod shape;
 mod absorbed;
 mod alerts;
+mod bearer;
 mod check;
 mod claim;
 mod contract;
+mod effect_claim;
+mod effects;
 mod fault;
 mod inject;
 pub mod kafka;
@@ -15,11 +18,15 @@ mod load;
 mod locate;
 mod notified;
 mod part;
+mod pipeline;
 mod promise;
 mod raw;
 mod reconcile;
+mod recording;
 mod schema;
 mod servers;
+mod sign;
+mod signal;
 mod stub;
 mod suite;
 mod target;
@@ -37,10 +44,13 @@ use std::time::Duration;
 pub use crate::base::mistake::{Mistake, Mistakes, Place};
 pub use crate::base::timing::Timing;
 pub use absorbed::Absorbed;
-pub use alerts::{AlertClaim, Alerts, Must, RuleFile, Semantics};
+pub use alerts::{AlertClaim, Alerts, Live, Must, RuleFile, Semantics};
+pub use bearer::Bearer;
 pub use check::{COMES_TO_KAFKA, FLEETS};
 pub use claim::{Claim, Compare, Expectation, Filter, Measure, Promise, Quantile, Severity, Window};
 pub use contract::{Cardinality, Contract, Probe, ScrapeLimits};
+pub use effect_claim::{EffectClaim, EffectMeasure};
+pub use effects::{Effects, Fate, Metric, Poll, Reading, Seen, States};
 pub use fault::{Fault, Match, On, Process, Ramp, Repeat, When};
 pub use inject::{
     Corruption, DockerAction, HttpFault, Inject, KafkaFault, Keep, Per, ProcessFault, ResetAt, RetryAfter, Stream,
@@ -48,17 +58,22 @@ pub use inject::{
 };
 pub use kafka::Kafka;
 pub use load::{Arrivals, Segment, closed_connections};
-pub use notified::Notified;
+pub use notified::{Handled, Notified};
 pub use part::{Part, Whose, part_name};
+pub use pipeline::{Follow, ID, Leg, Pipeline, Polling, State, StateNames, Webhook};
 pub use reconcile::{Against, Check, Labels as ByLabels, Reconcile, Statuses, Subset, TimeUnit, Timeouts};
+pub use recording::Recording;
 pub use schema::schema;
 pub use servers::{Alertmanager, Login, Prometheus, Server, Source};
+pub use sign::{Coding, Sign, SignPlace};
+pub use signal::{Acks, Consumer, Produce, Signal};
 pub use stub::{Lead, Link, RateLimit, StubReply, Toxiproxy, Upstream};
 pub use suite::{Suite, SuiteSettings, is_suite, read_suite, suite_schema};
 pub use target::{HeaderValue, Ready, Service, System, Target};
 pub use template::{Form, Piece, Slot, Template};
 pub use traffic::{
-    Amount, Capture, Class, ClassPlace, Flow, Kind, Method, Pair, Popularity, Quote, ReplyPlace, Step, Test, Traffic,
+    Amount, Branch, Capture, Class, ClassPlace, Flow, Kind, Method, Pair, Popularity, Portion, Quote, ReplyPlace, Step,
+    Test, Traffic, Until,
 };
 pub use value::{Datum, Decimal, Feed, Pick, Value, ValueLaw};
 pub use variant::variant;
@@ -110,6 +125,8 @@ pub struct Scenario {
     pub reconcile: Reconcile,
     /// What the generator must keep for its word to count.
     pub fitness: Fitness,
+    /// Hosts beside this machine that the command line allows to be reached.
+    pub allow_hosts: Vec<String>,
     /// Time runs this many times faster than written; 1 as written.
     pub time_scale: u32,
     /// Every file that the scenario names, as read; private keys are not among them.
@@ -154,7 +171,10 @@ impl Scenario {
         let steps = target.before.iter().chain(&target.after);
         let own = self.traffic.iter().flat_map(|t| match &t.kind {
             Kind::Quote(quote) => quote.headers.iter().collect::<Vec<_>>(),
-            Kind::Flow(flow) => flow.steps.iter().flat_map(|s| &s.headers).collect(),
+            Kind::Flow(_) | Kind::Pipeline(_) => {
+                t.kind.flow().iter().flat_map(|flow| &flow.steps).flat_map(|s| &s.headers).collect()
+            }
+            Kind::Signal(signal) => signal.kafka.headers.iter().collect(),
         });
         let hooks = self.hooks.iter().flat_map(|hook| [&hook.apply, &hook.undo, &hook.probe]);
         let called = hooks.flat_map(|action| match action {
@@ -177,8 +197,20 @@ impl Scenario {
             HeaderValue::Secret(name) => Some(name.as_str()),
             HeaderValue::Text(_) => None,
         });
+        let logins = self.traffic.iter().filter_map(|t| t.kind.flow()?.login.as_ref());
         let of_kafka = self.kafka.iter().flat_map(Kafka::secrets);
-        in_headers.chain(self.servers().filter_map(Server::secret)).chain(of_kafka)
+        let of_signs = self.signs().map(|sign| sign.secret.as_str());
+        in_headers
+            .chain(self.servers().filter_map(Server::secret))
+            .chain(logins.flat_map(Bearer::secrets))
+            .chain(of_kafka)
+            .chain(of_signs)
+    }
+
+    /// How requests are signed, wherever they are.
+    pub fn signs(&self) -> impl Iterator<Item = &Sign> {
+        let flows = self.traffic.iter().filter_map(|t| t.kind.flow());
+        flows.flat_map(|flow| &flow.steps).filter_map(|step| step.sign.as_ref())
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is promised of the notifications that an Alertmanager sends.
+//! What is promised of an Alertmanager: to whom it sends an alert on, in which group, and when.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,18 +6,29 @@ use std::time::Duration;
 use crate::base::mistake::Place;
 use crate::base::units;
 
-/// A claim about a notification.
+/// How far an alert must come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handled {
+    /// Into a group for a receiver, as the Alertmanager itself says.
+    Routed,
+    /// Into a notification that it fires, which the run received.
+    Notified,
+    /// Into one that all is well again.
+    Resolved,
+}
+
+/// A claim about what an Alertmanager does with an alert.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notified {
-    /// The alert that it holds.
+    /// Its name.
     pub alert: String,
     /// Labels that the alert must carry.
     pub labels: Vec<(String, String)>,
     /// Not later than this after the first touch of a fault, or, of one that says that all is well again, after its end;
     /// without a fault, after the start of the measured phase.
     pub within: Duration,
-    /// Whether it says that all is well again.
-    pub resolved: bool,
+    /// How far it must come.
+    pub handled: Handled,
     /// Whose it is, as Alertmanager's configuration names it; anybody's when unnamed.
     pub receiver: Option<String>,
     /// The labels by which its alerts are grouped, in any order; any when unnamed.
@@ -34,7 +45,11 @@ impl fmt::Display for Notified {
             let labels: Vec<String> = self.labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
             write!(f, "{{{}}}", labels.join(","))?;
         }
-        let word = if self.resolved { "notified as resolved" } else { "notified" };
+        let word = match self.handled {
+            Handled::Routed => "routed",
+            Handled::Notified => "notified",
+            Handled::Resolved => "notified as resolved",
+        };
         write!(f, " {word} within {}", units::duration(self.within))?;
         if let Some(receiver) = &self.receiver {
             write!(f, " to {receiver}")?;

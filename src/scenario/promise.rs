@@ -11,11 +11,13 @@
 //! bound      := a quantity of the measure's kind
 //! ```
 //!
-//! What became of the requests that faults struck (`absorbed`) has a grammar of its own, see [`absorbed`](super::absorbed).
+//! What became of the requests that faults struck (`absorbed`) has a grammar of its own, see [`absorbed`](super::absorbed),
+//! and so has what became of signals (`lost`, `drain` and others), see [`effect_claim`](super::effect_claim).
 //!
 //! Beside `promql:` the promise is about its value: `value comparator number`, where `75%` means 0.75.
 
 use super::claim::{Compare, Expectation, Filter, Measure, Quantile, Unit};
+use super::effect_claim::EffectMeasure;
 use super::part::{Part, Whose, part_name};
 use super::traffic::Traffic;
 use crate::base::text;
@@ -75,8 +77,7 @@ fn whose(subject: &str, known: &[Known<'_>]) -> Result<Whose, Refusal> {
 }
 
 const MEASURES: [&str; 9] = ["p50", "p95", "p99", "max", "mean", "errors", "timeouts", "rejected", "rate"];
-const PLANNED: [&str; 8] =
-    ["lost", "duplicated", "reordered", "drain", "consumer_lag", "staleness", "leak", "capacity"];
+const PLANNED: [&str; 3] = ["staleness", "leak", "capacity"];
 
 /// Reads a promise about what the client saw.
 pub fn parse_client(promise: &str, known: &[Known<'_>]) -> Result<Expectation, Refusal> {
@@ -195,8 +196,8 @@ fn parse_measure(name: &str) -> Result<Measure, Refusal> {
         "rate" => Measure::Rate,
         "recovery" => Measure::Recovery,
         "detection" => Measure::Detection,
-        "absorbed" => {
-            let what = "`absorbed` is known only when the run is over".to_owned();
+        known if known == "absorbed" || EffectMeasure::ALL.iter().any(|m| m.word() == known) => {
+            let what = format!("`{known}` is known only when the run is over");
             return Err((what, "promise it under `slo:`".into()));
         }
         planned if PLANNED.contains(&planned) => {
@@ -209,7 +210,11 @@ fn parse_measure(name: &str) -> Result<Measure, Refusal> {
                     format!("`{name}` is no measure"),
                     text::suggest(
                         name,
-                        MEASURES.into_iter().chain(["recovery", "detection", "absorbed"]).collect::<Vec<_>>(),
+                        MEASURES
+                            .into_iter()
+                            .chain(["recovery", "detection", "absorbed"])
+                            .chain(EffectMeasure::ALL.map(EffectMeasure::word))
+                            .collect::<Vec<_>>(),
                     ),
                 ));
             }
@@ -319,7 +324,8 @@ mod tests {
             ("errors(quotes, ok) < 1%", "takes no clock"),
             ("errors(quotes) < 500ms", "not a share"),
             ("p95(quotes) == 5ms", "fits only"),
-            ("lost(quotes) == 0", "planned"),
+            ("lost(quotes) == 0", "when the run is over"),
+            ("staleness(quotes) < 1s", "planned"),
             ("detection(quotes) > 5s", "from above"),
             ("detection(quotes, hit) < 5s", "no class"),
             ("detection(quotes, ok) < 5s", "takes no clock"),

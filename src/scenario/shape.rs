@@ -57,6 +57,15 @@ impl<T: Shape> Shape for At<T> {
     }
 }
 
+impl<T: Shape> Shape for Box<T> {
+    fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
+        T::read(node, reader).map(Box::new)
+    }
+    fn schema() -> Value {
+        T::schema()
+    }
+}
+
 impl<T: Shape> Shape for Vec<T> {
     fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
         let Kind::List(items) = &node.kind else {

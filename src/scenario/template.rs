@@ -14,6 +14,8 @@ pub enum Piece {
     Text(String),
     /// A value, and how it is written.
     Value(Slot, Form),
+    /// What an environment variable holds, and how it is written. Only in requests that are not measured.
+    Secret(String, Form),
 }
 
 /// Where a value comes from.
@@ -29,10 +31,22 @@ pub enum Slot {
     Seq,
     /// The id of the shot's trace, in hexadecimal.
     Trace,
+    /// The same in the shape of a UUID.
+    Uuid,
     /// The wall clock, in Unix milliseconds.
     NowMs,
+    /// The wall clock, in Unix seconds.
+    NowS,
     /// The wall clock, as RFC 3339 writes it, in UTC, with milliseconds.
     Now,
+    /// The method of the request that is signed.
+    Method,
+    /// Its path with its query, as it is sent.
+    Path,
+    /// Its query, without the question mark.
+    Query,
+    /// Its body.
+    Body,
 }
 
 /// How a value is written.
@@ -86,10 +100,20 @@ impl Template {
         }
     }
 
+    /// Takes the values of one place from another.
+    pub fn replace(&mut self, old: Slot, new: Slot) {
+        for piece in &mut self.pieces {
+            match piece {
+                Piece::Value(slot, _) if *slot == old => *slot = new,
+                _ => {}
+            }
+        }
+    }
+
     /// Where its values come from.
     pub fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
         self.pieces.iter().filter_map(|piece| match piece {
-            Piece::Text(_) => None,
+            Piece::Text(_) | Piece::Secret(..) => None,
             Piece::Value(source, _) => Some(*source),
         })
     }

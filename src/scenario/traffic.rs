@@ -1,12 +1,17 @@
 //! What is sent.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json_path::JsonPath;
 
+use super::bearer::Bearer;
 use super::load::{Arrivals, Segment};
 use super::part::{Part, part_name};
+use super::pipeline::Pipeline;
+use super::sign::Sign;
+use super::signal::Signal;
 use super::target::HeaderValue;
 use super::template::Template;
 use super::value::{Feed, Value};
@@ -38,6 +43,8 @@ impl Traffic {
                 [quote.path.as_str()].into_iter().chain(hybrid).collect()
             }
             Kind::Flow(flow) => flow.steps.iter().map(|step| step.shown.as_str()).collect(),
+            Kind::Pipeline(pipeline) => pipeline.flow.steps.iter().map(|step| step.shown.as_str()).collect(),
+            Kind::Signal(_) => Vec::new(),
         }
     }
 }
@@ -48,6 +55,9 @@ impl Traffic {
         match &self.kind {
             Kind::Quote(_) => Vec::new(),
             Kind::Flow(flow) => flow.parts(),
+            Kind::Pipeline(pipeline) => pipeline.parts(),
+            // From when it was due until it was acknowledged.
+            Kind::Signal(_) => vec![Part { name: "publish".into(), is_exchange: false }],
         }
     }
 
@@ -63,6 +73,8 @@ impl Traffic {
     pub fn deadline(&self) -> Option<Duration> {
         match &self.kind {
             Kind::Quote(_) | Kind::Flow(_) => None,
+            Kind::Pipeline(pipeline) => Some(pipeline.deadline),
+            Kind::Signal(signal) => Some(signal.deadline),
         }
     }
 }
@@ -74,6 +86,48 @@ pub enum Kind {
     Quote(Box<Quote>),
     /// Requests, one after the other.
     Flow(Box<Flow>),
+    /// Work that is started by a request and followed to its end.
+    Pipeline(Box<Pipeline>),
+    /// Messages, and what comes of them.
+    Signal(Box<Signal>),
+}
+
+impl Kind {
+    /// As it is written.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Kind::Quote(_) => "quote",
+            Kind::Flow(_) => "flow",
+            Kind::Pipeline(_) => "pipeline",
+            Kind::Signal(_) => "signal",
+        }
+    }
+
+    /// What is started and followed to its end, if that is what is sent.
+    pub fn pipeline(&self) -> Option<&Pipeline> {
+        match self {
+            Kind::Quote(_) | Kind::Flow(_) => None,
+            Kind::Pipeline(pipeline) => Some(pipeline),
+        }
+    }
+
+    /// Its requests and what they can name; `None` for quotes, which are all alike.
+    pub fn flow(&self) -> Option<&Flow> {
+        match self {
+            Kind::Quote(_) => None,
+            Kind::Flow(flow) => Some(flow),
+            Kind::Pipeline(pipeline) => Some(&pipeline.flow),
+            Kind::Signal(signal) => Some(&signal.flow),
+        }
+    }
+
+    /// The signals, if it is some.
+    pub fn signal(&self) -> Option<&Signal> {
+        match self {
+            Kind::Signal(signal) => Some(signal),
+            _ => None,
+        }
+    }
 }
 
 /// A request for a quote and what its reply must be.
@@ -147,20 +201,91 @@ pub struct Flow {
     pub feeds: Vec<Arc<Feed>>,
     /// Names of what is captured from replies.
     pub captures: Vec<String>,
-    /// In order, at least one; the first that fails ends the flow.
+    /// In order, at least one; the first that fails ends the flow. Those of one branch after those of another.
     pub steps: Vec<Step>,
+    /// Of which each shot takes one; nothing where all take every step.
+    pub branches: Vec<Branch>,
+    /// How a token is got that its requests carry.
+    pub login: Option<Bearer>,
+}
+
+/// Steps that a share of shots takes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Branch {
+    /// What promises call it.
+    pub name: String,
+    /// How many take it.
+    pub share: Share,
+    /// Which steps of the flow are its own; at least one.
+    pub steps: Range<usize>,
 }
 
 impl Flow {
-    /// Its steps, each called by its position from 1 unless it has a name. A single one is the whole, unless it has.
+    /// Its parts: its branches and their steps, `look` and `look.1`, or its steps alone.
     pub fn parts(&self) -> Vec<Part> {
-        let alone = self.steps.len() == 1 && self.steps[0].name.is_none();
-        let part = |(i, step): (usize, &Step)| Part {
-            name: step.name.clone().unwrap_or_else(|| (i + 1).to_string()),
-            is_exchange: true,
-        };
-        if alone { Vec::new() } else { self.steps.iter().enumerate().map(part).collect() }
+        self.pieces().into_iter().map(|(name, _)| Part { name, is_exchange: true }).collect()
     }
+
+    /// The position among its parts of what is measured of a step, and of a branch.
+    pub fn part_of(&self, piece: Portion) -> Option<usize> {
+        self.pieces().iter().position(|(_, of)| *of == piece)
+    }
+
+    /// The share of shots that come to a part where none fails.
+    pub fn share_of(&self, part: usize) -> f64 {
+        let of = self.pieces().get(part).map(|(_, piece)| *piece);
+        let branch = |of: &Branch| of.share.fraction();
+        match of {
+            Some(Portion::Branch(branch_of)) => self.branches.get(branch_of).map_or(1.0, branch),
+            Some(Portion::Step(step)) => self.branches.iter().find(|b| b.steps.contains(&step)).map_or(1.0, branch),
+            None => 1.0,
+        }
+    }
+
+    /// What is measured by itself, and what it is called. A step is called by its position from 1 unless it has a name; a
+    /// single one without a name is its whole.
+    fn pieces(&self) -> Vec<(String, Portion)> {
+        let steps = |range: Range<usize>, before: &str| {
+            let alone = range.len() == 1 && self.steps[range.start].name.is_none();
+            let first = range.start;
+            let named = move |i: usize| {
+                let name = self.steps[i].name.clone().unwrap_or_else(|| (i - first + 1).to_string());
+                (format!("{before}{name}"), Portion::Step(i))
+            };
+            if alone { Vec::new() } else { range.map(named).collect() }
+        };
+        match self.branches.is_empty() {
+            true => steps(0..self.steps.len(), ""),
+            false => {
+                let all = self.branches.iter().enumerate().map(|(i, branch)| {
+                    let mut pieces = vec![(branch.name.clone(), Portion::Branch(i))];
+                    pieces.extend(steps(branch.steps.clone(), &format!("{}.", branch.name)));
+                    pieces
+                });
+                all.flatten().collect()
+            }
+        }
+    }
+}
+
+/// What is measured of a flow by itself, by position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Portion {
+    /// All steps of a branch together.
+    Branch(usize),
+    /// A step.
+    Step(usize),
+}
+
+/// When a step that is repeated is over.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Until {
+    /// What its reply must be then.
+    pub test: Test,
+    /// How long after a reply it is asked for again.
+    pub every: Duration,
+    /// How long after it was due it is given up.
+    pub within: Duration,
 }
 
 /// One request.
@@ -188,6 +313,10 @@ pub struct Step {
     pub tests: Vec<Test>,
     /// What is captured from the reply.
     pub captures: Vec<Capture>,
+    /// It is repeated until then.
+    pub until: Option<Until>,
+    /// How it is signed.
+    pub sign: Option<Sign>,
     /// Which service; as the traffic says when unnamed.
     pub service: Option<String>,
 }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::base::tls::Trust;
+
 /// How connections to the target are made and kept; by default plain HTTP/1.1, kept alive.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Wire {
@@ -25,6 +27,15 @@ impl Wire {
     /// Where a host and port lead by the scenario's own word; `None` leaves it to the resolver.
     pub fn resolved(&self, host: &str, port: u16) -> Option<IpAddr> {
         self.resolve.iter().find(|r| r.port == port && r.host.eq_ignore_ascii_case(host)).map(|r| r.to)
+    }
+
+    /// Whom we trust within TLS, and who we are.
+    pub fn trust(&self) -> Trust<'_> {
+        self.tls.as_ref().map_or(Trust::default(), |tls| Trust {
+            ca: tls.ca.as_deref(),
+            identity: tls.identity.as_ref().map(|ours| (ours.cert.as_slice(), ours.key.pem())),
+            insecure: tls.insecure,
+        })
     }
 }
 

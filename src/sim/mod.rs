@@ -10,6 +10,7 @@ pub mod quantum_trader;
 pub mod quote_service;
 pub mod tradeengine;
 mod trading;
+pub mod trading_platform;
 
 use std::future::Future;
 use std::io;
@@ -23,6 +24,8 @@ use crate::base::text::suggest;
 pub enum System {
     /// A Solana quote service: prices from a cache, from pools and from external quoters.
     QuoteService,
+    /// Pipelines that are started over HTTP and by signals on Kafka: four services.
+    TradingPlatform,
     /// Five services: signals from an AI engine, execution, risk, portfolio, training.
     QuantumTrader,
     /// Seven services of high-frequency trading.
@@ -35,13 +38,20 @@ pub enum System {
 
 impl System {
     /// All of them.
-    pub const ALL: &'static [System] =
-        &[System::QuoteService, System::QuantumTrader, System::B25, System::TradeEngine, System::Calibrator];
+    pub const ALL: &'static [System] = &[
+        System::QuoteService,
+        System::TradingPlatform,
+        System::QuantumTrader,
+        System::B25,
+        System::TradeEngine,
+        System::Calibrator,
+    ];
 
     /// What it is called after `sim:` and on the command line.
     pub fn name(self) -> &'static str {
         match self {
             System::QuoteService => "quote-service",
+            System::TradingPlatform => "trading-platform",
             System::QuantumTrader => "quantum-trader",
             System::B25 => "b25",
             System::TradeEngine => "tradeengine",
@@ -51,12 +61,13 @@ impl System {
 
     /// Whether it comes to a Kafka cluster.
     pub fn takes_kafka(self) -> bool {
-        false
+        self == System::TradingPlatform
     }
 
     /// Its services, where it has more than one.
     pub fn services(self) -> &'static [&'static str] {
         match self {
+            System::TradingPlatform => &trading_platform::SERVICES,
             System::QuantumTrader => &quantum_trader::SERVICES,
             System::B25 => &b25::SERVICES,
             System::QuoteService | System::TradeEngine | System::Calibrator => &[],

@@ -166,8 +166,13 @@ pub enum ClusterConfig {
         /// Name, partitions, and how many brokers have each of them.
         topics: Vec<(String, u32, u32)>,
     },
-    /// It stands already: HOST:PORT of some of its brokers.
-    Real(Vec<String>),
+    /// It stands already.
+    Real {
+        /// HOST:PORT of some of its brokers.
+        brokers: Vec<String>,
+        /// Whether it tells anybody who is in it; one that wants to know who asks does not.
+        asks: bool,
+    },
 }
 
 /// A proxy of a toxiproxy server that somebody else runs.
@@ -239,6 +244,7 @@ impl Config {
                 .iter()
                 .flat_map(hosts)
                 .chain(scenario.kafka.iter().flat_map(kafka_hosts))
+                .chain(scenario.allow_hosts.iter().cloned())
                 .collect(),
             // The stage may have another working directory.
             touches: touches.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned())),
@@ -360,7 +366,9 @@ impl KafkaConfig {
                 brokers: *brokers,
                 topics: topics.iter().map(|t| (t.name.clone(), t.partitions, t.replication)).collect(),
             },
-            Cluster::Real { brokers, proxied: true, .. } => ClusterConfig::Real(brokers.clone()),
+            Cluster::Real { brokers, proxied: true, security } => {
+                ClusterConfig::Real { brokers: brokers.clone(), asks: security.is_none() }
+            }
             Cluster::Real { proxied: false, .. } => return None,
         };
         Some(KafkaConfig { name: kafka.name.clone(), cluster, listen: kafka.listen.clone() })

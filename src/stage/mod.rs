@@ -12,6 +12,7 @@
 //! - `warden`: undoes what is broken outside the stage when the run no longer can · [`keeper`]: the run's side of that ·
 //!   [`mend`]: how it is done
 //! - `pulse`: what the stage takes for itself, and whether it keeps up
+//! - `ways`: the faults on links and on the ways to Kafka clusters
 //! - `faults`, `filter`, `throttle`, [`decide`]: whom a fault strikes, and the record of it · `effect`: what it does
 
 mod bucket;
@@ -24,7 +25,7 @@ mod effect;
 mod faults;
 mod filter;
 mod forward;
-mod kafka;
+pub mod kafka;
 pub mod keeper;
 mod link;
 pub mod mend;
@@ -40,6 +41,7 @@ mod template;
 pub(crate) mod testing;
 mod throttle;
 mod warden;
+mod ways;
 #[cfg(test)]
 mod wire;
 mod world;

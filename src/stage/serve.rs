@@ -124,10 +124,10 @@ where
     end
 }
 
-/// Ends the faults on links; what another server holds is asked for again for a while.
+/// Ends the faults on links and Kafka clusters; what another server holds is asked for again for a while.
 async fn undo(world: &mut World, now: Offset) {
     for _ in 0..UNDOING {
-        let reports = world.link_faults.expire(now, None).await;
+        let reports = world.way_faults.expire(now, None).await;
         if !reports.iter().any(|report| matches!(report, Report::Failed { .. })) {
             break;
         }
@@ -153,7 +153,7 @@ async fn obey<R: AsyncRead + Unpin>(
     loop {
         let expiry = world.as_ref().map_or(Duration::MAX, |world| {
             let scene = world.scene();
-            let next = scene.faults.next_expiry().into_iter().chain(world.link_faults.next_expiry()).min();
+            let next = scene.faults.next_expiry().into_iter().chain(world.way_faults.next_expiry()).min();
             faults::until(next, scene.now())
         });
         let order = tokio::select! {
@@ -181,7 +181,7 @@ async fn obey<R: AsyncRead + Unpin>(
                 if let Some(world) = world {
                     let now = world.scene().now();
                     world.scene().faults.expire(now);
-                    for report in world.link_faults.expire(now, Some(now)).await {
+                    for report in world.way_faults.expire(now, Some(now)).await {
                         let _ = news.send(report);
                     }
                 }
@@ -221,15 +221,15 @@ async fn obey<R: AsyncRead + Unpin>(
                 Ok(()) => _ = news.send(Report::Led { link }),
                 Err(why) => fail(None, why),
             },
-            (Order::Apply { fault }, Some(world)) if world.link_faults.has(fault) => {
+            (Order::Apply { fault }, Some(world)) if world.way_faults.has(fault) => {
                 let now = world.scene().now();
                 world.scene().faults.untouched(fault);
                 world.scene().tell_calls(now);
-                let _ = news.send(world.link_faults.apply(fault, now).await);
+                let _ = news.send(world.way_faults.apply(fault, now).await);
             }
-            (Order::Clear { fault }, Some(world)) if world.link_faults.has(fault) => {
+            (Order::Clear { fault }, Some(world)) if world.way_faults.has(fault) => {
                 let now = world.scene().now();
-                let report = world.link_faults.clear(fault, now).await;
+                let report = world.way_faults.clear(fault, now).await;
                 // The record must be there before anybody reads that the fault is over.
                 world.scene().faults.flush();
                 world.scene().tell_calls(now);

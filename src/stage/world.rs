@@ -9,11 +9,12 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::config::{ClusterConfig, Config, KafkaConfig, LeadConfig, LinkConfig};
+use super::config::{Config, KafkaConfig, LeadConfig, LinkConfig};
 use super::effect::{Effects, End};
 use super::faults::{Arrival, Faults, Who};
 use super::forward::{Forward, Trouble};
-use super::kafka::embedded::Embedded;
+use super::kafka::cluster::{Cluster, Note};
+use super::kafka::faults::KafkaFaults;
 use super::link::faults::{LinkFaults, Tell};
 use super::link::link::Link;
 use super::link::links::{Links, Refusal};
@@ -21,6 +22,7 @@ use super::link::remote::Remote;
 use super::protocol::Report;
 use super::pulse::{Pulse, beat};
 use super::stub::{MADE, Made, Stub};
+use super::ways::WayFaults;
 use crate::base::httpd::{self, Answer, Handler, Request, Response};
 use crate::base::seed::Seed;
 use crate::base::time::{Clock, Offset, monotonic};
@@ -38,12 +40,12 @@ pub struct World {
     pub kafka: Vec<(String, String)>,
     /// All links, those of toxiproxy's API too.
     pub proxies: Arc<Links>,
-    /// The faults on links.
-    pub link_faults: LinkFaults,
+    /// The faults on links and Kafka clusters.
+    pub way_faults: WayFaults,
     /// How long to go on cleanly after the run died.
     pub linger: Duration,
     leads: Vec<LinkConfig>,
-    clusters: Vec<(KafkaConfig, Embedded)>,
+    clusters: Vec<Arc<Cluster>>,
     _serving: JoinSet<()>,
 }
 
@@ -78,13 +80,6 @@ impl World {
         for link in &config.links {
             links.push((link.name.clone(), open_link(&proxies, link, &upstreams).await?.face().listen));
         }
-        let (mut kafka, mut clusters) = (Vec::new(), Vec::new());
-        for one in &config.kafka {
-            let ClusterConfig::Embedded { brokers, topics } = &one.cluster else { continue };
-            let cluster = Embedded::open(*brokers, topics).await.map_err(|e| format!("kafka `{}`: {e}", one.name))?;
-            kafka.push((one.name.clone(), cluster.brokers().join(",")));
-            clusters.push((one.clone(), cluster));
-        }
         let scene = Arc::new(Mutex::new(Scene::new(config, &upstreams, reports)?));
         let pulse = Arc::new(Pulse::begin());
         for (slot, listener) in listeners.into_iter().enumerate() {
@@ -92,9 +87,14 @@ impl World {
             serving.spawn(httpd::serve(listener, Arc::new(front)));
         }
         serving.spawn(beat(pulse, Arc::downgrade(&scene), Arc::downgrade(&proxies)));
-        let link_faults = link_faults(config, &proxies, &scene);
+        let mut clusters = Vec::new();
+        for kafka in &config.kafka {
+            clusters.push(Cluster::open(kafka, &proxies, note(&scene)).await?);
+        }
+        let kafka = clusters.iter().map(|c| (c.config.name.clone(), c.bootstrap())).collect();
+        let way_faults = way_faults(config, (&proxies, &clusters), &scene);
         let (leads, linger) = (config.links.clone(), config.linger);
-        Ok(World { scene, upstreams, links, kafka, clusters, proxies, link_faults, linger, leads, _serving: serving })
+        Ok(World { scene, upstreams, links, kafka, clusters, proxies, way_faults, linger, leads, _serving: serving })
     }
 
     /// Lets a run use stubs and links that stand already: they stay where they are and behave as the run's scenario
@@ -104,7 +104,9 @@ impl World {
         if let Some(link) = config.links.iter().find(|l| !self.leads.iter().any(|known| same(l, known))) {
             return Err(format!("the stage has no such link `{}`: start it again with this scenario", link.name));
         }
-        if let Some(kafka) = config.kafka.iter().find(|k| !self.clusters.iter().any(|(known, _)| known == *k)) {
+        let known =
+            |k: &&KafkaConfig| self.clusters.iter().any(|c| c.config.name == k.name && c.config.cluster == k.cluster);
+        if let Some(kafka) = config.kafka.iter().find(|k| !known(k)) {
             return Err(format!(
                 "the stage has no such Kafka cluster `{}`: start it again with this scenario",
                 kafka.name
@@ -114,7 +116,7 @@ impl World {
             Remote::new(&link.server, &link.proxy).prepare().await?;
         }
         *self.scene() = Scene::new(config, &self.upstreams, reports)?;
-        self.link_faults = link_faults(config, &self.proxies, &self.scene);
+        self.way_faults = way_faults(config, (&self.proxies, &self.clusters), &self.scene);
         Ok(())
     }
 
@@ -353,15 +355,32 @@ async fn open_link(links: &Links, link: &LinkConfig, upstreams: &[(String, Strin
     })
 }
 
-/// The faults on links, whose touches are told to the scene.
-fn link_faults(config: &Config, links: &Arc<Links>, scene: &Arc<Mutex<Scene>>) -> LinkFaults {
+/// What is told to whoever holds the stage, in words.
+fn note(scene: &Arc<Mutex<Scene>>) -> Note {
+    let scene = Arc::downgrade(scene);
+    Arc::new(move |why| {
+        if let Some(scene) = scene.upgrade() {
+            lock(&scene).faults.note(why);
+        }
+    })
+}
+
+/// The faults on links and Kafka clusters, whose touches are told to the scene.
+fn way_faults(
+    config: &Config,
+    (links, clusters): (&Arc<Links>, &[Arc<Cluster>]),
+    scene: &Arc<Mutex<Scene>>,
+) -> WayFaults {
     let scene = Arc::downgrade(scene);
     let tell: Tell = Arc::new(move |fault, connection, effect| {
         if let Some(scene) = scene.upgrade() {
             lock(&scene).touched(fault, connection, effect);
         }
     });
-    LinkFaults::new(config, links.clone(), tell)
+    WayFaults {
+        links: LinkFaults::new(config, links.clone(), tell.clone()),
+        kafka: KafkaFaults::new(config, clusters, tell),
+    }
 }
 
 async fn listen(kind: &str, name: &str, address: Option<&str>) -> Result<TcpListener, String> {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::bearer::Keeper;
 use super::flow::{self, Wanted};
 use super::http::codec::Answer;
 use super::http::open::Opener;
@@ -14,7 +15,7 @@ use crate::base::net::Address;
 use crate::base::time::{Clock, Offset};
 use crate::base::units;
 use crate::evidence::reply::Outcome;
-use crate::scenario::{Ready, Step, Target};
+use crate::scenario::{Bearer, Ready, Step, Target};
 
 /// How long after a failed attempt readiness is asked for again.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -104,6 +105,15 @@ impl<'a> Aside<'a> {
             }
             Err(why) => Answered { status: None, wrong: Some(why) },
         }
+    }
+
+    /// Logs in, at the first address of a service. The error says why there is no token.
+    pub async fn log_in(&self, bearer: &Bearer, service: Option<&str>) -> Result<Keeper, String> {
+        let opener = self.service(service)?.first().ok_or("the service has no address")?;
+        let headers = own_over(&self.headers, resolve(&bearer.step.headers, self.secrets));
+        let keeper = Keeper::new(bearer, service, &opener.address().base, headers, self.secrets);
+        keeper.renew(0, opener, self.clock, self.timeout).await?;
+        Ok(keeper)
     }
 
     async fn try_step(&self, step: &Step) -> Result<Got, String> {

@@ -8,7 +8,9 @@ use std::thread;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, watch};
 
-use super::worker;
+use super::bearer::Keeper;
+use super::pipeline::Meeting;
+use super::{signal, worker};
 use crate::base::net::Address;
 use crate::base::time::Clock;
 use crate::base::trace::Tracer;
@@ -18,7 +20,7 @@ use crate::plan::Plan;
 use crate::scenario::Scenario;
 
 /// How nice a sender is to other threads of this machine, where the system lets it choose.
-const PRECEDENCE: i32 = -10;
+pub const PRECEDENCE: i32 = -10;
 /// After so many tasks a worker looks for new replies and due shots: about a tenth of a millisecond of work.
 const EVENTS: u32 = 24;
 
@@ -34,6 +36,10 @@ pub struct Setup {
     pub kafka: Vec<(String, String)>,
     /// Values of secrets by name.
     pub secrets: Vec<(String, String)>,
+    /// Who keeps the tokens that requests carry, by traffic.
+    pub keepers: Vec<(String, Arc<Keeper>)>,
+    /// Where what is told of pipelines meets their shots, by traffic.
+    pub meetings: Vec<(String, Arc<Meeting>)>,
     /// Writes trace ids.
     pub tracer: Tracer,
     /// The axis.
@@ -53,9 +59,12 @@ pub struct Setup {
 /// The workers of a run.
 pub struct Senders(Vec<thread::JoinHandle<io::Result<()>>>);
 
-/// Starts sending. Each worker ends when every shot of its share is over or the drain has lasted for the timeout.
-pub fn spawn(setup: Setup) -> io::Result<Senders> {
+/// Starts sending, signals by threads of their own. Each worker ends when every shot of its share is over or the drain
+/// has lasted for the timeout.
+pub fn spawn(setup: Setup, signals: Vec<signal::Opened>) -> io::Result<Senders> {
     let setup = Arc::new(setup);
+    let signals = signals.into_iter().zip(setup.workers.max(1)..);
+    let mut all = signals.map(|(opened, index)| opened.spawn(&setup, index)).collect::<io::Result<Vec<_>>>()?;
     let start = |index: usize| {
         let setup = setup.clone();
         thread::Builder::new().name(format!("sender-{index}")).spawn(move || {
@@ -72,7 +81,10 @@ pub fn spawn(setup: Setup) -> io::Result<Senders> {
             ended
         })
     };
-    Ok(Senders((0..setup.workers.max(1)).map(start).collect::<io::Result<_>>()?))
+    for index in 0..setup.workers.max(1) {
+        all.push(start(index)?);
+    }
+    Ok(Senders(all))
 }
 
 impl Senders {

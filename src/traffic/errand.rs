@@ -27,6 +27,10 @@ pub struct Errand {
     pub opening: Opening,
     /// The status that was answered last.
     pub status: Option<u16>,
+    /// The number of the token that its present request carries, where it carries one.
+    pub token: u64,
+    /// Whether its present step was sent again with another token.
+    pub renewed: bool,
     /// Where a flow keeps what its templates say; means nothing for a quote.
     pub bag: u32,
     /// On how many connections it was put that had closed unnoticed.
@@ -47,6 +51,8 @@ impl Errand {
             first_byte: None,
             opening: Opening::default(),
             status: None,
+            token: 0,
+            renewed: false,
             bag: 0,
             stale: 0,
         }

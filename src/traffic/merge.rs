@@ -14,10 +14,13 @@ pub struct Merge {
 }
 
 impl Merge {
-    /// Those of worker `index` of `workers`: every shot is some worker's.
-    pub fn new(plan: &Plan, index: usize, workers: usize) -> Merge {
-        let shots = |t: &TrafficPlan| Box::new(t.shots_of(index, workers)) as Box<dyn Iterator<Item = Shot>>;
-        let sources: Vec<Box<dyn Iterator<Item = Shot>>> = plan.traffic.iter().map(shots).collect();
+    /// Those of worker `index` of `workers`: every shot is some worker's, but for those of traffic that is not `ours`.
+    pub fn new(plan: &Plan, ours: impl Fn(usize) -> bool, index: usize, workers: usize) -> Merge {
+        let shots = |(i, t): (usize, &TrafficPlan)| {
+            let shots = ours(i).then(|| t.shots_of(index, workers));
+            Box::new(shots.into_iter().flatten()) as Box<dyn Iterator<Item = Shot>>
+        };
+        let sources: Vec<Box<dyn Iterator<Item = Shot>>> = plan.traffic.iter().enumerate().map(shots).collect();
         let mut merge = Merge { shots: vec![None; sources.len()], sources, next: BinaryHeap::new() };
         for i in 0..merge.sources.len() {
             merge.advance(i);

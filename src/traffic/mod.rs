@@ -1,8 +1,10 @@
 //! Sends the plan's shots when they are due, whatever becomes of earlier ones, and reports what became of each.
 
 mod aside;
+mod bearer;
 mod closed;
 mod drive;
+pub mod effects;
 mod errand;
 mod flow;
 mod health;
@@ -11,14 +13,18 @@ mod kind;
 mod merge;
 mod pacer;
 mod pick;
+mod pipeline;
 mod quote;
 mod reply;
 mod request;
 mod resting;
+pub mod signal;
 mod worker;
 
 pub use aside::{Answered, Aside};
+pub use bearer::Keeper;
 pub use drive::{Senders, Setup, spawn};
+pub use pipeline::{Meeting, webhook};
 
 use crate::scenario::HeaderValue;
 

@@ -1,6 +1,6 @@
 //! Requests, put together beforehand as far as they can be.
 
-use super::flow::{Says, media};
+use super::flow::{Says, Signer, media};
 use crate::base::trace::TraceId;
 use crate::scenario::{Form, Piece, Step, Template};
 
@@ -52,11 +52,12 @@ pub struct Written {
     same: Vec<u8>, // headers that are the same for every shot
     body: Template,
     has_body: bool,
+    signer: Option<Signer>,
 }
 
 impl Written {
     /// The request of a step whose service's paths begin with `base`.
-    pub fn new(step: &Step, base: &str, mut headers: Vec<(String, String)>) -> Written {
+    pub fn new(step: &Step, base: &str, mut headers: Vec<(String, String)>, signer: Option<Signer>) -> Written {
         headers.extend(media(step, &headers));
         headers.retain(|(name, _)| !step.written.iter().any(|(n, _)| n.eq_ignore_ascii_case(name)));
         let whole = matches!(step.path.pieces.first(), Some(Piece::Value(_, Form::Raw)));
@@ -69,34 +70,39 @@ impl Written {
             headers: step.written.clone(),
             same: same.into(),
             body: step.body.as_ref().map(|(body, _)| body.clone()).unwrap_or_default(),
+            signer,
             has_body: step.body.is_some() || !matches!(step.method.word(), "GET" | "DELETE"),
         }
     }
 
-    /// Writes it out for a host.
-    pub fn write(&self, host: &[u8], says: &Says<'_>, out: &mut Vec<u8>) {
+    /// Writes it out for a host; `token` is the header that carries one, with its end.
+    pub fn write(&self, host: &[u8], token: Option<&[u8]>, says: &Says<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(self.method.as_bytes());
         out.push(b' ');
-        out.extend_from_slice(self.base.as_bytes());
-        let target = out.len();
-        says.fill(&self.target, out);
-        // A reply may name the next request by a whole address; only its path goes into the request.
-        let path = path_of(&out[target..]);
-        out.drain(target..target + path);
+        let mut target = self.base.as_bytes().to_vec();
+        says.fill(&self.target, &mut target);
+        if self.base.is_empty() {
+            // A reply may name the next request by a whole address; only its path goes into the request.
+            target.drain(..path_of(&target));
+        }
+        let mut body = Vec::new();
+        says.fill(&self.body, &mut body);
+        let signature = self.signer.as_ref().and_then(|signer| signer.sign(says, self.method, &mut target, &body));
+        out.extend_from_slice(&target);
         out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
         out.extend_from_slice(host);
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(&self.same);
+        out.extend_from_slice(token.unwrap_or_default());
         for (name, value) in &self.headers {
             out.extend_from_slice(name.as_bytes());
             out.extend_from_slice(b": ");
             says.fill(value, out);
             out.extend_from_slice(b"\r\n");
         }
+        out.extend_from_slice(signature.as_deref().unwrap_or_default().as_bytes());
         out.extend_from_slice(b"traceparent: ");
         out.extend_from_slice(&says.trace.traceparent());
-        let mut body = Vec::new();
-        says.fill(&self.body, &mut body);
         if self.has_body {
             out.extend_from_slice(b"\r\nContent-Length: ");
             decimal(body.len() as u64, out);

@@ -55,12 +55,14 @@ impl Resting {
         all.errands.remove(&place)
     }
 
-    /// Takes all of them out, in the order in which they came.
-    pub fn take_all(&self) -> Vec<Errand> {
-        let All { errands, .. } = self.all.take();
-        let mut all: Vec<(u64, Errand)> = errands.into_iter().collect();
-        all.sort_by_key(|(place, _)| *place);
-        all.into_iter().map(|(_, errand)| errand).collect()
+    /// Takes out those that rest for longer than until an instant, in the order in which they came.
+    pub fn take_beyond(&self, at: Offset) -> Vec<Errand> {
+        let mut all = self.all.borrow_mut();
+        let All { until, errands, .. } = &mut *all;
+        let mut beyond: Vec<u64> = until.iter().filter(|Reverse((rests, _))| *rests > at).map(|e| e.0.1).collect();
+        until.retain(|Reverse((rests, _))| *rests <= at);
+        beyond.sort_unstable();
+        beyond.into_iter().filter_map(|place| errands.remove(&place)).collect()
     }
 }
 
@@ -80,7 +82,10 @@ mod tests {
         assert_eq!(resting.first(), Some(at(10)));
         let gone = |now| std::iter::from_fn(|| resting.take(at(now))).map(|e| e.shot.seq).collect::<Vec<_>>();
         assert_eq!((gone(9), gone(15), gone(20)), (vec![], vec![2, 4], vec![3]));
-        assert_eq!(resting.take_all().iter().map(|e| e.shot.seq).collect::<Vec<_>>(), [1]);
+        let shot = Shot { seq: 5, due: Offset::ZERO, quote: None };
+        resting.put(Errand::new(0, shot, Offset::ZERO), at(90));
+        assert_eq!(resting.take_beyond(at(30)).iter().map(|e| e.shot.seq).collect::<Vec<_>>(), [5]);
+        assert_eq!(resting.take_beyond(Offset::ZERO).iter().map(|e| e.shot.seq).collect::<Vec<_>>(), [1]);
         assert_eq!((resting.first(), gone(100)), (None, vec![]));
     }
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use proofload::base::process::State;
 use proofload::base::seed::Seed;
 use proofload::evidence::undo;
+use proofload::stage::kafka::ask::{Census, ask};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::scene::{Going, PROGRAM, Scene, Turn, children, is_gone, kill};
@@ -37,6 +38,7 @@ struct Things {
     killed: Idle,
     file: PathBuf,
     stub: u16,
+    broker: u16,
     word: Marked,
     scene: Scene, // last: what listens in its folder ends before that is gone
 }
@@ -45,9 +47,8 @@ impl Things {
     fn new() -> Things {
         let scene = Scene::new("");
         let file = scene.path("broken");
-        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let stub = free.local_addr().expect("bound").port();
-        drop(free);
+        let free = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+        let [stub, broker] = free.map(|free| free.local_addr().expect("bound").port());
         let things = Things {
             engine: Engine::new(&scene.path(""), &["frozen", "dead"]),
             flag: Flag::new(),
@@ -55,6 +56,7 @@ impl Things {
             killed: Idle::start(),
             file,
             stub,
+            broker,
             word: Marked::new(),
             scene,
         };
@@ -65,11 +67,12 @@ impl Things {
     /// Every kind at once, in three seconds.
     fn scenario(&self) -> String {
         let (file, flag) = (self.file.display(), self.flag.hook());
-        let (paused, killed, stub) = (self.paused.pid(), self.killed.pid(), self.stub);
+        let (paused, killed, stub, broker) = (self.paused.pid(), self.killed.pid(), self.stub, self.broker);
         format!(
             "proofload: 1
 target: {{ sim: quote-service, timeout: 1s, with: {{ ttl: 50ms }} }}
 upstreams: {{ jupiter: {{ like: jupiter, listen: 127.0.0.1:{stub} }} }}
+kafka: {{ trading: {{ cluster: {{ topics: {{ signals: {{}} }}, listen: 127.0.0.1:{broker} }} }} }}
 processes:
   worker: {{ command: [sleep, '7001'] }}
   helper: {{ command: [sh, -c, 'sleep 7002 & exec sleep 7003'] }}
@@ -92,6 +95,10 @@ faults:
   flag: {{ on: hook/flag, inject: {{ hook: {{}} }}, at: 250ms, for: 2500ms }}
   freezes: {{ on: docker/frozen, inject: {{ docker: {{ action: pause }} }}, at: 350ms, for: 2200ms }}
   dies: {{ on: docker/dead, inject: {{ docker: {{ action: kill }} }}, at: 450ms, for: 2200ms }}
+  no-topic: {{ on: kafka/trading, inject: {{ topic_unavailable: {{ topic: signals }} }}, at: 150ms, for: 2600ms }}
+  distant: {{ on: kafka/trading, inject: {{ round_trip: {{ add: 4s }} }}, at: 250ms, for: 2400ms }}
+  silent: {{ on: kafka/trading, inject: {{ timeout: {{}} }}, at: 350ms, for: 2s }}
+  no-broker: {{ on: kafka/trading, inject: {{ broker_down: {{ broker: 1 }} }}, at: 900ms, for: 1500ms }}
 limits: {{ faults: 20 }}
 fitness: {{ lag: 10s, cpu: 100% }}
 slo: [{{ expect: errors(q) < 100% }}]
@@ -142,6 +149,17 @@ slo: [{{ expect: errors(q) < 100% }}]
             && std::io::Read::read_exact(&mut stream, &mut reply).is_ok()
             && reply.starts_with(b"HTTP/1.1 200")
     }
+}
+
+/// Whether the embedded cluster answers and knows who leads its topic, where the stage lives.
+fn cluster_answers(port: u16) -> bool {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let census = runtime.block_on(async {
+        let place = format!("127.0.0.1:{port}");
+        tokio::time::timeout(Duration::from_secs(2), ask(&place)).await
+    });
+    let leads = |census: &Census| census.topics.iter().any(|topic| topic.is_available());
+    matches!(census, Ok(Ok(census)) if census.brokers.len() == 1 && leads(&census))
 }
 
 /// One run, killed at a moment that the seed chooses; what was still broken afterwards.
@@ -199,6 +217,9 @@ fn killed(nth: usize) -> (Whom, Duration, Vec<String>) {
     // A run that was over before it was killed has taken its stage along.
     if lives && ended.code.is_none() && stage.is_some_and(|pid| !is_gone(pid)) && !things.stub_answers() {
         broken.push("the stub does not answer".into());
+    }
+    if lives && ended.code.is_none() && stage.is_some_and(|pid| !is_gone(pid)) && !cluster_answers(things.broker) {
+        broken.push("the cluster does not answer".into());
     }
     stage.into_iter().for_each(|pid| kill(pid, Signal::KILL));
     (whom, moment, broken)

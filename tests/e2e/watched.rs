@@ -218,6 +218,62 @@ fn an_alert_goes_all_its_way_from_a_failure_to_whoever_is_paged() {
     assert!(said.contains("is not in the evidence: it was not fetched"), "{said}");
 }
 
+/// The rules that the server evaluates are taken from it, replayed over its samples, and held against what it fired itself.
+#[test]
+fn the_rules_of_a_running_server_are_replayed_over_its_samples() {
+    if !are_here() {
+        return;
+    }
+    let _turn = Turn::alone();
+    let stand = Stand::new("b25", 7);
+    let scenes = stand.folder.path().join("scenes");
+    let drill = fs::read_to_string(scenes.join("alert-drill.yaml")).expect("it ships");
+    let (head, _) = drill.split_once("slo:").expect("promises");
+    let live = |groups: &str, promises: &str| {
+        format!(
+            "{head}alerts: {{ rules: {{ prometheus: true{groups} }}, expected: {{ HighErrorRate: off }} }}\nslo:\n{promises}"
+        )
+    };
+    let scene = |name: &str, text: String| fs::write(scenes.join(name), text).expect("written");
+    // What the server does not have is said before anything is sent.
+    scene("wrong.yaml", live(", groups: [service-helth]", "  - { alert: HighErorRate, stays_silent: true }\n"));
+    let refused = stand.run("wrong.yaml", &[]);
+    assert_eq!(refused.code, Some(5), "{refused:?}");
+    assert!(refused.err.contains("no group `service-helth`") && refused.err.contains("service-health"), "{refused:?}");
+    fs::remove_dir_all(stand.folder.path().join("out")).expect("its evidence");
+
+    scene(
+        "live.yaml",
+        live(
+            "",
+            "  - { alert: HighErrorRate, labels: { service: order-execution }, stays_silent: true, severity: info }\n  \
+             - { alert: ServiceDown, stays_silent: true }\n  \
+             - { alert: HighErrorRate, routed_within: 6s, receiver: pagers, grouped_by: [alertname, service] }\n",
+        ),
+    );
+    let ended = stand.run("live.yaml", &[]);
+    let verdict = verdict(&stand.evidence());
+    let findings = findings(&verdict);
+    assert_eq!(ended.code, Some(0), "{}{}", ended.out, ended.err);
+    assert!(findings[0].0 == "FAIL" && findings[0].1.contains("of requests fail"), "it fired: {findings:?}");
+    assert_eq!((findings[1].0.as_str(), findings[2].0.as_str()), ("PASS", "PASS"), "{findings:?}");
+    let alerts = &verdict["alerts"];
+    assert_eq!((&alerts["source"], &alerts["semantics"]), (&"prometheus".into(), &"2".into()), "{alerts}");
+    let rules = alerts["alerts"].as_array().expect("rules");
+    let beside = rules.iter().flat_map(|rule| rule["beside"].as_array().into_iter().flatten()).collect::<Vec<_>>();
+    assert!(!beside.is_empty(), "{alerts}");
+    for of in beside {
+        assert!(of["agreement"] == "agree" || of["agreement"] == "near", "{of}");
+    }
+    let groups = verdict["alertmanager"]["groups"].as_array().expect("groups");
+    assert!(groups.iter().any(|group| group["receiver"] == "pagers"), "{groups:?}");
+    // From the evidence alone, byte for byte.
+    let before = fs::read_to_string(stand.evidence().join("verdict.json")).expect("written");
+    let again = Command::new(PROGRAM).arg("judge").arg(stand.evidence()).output().expect("judges");
+    assert_eq!(again.status.code(), Some(0));
+    assert_eq!(fs::read_to_string(stand.evidence().join("verdict.json")).expect("written"), before, "byte for byte");
+}
+
 /// 404s cannot fire a rule about 5xx: whoever relies on such a drill is told.
 #[test]
 fn a_drill_that_cannot_fire_fails() {

@@ -243,6 +243,68 @@ fn a_name_that_leads_elsewhere_needs_no_resolver_and_no_leave() {
     }
 }
 
+/// A page and a reply, each where it belongs.
+fn pages(request: &crate::server::Request<'_>) -> Answer {
+    match request.head.split(' ').nth(1).unwrap_or_default() {
+        "/metrics" => Answer::Whole(
+            200,
+            "Content-Type: text/plain; version=0.0.4\r\n",
+            "# HELP stock Pieces.\n# TYPE stock gauge\nstock 3\n".into(),
+        ),
+        "/health" => crate::server::status(200),
+        _ => quote(),
+    }
+}
+
+#[test]
+fn pages_and_probes_are_reached_as_the_target_is() {
+    let authority = Authority::new("ours");
+    let shown = authority.shows(&authority.server("quotes.example", None), true, &["http/1.1"]);
+    let secure = Server::secure(pages, move |_| Some(shown.clone()));
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = Server::on_socket(&folder.path().join("s"), pages);
+    let place = format!("quotes.example:{}", secure.port());
+    let encrypted = format!(
+        "url: \"https://{place}\", timeout: 1s, resolve: {{ \"{place}\": 127.0.0.1 }}, \
+         tls: {{ ca: ca.pem, cert: client.pem, key: client.key }}"
+    );
+    for (target, server) in [(encrypted, &secure), (format!("url: \"{}\", timeout: 1s", socket.url()), &socket)] {
+        let promises = format!("{SLO}  - {{ promql: stock, expect: value >= 3 }}\n");
+        let more = "observe: { jobs: { page: { metrics: /metrics, every: 200ms } } }\n\
+                    contract: { page: { labels: [], probes: { /health: { outside: 200, every: 200ms } } } }\n";
+        let scene = Scene::new(&(written(&format!("{{ {target} }}"), &hold("50/s", "2s"), &promises) + more));
+        authority.put(&scene);
+        authority.client("us").put(&scene);
+        let ran = scene.run(&[]);
+        let verdict = scene.verdict();
+        let stock = crate::scene::finding(&verdict, "value >= 3");
+        assert_eq!(stock["verdict"], "PASS", "{ran:?}");
+        let probes = verdict["contract"]["page"]["probes"].as_array().expect("probes");
+        assert!(!probes.is_empty() && ran.out.contains("/health"), "{ran:?}");
+        let scrapes = &verdict["scrapes"]["page"];
+        assert_eq!(scrapes["good"], scrapes["planned"], "{verdict}");
+        assert!(server.count("GET /metrics ") >= 10 && server.count("GET /health ") >= 5);
+    }
+    // Looked at by hand, by whom we trust.
+    let scene = Scene::new("");
+    let shown = authority.shows(&authority.server("127.0.0.1", None), false, &[]);
+    let open = Server::secure(pages, move |_| Some(shown.clone()));
+    authority.put(&scene);
+    let ca = scene.path("scenes/ca.pem").display().to_string();
+    let lint = |more: &[&str]| scene.ask(&[&["metrics", "lint", &open.url(), "--labels", "none"], more].concat());
+    for trusted in [&["--ca", &ca][..], &["--insecure"]] {
+        let ended = lint(trusted);
+        assert!(ended.code == Some(0) && ended.out.contains("1 series"), "{ended:?}");
+    }
+    let stranger = lint(&[]);
+    assert_eq!(stranger.code, Some(5), "{stranger:?}");
+    let page = format!("{}:/metrics", socket.url());
+    let ended = scene.ask(&["metrics", "lint", &page, "--labels", "none"]);
+    assert!(ended.code == Some(0) && ended.out.contains("1 series"), "{ended:?}");
+    let plain = scene.ask(&["metrics", "lint", &page, "--insecure"]);
+    assert!(plain.code == Some(2) && plain.err.contains("certificates of https://"), "{plain:?}");
+}
+
 #[test]
 fn a_name_without_an_address_is_no_start() {
     // Two dots in a row: no resolver has to be asked.
@@ -264,11 +326,13 @@ traffic: { q: { flow: { steps: [{ get: / }] }, arrivals: even, load: [{ hold: { 
     let services = services.iter().map(|s| (s.name.clone(), s.addresses.clone())).collect();
     let (reports, mut reported) = mpsc::unbounded_channel();
     let (_stop, stop) = watch::channel(false);
-    let senders = traffic::spawn(Setup {
+    let setup = Setup {
         tracer: Tracer::new(scenario.seed, "dns"),
         plan: Arc::new(Plan::new(&scenario)),
         services,
         kafka: Vec::new(),
+        keepers: Vec::new(),
+        meetings: Vec::new(),
         secrets: Vec::new(),
         clock: Clock::starting_in(Duration::from_millis(50)),
         connections: 4,
@@ -277,7 +341,8 @@ traffic: { q: { flow: { steps: [{ get: / }] }, arrivals: even, load: [{ hold: { 
         reports,
         stop,
         scenario,
-    });
+    };
+    let senders = traffic::spawn(setup, Vec::new());
     let mut replies = Vec::new();
     while let Some(batch) = reported.blocking_recv() {
         replies.extend(batch.replies);

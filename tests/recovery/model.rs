@@ -12,7 +12,7 @@ use proofload::evidence::folder::Folder;
 use proofload::evidence::manifest::{End, FORMAT, Host, How, Manifest};
 use proofload::evidence::reader::Evidence;
 use proofload::evidence::recorder::{self, Batch, Recorder};
-use proofload::evidence::reply::{Opening, Outcome, Reply};
+use proofload::evidence::reply::{Maybe, Opening, Outcome, Reply};
 use proofload::judge::{self, Judgement};
 use proofload::plan::Plan;
 use proofload::scenario::{self, Scenario, Settings};
@@ -185,6 +185,7 @@ impl Case {
             first_byte: Some(done).into(),
             done,
             opening: Opening::default(),
+            not_before: Maybe::NONE,
             why: None,
         }
     }

@@ -17,11 +17,11 @@ use proofload::evidence::latency::{Interval, LatencyLog, Tag, grid};
 use proofload::evidence::manifest::{End, FORMAT, Host, How, Manifest};
 use proofload::evidence::reader::Evidence;
 use proofload::evidence::recorder::second_of;
-use proofload::evidence::reply::{Opening, Outcome, Reply, Stage};
+use proofload::evidence::reply::{Maybe, Opening, Outcome, Reply, Stage};
 use proofload::evidence::tally::cell;
 use proofload::evidence::touches::{Decision, Effect, ShotTouch};
 use proofload::plan::{Plan, QuoteRequest};
-use proofload::scenario::{Corruption, Fault, HttpFault, Inject, Kind, On, RateLimit, Scenario, System};
+use proofload::scenario::{Corruption, Fault, HttpFault, Inject, Kind, On, RateLimit, Scenario, System, Traffic};
 use proofload::sim::quote_service::Options;
 
 use super::series;
@@ -41,9 +41,12 @@ pub struct Played {
 /// What a fault did.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Struck {
-    first: Option<Offset>,
-    eligible: u64,
-    injected: u64,
+    /// When it first did something.
+    pub first: Option<Offset>,
+    /// What came its way.
+    pub eligible: u64,
+    /// What it did something to.
+    pub injected: u64,
 }
 
 /// A law as a table, for speed.
@@ -196,6 +199,7 @@ impl<'a> Model<'a> {
                 first_byte: status.map(|_| done).into(),
                 done,
                 opening: Opening::default(),
+                not_before: Maybe::NONE,
                 why: None,
             }
         });
@@ -426,26 +430,28 @@ pub fn events(scenario: &Scenario, plan: &Plan, played: &Played) -> Vec<Event> {
 pub fn evidence(scenario: &Scenario, plan: &Plan, played: &Played) -> Evidence {
     let tracer = Tracer::new(scenario.seed, "synthetic");
     let mut events = events(scenario, plan, played);
-    let mut rows: BTreeMap<i64, TickRow> = BTreeMap::new();
+    let mut rows: Vec<BTreeMap<i64, TickRow>> = vec![BTreeMap::new(); scenario.traffic.len()];
     let mut latency = LatencyLog::default();
     let mut shots = Vec::new();
     // Replies come in the order in which they were due: an interval is over when the next begins.
     let of_interval = |reply: &Reply| interval(plan.timeline.edges(), reply.due);
     for replies in played.replies.chunk_by(|a, b| of_interval(a) == of_interval(b)) {
-        let mut lengths: BTreeMap<(Option<u16>, Outcome), Vec<u64>> = BTreeMap::new();
+        let mut lengths: BTreeMap<(u16, Option<u16>, Outcome), Vec<u64>> = BTreeMap::new();
         for reply in replies {
             let second = second_of(reply.due);
-            let row = rows.entry(second).or_insert(TickRow { second, ..TickRow::default() });
+            let row = rows[usize::from(reply.traffic)].entry(second);
+            let row = row.or_insert(TickRow { second, ..TickRow::default() });
             (row.due, row.sent, row.finished) = (row.due + 1, row.sent + 1, row.finished + 1);
-            lengths.entry((reply.class, reply.outcome)).or_default().push(cell(reply.response().as_nanos() as u64));
+            let of = (reply.traffic, reply.class, reply.outcome);
+            lengths.entry(of).or_default().push(cell(reply.response().as_nanos() as u64));
             if plan.timeline.faults.iter().flatten().any(|f| reply.done >= f.start && reply.due <= f.end) {
-                shots.push(ShotTouch::new(reply, tracer.id(Shot { traffic: 0, seq: reply.seq })));
+                shots.push(ShotTouch::new(reply, tracer.id(Shot { traffic: reply.traffic, seq: reply.seq })));
             }
         }
-        for ((class, outcome), mut lengths) in lengths {
+        for ((traffic, class, outcome), mut lengths) in lengths {
             lengths.sort_unstable();
             let cells = lengths.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u64)).collect();
-            let tag = tag(&mut latency.tags, scenario, class, outcome);
+            let tag = tag(&mut latency.tags, &scenario.traffic[usize::from(traffic)], class, outcome);
             latency.intervals.push(Interval { span: of_interval(&replies[0]), tag, cells });
         }
     }
@@ -453,7 +459,7 @@ pub fn evidence(scenario: &Scenario, plan: &Plan, played: &Played) -> Evidence {
     events.push(Event::Tick(Tick {
         at: end,
         through: end,
-        traffic: vec![rows.into_values().collect()],
+        traffic: rows.into_iter().map(|rows| rows.into_values().collect()).collect(),
         ..Tick::default()
     }));
     let (shots, decisions) = (shots.into(), played.decisions.clone().into());
@@ -470,10 +476,10 @@ pub fn evidence(scenario: &Scenario, plan: &Plan, played: &Played) -> Evidence {
 }
 
 /// The position of a tag, which is added when it is new.
-fn tag(tags: &mut Vec<Tag>, scenario: &Scenario, class: Option<u16>, outcome: Outcome) -> usize {
-    let traffic = &scenario.traffic[0];
+fn tag(tags: &mut Vec<Tag>, traffic: &Traffic, class: Option<u16>, outcome: Outcome) -> usize {
     let class = class.map(|c| traffic.classes[usize::from(c)].name.as_str());
-    let known = tags.iter().position(|t| t.outcome == outcome && t.class.as_deref() == class);
+    let same = |t: &Tag| t.traffic == traffic.name && t.outcome == outcome && t.class.as_deref() == class;
+    let known = tags.iter().position(same);
     known.unwrap_or_else(|| {
         let class = class.map(str::to_owned);
         tags.push(Tag { traffic: traffic.name.clone(), class, outcome, timing: Timing::Response });

@@ -1,5 +1,5 @@
 //! Reads a case: three parts, set apart by lines of `---`. First a scenario, as users write it; where it names `rules.yml`, that
-//! file is a part of its own behind it. Then what happened, a line each; what is said later holds instead of what was said
+//! file is a part of its own behind it; so are the rules that a server told. Then what happened, a line each; what is said later holds instead of what was said
 //! before:
 //!
 //! ```text
@@ -59,6 +59,7 @@ use proofload::evidence::reply::{Opening, Outcome};
 use proofload::evidence::samples::Kind;
 use proofload::evidence::touches::{Decision, Effect};
 use proofload::plan::Plan;
+use proofload::report;
 use proofload::scenario::{self, Scenario, Settings};
 
 /// The plan's zero, in nanoseconds since the Unix epoch.
@@ -119,7 +120,10 @@ impl Case {
             },
             ..Settings::alone("case")
         };
-        let scenario = scenario::read("case", yaml, &settings).map_err(|m| m.to_string())?;
+        let mut scenario = scenario::read("case", yaml, &settings).map_err(|m| m.to_string())?;
+        if let (Some(alerts), Some(rules)) = (&mut scenario.alerts, rules) {
+            alerts.learn("prometheus-rules.yml", (*rules).to_owned());
+        }
         let plan = Plan::new(&scenario);
         let fates = plan.traffic.iter().map(|t| t.shots().map(|shot| (shot.due, None)).collect()).collect();
         let lines = |part: &str| -> Vec<String> {
@@ -152,6 +156,20 @@ impl Case {
             case.line(&line).ok_or_else(|| format!("what does `{line}` say?"))?;
         }
         Ok(case)
+    }
+
+    /// Every report of it, by name.
+    pub fn reports(&self) -> Vec<(&'static str, String)> {
+        let (evidence, judgement) = (self.evidence(), self.judge());
+        let upstreams: Vec<String> = self.scenario.upstreams.iter().map(|upstream| upstream.name.clone()).collect();
+        report::files(&report::Run {
+            plan: &self.plan,
+            evidence: &evidence,
+            judgement: &judgement,
+            upstreams: &upstreams,
+            traces: None,
+            scenario: None,
+        })
     }
 
     fn line(&mut self, line: &str) -> Option<()> {
@@ -643,7 +661,10 @@ fn nanos_of(text: &str) -> Option<u64> {
 }
 
 fn at_of(text: &str) -> Option<Offset> {
-    parse_duration(text).ok().map(Offset::after_zero)
+    match text.strip_prefix('-') {
+        Some(before) => parse_duration(before).ok().map(|length| Offset::ZERO - length),
+        None => parse_duration(text).ok().map(Offset::after_zero),
+    }
 }
 
 fn span_of(text: &str) -> Option<Span> {

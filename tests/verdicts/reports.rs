@@ -13,7 +13,7 @@ fn a_latency_that_is_too_long_is_taken_apart() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/verdicts/bound-taken-apart.case");
     let case = Case::read(&fs::read_to_string(path).expect("readable")).expect("a case");
     let judgement = case.judge();
-    let files = report::files(&case.plan, &case.evidence(), &judgement);
+    let files = case.reports();
     let file = |name: &str| files.iter().find(|(n, _)| *n == name).map(|(_, text)| text.clone()).expect("a report");
     let lines = [
         "p99 of each part: lag 1.00 ms, wait for a connection 49.0 ms, first byte 3.00 ms, body 7.00 ms; \
@@ -44,7 +44,7 @@ fn every_report_says_what_a_closed_loop_is() {
         Case::read(&fs::read_to_string(path).expect("readable")).expect("a case")
     };
     let mixed = case("closed-loop-and-planned.case");
-    let files = report::files(&mixed.plan, &mixed.evidence(), &mixed.judge());
+    let files = mixed.reports();
     let file = |name: &str| files.iter().find(|(n, _)| *n == name).map(|(_, text)| text.clone()).expect("a report");
     let table = report::table(&mixed.judge(), "here", false);
     let went = "closed loop of 64 connections, 10.5 s to 19.5 s: 9\u{202f}000 shots, 0 failed, 1000/s ok";
@@ -94,7 +94,7 @@ fn every_report_shows_the_ledger() {
     };
     let slow = case("green-absorbed-but-slow.case");
     let judgement = slow.judge();
-    let files = report::files(&slow.plan, &slow.evidence(), &judgement);
+    let files = slow.reports();
     let file = |name: &str| files.iter().find(|(n, _)| *n == name).map(|(_, text)| text.clone()).expect("a report");
     let table = report::table(&judgement, "here", false);
     for text in [&table, &file("summary.md"), &file("junit.xml")] {

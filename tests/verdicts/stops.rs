@@ -69,7 +69,11 @@ fn what_hangs_longer_than_the_bound_is_known_to_be_slow() {
     let hangs = "quotes 4s..20s: lost";
     assert_eq!(look(HANGS, hangs, 7_100), None, "of the fifth second some are not a second old");
     assert_eq!(look(HANGS, hangs, 9_000).map(|why| why.starts_with("p95(quotes) > 1s: p95 ")), Some(true));
-    assert_eq!(look("{ expect: p95(quotes) < 10ms, for: 3s }", hangs, 9_000), None, "of the other direction nothing is");
+    assert_eq!(
+        look("{ expect: p95(quotes) < 10ms, for: 3s }", hangs, 9_000),
+        None,
+        "of the other direction nothing is"
+    );
 }
 
 #[test]

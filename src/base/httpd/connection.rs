@@ -28,6 +28,10 @@ pub async fn serve<H: Handler>(listener: TcpListener, handler: Arc<H>) {
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
+                Ok((stream, _)) if connections.len() >= handler.most() => {
+                    reset(&stream);
+                    handler.turned_away();
+                }
                 Ok((stream, peer)) if handler.admits(peer) => {
                     let handler = handler.clone();
                     connections.spawn(async move { converse(stream, peer, &*handler).await; });

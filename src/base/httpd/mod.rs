@@ -111,6 +111,14 @@ pub trait Handler: Send + Sync + 'static {
     fn admits(&self, _peer: SocketAddr) -> bool {
         true
     }
+
+    /// How many connections are taken at once; one more is reset at once.
+    fn most(&self) -> usize {
+        usize::MAX
+    }
+
+    /// Hears that a connection was reset because there were too many.
+    fn turned_away(&self) {}
 }
 
 #[cfg(test)]

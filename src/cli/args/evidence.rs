@@ -85,6 +85,44 @@ pub struct HistogramArgs {
     pub hgrm: bool,
 }
 
+/// `proofload compare`
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// The folder of the run that is measured by
+    #[arg(value_name = "BASE")]
+    pub base: PathBuf,
+    /// Folders of the runs that are held against it
+    #[arg(required = true, value_name = "CANDIDATE")]
+    pub candidates: Vec<PathBuf>,
+    /// A change that is less does not matter; of shares of failures, a tenth of it
+    #[arg(long, value_name = "SHARE", default_value = "5%", value_parser = threshold)]
+    pub threshold: f64,
+    /// Compare what was not run in the same way
+    #[arg(long)]
+    pub unfair: bool,
+    /// How it is printed
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Shape,
+}
+
+/// How something is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Shape {
+    /// For people
+    Text,
+    /// For pull requests
+    Markdown,
+    /// For machines
+    Json,
+}
+
+fn threshold(text: &str) -> Result<f64, String> {
+    match crate::base::units::parse_share(text)?.fraction() {
+        share if share > 0.0 && share < 1.0 => Ok(share),
+        _ => Err("write a share between 0% and 100%, such as 5%".into()),
+    }
+}
+
 /// What became of the shots that are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Outcomes {

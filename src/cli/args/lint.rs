@@ -84,8 +84,14 @@ pub enum MetricsCommand {
 /// `proofload metrics lint`
 #[derive(Debug, Args)]
 pub struct MetricsLintArgs {
-    /// The page; /metrics when no path is named
+    /// The page: http://, https://, or unix:/SOCKET:/PATH; /metrics when no path is named
     pub url: String,
+    /// A PEM file of the certificates that are trusted, instead of those of the system
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    pub ca: Option<PathBuf>,
+    /// Take any certificate, from anybody
+    #[arg(long)]
+    pub insecure: bool,
     /// Watch it for so long: counters that fall and labels that grow show only over time
     #[arg(long, value_name = "TIME", value_parser = crate::base::units::parse_duration)]
     pub r#for: Option<Duration>,

@@ -7,10 +7,12 @@ mod run;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use evidence::{ExportArgs, FolderArgs, HealArgs, HistogramArgs, JudgeArgs, Outcomes, Phase, QueryArgs};
+pub use evidence::{
+    CompareArgs, ExportArgs, FolderArgs, HealArgs, HistogramArgs, JudgeArgs, Outcomes, Phase, QueryArgs, Shape,
+};
 pub use lint::{Level, LintArgs, MetricsCommand, MetricsLintArgs, Rendering, RulesCommand, RulesTestArgs};
 pub use part::{SimArgs, StageArgs};
-pub use run::{ChaosCommand, CheckArgs, Described, PlanArgs, RunArgs, SchemaArgs, ShrinkArgs};
+pub use run::{ChaosCommand, CheckArgs, Described, ImportArgs, PlanArgs, RunArgs, SchemaArgs, ShrinkArgs};
 
 /// Proves a trading platform: drives traffic, injects faults, watches both sides, and says whether promises were kept.
 #[derive(Debug, Parser)]
@@ -39,10 +41,15 @@ pub enum Command {
     Plan(PlanArgs),
     /// Print the JSON Schema of scenario files, of suites, or of verdict.json
     Schema(SchemaArgs),
+    /// Record arrivals from access logs, for a scenario to replay
+    #[command(after_help = "Exit codes: 0 written, 2 wrong command line, unreadable file, or nothing to write.")]
+    Import(ImportArgs),
     /// Judge the evidence of a run again
     Judge(JudgeArgs),
     /// Render the reports of a run again
     Report(FolderArgs),
+    /// Find out whether runs are different, really
+    Compare(CompareArgs),
     /// Write the scraped samples of a run in another format
     Export(ExportArgs),
     /// Show how the response times of runs are distributed, or any other of their clocks

@@ -9,7 +9,7 @@ use super::{Reading, pair};
 /// `proofload sim`
 #[derive(Debug, Args)]
 pub struct SimArgs {
-    /// Which practice target: quote-service, quantum-trader, b25, tradeengine, or calibrator, which does no work
+    /// Which practice target: quote-service, trading-platform, quantum-trader, b25, tradeengine, or calibrator, which does no work
     pub system: String,
     /// An outside service that it calls
     #[arg(long, value_name = "NAME=URL", value_parser = pair)]

@@ -106,3 +106,17 @@ pub enum Described {
     /// verdict.json
     Verdict,
 }
+
+/// `proofload import`
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// Access logs, each line in the common or combined format or a JSON object; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Where arrivals.csv and replay.yaml are written
+    #[arg(long, value_name = "DIR", default_value = "replay")]
+    pub out: PathBuf,
+    /// Where the scenario sends them
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    pub target: String,
+}

@@ -13,7 +13,7 @@ use crate::base::time::{Offset, Span};
 use crate::base::timing::Timing;
 
 /// The clocks that have intervals of a second.
-const SLOW: [Timing; 8] = [
+const SLOW: [Timing; 9] = [
     Timing::Service,
     Timing::Lag,
     Timing::Wait,
@@ -22,7 +22,10 @@ const SLOW: [Timing; 8] = [
     Timing::Tls,
     Timing::FirstByte,
     Timing::Body,
+    Timing::Gap,
 ];
+/// Those that have finer ones.
+const FINE: [Timing; 2] = [Timing::Response, Timing::Earliest];
 
 /// Writes the log. Memory is bounded by the shots of one flush period, at two bytes for each of their clocks, and does
 /// not grow with the run.
@@ -44,8 +47,8 @@ struct Series {
     traffic: usize,
     class: Option<usize>,
     outcome: Outcome,
-    response: Open<1>,
-    slow: Open<8>,
+    fine: Open<2>,
+    slow: Open<9>,
 }
 
 /// What becomes a line. In the order of the log: by start, then series, then clock.
@@ -74,7 +77,7 @@ impl Writer {
         for (traffic, (_, classes)) in names.iter().enumerate() {
             first.push(series.len());
             for class in std::iter::once(None).chain((0..classes.len()).map(Some)) {
-                let one = |outcome| Series { traffic, class, outcome, response: Open::new(), slow: Open::new() };
+                let one = |outcome| Series { traffic, class, outcome, fine: Open::new(), slow: Open::new() };
                 series.extend(Outcome::ALL.map(one));
             }
         }
@@ -92,8 +95,12 @@ impl Writer {
         let class = reply.class.map_or(0, |class| usize::from(class) + 1);
         let place = self.first[name] + class * Outcome::ALL.len() + usize::from(reply.outcome.code());
         let (series, blocks, edges) = (&mut self.series[place], &mut self.blocks, &self.edges);
-        let [response] = series.response.at(due, || interval(edges, Timing::Response, due));
-        blocks.push(response, reply.done.nanos_since(reply.due));
+        let fine = series.fine.at(due, || interval(edges, Timing::Response, due));
+        for (chain, timing) in fine.iter_mut().zip(FINE) {
+            if let Some(nanos) = reply.nanos(timing) {
+                blocks.push(chain, nanos);
+            }
+        }
         let slow = series.slow.at(due, || interval(edges, Timing::Service, due));
         for (chain, timing) in slow.iter_mut().zip(SLOW) {
             if let Some(nanos) = reply.nanos(timing) {
@@ -105,8 +112,10 @@ impl Writer {
     /// Writes what is pending.
     pub fn flush(&mut self) -> io::Result<()> {
         for (n, series) in self.series.iter_mut().enumerate() {
-            for (span, [chain]) in series.response.drain() {
-                self.lines.push((span.start, n, Timing::Response, span.end, chain));
+            for (span, chains) in series.fine.drain() {
+                let lines =
+                    FINE.into_iter().zip(chains).map(|(timing, chain)| (span.start, n, timing, span.end, chain));
+                self.lines.extend(lines.filter(|(.., chain)| !chain.is_empty()));
             }
             for (span, chains) in series.slow.drain() {
                 let lines =

@@ -5,8 +5,8 @@
 //! chunks, so that a file is read from its start and as far as it is whole. A scrape is
 //!
 //! ```text
-//! target          number, or the next free one and then job and instance; both are empty for what was not scraped
-//!                 but fetched: its series keep the labels that they came with, and no scrape makes any
+//! target          number, or the next free one and then job, instance, and the labels of the job; all are empty for what
+//!                 was not scraped but fetched: its series keep the labels that they came with, and no scrape makes any
 //! at              ms since the previous scrape of this target
 //! answered        1, or 0: then every scraped series of the target is stale here
 //! new series      slot, type, labels (what they share with the previous new series at either end is left out)
@@ -19,6 +19,7 @@
 //! and its companions. Times in the file are milliseconds on the run's axis, whose zero is the plan's zero; the header
 //! holds that zero in Unix time, and the reader answers in Unix time, so that PromQL's `time()` agrees with what
 //! targets expose. A scraped label that clashes with `job` or `instance` becomes `exported_job`, `exported_instance`.
+//! Version 1 had no labels of jobs; it is read still.
 
 mod code;
 mod dictionary;
@@ -35,7 +36,9 @@ pub use write::{Kept, Scrape, Writer};
 use serde::{Deserialize, Serialize};
 
 const MAGIC: [u8; 8] = *b"\x89plsamp\n";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// Does not say what targets are labelled with.
+const UNLABELLED: u32 = 1;
 /// Magic, version, anchor, CRC of the three.
 const HEADER: usize = 8 + 4 + 8 + 4;
 /// Length and CRC.

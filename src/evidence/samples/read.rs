@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::code::{Damaged, Decoder, Input, Track};
 use super::dictionary::{self, SYNTHETIC};
-use super::{CHUNK_HEADER, HEADER, Kind, MAGIC, VERSION};
+use super::{CHUNK_HEADER, HEADER, Kind, MAGIC, UNLABELLED, VERSION};
 use crate::base::series::{Labels, Sample, Series, stale};
 
 /// What a samples file says. All times are milliseconds since the Unix epoch.
@@ -97,13 +97,14 @@ pub(super) fn read_from(
         return Ok(Ok(samples));
     }
     match (word(&header, MAGIC.len()), word(&header, HEADER - 4)) {
-        (version, _) if version != VERSION => return Ok(Err(Some(version))),
+        (version, _) if !(UNLABELLED..=VERSION).contains(&version) => return Ok(Err(Some(version))),
         (_, crc) if crc != crc32fast::hash(&header[..HEADER - 4]) => return Ok(Err(None)),
         _ => {}
     }
     samples.wall_zero_ms = anchor(&header);
 
     let mut reader = Reader::new(samples, keep);
+    reader.labelled = word(&header, MAGIC.len()) > UNLABELLED;
     let (mut at, mut chunk) = (HEADER as u64, Vec::new());
     for n in 1.. {
         chunk.clear();
@@ -155,6 +156,8 @@ pub(super) struct Reader<K> {
     targets: Vec<Target>,
     index: HashMap<Labels, usize>,
     keep: K,
+    /// Whether the file says what targets are labelled with.
+    labelled: bool,
 }
 
 struct Target {
@@ -175,7 +178,7 @@ struct Slot {
 
 impl<K: Fn(&Labels) -> bool> Reader<K> {
     pub(super) fn new(samples: Samples, keep: K) -> Reader<K> {
-        Reader { samples, targets: Vec::new(), index: HashMap::new(), keep }
+        Reader { samples, targets: Vec::new(), index: HashMap::new(), keep, labelled: true }
     }
 
     pub(super) fn chunk(&mut self, payload: &[u8]) -> Result<(), Damaged> {
@@ -196,10 +199,15 @@ impl<K: Fn(&Labels) -> bool> Reader<K> {
     fn meet(&mut self, input: &mut Input) -> Result<(), Damaged> {
         let job = std::str::from_utf8(input.bytes()?).map_err(|_| Damaged)?;
         let instance = std::str::from_utf8(input.bytes()?).map_err(|_| Damaged)?;
+        let own = if self.labelled { input.bytes()? } else { &[] };
         let mut target = Target { job: job.into(), instance: instance.into(), ..Target::default() };
         for name in SYNTHETIC {
             let made = !target.is_fetched();
-            let series = if made { self.series(&dictionary::synthetic(name), Kind::Gauge, &target)? } else { None };
+            let series = if made {
+                self.series(&[dictionary::synthetic(name).as_slice(), own].concat(), Kind::Gauge, &target)?
+            } else {
+                None
+            };
             target.slots.push(Slot { track: Track::default(), stamp: 0, live: true, series });
         }
         self.targets.push(target);

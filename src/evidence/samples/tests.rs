@@ -62,6 +62,38 @@ fn of(samples: &Samples, text: &str) -> Vec<(i64, f64)> {
 const HERE: &str = "instance=\"127.0.0.1:80\",job=\"api\"";
 
 #[test]
+fn what_a_scrape_brings_carries_the_labels_of_its_job() {
+    let mut r = recording();
+    r.writer.label("api", &[("tier".into(), "critical".into())]);
+    r.writer.scraped(&scrape("api", 0), [row("a tier=critical", 1.0)], labels).expect("space");
+    r.writer.failed(&scrape("api", 1000)).expect("space");
+    r.writer.failed(&scrape("db", 1000)).expect("space");
+    let samples = r.read();
+    assert_eq!(of(&samples, &format!("up{{{HERE},tier=\"critical\"}}")), [(0, 1.0), (1000, 0.0)]);
+    assert_eq!(of(&samples, &format!("up{{{}}}", HERE.replace("api", "db"))), [(1000, 0.0)]);
+}
+
+/// As the first version wrote it: without the place for the labels of the job.
+#[test]
+fn files_of_the_first_version_are_read_still() {
+    let mut r = recording();
+    r.writer.scraped(&scrape("api", 0), [row("a x=1", 1.0)], labels).expect("space");
+    let now = r.read();
+    let mut bytes = std::fs::read(&r.path).expect("a file");
+    let instance = bytes.windows(12).position(|w| w == b"127.0.0.1:80").expect("the instance") + 12;
+    assert_eq!(bytes.remove(instance), 0, "no labels");
+    bytes[8] = 1;
+    let crc = crc32fast::hash(&bytes[..HEADER - 4]);
+    bytes[HEADER - 4..HEADER].copy_from_slice(&crc.to_le_bytes());
+    let length = (bytes.len() - HEADER - CHUNK_HEADER) as u32;
+    bytes[HEADER..HEADER + 4].copy_from_slice(&length.to_le_bytes());
+    let crc = read::checksum(&bytes[HEADER..]);
+    bytes[HEADER + 4..HEADER + 8].copy_from_slice(&crc.to_le_bytes());
+    std::fs::write(&r.path, &bytes).expect("space");
+    assert_eq!(read(&r.path).expect("a file").series, now.series);
+}
+
+#[test]
 fn a_scrape_brings_its_own_series() {
     let mut r = recording();
     let kept =
@@ -213,8 +245,8 @@ fn other_files_are_refused() {
     let damaged = "not a samples file, or its header is damaged";
     assert_eq!(refused(b"{\"format\": 1}"), damaged);
     assert_eq!(refused(&[&bytes[..15], &[bytes[15] ^ 1], &bytes[16..]].concat()), damaged);
-    let later = "samples format 2, this program reads 1: use the version that wrote it";
-    assert_eq!(refused(&[&bytes[..8], &[2], &bytes[9..]].concat()), later);
+    let later = "samples format 3, this program reads 2: use the version that wrote it";
+    assert_eq!(refused(&[&bytes[..8], &[3], &bytes[9..]].concat()), later);
     assert!(Writer::create(&path, 0).is_err(), "evidence is never written over");
     assert!(matches!(read(&folder.path().join("none")), Err(Error::Io { .. })));
 }

@@ -54,6 +54,8 @@ pub struct Writer {
     length: u64,
     targets: Vec<Target>,
     index: HashMap<(Arc<str>, Arc<str>), usize>,
+    /// By job: what its targets are labelled with, flat.
+    labels: HashMap<String, Vec<u8>>,
 }
 
 impl Writer {
@@ -73,7 +75,15 @@ impl Writer {
             length: HEADER as u64,
             targets: Vec::new(),
             index: HashMap::new(),
+            labels: HashMap::new(),
         })
+    }
+
+    /// Says what the targets of a job are labelled with. The series that scrapes make themselves carry it, as in Prometheus;
+    /// those of the page get it with their labels. To be said before the first scrape.
+    pub fn label(&mut self, job: &str, labels: &[(String, String)]) {
+        let labels = Labels::new(labels.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        self.labels.insert(job.to_owned(), dictionary::flat(&labels));
     }
 
     /// Records a page. `labels` is asked once for each series that the target's last scrapes did not have. Rows with a
@@ -164,6 +174,7 @@ impl Writer {
         if known.is_none() {
             put_bytes(&mut self.chunk, scrape.job.as_bytes());
             put_bytes(&mut self.chunk, scrape.instance.as_bytes());
+            put_bytes(&mut self.chunk, self.labels.get(scrape.job).map(Vec::as_slice).unwrap_or_default());
             self.index.insert(name, n);
             self.targets.push(Target::new(scrape.job.is_empty()));
         }

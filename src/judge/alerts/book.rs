@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::base::text;
 use crate::promql::rules::{Group, Kind, Rule, file};
 use crate::promql::{self, Expr, Selector};
-use crate::scenario::{Alerts, Mistake, Place};
+use crate::scenario::{Alerts, Live, Mistake, Place};
 
 /// Series that the evaluation of alerts itself writes.
 const WRITTEN: [&str; 2] = ["ALERTS", "ALERTS_FOR_STATE"];
@@ -58,9 +59,15 @@ impl Book {
     /// Reads the files.
     pub fn read(alerts: &Alerts) -> Book {
         let mut book = Book::default();
+        book.mistakes.extend(alerts.live.as_ref().filter(|_| !alerts.are_known()).map(untold));
         for named in &alerts.files {
-            let (groups, mistakes) = file::read(&named.name, &named.text);
+            let (mut groups, mistakes) = file::read(&named.name, &named.text);
             book.mistakes.extend(mistakes.into_iter().map(|m| (named.name.clone(), named.place, m)));
+            if let Some(live) = &alerts.live {
+                book.mistakes.extend(missing(live, &groups).into_iter().map(|(at, m)| (named.name.clone(), at, m)));
+                groups
+                    .retain(|group| live.groups.is_empty() || live.groups.iter().any(|(name, _)| *name == group.name));
+            }
             for mut group in groups {
                 if let Err((at, what)) = scale(&mut group, alerts) {
                     let mistake =
@@ -117,11 +124,25 @@ impl Alert {
     pub fn settling(&self, scrape: Duration) -> Duration {
         self.least(scrape).saturating_add(self.reach).saturating_add(self.keep)
     }
+}
 
-    /// How often what it reads is scraped, at the slowest of all jobs of a scenario.
-    pub fn scrape(scenario: &crate::scenario::Scenario) -> Duration {
-        scenario.jobs.iter().map(|job| job.every).max().unwrap_or_default()
-    }
+/// That a server's rules are not known.
+fn untold(live: &Live) -> (String, Place, Mistake) {
+    let what = "the rules of the Prometheus server were never told: the run did not come so far";
+    let mistake = Mistake { at: live.place, path: String::new(), what: what.into(), remedy: "run it again".into() };
+    ("/api/v1/rules".into(), live.place, mistake)
+}
+
+/// The groups that a server does not have.
+fn missing(live: &Live, groups: &[Group]) -> Vec<(Place, Mistake)> {
+    let known = || groups.iter().map(|group| group.name.as_str());
+    let of = |(name, place): &(String, Place)| {
+        let what = format!("the server has no group `{name}`");
+        let remedy = text::suggest(name, known().collect::<Vec<_>>());
+        let mistake = Mistake { at: Place::default(), path: String::new(), what, remedy };
+        (!known().any(|group| group == name)).then_some((*place, mistake))
+    };
+    live.groups.iter().filter_map(of).collect()
 }
 
 /// Divides every length of a group by the scale.

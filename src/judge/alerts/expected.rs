@@ -16,14 +16,19 @@ impl Replayed<'_> {
     /// `alerts.expected` says otherwise. What nobody wrote may break a run, but is no reason why it could not be decided: where
     /// an alert could not have fired, that is a warning.
     pub fn expected(&self) -> Vec<Finding> {
+        let of_name = |(name, severity): (&str, Severity)| self.outside_the_expected(name, severity);
+        self.unwritten().into_iter().map(of_name).chain(self.unreadable()).collect()
+    }
+
+    /// The alerts of which something holds without being promised, in the order of the files, and how bad it is when not.
+    pub fn unwritten(&self) -> Vec<(&str, Severity)> {
         let mut names: Vec<&str> = Vec::new();
         for alert in &self.book.alerts {
             if !names.contains(&alert.name.as_str()) {
                 names.push(&alert.name);
             }
         }
-        let of_names = names.into_iter().filter_map(|name| Some(self.outside_the_expected(name, self.severity(name)?)));
-        of_names.chain(self.unreadable()).collect()
+        names.into_iter().filter_map(|name| Some((name, self.severity(name)?))).collect()
     }
 
     /// Of a file that cannot be read nobody knows which alerts it makes: they must not seem silent.
@@ -31,7 +36,7 @@ impl Replayed<'_> {
         let (file, _, mistake) = self.book.mistakes.first()?;
         let promise = unwritten("the alert rules can be read".into(), Severity::Critical);
         let bound = Quantity { value: 0.0, kind: Kind::Plain };
-        let finding = evaluate::blank(self.server.trial, &promise, Vec::new(), bound, "==");
+        let finding = evaluate::blank(self.basis.trial, &promise, Vec::new(), bound, "==");
         Some(Finding { why: format!("{file}:{}: {}", mistake.at.line, mistake.what), ..finding })
     }
 
@@ -47,7 +52,7 @@ impl Replayed<'_> {
     }
 
     fn outside_the_expected(&self, name: &str, severity: Severity) -> Finding {
-        let trial = self.server.trial;
+        let trial = self.basis.trial;
         let is_meant = |rule: &usize| {
             let explicit = self.alerts.expected.iter().any(|(alert, _, _)| alert == name);
             explicit || self.book.alerts[*rule].severity() == "critical"
@@ -66,10 +71,13 @@ impl Replayed<'_> {
             finding.severity = finding.severity.max(Severity::Warning);
             return finding;
         }
-        let promised = Promised::new(&claim, self, rules);
-        let ruling = silent::rule(&promised, &parts);
-        // An error, and what is up to the phase, is a doubt about the target; the rest is one about the experiment.
-        let is_in_doubt = promised.error(&parts).is_some() || ruling.observed.is_some_and(|fired| fired.value > 0.0);
+        let promised = Promised::new(&claim, self, rules.clone());
+        let ruling = self.contested(silent::rule(&promised, &parts), &rules, &claim.labels);
+        // An error, what is up to the phase, and what the server says otherwise is a doubt about the target; the rest is one
+        // about the experiment.
+        let is_other = self.contested_by(&rules, &claim.labels).is_some();
+        let is_in_doubt =
+            is_other || promised.error(&parts).is_some() || ruling.observed.is_some_and(|fired| fired.value > 0.0);
         if ruling.verdict == Verdict::Inconclusive && !is_in_doubt {
             finding.severity = finding.severity.max(Severity::Warning);
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::basis;
 use super::book::{Alert, Book};
 use crate::base::time::Offset;
 use crate::plan::Plan;
@@ -40,10 +41,10 @@ impl Forecast {
     }
 }
 
-/// Every alert of a scenario's rules, in the order of the files.
+/// Every alert of a scenario's rules, in the order of the files; none while only a server knows them.
 pub fn forecast(scenario: &Scenario, plan: &Plan) -> Vec<Forecast> {
-    let Some(alerts) = &scenario.alerts else { return Vec::new() };
-    let (scrape, available) = (Alert::scrape(scenario), plan.timeline.end.since(Offset::ZERO));
+    let Some(alerts) = scenario.alerts.as_ref().filter(|alerts| alerts.are_known()) else { return Vec::new() };
+    let (scrape, available) = (basis::scrape(scenario), plan.timeline.end.since(Offset::ZERO));
     let of = |alert: &Alert| {
         let (least, needed) = (alert.least(scrape), alert.needed(scrape));
         Forecast {

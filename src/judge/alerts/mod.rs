@@ -3,13 +3,18 @@
 //!
 //! Rules are evaluated as Prometheus would: group by group, at the group's interval, over the samples with their own times,
 //! from the plan's zero to the last scrape. A server's evaluations fall anywhere between two of ours, so a group is tried
-//! at several phases of its interval, and what is up to the phase is not decided.
+//! at several phases of its interval, and what is up to the phase is not decided. The samples are those of our own scrapes,
+//! or those of a Prometheus server, whose own word on what fired then stands beside ours.
 
+mod basis;
+mod beside;
 mod book;
 mod expected;
 mod fires;
 mod forecast;
+mod needs;
 mod promised;
+mod questions;
 mod replay;
 mod resolves;
 mod review;
@@ -17,18 +22,23 @@ mod silent;
 mod summary;
 mod track;
 
+pub use beside::{BesideSummary, said as beside_said};
 pub use forecast::{Forecast, forecast};
+pub(super) use needs::selections;
 pub use review::review;
 pub use summary::{AlertSummary, AlertsSummary, FirstAlert, InstanceSummary, WindowSummary};
 pub use track::{State, Stint};
 
 use std::time::Duration;
 
-use book::{Alert, Book};
+use basis::Basis;
+use book::Book;
 use promised::{Promised, Strike};
+use replay::Phase;
 use track::Track;
 
 use super::evaluate;
+use super::fetched::Agreement;
 use super::measure::Ruling;
 use super::server::Server;
 use super::trial::Trial;
@@ -44,11 +54,15 @@ const WINDOW_SETTLING: &str = "settling after";
 
 /// The rules of a scenario, and what they did in a run.
 pub struct Replayed<'a> {
-    server: &'a Server<'a>,
+    basis: Basis<'a>,
     alerts: &'a Alerts,
     book: Book,
     /// What each alert of the book did, by phase.
     phases: Vec<Vec<Track>>,
+    /// The same by the word of the server whose samples these are.
+    beside: Vec<Vec<BesideSummary>>,
+    /// From one scrape to the next, at the slowest.
+    scrape: Duration,
     /// The last scrape.
     last: Offset,
 }
@@ -57,10 +71,11 @@ impl<'a> Replayed<'a> {
     /// Replays the rules of a scenario, if it has any.
     pub fn new(server: &'a Server<'a>) -> Option<Replayed<'a>> {
         let alerts = server.trial.scenario.alerts.as_ref()?;
-        let book = Book::read(alerts);
-        let last = last_scrape(server);
-        let phases = (0..alerts.phases).map(|phase| replay::phase(server, alerts, &book, phase, last)).collect();
-        Some(Replayed { server, alerts, book, phases, last })
+        let (basis, book) = (Basis::of(server, alerts), Book::read(alerts));
+        let (scrape, last) = (basis.pace(&book), basis.last());
+        let phases = (0..alerts.phases).map(|n| replay::phase(&basis, alerts, &book, &Phase::Nth(n), last)).collect();
+        let replayed = Replayed { basis, alerts, book, phases, beside: Vec::new(), scrape, last };
+        Some(Replayed { beside: replayed.beside(), ..replayed })
     }
 
     /// What a promise about an alert comes to.
@@ -71,13 +86,13 @@ impl<'a> Replayed<'a> {
             Must::Fire(within) | Must::Resolve(within) => (Quantity::time(within), "<="),
             Must::StaySilent => (Quantity { value: 0.0, kind: Kind::Plain }, "=="),
         };
-        let mut finding = evaluate::blank(self.server.trial, promise, parts.clone(), bound, compare);
+        let mut finding = evaluate::blank(self.basis.trial, promise, parts.clone(), bound, compare);
         finding.needed = 1;
         if rules.is_empty() {
             finding.why = self.unknown(&claim.alert);
             return finding;
         }
-        let promised = Promised::new(claim, self, rules);
+        let promised = Promised::new(claim, self, rules.clone());
         let ruling = match (claim.must, promise.window) {
             (Must::StaySilent, _) if parts.is_empty() => None,
             (Must::StaySilent, _) => Some(silent::rule(&promised, &parts)),
@@ -102,10 +117,11 @@ impl<'a> Replayed<'a> {
         };
         match ruling {
             Some(ruling) => {
+                let ruling = self.contested(ruling, &rules, &claim.labels);
                 (finding.verdict, finding.observed) = (ruling.verdict, ruling.observed);
                 (finding.samples, finding.why) = (ruling.samples, ruling.why + &self.scaled());
             }
-            None => finding.why = evaluate::why_empty(self.server.trial, promise.window),
+            None => finding.why = evaluate::why_empty(self.basis.trial, promise.window),
         }
         finding
     }
@@ -130,7 +146,7 @@ impl<'a> Replayed<'a> {
 
     /// Each time that a fault struck.
     fn strikes(&self, fault: usize) -> Vec<Strike<'a>> {
-        let trial = self.server.trial;
+        let trial = self.basis.trial;
         let faults = trial.windows.faults.iter().enumerate();
         let all: Vec<(usize, Span)> =
             faults.flat_map(|(f, times)| times.strikes().map(move |span| (f, span))).collect();
@@ -146,7 +162,7 @@ impl<'a> Replayed<'a> {
     /// The stretches of time that a promise to stay silent is about. Outside and after faults the time that the alert needs to
     /// let go of them is left out: it fires on because of the fault, and for it there is `resolves_within`.
     fn parts(&self, window: Window, rules: &[usize]) -> Vec<Span> {
-        let parts = self.server.trial.windows.cut(window, None).parts;
+        let parts = self.basis.trial.windows.cut(window, None).parts;
         match window {
             Window::Outside | Window::After(_) => self.without_faults(parts, rules),
             _ => parts,
@@ -155,9 +171,8 @@ impl<'a> Replayed<'a> {
 
     /// Stretches of time without those in which some alerts are expected to fire, or may.
     fn without_faults(&self, mut parts: Vec<Span>, rules: &[usize]) -> Vec<Span> {
-        let trial = self.server.trial;
-        let scrape = Alert::scrape(trial.scenario);
-        let settling = rules.iter().map(|rule| self.book.alerts[*rule].settling(scrape)).max().unwrap_or_default();
+        let trial = self.basis.trial;
+        let settling = rules.iter().map(|rule| self.book.alerts[*rule].settling(self.scrape)).max().unwrap_or_default();
         for strike in trial.windows.faults.iter().flat_map(|times| times.strikes()) {
             let hole = Span { start: strike.start, end: strike.end + settling };
             parts = parts.into_iter().flat_map(|part| part.without(hole)).collect();
@@ -195,11 +210,4 @@ pub fn finding(trial: &Trial<'_>, replayed: Option<&Replayed<'_>>, promise: &Pro
             ..evaluate::blank(trial, promise, Vec::new(), Quantity { value: 0.0, kind: Kind::Plain }, "==")
         },
     }
-}
-
-/// The last scrape of any job.
-fn last_scrape(server: &Server<'_>) -> Offset {
-    let jobs = server.trial.scenario.jobs.iter();
-    let last = jobs.flat_map(|job| server.of_job(&job.name)).filter(|s| !s.missed).map(|s| s.a).max();
-    last.unwrap_or(Offset::ZERO)
 }

@@ -8,7 +8,7 @@ use super::track::{State, Track};
 use crate::base::time::{Offset, Span};
 use crate::base::units;
 use crate::judge::measure::Ruling;
-use crate::judge::verdict::{Verdict, instant};
+use crate::judge::verdict::instant;
 use crate::promql::{self, MatchOp, Selector};
 use crate::scenario::AlertClaim;
 
@@ -91,18 +91,14 @@ impl<'r> Promised<'r> {
 
     /// The first scrape of what it reads.
     pub fn first_scrape(&self) -> Offset {
-        let server = self.replayed.server;
-        let jobs = server.jobs(self.alerts().flat_map(|alert| &alert.reads));
-        let first = |job: &&str| server.of_job(job).filter(|s| !s.missed).map(|s| s.a).min();
-        jobs.iter().filter_map(first).max().unwrap_or(Offset::ZERO)
+        self.replayed.basis.first(self.alerts())
     }
 
     /// From here on its longest range was full of what is judged: of scrapes, the first of which may be as late as scrapes are
     /// apart, and of the measured phase. What the warm-up did is not judged by way of a range either.
     pub fn history(&self) -> Offset {
-        let trial = self.replayed.server.trial;
-        let measured = trial.timeline.measured(None).start;
-        let scraped = self.first_scrape() + self.reach().saturating_sub(Alert::scrape(trial.scenario));
+        let measured = self.replayed.basis.trial.timeline.measured(None).start;
+        let scraped = self.first_scrape() + self.reach().saturating_sub(self.replayed.scrape);
         if measured > Offset::ZERO { scraped.max(measured + self.reach()) } else { scraped }
     }
 
@@ -120,17 +116,14 @@ impl<'r> Promised<'r> {
 
     /// Why a stretch of time says nothing, by its scrapes.
     pub fn unfit(&self, span: Span) -> Option<Ruling> {
-        let server = self.replayed.server;
-        let jobs = server.jobs(self.alerts().flat_map(|alert| &alert.reads));
         // Behind the last scrape there is nothing to miss.
         let span = Span { end: span.end.min(self.seen()), ..span };
         if span.start >= span.end {
             return None;
         }
-        let ruling = |verdict, why| Ruling { verdict, observed: None, samples: 0, why };
-        let missed = server.missed(&jobs, span).map(|why| ruling(Verdict::Invalid, why));
-        let meagre = || server.meagre(self.alerts().flat_map(|alert| &alert.reads), &jobs, span);
-        missed.or_else(|| meagre().map(|why| ruling(Verdict::Inconclusive, why)))
+        let replayed = self.replayed;
+        let alerts: Vec<&Alert> = self.alerts().collect();
+        replayed.basis.unfit(alerts.iter().copied(), &replayed.book, span)
     }
 
     /// The first error among the evaluations of some stretches, at any phase.
@@ -221,7 +214,7 @@ impl Replayed<'_> {
 
     /// Whether the target exposed a metric, with the labels that a selector asks for whatever their values.
     fn is_exposed(&self, selector: &Selector) -> bool {
-        let storage = &self.server.storage;
+        let storage = self.basis.storage;
         let Some(name) = selector.metric() else { return !storage.select(selector).is_empty() };
         let series = storage.named(name);
         let asked = selector.matchers.iter().filter(|m| m.label != "__name__" && !m.matches(""));
@@ -237,7 +230,7 @@ impl Replayed<'_> {
         let selections = alert.reads.iter().flat_map(|expr| expr.selectors());
         let idle = selections.filter(|s| {
             self.is_exposed(s.selector)
-                && self.server.storage.select(s.selector).is_empty()
+                && self.basis.storage.select(s.selector).is_empty()
                 && !book::is_written(s.selector, &self.book)
         });
         idle.map(|s| format!("`{}`", s.selector)).collect()

@@ -2,38 +2,48 @@
 
 use std::collections::BTreeMap;
 
-use super::book::Book;
+use super::basis::Basis;
+use super::book::{Alert, Book};
 use super::track::{Failed, Instance, State, Stint, Track};
 use crate::base::series::Labels;
 use crate::base::time::{Offset, Span};
-use crate::judge::server::Server;
 use crate::promql::rules::{Setup, Spell, replay};
-use crate::promql::{self, Options};
-use crate::scenario::{Alerts, Semantics};
+use crate::scenario::Alerts;
 
 /// Behind the last instant of a failure.
 const INSTANT: std::time::Duration = std::time::Duration::from_nanos(1);
 
+/// When groups are evaluated within their intervals.
+pub enum Phase {
+    /// All at this one of as many as are tried.
+    Nth(u32),
+    /// Each so many milliseconds late.
+    Own(Vec<i64>),
+}
+
 /// What each alert of the book did, from the plan's zero to the last scrape.
-pub fn phase(server: &Server<'_>, alerts: &Alerts, book: &Book, phase: u32, last: Offset) -> Vec<Track> {
-    let semantics = match alerts.semantics {
-        Semantics::V3 => promql::Semantics::V3,
-        Semantics::V2 => promql::Semantics::V2,
+pub fn phase(basis: &Basis<'_>, alerts: &Alerts, book: &Book, phase: &Phase, last: Offset) -> Vec<Track> {
+    let (zero, end) = (basis.unix_ms(Offset::ZERO), basis.unix_ms(last));
+    let lead = i64::try_from(basis.lead(book).as_millis()).unwrap_or(0);
+    let late = |group: usize| {
+        let interval = book.groups[group].interval_ms.unwrap_or(60_000);
+        match phase {
+            Phase::Nth(n) => (interval as f64 * f64::from(*n) / f64::from(alerts.phases.max(1))).round() as i64,
+            Phase::Own(late) => late[group],
+        }
     };
-    let (zero, end) = (server.unix_ms(Offset::ZERO), server.unix_ms(last));
-    let share = f64::from(phase) / f64::from(alerts.phases.max(1));
     let setup = Setup {
         origin_ms: zero,
-        phase: share,
-        options: Options { semantics, ..Options::default() },
+        late_ms: (0..book.groups.len()).map(late).collect(),
+        options: basis.options(alerts.semantics),
         external_labels: Labels::new(alerts.external_labels.iter().map(|(n, v)| (n.as_str(), v.as_str()))),
-        ..Setup::new(zero, end)
+        ..Setup::new(zero - lead, end)
     };
-    let outcomes = replay(&book.groups, &server.storage, &setup).rules;
+    let outcomes = replay(&book.groups, basis.storage, &setup).rules;
     let at = |ms: i64| Offset::from_millis(ms - zero);
-    let of = |alert: &super::Alert| {
+    let of = |alert: &Alert| {
         let interval = i64::try_from(alert.interval.as_millis()).unwrap_or(i64::MAX).max(1);
-        let first = zero + (interval as f64 * share).round() as i64;
+        let first = zero + late(alert.group).rem_euclid(interval);
         let ticks = std::iter::successors(Some(first), |tick| tick.checked_add(interval));
         let outcome = outcomes.iter().find(|o| (o.group, o.rule) == (alert.group, alert.rule));
         let failures = outcome.into_iter().flat_map(|o| &o.failures);
@@ -41,6 +51,7 @@ pub fn phase(server: &Server<'_>, alerts: &Alerts, book: &Book, phase: u32, last
             ticks: ticks.take_while(|tick| *tick <= end).map(at).collect(),
             instances: instances(outcome.map(|o| o.spells.as_slice()).unwrap_or_default(), at),
             failures: failures
+                .filter(|f| f.to_ms >= zero)
                 .map(|f| Failed { span: Span { start: at(f.from_ms), end: at(f.to_ms) + INSTANT }, why: f.why.clone() })
                 .collect(),
         }
@@ -64,5 +75,7 @@ fn instances(spells: &[Spell], at: impl Fn(i64) -> Offset) -> Vec<Instance> {
             instance.stints.push(Stint { state: State::Firing, from: at(fired), to: ended });
         }
     }
-    all.into_values().collect()
+    // What was over before the run began is not of the run.
+    all.values_mut().for_each(|i| i.stints.retain(|s| s.to.is_none_or(|to| to > Offset::ZERO)));
+    all.into_values().filter(|instance| !instance.stints.is_empty()).collect()
 }

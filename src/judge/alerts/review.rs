@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::basis;
 use super::book::{Alert, Book};
 use crate::base::text;
 use crate::base::time::{Offset, Span};
@@ -13,14 +14,17 @@ use crate::scenario::{AlertClaim, Claim, Mistake, Must, Place, Promise, Scenario
 /// A range must hold so many scrapes, or a rate over it never has a value.
 const FEWEST_SCRAPES: u32 = 2;
 
-/// What cannot work.
+/// What cannot work. Of rules that only a server knows nothing can be said before it has told them.
 pub fn review(scenario: &Scenario, plan: &Plan) -> Vec<Mistake> {
-    let Some(alerts) = &scenario.alerts else { return Vec::new() };
+    let Some(alerts) = scenario.alerts.as_ref().filter(|alerts| alerts.are_known()) else { return Vec::new() };
     let book = Book::read(alerts);
     let mut review = Review { scenario, plan, book: &book, mistakes: Vec::new() };
     for (file, place, mistake) in &book.mistakes {
         let Place { line, col, .. } = mistake.at;
-        let what = format!("{file}:{line}:{col}: {}", mistake.what);
+        let what = match mistake.at == Place::default() {
+            true => mistake.what.clone(),
+            false => format!("{file}:{line}:{col}: {}", mistake.what),
+        };
         review.wrong(*place, "alerts.rules".into(), what, mistake.remedy.clone());
     }
     for (name, _, place) in &alerts.expected {
@@ -67,7 +71,7 @@ impl Review<'_> {
     /// Ranges that a scale has made too short.
     fn ranges(&mut self) {
         let Some(alerts) = self.scenario.alerts.as_ref().filter(|alerts| alerts.scale > 1) else { return };
-        let scrape = Alert::scrape(self.scenario);
+        let scrape = basis::scrape(self.scenario);
         let least = scrape * FEWEST_SCRAPES;
         let ranges = |alert: &Alert| {
             let selections: Vec<i64> =
@@ -127,7 +131,7 @@ impl Review<'_> {
 
     /// Why no rule can fire in time.
     fn cannot_fire(&self, rules: &[&Alert], fault: usize, within: Duration) -> Option<(String, String)> {
-        let scrape = Alert::scrape(self.scenario);
+        let scrape = basis::scrape(self.scenario);
         let quickest = rules.iter().min_by_key(|alert| alert.needed(scrape))?;
         let needed = quickest.needed(scrape);
         let name = &self.scenario.faults[fault].name;
@@ -207,7 +211,7 @@ impl Review<'_> {
     /// Why there is no time in which it must be silent.
     fn leaves_no_time(&self, rules: &[&Alert], window: Window) -> Option<(String, String)> {
         let measured = self.plan.timeline.measured(None);
-        let scrape = Alert::scrape(self.scenario);
+        let scrape = basis::scrape(self.scenario);
         let settling = rules.iter().map(|alert| alert.settling(scrape)).max().unwrap_or_default();
         let mut parts = match window {
             Window::Outside => vec![measured],

@@ -6,10 +6,11 @@ use serde::{Serialize, Serializer};
 
 use super::book::Alert;
 use super::track::{State, Stint, Track};
-use super::{Replayed, WINDOW_SETTLING};
+use super::{BesideSummary, Replayed, WINDOW_SETTLING};
 use crate::base::time::{Offset, Span};
 use crate::base::units;
 use crate::judge::verdict::{by_name, instant};
+use crate::promql::Semantics;
 use crate::scenario::Window;
 
 /// The rules of a run, and what they did.
@@ -17,6 +18,8 @@ use crate::scenario::Window;
 pub struct AlertsSummary {
     /// Whose PromQL: `3` or `2`.
     pub semantics: &'static str,
+    /// Over whose samples: `scrape` or `prometheus`.
+    pub source: &'static str,
     /// `for`, intervals and ranges are divided by this; above 1 these are not the deployed rules.
     pub scale: u32,
     /// At how many phases of its interval each group was tried.
@@ -66,6 +69,8 @@ pub struct AlertSummary {
     pub error: Option<String>,
     /// What it reads that was never exposed, so that it could not fire.
     pub absent: Vec<String>,
+    /// What the server says of it itself whose samples these are, element by element.
+    pub beside: Vec<BesideSummary>,
 }
 
 /// The worst that an alert was in a window.
@@ -111,7 +116,11 @@ impl Replayed<'_> {
         let of = |(i, alert): (usize, &Alert)| self.of_alert(i, alert);
         let mistakes = self.book.mistakes.iter();
         AlertsSummary {
-            semantics: self.alerts.semantics.word(),
+            semantics: match self.basis.options(self.alerts.semantics).semantics {
+                Semantics::V3 => "3",
+                Semantics::V2 => "2",
+            },
+            source: self.alerts.source.word(),
             scale: self.alerts.scale,
             phases: self.alerts.phases,
             until: self.last,
@@ -123,14 +132,13 @@ impl Replayed<'_> {
     fn of_alert(&self, i: usize, alert: &Alert) -> AlertSummary {
         let tracks: Vec<&Track> = self.phases.iter().map(|phase| &phase[i]).collect();
         let instances = tracks.first().map(|track| track.instances.as_slice()).unwrap_or_default();
-        let instances =
-            instances.iter().filter(|instance| !instance.stints.is_empty()).map(|instance| InstanceSummary {
-                labels: (instance.labels.iter().filter(|(name, _)| *name != "alertname"))
-                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                    .collect(),
-                annotations: instance.annotations.clone(),
-                stints: instance.stints.clone(),
-            });
+        let instances = instances.iter().map(|instance| InstanceSummary {
+            labels: (instance.labels.iter().filter(|(name, _)| *name != "alertname"))
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            annotations: instance.annotations.clone(),
+            stints: instance.stints.clone(),
+        });
         let error = tracks
             .iter()
             .flat_map(|track| &track.failures)
@@ -145,23 +153,24 @@ impl Replayed<'_> {
             hold: alert.hold,
             keep_firing_for: alert.keep,
             interval: alert.interval,
-            needed: alert.needed(Alert::scrape(self.server.trial.scenario)),
+            needed: alert.needed(self.scrape),
             labels: alert.labels.clone(),
             windows: self.windows(i, alert).into_iter().map(|(name, parts)| window(name, &parts, &tracks)).collect(),
             instances: instances.collect(),
             error,
             absent: self.unmet(alert),
+            beside: self.beside[i].clone(),
         }
     }
 
     /// The windows of the table. Together they are the whole measured phase and what is after it.
     fn windows(&self, i: usize, alert: &Alert) -> Vec<(String, Vec<Span>)> {
-        let trial = self.server.trial;
+        let trial = self.basis.trial;
         let measured = trial.windows.cut(Window::Measured, None).parts;
         if trial.scenario.faults.is_empty() {
             return vec![("whole run".into(), measured)];
         }
-        let settling = alert.settling(Alert::scrape(trial.scenario));
+        let settling = alert.settling(self.scrape);
         let mut all = vec![("outside the expected".into(), self.without_faults(measured, &[i]))];
         for (fault, times) in trial.scenario.faults.iter().zip(&trial.windows.faults) {
             let after = |span: Span| Span { start: span.end, end: span.end + settling };
@@ -174,9 +183,8 @@ impl Replayed<'_> {
     /// The alert that was the first to fire once a fault had begun to strike, and not already before; within the time in
     /// which the fault explains it.
     pub fn first(&self, strike: Span) -> Option<FirstAlert> {
-        let scrape = Alert::scrape(self.server.trial.scenario);
         let of = |(i, alert): (usize, &Alert)| {
-            let until = strike.end + alert.settling(scrape);
+            let until = strike.end + alert.settling(self.scrape);
             let fired = |track: &Track| {
                 let spans = track.spans(State::Firing, &[]);
                 let is_old = spans.iter().any(|span| span.contains(strike.start));
@@ -194,7 +202,7 @@ impl Replayed<'_> {
 impl Replayed<'_> {
     /// What is said of alerts beside when a fault was felt here: the first that fired, of the first strike after which one did.
     pub fn beside_detection(&self, fault: usize) -> String {
-        let strikes = self.server.trial.windows.faults[fault].strikes();
+        let strikes = self.basis.trial.windows.faults[fault].strikes();
         let first = strikes.into_iter().find_map(|strike| Some((strike, self.first(strike)?)));
         match first {
             Some((strike, FirstAlert { alert, between })) => {

@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::super::alerts;
 use crate::base::units;
 use crate::evidence::servers::Prometheus as Told;
 use crate::plan::Plan;
-use crate::promql::{self, Expr, MatchOp, Matcher, Options};
+use crate::promql::{self, Expr, MatchOp, Matcher, Options, Selector};
 use crate::scenario::{Claim, Scenario, Source};
 
 /// A selector that must be fetched.
@@ -19,7 +20,7 @@ pub struct Selection {
     pub back: Duration,
 }
 
-/// Every selector of the promises that are judged by a Prometheus server.
+/// Every selector of the promises that are judged by a Prometheus server, and of the rules that are replayed over its samples.
 pub fn selections(scenario: &Scenario, plan: &Plan) -> Vec<Selection> {
     let longest = format!("{}ms", plan.timeline.end.nanos().max(0) / 1_000_000);
     let exprs = scenario.promises.iter().filter_map(|promise| match &promise.claim {
@@ -28,21 +29,35 @@ pub fn selections(scenario: &Scenario, plan: &Plan) -> Vec<Selection> {
         }
         _ => None,
     });
-    of(exprs)
+    merged(of(exprs).into_iter().chain(alerts::selections(scenario)))
 }
 
 /// Every selector of some expressions, each once, with the lookback of instant selectors.
 pub fn of(exprs: impl IntoIterator<Item = Expr>) -> Vec<Selection> {
-    let mut all: BTreeMap<String, Duration> = BTreeMap::new();
-    for expr in exprs {
-        let back = expr.reach().back_ms.saturating_add(Options::default().lookback_ms);
-        let back = Duration::from_millis(back.unsigned_abs());
-        for selection in expr.selectors() {
-            let known = all.entry(written(&selection.selector.matchers)).or_default();
-            *known = back.max(*known);
-        }
+    let of_expr = |expr: Expr| {
+        let back = Duration::from_millis(expr.reach().back_ms.unsigned_abs());
+        let selectors = expr.selectors();
+        selectors.into_iter().map(|s| Selection::new(s.selector, back)).collect::<Vec<_>>()
+    };
+    merged(exprs.into_iter().flat_map(of_expr))
+}
+
+/// Each selector once, as far back as it is read by anybody.
+fn merged(all: impl IntoIterator<Item = Selection>) -> Vec<Selection> {
+    let mut once: BTreeMap<String, Duration> = BTreeMap::new();
+    for Selection { selector, back } in all {
+        let known = once.entry(selector).or_default();
+        *known = back.max(*known);
     }
-    all.into_iter().map(|(selector, back)| Selection { selector, back }).collect()
+    once.into_iter().map(|(selector, back)| Selection { selector, back }).collect()
+}
+
+impl Selection {
+    /// What a selector asks for, as far back as it is read, and the lookback of instant selectors.
+    pub fn new(selector: &Selector, back: Duration) -> Selection {
+        let lookback = Duration::from_millis(Options::default().lookback_ms.unsigned_abs());
+        Selection { selector: written(&selector.matchers), back: back.saturating_add(lookback) }
+    }
 }
 
 /// What became of a selector that was to be fetched.
@@ -86,26 +101,27 @@ impl Selected {
 
 /// Whether all that an expression reads between two instants is in the evidence; the error says what is not.
 pub fn covered(selected: &[Selected], expr: &Expr, from: i64, to: i64) -> Result<(), String> {
-    for selection in expr.selectors() {
-        let wanted = written(&selection.selector.matchers);
-        let mut held = selected.iter().filter(|s| s.holds(&selection.selector.matchers)).peekable();
-        if held.peek().is_none() {
-            return Err(format!("`{wanted}` is not in the evidence: it was not fetched from the Prometheus server"));
-        }
-        let held: Vec<&Selected> = held.collect();
-        if held.iter().any(|s| s.failed.is_none() && s.from <= from && to <= s.to) {
-            continue;
-        }
-        return Err(match held.iter().find_map(|s| s.failed.as_ref()) {
-            Some(why) => format!("`{wanted}` could not be fetched from the Prometheus server: {why}"),
-            None => {
-                let short = held.iter().map(|s| (s.from - from).max(to - s.to)).min().unwrap_or(0);
-                let short = units::duration(Duration::from_millis(short.unsigned_abs()));
-                format!("`{wanted}` is not in the evidence for {short} of what is read")
-            }
-        });
+    expr.selectors().into_iter().try_for_each(|selection| held(selected, &selection.selector.matchers, from, to))
+}
+
+/// The same of one selector.
+pub fn held(selected: &[Selected], matchers: &[Matcher], from: i64, to: i64) -> Result<(), String> {
+    let wanted = written(matchers);
+    let held: Vec<&Selected> = selected.iter().filter(|s| s.holds(matchers)).collect();
+    if held.is_empty() {
+        return Err(format!("`{wanted}` is not in the evidence: it was not fetched from the Prometheus server"));
     }
-    Ok(())
+    if held.iter().any(|s| s.failed.is_none() && s.from <= from && to <= s.to) {
+        return Ok(());
+    }
+    Err(match held.iter().find_map(|s| s.failed.as_ref()) {
+        Some(why) => format!("`{wanted}` could not be fetched from the Prometheus server: {why}"),
+        None => {
+            let short = held.iter().map(|s| (s.from - from).max(to - s.to)).min().unwrap_or(0);
+            let short = units::duration(Duration::from_millis(short.unsigned_abs()));
+            format!("`{wanted}` is not in the evidence for {short} of what is read")
+        }
+    })
 }
 
 fn same(a: &Matcher, b: &Matcher) -> bool {

@@ -3,8 +3,10 @@
 
 mod cover;
 mod cross;
+mod fired;
 mod gaps;
 mod summary;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -4,8 +4,9 @@ use serde::Serialize;
 
 use super::super::trial::Trial;
 use super::super::verdict::maybe_span;
+use super::fired::Fired;
 use super::{CheckSummary, Fetched};
-use crate::base::series::{Labels, Sample, is_stale};
+use crate::base::series::{Sample, Series, is_stale};
 use crate::base::time::{Offset, Span};
 use crate::evidence::event::Event;
 use crate::evidence::servers::Prometheus as Told;
@@ -118,16 +119,14 @@ impl Fetched {
     fn alerts(&self, trial: &Trial<'_>) -> Vec<FiredSummary> {
         let zero = trial.evidence.manifest.wall_zero.div_euclid(1_000_000);
         let on_axis = |at: i64| Offset::from_millis(at - zero);
-        let mut all = Vec::new();
-        for series in self.series.iter().filter(|series| series.labels.name() == "ALERTS") {
-            let at: Vec<i64> = series.samples.iter().filter(|s| !is_stale(s.value)).map(|s| s.at).collect();
+        let of = |series: &Series| {
+            let Fired { labels, state, at } = Fired::of(series);
             let span = at.first().zip(at.last()).map(|(a, b)| Span { start: on_axis(*a), end: on_axis(*b) });
-            let mut labels: Labels =
-                series.labels.filter(|name| !["alertname", "alertstate", "__name__"].contains(&name));
-            labels.set("__name__", series.labels.get("alertname"));
-            let state = series.labels.get("alertstate").to_owned();
-            all.push(FiredSummary { alert: labels.to_string(), state, span, times: times(&series.samples) });
-        }
+            let mut named = labels.filter(|name| name != "alertname");
+            named.set("__name__", labels.get("alertname"));
+            FiredSummary { alert: named.to_string(), state, span, times: times(&series.samples) }
+        };
+        let mut all: Vec<FiredSummary> = self.alerts_series().map(of).collect();
         all.sort_by(|a, b| (&a.alert, &a.state).cmp(&(&b.alert, &b.state)));
         all
     }

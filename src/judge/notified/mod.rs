@@ -1,37 +1,36 @@
-//! Promises about what an Alertmanager sends on: that an alert was notified in time, to whom, and in which group. Judged
-//! by the notifications that the run received and by what the Alertmanager said of its alerts meanwhile.
+//! Promises about what an Alertmanager does with an alert: that it is routed, or notified in time, to whom, and in which group.
+//! Judged by the notifications that the run received and by what the Alertmanager said of its alerts and groups meanwhile.
 
+mod routed;
+mod sent;
 mod summary;
+
+use std::time::Duration;
 
 use super::evaluate;
 use super::trial::Trial;
-use super::verdict::{Finding, Kind, Quantity, Verdict, instant, stretch};
+use super::verdict::{Finding, Kind, Quantity, Verdict};
 use crate::base::text;
-use crate::base::time::{Offset, Span};
-use crate::base::units;
+use crate::base::time::Offset;
 use crate::evidence::event::Event;
-use crate::evidence::servers::{Alertmanager as Told, Notice, Pairs, has};
-use crate::scenario::{Notified, Promise, Window};
+use crate::evidence::servers::{Alertmanager as Told, Pairs, has};
+use crate::scenario::{Handled, Notified, Promise, Window};
 
-pub use summary::{AlertmanagerSummary, HeldSummary, NotificationSummary, summary};
+pub use summary::{AlertmanagerSummary, GroupSummary, HeldSummary, NotificationSummary, summary};
 
-/// A notification that holds the alert which is promised.
-struct Sent<'e> {
-    at: Offset,
-    receiver: &'e str,
-    group: &'e Pairs,
-}
+/// A verdict, after how many seconds, and why.
+type Decision = (Verdict, Option<f64>, String);
 
-/// What a promise about a notification comes to.
+/// What a promise about an Alertmanager comes to.
 pub fn finding(trial: &Trial<'_>, promise: &Promise, claim: &Notified) -> Finding {
     let bound = Quantity::time(claim.within);
     let (start, parts) = match promise.window {
         Window::After(fault) => {
             let strike = trial.windows.faults[fault].strikes().next();
-            match strike {
-                Some(strike) if claim.resolved => (Some(strike.end), vec![strike]),
-                Some(strike) => (Some(strike.start), vec![strike]),
-                None => (None, Vec::new()),
+            match (strike, claim.handled) {
+                (Some(strike), Handled::Resolved) => (Some(strike.end), vec![strike]),
+                (Some(strike), Handled::Routed | Handled::Notified) => (Some(strike.start), vec![strike]),
+                (None, _) => (None, Vec::new()),
             }
         }
         _ => {
@@ -45,102 +44,90 @@ pub fn finding(trial: &Trial<'_>, promise: &Promise, claim: &Notified) -> Findin
         finding.why = evaluate::why_empty(trial, promise.window);
         return finding;
     };
-    let (verdict, observed, why) = decide(trial, claim, start);
+    let watched = Watched { trial };
+    let (verdict, observed, why) = match claim.handled {
+        Handled::Routed => {
+            let every = trial.scenario.alertmanager.as_ref().map_or(Duration::ZERO, |server| server.every);
+            routed::decide(&watched, claim, start, every)
+        }
+        Handled::Notified => sent::decide(&watched, claim, start, "firing"),
+        Handled::Resolved => sent::decide(&watched, claim, start, "resolved"),
+    };
     finding.samples = u64::from(observed.is_some());
     finding.observed = observed.map(|after| Quantity { value: after, kind: Kind::Time });
     (finding.verdict, finding.why) = (verdict, why);
     finding
 }
 
-fn decide(trial: &Trial<'_>, claim: &Notified, start: Offset) -> (Verdict, Option<f64>, String) {
-    let undecided = |why: String| (Verdict::Inconclusive, None, why);
-    let events = || {
-        trial.evidence.events.iter().filter_map(|event| match event {
+/// What an Alertmanager told while it was watched.
+struct Watched<'a> {
+    trial: &'a Trial<'a>,
+}
+
+impl<'a> Watched<'a> {
+    fn told(&self) -> impl Iterator<Item = (Offset, &'a Told)> + use<'a> {
+        self.trial.evidence.events.iter().filter_map(|event| match event {
             Event::Alertmanager { at, told } => Some((*at, told)),
             _ => None,
         })
-    };
-    if !events().any(|(_, told)| matches!(told, Told::Itself { listen: Some(_), .. })) {
-        return undecided("the run received no notifications: nothing listened for them".into());
     }
-    let word = if claim.resolved { "resolved" } else { "firing" };
-    let sent: Vec<Sent<'_>> = events()
-        .filter_map(|(at, told)| match told {
-            Told::Notified { receiver, group, alerts, .. } => {
-                let holds = |alert: &Notice| alert.status == word && is_meant(claim, &alert.labels);
-                alerts.iter().any(holds).then_some(Sent { at, receiver, group })
-            }
+
+    /// Until when it was watched, and notifications were received.
+    fn until(&self) -> Offset {
+        let over = self.told().filter(|(_, told)| matches!(told, Told::Polls { .. })).map(|(at, _)| at);
+        over.max().unwrap_or(self.trial.windows.seen)
+    }
+
+    /// How many times it was asked and answered, and how many times it did not.
+    fn polls(&self) -> (u64, u64) {
+        let polls = self.told().filter_map(|(_, told)| match told {
+            Told::Polls { good, failed, .. } => Some((*good, *failed)),
             _ => None,
-        })
-        .collect();
-    let routed = |sent: &&Sent<'_>| claim.receiver.as_ref().is_none_or(|wanted| wanted == sent.receiver);
-    // What is told of an alert that fired before says nothing of what this is about.
-    let early = sent.iter().filter(routed).rfind(|sent| sent.at < start);
-    if let Some(early) = early.filter(|_| !claim.resolved) {
-        let at = instant(early.at);
-        return undecided(format!("it was notified at {at} already, before {}", instant(start)));
+        });
+        polls.last().unwrap_or_default()
     }
-    let mut later = sent.iter().filter(|sent| sent.at >= start);
-    if let Some(first) = later.clone().find(|sent| routed(sent)) {
-        let after = first.at.since(start);
-        let told = format!("{word} to `{}` {} after {}", first.receiver, units::measured(after), instant(start));
-        let seconds = Some(after.as_secs_f64());
-        if let Some(wanted) = &claim.grouped_by {
-            let mut is: Vec<&str> = first.group.iter().map(|(name, _)| name.as_str()).collect();
-            let mut want: Vec<&str> = wanted.iter().map(String::as_str).collect();
-            is.sort_unstable();
-            want.sort_unstable();
-            if is != want {
-                let (is, want) = (text::list(is), text::list(want));
-                return (Verdict::Fail, seconds, format!("{told}, grouped by [{is}] and not by [{want}]"));
+
+    /// Whether it still had a group at an instant, as far as it was told by then.
+    fn stood(&self, (of, by): (&str, &Pairs), at: Offset) -> bool {
+        let told = self.told().take_while(|(then, _)| *then <= at).filter_map(|(_, told)| match told {
+            Told::Group { receiver, labels, alerts, .. } if receiver == of && labels == by => Some(!alerts.is_empty()),
+            _ => None,
+        });
+        told.last().unwrap_or(false)
+    }
+
+    /// What it had of the alert meanwhile, in words.
+    fn standing(&self, claim: &Notified) -> String {
+        let mut seen = None;
+        for (_, told) in self.told() {
+            let Told::Alert { labels, state, silenced_by, inhibited_by, receivers } = told else { continue };
+            if is_meant(claim, labels) && state != "gone" {
+                let because = match (inhibited_by.as_slice(), silenced_by.as_slice()) {
+                    ([by, ..], _) => format!(": inhibited by {by}"),
+                    ([], [by, ..]) => format!(": silenced by {by}"),
+                    ([], []) if state == "suppressed" => ": muted".to_owned(),
+                    ([], []) => format!(" for {}", text::list(receivers.iter().map(String::as_str))),
+                };
+                seen = Some(format!("; Alertmanager had it {state}{because}"));
             }
         }
-        return match after <= claim.within {
-            true => (Verdict::Pass, seconds, told),
-            false => (Verdict::Fail, seconds, format!("{told}: too late")),
-        };
+        seen.unwrap_or_else(|| "; Alertmanager never had it: it did not fire, or Prometheus does not send there".into())
     }
-    let others: Vec<&str> = later.by_ref().map(|sent| sent.receiver).collect();
-    if let (Some(other), Some(wanted)) = (others.first(), &claim.receiver) {
-        return (Verdict::Fail, None, format!("it was notified to `{other}`, and never to `{wanted}`"));
+}
+
+/// Whether the alerts of a group have these labels in common, and no others; the error says what they have.
+fn same_labels(wanted: &[String], group: &Pairs) -> Result<(), String> {
+    let mut is: Vec<&str> = group.iter().map(|(name, _)| name.as_str()).collect();
+    let mut want: Vec<&str> = wanted.iter().map(String::as_str).collect();
+    is.sort_unstable();
+    want.sort_unstable();
+    if is == want {
+        return Ok(());
     }
-    let listened = listened_until(trial);
-    let end = start + claim.within;
-    if listened < end {
-        let span = stretch(Span { start, end });
-        return undecided(format!("no notification, and the run listened until {} of {span}", instant(listened)));
-    }
-    (Verdict::Fail, None, format!("never notified as {word}{}", standing(claim, events().map(|(_, told)| told))))
+    Err(format!("grouped by [{}] and not by [{}]", text::list(is), text::list(want)))
 }
 
 /// Whether an alert is the one that is promised.
 fn is_meant(claim: &Notified, labels: &[(String, String)]) -> bool {
     has(labels, "alertname", &claim.alert) && claim.labels.iter().all(|(name, value)| has(labels, name, value))
-}
-
-/// Until when notifications were received: as long as the Alertmanager was watched.
-fn listened_until(trial: &Trial<'_>) -> Offset {
-    let over = trial.evidence.events.iter().filter_map(|event| match event {
-        Event::Alertmanager { at, told: Told::Polls { .. } } => Some(*at),
-        _ => None,
-    });
-    over.max().unwrap_or(trial.windows.seen)
-}
-
-/// What the Alertmanager had of the alert meanwhile, in words.
-fn standing<'e>(claim: &Notified, told: impl Iterator<Item = &'e Told>) -> String {
-    let mut seen = None;
-    for told in told {
-        let Told::Alert { labels, state, silenced_by, inhibited_by, receivers } = told else { continue };
-        if is_meant(claim, labels) && state != "gone" {
-            let because = match (inhibited_by.as_slice(), silenced_by.as_slice()) {
-                ([by, ..], _) => format!(": inhibited by {by}"),
-                ([], [by, ..]) => format!(": silenced by {by}"),
-                ([], []) if state == "suppressed" => ": muted".to_owned(),
-                ([], []) => format!(" for {}", text::list(receivers.iter().map(String::as_str))),
-            };
-            seen = Some(format!("; Alertmanager had it {state}{because}"));
-        }
-    }
-    seen.unwrap_or_else(|| "; Alertmanager never had it: it did not fire, or Prometheus does not send there".into())
 }

@@ -27,6 +27,8 @@ pub struct AlertmanagerSummary {
     pub more: u64,
     /// The last that was known of each alert that it had.
     pub alerts: Vec<HeldSummary>,
+    /// The groups in which it sent alerts on, in the order in which they came to be.
+    pub groups: Vec<GroupSummary>,
     /// What it did not answer, or sent and was not understood.
     pub trouble: Vec<String>,
 }
@@ -43,6 +45,21 @@ pub struct NotificationSummary {
     /// By what its alerts were grouped: `alertname="High", service="api"`.
     pub group: String,
     /// How many alerts.
+    pub alerts: u64,
+}
+
+/// A group of alerts that it sent on together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GroupSummary {
+    /// To whom.
+    pub receiver: String,
+    /// What its alerts have in common: `alertname="High", service="api"`.
+    pub labels: String,
+    /// When it was first seen, in nanoseconds since the plan's zero.
+    pub since: Offset,
+    /// When it was first seen to be gone; nothing when it never was.
+    pub until: Option<Offset>,
+    /// The most alerts that it had.
     pub alerts: u64,
 }
 
@@ -74,6 +91,7 @@ pub fn summary(trial: &Trial<'_>) -> Option<AlertmanagerSummary> {
         notifications: Vec::new(),
         more: 0,
         alerts: Vec::new(),
+        groups: Vec::new(),
         trouble: Vec::new(),
     };
     for event in &trial.evidence.events {
@@ -107,6 +125,9 @@ pub fn summary(trial: &Trial<'_>) -> Option<AlertmanagerSummary> {
                     None => {}
                 }
             }
+            Told::Group { receiver, labels, alerts, left_out } => {
+                summary.grouped(*at, (receiver, listed(labels)), alerts.len() as u64 + left_out);
+            }
             Told::Polls { good, failed, dropped } => {
                 (summary.good, summary.failed) = (*good, *failed);
                 summary.more += dropped;
@@ -115,6 +136,22 @@ pub fn summary(trial: &Trial<'_>) -> Option<AlertmanagerSummary> {
         }
     }
     Some(summary)
+}
+
+impl AlertmanagerSummary {
+    /// A group was seen with so many alerts.
+    fn grouped(&mut self, at: Offset, (receiver, labels): (&str, String), alerts: u64) {
+        let is_it = |g: &GroupSummary| g.receiver == receiver && g.labels == labels && g.until.is_none();
+        match (self.groups.iter().rposition(is_it), alerts) {
+            (Some(known), 0) => self.groups[known].until = Some(at),
+            (Some(known), _) => self.groups[known].alerts = self.groups[known].alerts.max(alerts),
+            (None, 1..) if self.groups.len() < MOST => {
+                let (receiver, until) = (receiver.to_owned(), None);
+                self.groups.push(GroupSummary { receiver, labels, since: at, until, alerts });
+            }
+            (None, _) => {}
+        }
+    }
 }
 
 fn listed(labels: &Pairs) -> String {

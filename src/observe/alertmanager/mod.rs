@@ -1,5 +1,5 @@
-//! An Alertmanager: which alerts it has and what it does with them, asked while the run goes on; and its notifications,
-//! received.
+//! An Alertmanager: which alerts it has, in which groups and to whom it sends them on, asked while the run goes on; and its
+//! notifications, received.
 
 mod webhook;
 mod wire;
@@ -17,7 +17,7 @@ use crate::evidence::event::Event;
 use crate::evidence::servers::{Alertmanager as Told, Pairs};
 use crate::scenario;
 use webhook::Webhook;
-use wire::Held;
+use wire::{Group, GroupKey, Held};
 
 /// An Alertmanager.
 pub struct Alertmanager {
@@ -85,7 +85,12 @@ impl Alertmanager {
             tokio::time::sleep(clock.until(planned)).await;
             let path = if self.is_old { "/api/v1/alerts" } else { "/api/v2/alerts" };
             match self.api.json(path, &[]).await.map(|(json, _)| wire::held(&json)) {
-                Ok(Ok(held)) => looks.changes(held).into_iter().for_each(tell),
+                Ok(Ok(held)) => {
+                    looks.changes(held).into_iter().for_each(tell);
+                    if !self.is_old {
+                        self.ask_groups(tell, looks).await;
+                    }
+                }
                 Ok(Err(why)) => looks.refused(path, why).into_iter().for_each(tell),
                 Err(why) => looks.refused(path, why.to_string()).into_iter().for_each(tell),
             }
@@ -95,12 +100,23 @@ impl Alertmanager {
             }
         }
     }
+
+    /// Asks in which groups it sends alerts on; only version 2 of its API says so.
+    async fn ask_groups(&self, tell: &impl Fn(Told), looks: &mut Looks) {
+        const PATH: &str = "/api/v2/alerts/groups";
+        match self.api.json(PATH, &[]).await.map(|(json, _)| wire::groups(&json)) {
+            Ok(Ok(groups)) => looks.regrouped(groups).into_iter().for_each(tell),
+            Ok(Err(why)) => looks.refused(PATH, why).into_iter().for_each(tell),
+            Err(why) => looks.refused(PATH, why.to_string()).into_iter().for_each(tell),
+        }
+    }
 }
 
 /// What was seen so far.
 #[derive(Default)]
 struct Looks {
     held: BTreeMap<Pairs, Held>,
+    groups: BTreeMap<GroupKey, Group>,
     good: u64,
     failed: u64,
     last: String, // what was wrong last
@@ -128,6 +144,22 @@ impl Looks {
         let gone = self.held.iter().filter(|(labels, _)| !now.contains_key(*labels));
         all.extend(gone.map(|(labels, held)| told(labels, held, "gone")));
         self.held = now;
+        all
+    }
+
+    /// Which groups have changed since the last look.
+    fn regrouped(&mut self, now: BTreeMap<GroupKey, Group>) -> Vec<Told> {
+        let told = |(receiver, labels): &GroupKey, group: &Group| Told::Group {
+            receiver: receiver.clone(),
+            labels: labels.clone(),
+            alerts: group.alerts.clone(),
+            left_out: group.left_out,
+        };
+        let changed = now.iter().filter(|(key, group)| self.groups.get(*key) != Some(group));
+        let mut all: Vec<Told> = changed.map(|(key, group)| told(key, group)).collect();
+        let gone = self.groups.keys().filter(|key| !now.contains_key(*key));
+        all.extend(gone.map(|key| told(key, &Group::default())));
+        self.groups = now;
         all
     }
 

@@ -1,5 +1,7 @@
 //! Against servers that answer like Alertmanager, new and old, and against some that do not.
 
+#![allow(clippy::panic, reason = "a test fails by panicking")]
+
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use super::*;
 use crate::base::ask::Ask;
 use crate::base::httpd::{self, Answer, Request, Response};
 use crate::base::net::Address;
+use crate::evidence::servers::Member;
 use crate::scenario::{Login, Server};
 
 type Says = dyn Fn(&Request) -> Response + Send + Sync;
@@ -51,6 +54,10 @@ fn new(request: &Request) -> Response {
             &json!({ "versionInfo": { "version": "0.27.0" }, "config": { "original": "smtp_auth_password: hunter2" } }),
         ),
         "/api/v2/alerts" => Response::json(200, &json!([alert()])),
+        "/api/v2/alerts/groups" => Response::json(
+            200,
+            &json!([{ "receiver": { "name": "pagers" }, "labels": { "alertname": "High" }, "alerts": [alert()] }]),
+        ),
         _ => Response::text(404, "no"),
     }
 }
@@ -105,6 +112,17 @@ async fn its_alerts_are_told_by_the_new_api_and_by_the_old() {
         assert!(matches!(told.last(), Some(Told::Polls { good: 1.., failed: 0, dropped: 0 })), "{told:?}");
         assert!(!format!("{told:?}").contains("hunter2"), "its configuration is nobody's business");
     }
+}
+
+#[tokio::test]
+async fn its_groups_are_told_where_its_api_has_them() {
+    let told = watched(new, |told| told.iter().any(|told| matches!(told, Told::Group { .. })), &[]).await;
+    let groups: Vec<&Told> = told.iter().filter(|told| matches!(told, Told::Group { .. })).collect();
+    let [Told::Group { receiver, labels, alerts, left_out: 0 }] = groups[..] else { panic!("once: {told:?}") };
+    assert_eq!((receiver.as_str(), alerts.len(), alerts[0].state.as_str()), ("pagers", 1, "active"));
+    assert_eq!(labels, &[("alertname".to_owned(), "High".to_owned())]);
+    let told = watched(old, |told| told.len() > 1, &[]).await;
+    assert!(!told.iter().any(|told| matches!(told, Told::Group { .. } | Told::Failed { .. })), "{told:?}");
 }
 
 #[tokio::test]
@@ -164,6 +182,18 @@ fn only_what_has_changed_is_told() {
     let gone = looks.changes(BTreeMap::new());
     assert!(gone.iter().all(|told| matches!(told, Told::Alert { state, .. } if state == "gone")));
     assert_eq!(gone.len(), 2);
+}
+
+#[test]
+fn a_group_is_told_when_it_changes_and_when_it_is_gone() {
+    let key = ("pagers".to_owned(), vec![("service".to_owned(), "a".to_owned())]);
+    let member = |state: &str| Member { labels: vec![("alertname".into(), "High".into())], state: state.into() };
+    let of = |state| BTreeMap::from([(key.clone(), Group { alerts: vec![member(state)], left_out: 0 })]);
+    let mut looks = Looks::default();
+    let told: Vec<usize> = ["active", "active", "suppressed"].map(|state| looks.regrouped(of(state)).len()).into();
+    assert_eq!(told, [1, 0, 1]);
+    let gone = looks.regrouped(BTreeMap::new());
+    assert!(matches!(&gone[..], [Told::Group { alerts, .. }] if alerts.is_empty()), "{gone:?}");
 }
 
 #[test]

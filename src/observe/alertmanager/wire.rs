@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::base::text;
-use crate::evidence::servers::{Notice, Pairs};
+use crate::evidence::servers::{Member, Notice, Pairs};
 
-/// So many alerts of one notification are kept.
+/// So many alerts of one notification, or of one group, are kept.
 const MOST: usize = 100;
 
 /// An alert that it has.
@@ -46,6 +46,40 @@ pub fn held(json: &Value) -> Result<BTreeMap<Pairs, Held>, String> {
         held.insert(pairs(alert.get("labels")), one);
     }
     Ok(held)
+}
+
+/// What a group is known by: the receiver, and the labels that its alerts have in common.
+pub type GroupKey = (String, Pairs);
+
+/// The alerts of a group, and how many are not among them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Group {
+    /// Sorted by labels.
+    pub alerts: Vec<Member>,
+    /// How many were left out.
+    pub left_out: u64,
+}
+
+/// The groups in which it sends alerts on. Two routes may make groups of one receiver and the same labels: they count as one.
+/// The error says what is odd.
+pub fn groups(json: &Value) -> Result<BTreeMap<GroupKey, Group>, String> {
+    let all = json.as_array().ok_or("it answers with what are no groups of alerts")?;
+    let mut groups: BTreeMap<GroupKey, Group> = BTreeMap::new();
+    for one in all {
+        let receiver = one.pointer("/receiver/name").and_then(Value::as_str);
+        let receiver = receiver.ok_or("it answers with a group that has no receiver")?;
+        let group = groups.entry((receiver.to_owned(), pairs(one.get("labels")))).or_default();
+        for alert in one.get("alerts").and_then(Value::as_array).into_iter().flatten() {
+            let state = alert.pointer("/status/state").and_then(Value::as_str).unwrap_or_default();
+            group.alerts.push(Member { labels: pairs(alert.get("labels")), state: state.to_owned() });
+        }
+    }
+    for group in groups.values_mut() {
+        group.alerts.sort_by(|a, b| a.labels.cmp(&b.labels));
+        group.left_out = group.alerts.len().saturating_sub(MOST) as u64;
+        group.alerts.truncate(MOST);
+    }
+    Ok(groups)
 }
 
 /// A notification.
@@ -119,6 +153,27 @@ mod tests {
         assert_eq!((held_as.state.as_str(), held_as.silenced_by.as_slice()), ("suppressed", &["s1".to_owned()][..]));
         assert_eq!(held_as.receivers, ["pagers"]);
         assert!(held(&json!({ "status": "success" })).is_err_and(|why| why.contains("no alerts")));
+    }
+
+    #[test]
+    fn groups_are_read_by_receiver_and_labels() {
+        let alert = |name: &str| json!({ "labels": { "alertname": name }, "status": { "state": "active" } });
+        let group = |receiver: &str, alerts: Value| json!({ "receiver": { "name": receiver }, "labels": { "service": "api" }, "alerts": alerts });
+        let read = groups(&json!([
+            group("pagers", json!([alert("B")])),
+            group("chat", json!([])),
+            group("pagers", json!([alert("A")])),
+        ]));
+        let read = read.expect("groups");
+        let names = |receiver: &str| -> Vec<&str> {
+            let key = (receiver.to_owned(), vec![("service".to_owned(), "api".to_owned())]);
+            read[&key].alerts.iter().map(|member| member.labels[0].1.as_str()).collect()
+        };
+        assert_eq!((names("pagers"), names("chat")), (vec!["A", "B"], vec![]));
+        let many: Vec<Value> = (0..MOST + 5).map(|n| alert(&n.to_string())).collect();
+        let many = groups(&json!([group("pagers", Value::from(many))])).expect("groups");
+        assert!(many.values().all(|group| (group.alerts.len(), group.left_out) == (MOST, 5)));
+        assert!(groups(&json!({ "data": [] })).is_err() && groups(&json!([{ "labels": {} }])).is_err());
     }
 
     #[test]

@@ -62,9 +62,14 @@ impl Prometheus {
         rules::rule_file(&self.api).await
     }
 
+    /// How often it scrapes, where that is known.
+    pub fn every(&self) -> Option<Duration> {
+        self.settings.every.or(self.identity.every)
+    }
+
     /// How long after the end its last samples are waited for.
     pub fn grace(&self) -> Duration {
-        let usual = self.settings.every.or(self.identity.every).unwrap_or(USUAL);
+        let usual = self.every().unwrap_or(USUAL);
         self.settings.grace.unwrap_or_else(|| (usual + LATE).min(PATIENCE))
     }
 

@@ -4,6 +4,7 @@
 use super::literal;
 use crate::base::text;
 use crate::promql::error::Error;
+use crate::promql::length;
 
 /// Longer texts are no expressions.
 const MAX_TEXT: usize = 64 * 1024;
@@ -218,7 +219,7 @@ impl<'t> Lexer<'t> {
         let literal = &rest[..end];
         let what = if let Some(value) = literal::number(literal) {
             What::Number(value)
-        } else if let Some(ms) = literal::duration(literal) {
+        } else if let Ok(ms) = length::counted(literal) {
             What::Duration(ms)
         } else if literal.contains(|c: char| "smhdwy".contains(c)) && !is_hex {
             let why = "is no length of time: write whole numbers, longest unit first, such as 1h30m";

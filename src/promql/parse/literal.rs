@@ -1,4 +1,4 @@
-//! Literals: numbers, lengths of time and strings, as Prometheus writes them.
+//! Literals: numbers and strings, as Prometheus writes them.
 
 /// The number that a literal stands for: decimal, `0x1f`, octal with a leading zero, `1_000`, `.5`, `1e3`. `None` when it
 /// is none.
@@ -27,35 +27,6 @@ pub(super) fn number(literal: &str) -> Option<f64> {
 
 fn hex_digit(digit: u8) -> u8 {
     (digit as char).to_digit(16).map_or(0, |value| value as u8)
-}
-
-const UNITS: [(&str, u64); 7] = [
-    ("y", 365 * 86_400_000),
-    ("w", 7 * 86_400_000),
-    ("d", 86_400_000),
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1_000),
-    ("ms", 1),
-];
-
-/// Milliseconds of a length of time such as `1h30m`: whole numbers, each unit once, the longest first. `None` when it is
-/// none, or longer than can be counted.
-pub(super) fn duration(literal: &str) -> Option<u64> {
-    let (mut rest, mut total, mut units) = (literal, 0_u64, UNITS.as_slice());
-    if rest.is_empty() {
-        return None;
-    }
-    while !rest.is_empty() {
-        let end = rest.find(|c: char| !c.is_ascii_digit())?;
-        let (digits, tail) = rest.split_at(end);
-        let end = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
-        let (unit, tail) = tail.split_at(end);
-        let place = units.iter().position(|(name, _)| *name == unit)?;
-        total = total.checked_add(digits.parse::<u64>().ok()?.checked_mul(units[place].1)?)?;
-        (rest, units) = (tail, &units[place + 1..]);
-    }
-    Some(total)
 }
 
 /// The bytes that the text between two quotes stands for; on a mistake how far into it that is, and what is wrong.
@@ -136,16 +107,6 @@ mod tests {
         }
         for text in ["", ".", "1__0", "1_", "_1", "0x", "0xg", "1e", "1.2.3", "1s", "e3", "1_.5"] {
             assert_eq!(number(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn lengths_of_time_name_their_units_in_order() {
-        assert_eq!(duration("1h30m"), Some(5_400_000));
-        assert_eq!(duration("1y2w3d4h5m6s7ms"), Some(31_536_000_000 + 1_209_600_000 + 259_200_000 + 14_706_007));
-        assert_eq!(duration("0s"), Some(0));
-        for text in ["", "5", "1m1h", "1m1m", "1x", "m", "1.5m", "99999999999999999999s", "9999999999999999y"] {
-            assert_eq!(duration(text), None, "{text}");
         }
     }
 

@@ -21,10 +21,11 @@ pub struct Setup {
     pub end_ms: i64,
     /// From one tick to the next, for groups that say nothing.
     pub interval_ms: i64,
-    /// Ticks are at whole intervals before and after this instant, moved by `phase`.
+    /// Ticks are at whole intervals before and after this instant, each group's moved by what `late_ms` says.
     pub origin_ms: i64,
-    /// By which share of its interval each group is late, from 0 to 1. A server moves each by a hash of its name.
-    pub phase: f64,
+    /// By how much each group is late, in the order of the groups; those that are not here are not. A server moves each by a
+    /// hash of its name.
+    pub late_ms: Vec<i64>,
     /// Whether all groups tick at `interval_ms`, whatever they say; that is what unit tests of promtool do.
     pub one_interval: bool,
     /// How expressions are evaluated.
@@ -43,7 +44,7 @@ impl Setup {
             end_ms,
             interval_ms: 60_000,
             origin_ms: 0,
-            phase: 0.0,
+            late_ms: Vec::new(),
             one_interval: false,
             options: Options::default(),
             external_labels: Labels::default(),
@@ -104,7 +105,8 @@ impl<'g, 'a> Replay<'g, 'a> {
             }
         }
         let mut replay = Replay { groups, storage, setup, next: Vec::new(), rules, recorded: Recorded::default() };
-        replay.next = groups.iter().map(|group| first_tick(setup, replay.interval(group))).collect();
+        let first = |(g, group)| first_tick(setup, replay.interval(group), setup.late_ms.get(g).copied());
+        replay.next = groups.iter().enumerate().map(first).collect();
         replay
     }
 
@@ -234,9 +236,8 @@ impl Running<'_, '_> {
 }
 
 /// The first tick of a group.
-fn first_tick(setup: &Setup, interval: i64) -> i64 {
-    let late = (interval as f64 * setup.phase).round() as i64;
-    let past = (setup.start_ms - setup.origin_ms - late).rem_euclid(interval);
+fn first_tick(setup: &Setup, interval: i64, late_ms: Option<i64>) -> i64 {
+    let past = (setup.start_ms - setup.origin_ms - late_ms.unwrap_or_default()).rem_euclid(interval);
     setup.start_ms + if past == 0 { 0 } else { interval - past }
 }
 

@@ -155,14 +155,15 @@ fn groups_tick_at_their_intervals_and_phases_and_look_back_in_time() {
   - { name: g, interval: 30s, rules: [{ alert: X, expr: x > 1 }] }
   - { name: h, query_offset: 30s, rules: [{ alert: Y, expr: x > 1 }, { record: y, expr: x }] }
 ";
-    let setup = Setup { interval_ms: 15_000, origin_ms: -30_000, phase: 1.0 / 3.0, ..Setup::new(-20_000, 100_000) };
+    let late_ms = vec![10_000, 5_000];
+    let setup = Setup { interval_ms: 15_000, origin_ms: -30_000, late_ms, ..Setup::new(-20_000, 100_000) };
     let replayed = run_with(rules, "x 0 0 2 2", &setup);
     assert_eq!(replayed.rules[0].ticks, 5, "at -20, 10, 40, 70 and 100 s");
     assert_eq!(replayed.rules[1].ticks, 8, "from -10 to 95 s");
     assert_eq!(replayed.rules[0].spells[0].pending_at, 40_000);
     assert_eq!(replayed.rules[1].spells[0].pending_at, 65_000, "35 s is what it looks at then");
     assert_eq!(written(&replayed, "y")[0], (5, "0".into()));
-    let unit = Setup { one_interval: true, ..setup };
+    let unit = Setup { one_interval: true, late_ms: vec![5_000], ..setup };
     assert_eq!(run_with(rules, "x 0", &unit).rules[0].ticks, 8);
 }
 

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::super::alerts::{AlertClaim, Alerts, Must, RuleFile, Semantics};
+use super::super::alerts::{AlertClaim, Alerts, Live, Must, RuleFile, Semantics};
 use super::super::claim::{Claim, Severity, Window};
 use super::super::raw;
+use super::super::servers::Source;
 use super::super::shape::At;
 use super::super::{Input, Place};
 use super::Check;
@@ -23,16 +24,16 @@ impl Check<'_, '_> {
     /// The rules and how they are replayed.
     pub(super) fn alerts(&mut self, raw: &raw::Root) -> Option<Alerts> {
         let written = &raw.alerts.as_ref()?.value;
-        let has_jobs = raw.observe.as_ref().and_then(|o| o.jobs.as_ref()).is_some_and(|jobs| !jobs.0.is_empty());
-        if !has_jobs && !self.reader.is_broken("observe") {
-            let what = "nothing is scraped, so that no rule has anything to read";
-            let remedy = "add a job: `observe: { jobs: { NAME: { metrics: /metrics } } }`";
-            self.reader.wrong(raw.alerts.as_ref()?.at, what, remedy);
-        }
-        if written.rules.value.is_empty() {
-            self.reader.wrong(written.rules.at, "no rule file", "name one or more: `rules: [alerts.yml]`");
-        }
-        let files = self.within("rules", |c| c.rule_files(&written.rules.value));
+        let (files, live) = self.within("rules", |c| match &written.rules.value {
+            raw::Rules::Files(names) => {
+                if names.is_empty() {
+                    c.reader.wrong(written.rules.at, "no rule file", "name one or more: `rules: [alerts.yml]`");
+                }
+                (c.rule_files(names), None)
+            }
+            raw::Rules::Live(live) => (Vec::new(), Some(c.live_rules(live, raw))),
+        });
+        let source = self.alerts_source(raw, written, live.is_some());
         if let Some(interval) = written.interval.filter(|i| i.value < Duration::from_millis(1)) {
             self.reader.wrong(interval.at, "shorter than a millisecond", "write a length such as 15s");
         }
@@ -45,11 +46,12 @@ impl Check<'_, '_> {
             }
         });
         let semantics = match written.semantics.as_ref().map(|s| (s.at, s.value.as_str())) {
-            None | Some((_, "3" | "3.x")) => Semantics::V3,
-            Some((_, "2" | "2.x")) => Semantics::V2,
+            None => None,
+            Some((_, "3" | "3.x")) => Some(Semantics::V3),
+            Some((_, "2" | "2.x")) => Some(Semantics::V2),
             Some((at, other)) => {
                 self.reader.wrong(at, format!("`semantics: {other}`"), "write 3 or 2, the version of Prometheus");
-                Semantics::V3
+                None
             }
         };
         let phases = written.phases.map_or(PHASES, |phases| match phases.value {
@@ -71,6 +73,8 @@ impl Check<'_, '_> {
         });
         Some(Alerts {
             files,
+            live,
+            source,
             interval: written.interval.map_or(INTERVAL, |i| i.value),
             scale: own?.saturating_mul(self.settings.time_scale.max(1)),
             semantics,
@@ -78,6 +82,75 @@ impl Check<'_, '_> {
             phases,
             expected: expected.collect(),
         })
+    }
+
+    /// The rules of a server, which only the run can ask for.
+    fn live_rules(&mut self, written: &raw::Live, root: &raw::Root) -> Live {
+        if !written.prometheus.value {
+            let remedy = "write `prometheus: true`, or a list of files: `rules: [alerts.yml]`";
+            self.reader.wrong(written.prometheus.at, "`prometheus: false`: whose rules then?", remedy);
+        }
+        let has_server = root.observe.as_ref().is_some_and(|o| o.prometheus.is_some());
+        if !has_server && !self.reader.is_broken("observe") {
+            let remedy = "name the server: `observe: { prometheus: { url: http://HOST:9090 } }`";
+            self.reader.wrong(
+                written.prometheus.at,
+                "no Prometheus server is watched, whose rules these could be",
+                remedy,
+            );
+        }
+        let named = written.groups.as_ref();
+        if let Some(none) = named.filter(|groups| groups.value.is_empty()) {
+            self.reader.wrong(none.at, "none of its groups", "name one or more, or leave it out for all of them");
+        }
+        let mut groups: Vec<(String, Place)> = Vec::new();
+        for group in named.iter().flat_map(|groups| &groups.value) {
+            match groups.iter().any(|(name, _)| *name == group.value) {
+                true => self.reader.wrong(group.at, format!("`{}` twice", group.value), "name each group once"),
+                false => groups.push((group.value.clone(), group.at)),
+            }
+        }
+        Live { groups, place: written.place }
+    }
+
+    /// Over whose samples rules are replayed: those that the scenario says, or those that the rules are made for.
+    fn alerts_source(&mut self, root: &raw::Root, written: &raw::Alerts, is_live: bool) -> Source {
+        let observe = root.observe.as_ref();
+        let has_jobs = observe.and_then(|o| o.jobs.as_ref()).is_some_and(|jobs| !jobs.0.is_empty());
+        let has_server = observe.is_some_and(|o| o.prometheus.is_some());
+        let is_whole = !self.reader.is_broken("observe");
+        match written.source.as_ref().map(|s| (s.at, s.value.as_str())) {
+            Some((at, "scrape")) => {
+                if is_live {
+                    let what = "the server's rules over our own samples, whose labels are others";
+                    self.reader.wrong(at, what, "leave it out: they are replayed over the server's samples");
+                } else if !has_jobs && is_whole {
+                    let remedy = "add a job: `observe: { jobs: { NAME: { metrics: /metrics } } }`";
+                    self.reader.wrong(at, "nothing is scraped by the run itself", remedy);
+                }
+                Source::Scrape
+            }
+            Some((at, "prometheus")) => {
+                if !has_server && !is_live && is_whole {
+                    let remedy = "name one: `observe: { prometheus: { url: http://HOST:9090 } }`";
+                    self.reader.wrong(at, "no Prometheus server is watched", remedy);
+                }
+                Source::Prometheus
+            }
+            Some((at, other)) => {
+                self.reader.wrong(at, format!("`source: {other}`"), "write `source: scrape` or `source: prometheus`");
+                Source::Scrape
+            }
+            None if is_live || (has_server && !has_jobs) => Source::Prometheus,
+            None => {
+                if !has_jobs && is_whole {
+                    let what = "nothing is scraped, so that no rule has anything to read";
+                    let remedy = "add a job: `observe: { jobs: { NAME: { metrics: /metrics } } }`";
+                    self.reader.wrong(written.place, what, remedy);
+                }
+                Source::Scrape
+            }
+        }
     }
 
     fn rule_files(&mut self, names: &[At<String>]) -> Vec<RuleFile> {

@@ -76,6 +76,7 @@ impl Check<'_, '_> {
             }
             faults.push(read);
         }
+        self.one_at_a_time(&faults);
         faults
     }
 

@@ -7,68 +7,148 @@ use serde_json::Value as Json;
 
 use super::super::mistake::Place;
 use super::super::raw;
+use super::super::recording::Recording;
 use super::super::shape::{At, Names};
+use super::super::sign::Sign;
 use super::super::target::{HeaderValue, Target};
 use super::super::template::{Form, Piece, Slot, Template, Token, tokens};
-use super::super::traffic::{Capture, Flow, Method, ReplyPlace, Step, Test};
+use super::super::traffic::{Branch, Capture, Flow, Method, ReplyPlace, Step, Test, Until};
 use super::super::value::{Feed, Value};
 use super::Check;
+use super::sign::SIGNED;
 use crate::base::text;
 
 /// What templates can always name.
-pub(super) const BUILT_IN: [(&str, Slot); 4] =
-    [("seq", Slot::Seq), ("trace", Slot::Trace), ("now_ms", Slot::NowMs), ("now", Slot::Now)];
+pub(super) const BUILT_IN: [(&str, Slot); 7] = [
+    ("seq", Slot::Seq),
+    ("trace", Slot::Trace),
+    ("uuid", Slot::Uuid),
+    ("now_ms", Slot::NowMs),
+    ("ts", Slot::NowMs),
+    ("now_s", Slot::NowS),
+    ("now", Slot::Now),
+];
+/// How long after a reply a step that is repeated asks again, and how long after it was due it is given up.
+const EVERY: Duration = Duration::from_millis(100);
+const WITHIN: Duration = Duration::from_secs(10);
 
 /// What templates can name at a step.
 #[derive(Default)]
-struct Scope<'f> {
-    values: &'f [Value],
-    feeds: &'f [Arc<Feed>],
-    captures: Vec<String>,
+pub(super) struct Scope<'f> {
+    pub(super) values: &'f [Value],
+    pub(super) feeds: &'f [Arc<Feed>],
+    pub(super) captures: Vec<String>,
     /// Captures that go where control characters must not.
-    printable: Vec<usize>,
+    pub(super) printable: Vec<usize>,
     /// Whether the step stands in a flow.
-    flow: bool,
+    pub(super) flow: bool,
+    /// Whether the template says what is signed.
+    pub(super) signs: bool,
+    /// Whether a body may name secrets.
+    pub(super) secrets: bool,
 }
 
 /// Where a template stands, which says how its values are written.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Stands {
+pub(super) enum Stands {
     Path,
     Header,
     Body,
     Compared,
 }
 
+/// Headers that are the same for every shot.
+type SameHeaders = Vec<(String, HeaderValue)>;
+
 impl Check<'_, '_> {
-    pub(super) fn flow(&mut self, raw: &raw::Flow, target: Option<&Target>) -> Flow {
-        if raw.steps.value.is_empty() {
-            self.reader.wrong(raw.steps.at, "a flow without steps", "write at least one: `- get: /path`");
-        }
-        let values = self.within("values", |c| c.values(raw.values.as_ref()));
-        let feeds = self.within("data", |c| c.feeds(raw.data.as_ref()));
-        for (name, _) in raw.data.iter().flat_map(|names| &names.0) {
-            if values.iter().any(|value| value.name == name.value) {
-                self.reader.wrong(name.at, format!("`{}` is also a value", name.value), "call one otherwise");
+    pub(super) fn flow(&mut self, raw: &raw::Flow, target: Option<&Target>, recording: Option<&Recording>) -> Flow {
+        let (values, mut feeds) = self.named(raw.values.as_ref(), raw.data.as_ref());
+        feeds.extend(recording.and_then(|r| r.rows.clone()));
+        let mut flow = Flow { values: values.clone(), feeds: feeds.clone(), ..Flow::default() };
+        flow.login = raw.login.as_ref().and_then(|login| self.within("login", |c| c.login(login, target)));
+        let scope = || Scope { values: &values, feeds: &feeds, flow: true, ..Scope::default() };
+        let common = raw.sign.as_ref().and_then(|sign| self.within("sign", |c| c.sign(sign, &mut scope())));
+        let common = common.as_ref();
+        match (&raw.steps, &raw.mix) {
+            (Some(raw), None) => (flow.steps, flow.captures) = self.steps(raw, common, target, scope()),
+            (None, Some(mix)) => self.within("mix", |c| {
+                let billionths: u64 = mix.value.0.iter().map(|(_, branch)| u64::from(branch.share.value.0)).sum();
+                if billionths != 1_000_000_000 {
+                    let what = format!("the shares come to {}%", billionths as f64 / 1e7);
+                    c.reader.wrong(mix.at, what, "let them come to 100%");
+                }
+                for (name, branch) in &mix.value.0 {
+                    c.name(name);
+                    let (steps, captures) = c.within(&name.value, |c| c.steps(&branch.steps, common, target, scope()));
+                    let first = flow.steps.len();
+                    flow.steps.extend(steps);
+                    // A shot takes one branch: what others capture has the same places.
+                    if captures.len() > flow.captures.len() {
+                        flow.captures = captures;
+                    }
+                    let (name, steps) = (name.value.clone(), first..flow.steps.len());
+                    flow.branches.push(Branch { name, share: branch.share.value, steps });
+                }
+            }),
+            (None, None) if self.reader.is_broken_here() => {}
+            (given, _) => {
+                let what = if given.is_some() { "both `steps` and `mix`" } else { "a flow without steps" };
+                self.reader.wrong(raw.place, what, "write `steps:`, or a `mix:` of branches with steps of their own");
             }
         }
-        let mut scope = Scope { values: &values, feeds: &feeds, flow: true, ..Scope::default() };
-        let mut step =
-            |(i, raw): (usize, &raw::Step)| self.within(&format!("steps.{i}"), |c| c.step_in(raw, target, &mut scope));
-        let mut steps: Vec<Step> = raw.steps.value.iter().enumerate().map(&mut step).collect();
+        flow
+    }
+
+    /// Steps that are taken one after the other, and the names of what they capture.
+    fn steps(
+        &mut self,
+        raw: &At<Vec<raw::Step>>,
+        sign: Option<&Sign>,
+        target: Option<&Target>,
+        mut scope: Scope<'_>,
+    ) -> (Vec<Step>, Vec<String>) {
+        if raw.value.is_empty() {
+            self.reader.wrong(raw.at, "a flow without steps", "write at least one: `- get: /path`");
+        }
+        let mut step = |(i, raw): (usize, &raw::Step)| {
+            self.within(&format!("steps.{i}"), |c| {
+                let mut step = c.step_in(raw, target, &mut scope);
+                step.sign = match &raw.sign {
+                    Some(own) => c.within("sign", |c| c.sign(own, &mut scope)),
+                    None => sign.cloned(),
+                };
+                step
+            })
+        };
+        let mut steps: Vec<Step> = raw.value.iter().enumerate().map(&mut step).collect();
         for capture in steps.iter_mut().flat_map(|step| &mut step.captures) {
             capture.printable = scope.printable.contains(&capture.name);
         }
         let mut names: Vec<&str> = Vec::new();
-        for name in raw.steps.value.iter().filter_map(|step| step.name.as_ref()) {
+        for name in raw.value.iter().filter_map(|step| step.name.as_ref()) {
             self.name(name);
             if names.contains(&name.value.as_str()) {
                 self.reader.wrong(name.at, format!("`{}` is there already", name.value), "call one of them otherwise");
             }
             names.push(&name.value);
         }
-        let captures = scope.captures;
-        Flow { captures, steps, values, feeds }
+        (steps, scope.captures)
+    }
+
+    /// What templates can name that no reply says.
+    pub(super) fn named(
+        &mut self,
+        values: Option<&Names<raw::Value>>,
+        data: Option<&Names<raw::Feed>>,
+    ) -> (Vec<Value>, Vec<Arc<Feed>>) {
+        let values = self.within("values", |c| c.values(values));
+        let feeds = self.within("data", |c| c.feeds(data));
+        for (feed, (name, _)) in feeds.iter().zip(data.iter().flat_map(|names| &names.0)) {
+            if values.iter().any(|value| value.name == feed.name) {
+                self.reader.wrong(name.at, format!("`{}` is also a value", name.value), "call one otherwise");
+            }
+        }
+        (values, feeds)
     }
 
     /// A step that stands alone: a request before or after the load.
@@ -79,13 +159,19 @@ impl Check<'_, '_> {
         if let Some(think) = raw.think {
             self.reader.wrong(think.at, "`think` outside a flow", "leave it out");
         }
+        if let Some(until) = &raw.until {
+            self.reader.wrong(until.place, "`until` outside a flow", "leave it out, or make it a step of a flow");
+        }
+        if let Some(sign) = &raw.sign {
+            self.reader.wrong(sign.place, "`sign` outside a flow", "leave it out, or make it a step of a flow");
+        }
         if let Some((name, _)) = raw.capture.iter().flat_map(|c| &c.0).next() {
             self.reader.wrong(name.at, "`capture` outside a flow: nothing could use it", "leave it out");
         }
         self.step_in(raw, target, &mut Scope::default())
     }
 
-    fn step_in(&mut self, raw: &raw::Step, target: Option<&Target>, scope: &mut Scope<'_>) -> Step {
+    pub(super) fn step_in(&mut self, raw: &raw::Step, target: Option<&Target>, scope: &mut Scope<'_>) -> Step {
         let methods = [
             (&raw.get, Method::Get),
             (&raw.post, Method::Post),
@@ -131,16 +217,36 @@ impl Check<'_, '_> {
             statuses,
             tests,
             captures,
+            until: raw.until.as_ref().and_then(|until| self.within("until", |c| c.until(until, scope))),
+            sign: None,
             service: raw.to.as_ref().and_then(|to| self.service(Some(to), target, to.at)),
         }
     }
 
+    fn until(&mut self, raw: &raw::Until, scope: &mut Scope<'_>) -> Option<Until> {
+        let every = raw.every.map_or(EVERY, |every| every.value);
+        let within = raw.within.map_or(WITHIN, |within| within.value);
+        if let Some(at) = raw.every.filter(|every| every.value.is_zero()).map(|every| every.at) {
+            self.reader.wrong(at, "asks again at once, for ever", "write a length above 0: 100ms");
+        }
+        if every >= within {
+            let at = raw.within.or(raw.every).map_or(raw.place, |length| length.at);
+            self.reader.wrong(at, "is given up before it is asked for again", "let `within` be longer than `every`");
+        }
+        let found = self.reply_place(raw.place, raw.json.as_ref(), raw.header.as_ref(), raw.body.as_ref(), true);
+        let (place, found) = found?;
+        let is: Vec<Template> =
+            raw.is.iter().flat_map(|is| &is.0).map(|text| self.filled(text, Stands::Compared, scope)).collect();
+        let matches = raw.matches.as_ref().and_then(|pattern| self.pattern(pattern)).or(found);
+        Some(Until { test: Test { place, is, matches }, every, within })
+    }
+
     /// Headers that differ from shot to shot, and those that do not.
-    fn split_headers(
+    pub(super) fn split_headers(
         &mut self,
         raw: Option<&Names<raw::Header>>,
         scope: &mut Scope<'_>,
-    ) -> (Vec<(String, Template)>, Vec<(String, HeaderValue)>) {
+    ) -> (Vec<(String, Template)>, SameHeaders) {
         let headers = self.any_headers(raw);
         let place = |name: &str| {
             raw.iter().flat_map(|h| &h.0).find_map(|(n, value)| match value {
@@ -192,7 +298,7 @@ impl Check<'_, '_> {
     }
 
     /// Where something stands in a reply, and the pattern that `body` names.
-    fn reply_place(
+    pub(super) fn reply_place(
         &mut self,
         at: Place,
         json: Option<&At<String>>,
@@ -213,7 +319,7 @@ impl Check<'_, '_> {
         }
     }
 
-    fn pattern(&mut self, pattern: &At<String>) -> Option<String> {
+    pub(super) fn pattern(&mut self, pattern: &At<String>) -> Option<String> {
         match regex::bytes::Regex::new(&pattern.value) {
             Ok(_) => Some(pattern.value.clone()),
             Err(why) => {
@@ -242,14 +348,7 @@ impl Check<'_, '_> {
         // Known from here on, whether or not it can be found: what uses it is not to blame.
         scope.captures.push(name.value.clone());
         let position = scope.captures.len() - 1;
-        let (place, matches) = match raw {
-            raw::Capture::Json(path) => (ReplyPlace::Json(self.json_path(path)?), None),
-            raw::Capture::Part(part) => {
-                let (place, found) =
-                    self.reply_place(part.place, part.json.as_ref(), part.header.as_ref(), part.body.as_ref(), true)?;
-                (place, part.matches.as_ref().and_then(|pattern| self.pattern(pattern)).or(found))
-            }
-        };
+        let (place, matches) = self.place_of(raw)?;
         Some(Capture { name: position, place, matches, printable: false })
     }
 
@@ -257,7 +356,7 @@ impl Check<'_, '_> {
         let template = self.filled(path, Stands::Path, scope);
         let text = template.pieces.iter().filter_map(|piece| match piece {
             Piece::Text(text) => Some(text.as_str()),
-            Piece::Value(..) => None,
+            Piece::Value(..) | Piece::Secret(..) => None,
         });
         // What is captured may be a path, such as that of a header `Location`.
         let whole = matches!(template.pieces.first(), Some(Piece::Value(_, Form::Raw)));
@@ -270,7 +369,7 @@ impl Check<'_, '_> {
     }
 
     /// A JSON body: a text that is nothing but one name is written as what it names, a number without quotes.
-    fn json_template(&mut self, json: &Json, at: Place, scope: &mut Scope<'_>, out: &mut Template) {
+    pub(super) fn json_template(&mut self, json: &Json, at: Place, scope: &mut Scope<'_>, out: &mut Template) {
         let quoted = |text: &str| Json::from(text).to_string();
         match json {
             Json::String(text) if text.contains("{{") => {
@@ -313,6 +412,10 @@ impl Check<'_, '_> {
                 }
                 out.push(Piece::Text("]".into()));
             }
+            Json::Object(members) if scope.secrets && is_secret(members) => {
+                let name = members["secret"].as_str().unwrap_or_default();
+                out.pieces.push(Piece::Secret(name.to_owned(), Form::Json));
+            }
             Json::Object(members) => {
                 out.push(Piece::Text("{".into()));
                 for (i, (name, member)) in members.iter().enumerate() {
@@ -326,7 +429,7 @@ impl Check<'_, '_> {
         }
     }
 
-    fn filled(&mut self, text: &At<String>, stands: Stands, scope: &mut Scope<'_>) -> Template {
+    pub(super) fn filled(&mut self, text: &At<String>, stands: Stands, scope: &mut Scope<'_>) -> Template {
         let mut template = Template::default();
         for token in self.tokens(&text.value, text.at).unwrap_or_default() {
             match token {
@@ -349,11 +452,27 @@ impl Check<'_, '_> {
                     {
                         scope.printable.push(position);
                     }
+                    if let (Slot::Row(feed, column), Form::Raw) = (source, form) {
+                        self.can_stand(&scope.feeds[feed], column, stands, text.at);
+                    }
                     template.push(Piece::Value(source, form));
                 }
             }
         }
         template
+    }
+
+    /// Refuses rows that would break the head of a request.
+    fn can_stand(&mut self, feed: &Feed, column: usize, stands: Stands, at: Place) {
+        let breaks = |c: char| match stands {
+            Stands::Path => !c.is_ascii_graphic(),
+            Stands::Header => c.is_control(),
+            Stands::Body | Stands::Compared => false,
+        };
+        if let Some(row) = feed.rows.iter().position(|row| row[column].text().contains(breaks)) {
+            let what = format!("row {} of `{}` has a character that cannot stand here", row + 1, feed.name);
+            self.reader.wrong(at, what, "mend the row; in a path, write {{name}} without `raw`");
+        }
     }
 
     fn tokens<'t>(&mut self, text: &'t str, at: Place) -> Option<Vec<Token<'t>>> {
@@ -374,7 +493,8 @@ impl Check<'_, '_> {
             self.reader.wrong(at, what, "write plain text, or make it a step of a flow");
             return None;
         }
-        let built_in = BUILT_IN.iter().find(|(n, _)| *n == name).map(|(_, source)| *source);
+        let signed = || SIGNED.iter().filter(|_| scope.signs).find(|(n, _)| *n == name);
+        let built_in = BUILT_IN.iter().find(|(n, _)| *n == name).or_else(signed).map(|(_, source)| *source);
         let drawn = || scope.values.iter().position(|v| v.name == name).map(Slot::Drawn);
         let captured = || scope.captures.iter().position(|c| c == name).map(Slot::Captured);
         let row = || {
@@ -387,6 +507,7 @@ impl Check<'_, '_> {
         if found.is_none() {
             let columns = scope.feeds.iter().flat_map(|f| f.columns.iter().map(|c| format!("{}.{c}", f.name)));
             let mut known: Vec<String> = BUILT_IN.iter().map(|(n, _)| (*n).to_owned()).collect();
+            known.extend(SIGNED.iter().filter(|_| scope.signs).map(|(n, _)| (*n).to_owned()));
             known.extend(scope.values.iter().map(|v| v.name.clone()));
             known.extend(columns);
             known.extend(scope.captures.iter().cloned());
@@ -395,4 +516,9 @@ impl Check<'_, '_> {
         }
         found
     }
+}
+
+/// Whether a mapping stands for what an environment variable holds.
+fn is_secret(members: &serde_json::Map<String, Json>) -> bool {
+    members.len() == 1 && members.get("secret").is_some_and(Json::is_string)
 }

@@ -203,15 +203,17 @@ impl Check<'_, '_> {
         let known = |all: &[(&'static str, i16)], word: &str| all.iter().any(|(known, _)| *known == word);
         let (api, error) = (&raw.api, &raw.error);
         if !known(&APIS, &api.value) {
-            let remedy = text::suggest(&api.value, APIS.map(|(word, _)| word));
-            self.reader.wrong(
-                api.at,
-                format!("`{}` is no request that an embedded cluster answers", api.value),
-                remedy,
-            );
+            let remedy = match api.value.as_str() {
+                "metadata" => "write `topic_unavailable`: it is always answered, but what it says can be wrong".into(),
+                word => text::suggest(word, APIS.map(|(word, _)| word)),
+            };
+            let what = format!("`{}` is no request that an embedded cluster answers with an error", api.value);
+            self.reader.wrong(api.at, what, remedy);
         }
         if !known(&ERRORS, &error.value) {
-            let remedy = text::suggest(&error.value, ERRORS.map(|(name, _)| name));
+            let near = text::suggest(&error.value, ERRORS.map(|(name, _)| name));
+            let some = "write one of librdkafka's, such as NOT_LEADER_FOR_PARTITION, REQUEST_TIMED_OUT or _TRANSPORT";
+            let remedy = if near.starts_with("did you mean") { near } else { some.into() };
             self.reader.wrong(error.at, format!("`{}` is no error of a broker", error.value), remedy);
         }
         if let Some(count) = raw.count.filter(|count| count.value == 0) {
@@ -294,6 +296,29 @@ impl Check<'_, '_> {
                 self.reader.wrong(raw.inject.at, what, "name one `broker`, or leave `move_leaders` out");
             }
             _ => {}
+        }
+    }
+
+    /// What an embedded cluster can do only once at a time: two of a kind would undo each other. The path is at `faults`.
+    pub(super) fn one_at_a_time(&mut self, faults: &[Fault]) {
+        for (later, fault) in faults.iter().enumerate() {
+            let (On::Kafka { cluster, broker }, Inject::Kafka(kind)) = (&fault.on, &fault.inject) else { continue };
+            let same = |other: &&Fault| {
+                let (On::Kafka { cluster: c, broker: b }, Inject::Kafka(k)) = (&other.on, &other.inject) else {
+                    return false;
+                };
+                c == cluster && kind.interferes(k) && (broker.is_none() || b.is_none() || broker == b)
+            };
+            let spans = fault.occurrences();
+            let meets = |other: &&Fault| {
+                let theirs = other.occurrences();
+                spans.iter().any(|span| theirs.iter().any(|their| span.overlap(*their).is_some()))
+            };
+            if let Some(other) = faults[..later].iter().filter(same).find(meets) {
+                let what =
+                    format!("`{}` and `{}` at once: the end of one would be that of both", other.name, fault.name);
+                self.within(&fault.name, |c| c.reader.wrong(fault.place, what, "let one follow the other"));
+            }
         }
     }
 

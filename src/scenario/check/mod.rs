@@ -5,17 +5,24 @@ mod abort;
 mod absorbed;
 mod alerts;
 mod contract;
+mod effect_claim;
+mod effects;
 mod fault;
 mod flow;
 mod inject;
 mod kafka;
 mod leave;
 mod link;
+mod login;
 mod notified;
 mod outside;
+mod pipeline;
 mod promises;
 mod reconcile;
+mod replay;
 mod servers;
+mod sign;
+mod signal;
 mod target;
 mod traffic;
 mod value;
@@ -54,7 +61,7 @@ pub fn check(raw: &raw::Root, source: String, settings: &Settings<'_>, reader: &
     let upstreams = check.within("upstreams", |c| c.upstreams(raw));
     let links = check.within("links", |c| c.links(raw, &upstreams, target.as_ref()));
     let kafka = check.within("kafka", |c| c.kafka(raw, target.as_ref()));
-    let traffic = check.within("traffic", |c| c.all_traffic(raw, target.as_ref()));
+    let traffic = check.within("traffic", |c| c.all_traffic(raw, target.as_ref(), &kafka));
     let jobs = check.within("observe", |c| c.jobs(raw, target.as_ref()));
     let prometheus = check.within("observe", |c| c.prometheus(raw));
     let alertmanager = check.within("observe", |c| c.alertmanager(raw));
@@ -96,6 +103,7 @@ pub fn check(raw: &raw::Root, source: String, settings: &Settings<'_>, reader: &
         promises,
         reconcile,
         fitness,
+        allow_hosts: settings.leave.map_or(Vec::new(), |leave| leave.hosts.to_vec()),
         time_scale: settings.time_scale.max(1),
         inputs: check.inputs,
         source,
@@ -235,24 +243,18 @@ impl Check<'_, '_> {
             .collect()
     }
 
-    /// Refuses pages that scrapes do not reach yet.
+    /// Refuses a page that is several.
     fn scrapable(&mut self, name: &At<String>, job: &raw::Job, target: Option<&super::Target>) {
         let own = Address::parse(&job.metrics.value).ok();
         let services = match target.map(|t| &t.system) {
             Some(super::System::Services(services)) if own.is_none() => services.as_slice(),
-            _ => &[],
+            _ => return,
         };
         let to = job.to.as_ref().map(|to| to.value.as_str());
         let service = services.iter().find(|s| to.is_none_or(|to| to == s.name));
-        if service.is_some_and(|s| s.addresses.len() > 1) {
-            let what = format!("`{}` is a page of {} addresses", name.value, service.map_or(0, |s| s.addresses.len()));
+        if let Some(service) = service.filter(|s| s.addresses.len() > 1) {
+            let what = format!("`{}` is a page of {} addresses", name.value, service.addresses.len());
             self.reader.wrong(name.at, what, "write a job for each, with its whole address: http://HOST:PORT/metrics");
-        }
-        let led = |a: &Address| a.tcp().is_some_and(|(h, p)| target.is_some_and(|t| t.wire.resolved(h, p).is_some()));
-        let address = own.as_ref().or(service.and_then(|s| s.addresses.first()));
-        if let Some(address) = address.filter(|a| a.is_tls() || a.socket().is_some() || led(a)) {
-            let what = format!("scraping {address} is planned, not built");
-            self.reader.wrong(name.at, what, "name a page that plain HTTP over TCP reaches");
         }
     }
 

@@ -1,8 +1,8 @@
-//! Promises about the notifications that an Alertmanager sends.
+//! Promises about what an Alertmanager does with an alert.
 
 use super::super::Place;
 use super::super::claim::{Claim, Window};
-use super::super::notified::Notified;
+use super::super::notified::{Handled, Notified};
 use super::super::raw;
 use super::Check;
 
@@ -10,16 +10,20 @@ impl Check<'_, '_> {
     /// The claim of a promise about a notification; `None` for another promise, or after a mistake without which there is
     /// none.
     pub(super) fn notified_claim(&mut self, raw: &raw::Promise, root: &raw::Root) -> Option<Option<Claim>> {
-        let fires = raw.notified_within.map(|within| (within, false));
-        let resolves = raw.resolve_notified_within.map(|within| (within, true));
-        let Some((within, resolved)) = fires.or(resolves) else {
+        let claims = [
+            raw.routed_within.map(|within| (within, Handled::Routed)),
+            raw.notified_within.map(|within| (within, Handled::Notified)),
+            raw.resolve_notified_within.map(|within| (within, Handled::Resolved)),
+        ];
+        let mut claims = claims.into_iter().flatten();
+        let Some((within, handled)) = claims.next() else {
             let strays = [raw.receiver.as_ref().map(|r| r.at), raw.grouped_by.as_ref().map(|g| g.at)];
             let stray = strays.into_iter().flatten().next()?;
-            let remedy = "add `notified_within: 60s`, or leave it out";
+            let remedy = "add `notified_within: 60s` or `routed_within: 60s`, or leave it out";
             self.reader.wrong(stray, "this belongs to a promise about a notification", remedy);
             return None;
         };
-        if let (Some(_), Some((second, _))) = (fires, resolves) {
+        for (second, _) in claims {
             self.reader.wrong(second.at, "a second claim about one alert", "write one claim per promise");
         }
         let strays = [
@@ -41,7 +45,7 @@ impl Check<'_, '_> {
         if within.value.is_zero() {
             self.reader.wrong(within.at, "no time at all", "write a length above 0");
         }
-        self.has_receiver(within.at, root);
+        self.has_alertmanager(within.at, handled, root);
         let Some(alert) = &raw.alert else {
             self.reader.wrong(within.at, "of what? there is no `alert` here", "add `alert: NAME`");
             return Some(None);
@@ -54,7 +58,7 @@ impl Check<'_, '_> {
             alert: alert.value.clone(),
             labels: labels.map(|(name, value)| (name.value.clone(), value.value.clone())).collect(),
             within: within.value,
-            resolved,
+            handled,
             receiver: raw.receiver.as_ref().map(|r| r.value.clone()),
             grouped_by: raw.grouped_by.as_ref().map(|g| g.value.iter().map(|l| l.value.clone()).collect()),
             place: alert.at,
@@ -62,12 +66,27 @@ impl Check<'_, '_> {
     }
 
     /// Refuses a promise on what nobody would hear of.
-    fn has_receiver(&mut self, at: Place, root: &raw::Root) {
-        let alertmanager = root.observe.as_ref().and_then(|o| o.alertmanager.as_ref());
-        if alertmanager.is_none_or(|a| a.receiver_listen.is_none()) && !self.reader.is_broken("observe") {
-            let remedy = "add `observe: { alertmanager: { url: http://HOST:9093, receiver_listen: HOST:PORT } }`";
-            self.reader.wrong(at, "nothing receives notifications", remedy);
+    fn has_alertmanager(&mut self, at: Place, handled: Handled, root: &raw::Root) {
+        if self.reader.is_broken("observe") {
+            return;
         }
+        let watched = root.observe.as_ref().and_then(|o| o.alertmanager.as_ref());
+        let (what, remedy) = match (handled, watched) {
+            (Handled::Routed, None) => {
+                ("no Alertmanager is watched", "add `observe: { alertmanager: { url: http://HOST:9093 } }`")
+            }
+            (Handled::Notified | Handled::Resolved, None) => (
+                "nothing receives notifications",
+                "add `observe: { alertmanager: { url: http://HOST:9093, receiver_listen: HOST:PORT } }`",
+            ),
+            (Handled::Notified | Handled::Resolved, Some(watched)) if watched.receiver_listen.is_none() => (
+                "nothing receives notifications",
+                "add `receiver_listen: HOST:PORT` to `observe.alertmanager` and point a webhook there, or promise \
+                 `routed_within`, which asks Alertmanager",
+            ),
+            _ => return,
+        };
+        self.reader.wrong(at, what, remedy);
     }
 
     /// Notifications are timed from a fault, or from the start of the measured phase.

@@ -54,7 +54,10 @@ impl Check<'_, '_> {
         };
         let claim = match (of_alert, &raw.expect) {
             (Some(read), _) => read,
-            (None, Some(expect)) => match self.absorbed(expect, raw.promql.as_ref(), traffic, faults) {
+            (None, Some(expect)) => match self
+                .absorbed(expect, raw.promql.as_ref(), traffic, faults)
+                .or_else(|| self.effect_claim(expect, raw.promql.as_ref(), traffic))
+            {
                 Some(read) => read,
                 None => self.claim(expect, raw.promql.as_ref(), traffic),
             },
@@ -124,6 +127,7 @@ impl Check<'_, '_> {
         match &promise.claim {
             Claim::Alert(claim) => self.fits_alert(claim, window, raw),
             Claim::Notified(_) => self.fits_notified(window, place),
+            Claim::Effects(claim) => self.fits_effects(claim, &promise, raw, traffic),
             _ => self.fits(&promise, raw),
         }
         self.has_clock(&promise, traffic);
@@ -295,7 +299,9 @@ impl Check<'_, '_> {
                     && other.severity == Severity::Critical
                     && spans(other.window, promise.window)
             }
-            Claim::Absorbed(_) | Claim::Server { .. } | Claim::Alert(_) | Claim::Notified(_) => false,
+            Claim::Absorbed(_) | Claim::Effects(_) | Claim::Server { .. } | Claim::Alert(_) | Claim::Notified(_) => {
+                false
+            }
         };
         if !all.iter().flatten().any(covers) && !self.reader.is_broken("slo") {
             let traffic = &traffic[*subject];

@@ -166,7 +166,8 @@ impl Check<'_, '_> {
         })?;
         for traffic in check.of.iter().map(|t| &traffic[*t]) {
             // A shot of several steps takes as long as all of them, and each is timed by itself on the other side.
-            if matches!(&traffic.kind, Kind::Flow(flow) if flow.steps.len() > 1) {
+            let is_pipeline = matches!(traffic.kind, Kind::Pipeline(_));
+            if is_pipeline || traffic.kind.flow().is_some_and(|flow| flow.steps.len() > 1) {
                 let what =
                     format!("`{}` takes several steps, and what is kept is how long all of them take", traffic.name);
                 self.reader.wrong(raw.of.at, what, "give the step that is timed a traffic of its own");

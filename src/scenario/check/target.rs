@@ -13,11 +13,11 @@ use super::Check;
 use crate::base::net::Address;
 use crate::base::text;
 
-/// Practice targets that are built, and those that will be.
-const SYSTEMS: [&str; 5] = ["quote-service", "quantum-trader", "b25", "tradeengine", "calibrator"];
-const PLANNED: [&str; 1] = ["trading-platform"];
+/// Practice targets.
+const SYSTEMS: [&str; 6] = ["quote-service", "trading-platform", "quantum-trader", "b25", "tradeengine", "calibrator"];
 /// The services of those practice targets that have several.
-pub const FLEETS: [(&str, &[&str]); 2] = [
+pub const FLEETS: [(&str, &[&str]); 3] = [
+    ("trading-platform", &["backend", "celery-worker", "signal-generator", "trigger-dispatcher"]),
     ("quantum-trader", &["ai-engine", "execution", "risk", "portfolio", "rl-training"]),
     (
         "b25",
@@ -175,13 +175,7 @@ impl Check<'_, '_> {
     }
 
     fn known_system(&mut self, name: &str, at: Place) {
-        if PLANNED.contains(&name) {
-            self.reader.wrong(
-                at,
-                format!("`sim:{name}` is planned, not built"),
-                format!("built: {}", text::list(SYSTEMS)),
-            );
-        } else if !SYSTEMS.contains(&name) {
+        if !SYSTEMS.contains(&name) {
             self.reader.wrong(at, format!("`{name}` is no practice target"), text::suggest(name, SYSTEMS));
         }
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json_path::JsonPath;
 
+use super::super::kafka::Kafka;
 use super::super::load::{Arrivals, Segment, closed_connections};
 use super::super::raw;
 use super::super::shape::At;
@@ -23,7 +24,7 @@ const MAX_LOOPS: usize = 200;
 const MAX_CSV: usize = 16 << 20;
 
 impl Check<'_, '_> {
-    pub(super) fn all_traffic(&mut self, raw: &raw::Root, target: Option<&Target>) -> Vec<Traffic> {
+    pub(super) fn all_traffic(&mut self, raw: &raw::Root, target: Option<&Target>, kafka: &[Kafka]) -> Vec<Traffic> {
         let named = &raw.traffic.value.0;
         if (named.is_empty() && !self.reader.is_broken("traffic")) || named.len() > 64 {
             self.reader.wrong(
@@ -32,8 +33,10 @@ impl Check<'_, '_> {
                 "name at least one under `traffic`",
             );
         }
-        let traffic: Vec<Traffic> =
-            named.iter().filter_map(|(name, raw)| self.within(&name.value, |c| c.traffic(name, raw, target))).collect();
+        let one = |(name, raw): &(At<String>, raw::Traffic)| {
+            self.within(&name.value, |c| c.traffic(name, raw, target, kafka))
+        };
+        let traffic: Vec<Traffic> = named.iter().filter_map(one).collect();
         let closed = closed_connections(&traffic);
         if let Some(most) = target.and_then(|t| t.connections).filter(|most| *most < closed) {
             self.reader.wrong(
@@ -45,21 +48,56 @@ impl Check<'_, '_> {
         traffic
     }
 
-    fn traffic(&mut self, name: &At<String>, raw: &raw::Traffic, target: Option<&Target>) -> Option<Traffic> {
+    fn traffic(
+        &mut self,
+        name: &At<String>,
+        raw: &raw::Traffic,
+        target: Option<&Target>,
+        kafka: &[Kafka],
+    ) -> Option<Traffic> {
         self.name(name);
-        let load = self.within("load", |c| c.load(name, &raw.load));
+        let arrivals = raw.arrivals.as_ref().map(|a| (&a.value, a.at));
+        let mut recording = None;
+        let load = match (&arrivals, &raw.load) {
+            (Some((raw::Arrivals::Replay(replay), _)), load) => {
+                if let Some(load) = load {
+                    let what = "`load` beside arrivals that were recorded, which say when shots are due";
+                    self.reader.wrong(load.at, what, "leave it out");
+                }
+                let read = self.within("arrivals", |c| c.within("replay", |c| c.replay(replay)));
+                let (read, load) = read?;
+                recording = Some(read);
+                load
+            }
+            (_, Some(load)) => self.within("load", |c| c.load(name, load)),
+            (_, None) if self.reader.is_broken(&format!("traffic.{}.load", name.value)) => return None,
+            (_, None) => {
+                self.reader.wrong(raw.place, "`load` is missing", "add `load:`");
+                return None;
+            }
+        };
         let classes =
             raw.classes.iter().flat_map(|c| &c.0).filter_map(|(name, class)| self.class(name, class)).collect();
-        let kind = match (&raw.quote, &raw.flow) {
-            (Some(quote), None) => self.quote(quote).map(|q| Kind::Quote(Box::new(q))),
-            (None, Some(flow)) => Some(Kind::Flow(Box::new(self.within("flow", |c| c.flow(flow, target))))),
+        let kind = match (&raw.quote, &raw.flow, &raw.pipeline, &raw.signal) {
+            (Some(quote), None, None, None) => self.quote(quote).map(|q| Kind::Quote(Box::new(q))),
+            (None, Some(flow), None, None) => {
+                Some(Kind::Flow(Box::new(self.within("flow", |c| c.flow(flow, target, recording.as_deref())))))
+            }
+            (None, None, Some(pipeline), None) => {
+                let rows = recording.as_deref();
+                self.within("pipeline", |c| c.pipeline(pipeline, target, rows)).map(|p| Kind::Pipeline(Box::new(p)))
+            }
+            (None, None, None, Some(signal)) => {
+                self.without_replies(raw, &load);
+                self.within("signal", |c| c.signal(signal, target, kafka)).map(|s| Kind::Signal(Box::new(s)))
+            }
             // What is planned or could not be read has been told already.
-            (None, None) if self.reader.is_broken_here() => None,
+            (None, None, None, None) if self.reader.is_broken_here() => None,
             _ => {
                 self.reader.wrong(
                     name.at,
-                    format!("`{}` is one of `quote` and `flow`", name.value),
-                    "write exactly one of the two",
+                    format!("`{}` is one of `quote`, `flow`, `pipeline` and `signal`", name.value),
+                    "write exactly one of the four",
                 );
                 None
             }
@@ -69,9 +107,10 @@ impl Check<'_, '_> {
             service: self.service(raw.to.as_ref(), target, name.at),
             kind: kind?,
             classes,
-            arrivals: match raw.arrivals.as_ref().map(|a| &a.value) {
-                Some(raw::Arrivals::Even) => Arrivals::Even,
-                Some(raw::Arrivals::Hawkes(hawkes)) => {
+            arrivals: match (recording, arrivals.map(|(arrivals, _)| arrivals)) {
+                (Some(recording), _) => Arrivals::Replay(recording),
+                (None, Some(raw::Arrivals::Even)) => Arrivals::Even,
+                (None, Some(raw::Arrivals::Hawkes(hawkes))) => {
                     if hawkes.branching.value.fraction() > 0.9 {
                         let what = format!("{} of shots are brought about by others", hawkes.branching.value);
                         self.reader.wrong(hawkes.branching.at, what, "write 90% or less: bursts get endless near 100%");
@@ -82,7 +121,7 @@ impl Check<'_, '_> {
                     // Belongs to what is sent, as rates do: no time scale shortens it.
                     Arrivals::Hawkes { branching: hawkes.branching.value, decay: hawkes.decay.value }
                 }
-                Some(raw::Arrivals::Poisson) | None => Arrivals::Poisson,
+                (None, Some(raw::Arrivals::Poisson | raw::Arrivals::Replay(_)) | None) => Arrivals::Poisson,
             },
             load,
         })

@@ -136,7 +136,7 @@ impl Check<'_, '_> {
     }
 
     /// The columns and rows of a file, which is kept as an input.
-    fn rows(&mut self, file: &At<String>) -> Option<(Vec<String>, Vec<Vec<Datum>>)> {
+    pub(super) fn rows(&mut self, file: &At<String>) -> Option<(Vec<String>, Vec<Vec<Datum>>)> {
         let bytes = match (self.settings.files)(&file.value) {
             Ok(bytes) if bytes.len() <= MAX_FEED => bytes,
             Ok(bytes) => {

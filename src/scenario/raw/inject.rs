@@ -382,7 +382,7 @@ record! {
 record! {
     /// An error instead of an answer.
     pub struct RequestErrors {
-        /// Of which requests: produce, fetch, metadata, list_offsets, find_coordinator, join_group, sync_group, heartbeat, …
+        /// Of which requests: produce, fetch, list_offsets, find_coordinator, join_group, sync_group, heartbeat, …
         api: At<String>,
         /// Which error, by librdkafka's name: NOT_LEADER_FOR_PARTITION, REQUEST_TIMED_OUT, …; _TRANSPORT breaks the connection off.
         error: At<String>,

@@ -3,14 +3,20 @@
 
 mod alerts;
 mod contract;
+mod effects;
 mod fault;
 mod inject;
 mod kafka;
 mod load;
+mod login;
 mod outside;
+mod pipeline;
 mod reconcile;
+mod replay;
 mod request;
 mod servers;
+mod sign;
+mod signal;
 mod slo;
 mod suite;
 mod target;
@@ -20,8 +26,9 @@ mod world;
 
 use std::time::Duration;
 
-pub use alerts::{Alerts, Expected};
+pub use alerts::{Alerts, Expected, Live, Rules};
 pub use contract::{Cardinality, Contract, Probe, ScrapeLimits, Severities};
+pub use effects::{Effects, States};
 pub use fault::{Fault, Match, Ramp, Repeat, When};
 pub use inject::{
     Aged, Corrupt, DockerAction, Inject, Kill, Latency, LatencyMap, Per, RequestErrors, ResetAt, RetryAfter, Slicer,
@@ -29,10 +36,15 @@ pub use inject::{
 };
 pub use kafka::{EmbeddedCluster, Kafka, KafkaSecurity, KafkaTopic, SaslMechanism};
 pub use load::Segment;
+pub use login::Login;
 pub use outside::{Law, LawKind, Link, StubReply, Upstream};
+pub use pipeline::{Every, Follow, Pipeline, Polling, StateNames, Webhook};
 pub use reconcile::{Count, Latency as TimedBy, Ratio, Reconcile, Timeouts, Unit};
-pub use request::{Capture, Expects, Header, Secret, Step};
+pub use replay::Replay;
+pub use request::{Capture, Expects, Header, Json, OneOrMany, Secret, Step, Until};
 pub use servers::{Alertmanager, Basic, Prometheus};
+pub use sign::{Coding, Sign};
+pub use signal::{Acks, Produce, Signal};
 pub use slo::{Abort, Promise, Severity};
 pub use suite::Suite;
 pub use target::{Addresses, Reuse, Target, TargetMap, Tls, Version};

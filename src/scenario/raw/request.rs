@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::Sign;
+use crate::scenario::mistake::Place;
 use crate::scenario::reader::Reader;
 use crate::scenario::shape::{At, Names, Shape};
 use crate::scenario::yaml::{Kind, Node};
@@ -33,10 +35,56 @@ record! {
         capture: Option<Names<Capture>>,
         /// How long a flow rests before this step.
         think: Option<At<Duration>>,
+        /// Repeats the step until its reply says that it is over.
+        until: Option<Until>,
+        /// How this request is signed; as the flow says when left out.
+        sign: Option<Sign>,
         /// Which service, where there are several; as the traffic says when left out.
         to: Option<At<String>>,
     }
-    planned { "sign" }
+}
+
+record! {
+    /// When a step that is repeated is over.
+    pub struct Until {
+        /// A place in the JSON body that must be there; JSONPath.
+        json: Option<At<String>>,
+        /// A header that must be there.
+        header: Option<At<String>>,
+        /// A regular expression that must be found in the body.
+        body: Option<At<String>>,
+        /// What must stand there, as text; one of several.
+        is: Option<OneOrMany<String>>,
+        /// A regular expression that must be found there.
+        matches: Option<At<String>>,
+        /// How long after a reply it is asked for again; 100ms when left out.
+        every: Option<At<Duration>>,
+        /// How long after it was due the step is given up; 10s when left out.
+        within: Option<At<Duration>>,
+    }
+}
+
+impl Step {
+    /// One of which nothing is written.
+    pub fn bare(place: Place) -> Step {
+        Step {
+            place,
+            name: None,
+            get: None,
+            post: None,
+            put: None,
+            delete: None,
+            json: None,
+            body: None,
+            headers: None,
+            expect: None,
+            capture: None,
+            think: None,
+            until: None,
+            sign: None,
+            to: None,
+        }
+    }
 }
 
 /// What a reply must be: one thing, or a list of things that must all be so.

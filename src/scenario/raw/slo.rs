@@ -49,7 +49,10 @@ record! {
         notified_within: Option<At<Duration>>,
         /// One that it is resolved does, not later than this after the end of the fault, or after the start.
         resolve_notified_within: Option<At<Duration>>,
-        /// For whom the notification is, as Alertmanager's configuration names it.
+        /// Alertmanager itself has the alert in a group for a receiver, and does not hold it back, not later than this after the
+        /// first touch of the fault, or after the start. Nothing need be sent.
+        routed_within: Option<At<Duration>>,
+        /// For whom the notification or the group is, as Alertmanager's configuration names it.
         receiver: Option<At<String>>,
         /// The labels by which its alerts are grouped.
         grouped_by: Option<At<Vec<At<String>>>>,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Feed, Header, Segment, Step, Value};
+use super::{Feed, Header, Login, Pipeline, Replay, Segment, Sign, Signal, Step, Value};
 use crate::base::units::{Share, Size};
 use crate::scenario::shape::{At, Names};
 
@@ -13,16 +13,19 @@ record! {
         quote: Option<Quote>,
         /// Plain HTTP requests, one after the other.
         flow: Option<Flow>,
+        /// Work that is started by a request and followed to its end.
+        pipeline: Option<Pipeline>,
+        /// Messages to a Kafka topic, and what comes of them.
+        signal: Option<Signal>,
         /// Which service, where there are several.
         to: Option<At<String>>,
         /// Names for replies that a promise can be about.
         classes: Option<Names<Class>>,
-        /// How shots are spread: poisson (default) or even.
+        /// How shots are spread: poisson (default), even, hawkes or replay.
         arrivals: Option<At<Arrivals>>,
-        /// The rate over time, segment by segment, from 0/s.
-        load: At<Vec<Segment>>,
+        /// The rate over time, segment by segment, from 0/s. Left out only where arrivals were recorded.
+        load: Option<At<Vec<Segment>>>,
     }
-    planned { "pipeline", "signal" }
 }
 
 choice! {
@@ -34,8 +37,9 @@ choice! {
         Even = "even",
         /// In bursts: each shot makes others more likely for a while.
         Hawkes(Hawkes) = "hawkes",
+        /// As they were recorded elsewhere.
+        Replay(Replay) = "replay",
     }
-    planned { "replay" }
 }
 
 record! {
@@ -149,7 +153,23 @@ record! {
         values: Option<Names<Value>>,
         /// Files whose rows templates can name, as `{{feed.column}}`.
         data: Option<Names<Feed>>,
-        /// At least one.
+        /// How a token is got that requests carry.
+        login: Option<Login>,
+        /// How its requests are signed, unless a step says otherwise.
+        sign: Option<Sign>,
+        /// In order, at least one.
+        steps: Option<At<Vec<Step>>>,
+        /// Instead of `steps`: branches, of which each shot takes one by chance.
+        mix: Option<At<Names<Branch>>>,
+    }
+}
+
+record! {
+    /// Steps that a share of shots takes.
+    pub struct Branch {
+        /// How many of them.
+        share: At<Share>,
+        /// In order, at least one.
         steps: At<Vec<Step>>,
     }
 }

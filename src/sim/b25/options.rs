@@ -84,7 +84,7 @@ impl Default for Options {
             declined: Share(10_000_000),
             partial: Share(200_000_000),
             canceled: Share(20_000_000),
-            maker: Share(850_000_000),
+            maker: Share(950_000_000),
             edge: 2.0,
             balance: 100_000.0,
             position_limit: 10.0,

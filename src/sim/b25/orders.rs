@@ -28,8 +28,8 @@ use crate::base::time;
 
 /// Latencies of high-frequency trading, in milliseconds.
 pub const HFT_MS: &[f64] = &[0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0];
-/// What an order is about where it does not say, in units of the symbol: some six hundred dollars of each.
-const QUANTITIES: [f64; SYMBOLS.len()] = [0.01, 0.2, 4.0];
+/// What an order is about where it does not say, in units of the symbol.
+const QUANTITIES: [f64; SYMBOLS.len()] = [0.01, 0.03, 0.05];
 
 /// The service. Orders live on after their request.
 #[derive(Clone)]

@@ -65,7 +65,7 @@ async fn an_order_is_filled_and_moves_the_account() {
     tokio::time::sleep(PULSE * 3).await;
     let account = page(&running, "account-monitor").await;
     assert!((value(&account, "account_monitor_position_size", "BTCUSDT") - 0.3).abs() < 1e-9);
-    assert_eq!(value(&account, "account_monitor_total_trades_total", ""), 1.0, "one was closed");
+    assert_eq!(value(&account, "account_monitor_total_trades_total", ""), 2.0, "closed in two parts");
     assert!(value(&account, "account_monitor_position_entry_price", "BTCUSDT") > 60_000.0);
     assert_ne!(value(&account, "account_monitor_realized_pnl_usd", ""), 0.0);
     let orders = page(&running, "order-execution").await;

@@ -132,7 +132,7 @@ impl Desk {
                 realized: gauge(r, "portfolio_realized_pnl_usd", "Profits and losses of what was closed"),
                 unrealized: gauge(r, "portfolio_unrealized_pnl_usd", "What positions would bring"),
                 value: gauge(r, "portfolio_value_usd", "What all is worth"),
-                drawdown: gauge(r, "portfolio_max_drawdown_pct", "The deepest fall of the value, in percent"),
+                drawdown: gauge(r, "portfolio_max_drawdown_ratio", "The deepest fall of the value, as a share of it"),
                 size: r.gauges("portfolio_position_size", "In units of the symbol", by("symbol")),
             }),
             _ => {
@@ -176,7 +176,7 @@ impl Desk {
         portfolio.realized.set(account.realized);
         portfolio.unrealized.set(unrealized);
         portfolio.value.set(account.balance() + unrealized);
-        portfolio.drawdown.set(account.drawdown);
+        portfolio.drawdown.set(account.drawdown / 100.0);
         for (name, position) in SYMBOLS.iter().zip(account.positions) {
             portfolio.size.with([service, environment, version, name]).set(position.size);
         }

@@ -13,7 +13,7 @@ use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
 use super::connection::converse;
 use super::hop::Place;
-use super::pipe::{Count, Pipe, Toxics};
+use super::pipe::{Count, Lens, Pipe, Toxics};
 use super::toxic::{Stream, Toxic};
 use crate::base::seed::Seed;
 use crate::base::sleep::Sleeper;
@@ -22,6 +22,9 @@ use crate::base::sleep::Sleeper;
 const BACKLOG: i32 = 1024;
 /// How often a free port is looked for.
 const TRIES: usize = 16;
+
+/// Makes, for each connection, what looks at its two directions: to the server, and to the client.
+pub type Lenses = Box<dyn Fn() -> (Lens, Lens) + Send + Sync>;
 
 /// A TCP proxy with toxics.
 pub struct Link {
@@ -58,6 +61,7 @@ struct Shared {
     toxics: watch::Sender<Toxics>,
     ordinal: AtomicU64,
     open: Lock<BTreeSet<u64>>,
+    lenses: Option<Lenses>,
 }
 
 /// How many bytes went each way.
@@ -80,6 +84,7 @@ impl Link {
             toxics: watch::Sender::new(Arc::new([])),
             ordinal: AtomicU64::new(0),
             open: Lock::default(),
+            lenses: None,
         };
         Link {
             name,
@@ -87,6 +92,22 @@ impl Link {
             face: Lock::new(Face { listen: listen.into(), upstream: upstream.into(), enabled: false }),
             shared: Arc::new(shared),
         }
+    }
+
+    /// A link on a socket that listens already, whose connections are looked at. Must be called in a runtime.
+    pub fn on(
+        (name, socket): (&str, Socket),
+        upstream: &str,
+        (seed, sleeper): (Seed, Arc<Sleeper>),
+        lenses: Lenses,
+    ) -> io::Result<Link> {
+        let listen = socket.local_addr()?.to_string();
+        let mut link = Link::new(name, &listen, upstream, seed, sleeper);
+        link.state.get_mut().socket = Some(socket);
+        if let Some(shared) = Arc::get_mut(&mut link.shared) {
+            shared.lenses = Some(lenses);
+        }
+        Ok(link)
     }
 
     /// What can be seen of it.
@@ -208,7 +229,11 @@ async fn forward(client: TcpStream, number: u64, shared: Arc<Shared>, upstream: 
     let pipe = |stream, count: &Arc<Count>| {
         Pipe::new(stream, place.clone(), shared.toxics.subscribe(), shared.sleeper.clone(), count.clone())
     };
-    let (up, down) = (pipe(Stream::Upstream, &counts.upstream), pipe(Stream::Downstream, &counts.downstream));
+    let (mut up, mut down) = (pipe(Stream::Upstream, &counts.upstream), pipe(Stream::Downstream, &counts.downstream));
+    if let Some(lenses) = &shared.lenses {
+        let (requests, replies) = lenses();
+        (up, down) = (up.through(requests), down.through(replies));
+    }
     converse(client, server, up, down).await;
 }
 
@@ -231,10 +256,9 @@ impl Drop for Open<'_> {
     }
 }
 
-/// A socket that listens at HOST:PORT. A free port is bound by its number, because the system takes back those that it
-/// chose itself when they stop listening.
-async fn bind(listen: &str) -> io::Result<Socket> {
-    let address = resolve(listen).await?;
+/// A socket that listens at an address. A free port is bound by its number, because the system takes back those that it
+/// chose itself when they stop listening. Errors: the system's.
+pub fn bind_now(address: SocketAddr) -> io::Result<Socket> {
     let mut tries = 0;
     let socket = loop {
         let port = if address.port() == 0 { Socket::bind(address)?.local_addr()?.port() } else { address.port() };
@@ -245,6 +269,11 @@ async fn bind(listen: &str) -> io::Result<Socket> {
     };
     socket.set_nonblocking(true)?;
     Ok(socket)
+}
+
+/// A socket that listens at HOST:PORT.
+pub async fn bind(listen: &str) -> io::Result<Socket> {
+    bind_now(resolve(listen).await?)
 }
 
 /// The address that HOST:PORT stands for; that of version 4 where there are both, as toxiproxy prefers it.

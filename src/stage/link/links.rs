@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::TcpListener as Socket;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::link::{Counts, Face, Link, resolve};
+use super::link::{Counts, Face, Lenses, Link, resolve};
 use super::pipe::Count;
 use super::toxic::{Stream, Toxic};
 use crate::base::net;
@@ -176,8 +177,16 @@ impl Links {
         })
     }
 
+    /// A link that nobody finds by its name, on a socket that listens already; its connections are looked at.
+    pub fn unlisted(&self, named: (&str, Socket), upstream: &str, lenses: Lenses) -> Result<Arc<Link>, Refusal> {
+        self.allowed(upstream)?;
+        let name = named.0.to_owned();
+        let link = Link::on(named, upstream, (self.seed, self.sleeper.clone()), lenses);
+        link.map(Arc::new).map_err(|e| Refusal::Listen(name, e))
+    }
+
     /// Whether an address may be forwarded to or listened on.
-    fn allowed(&self, address: &str) -> Result<(), Refusal> {
+    pub fn allowed(&self, address: &str) -> Result<(), Refusal> {
         let (host, _) = net::split_host(address, 0).ok_or_else(|| Refusal::NoAddress(address.into()))?;
         let named = self.allow_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(&host));
         if named || net::is_loopback(&host) { Ok(()) } else { Err(Refusal::NotAllowed(host)) }

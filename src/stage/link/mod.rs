@@ -19,7 +19,7 @@ mod hop;
 #[allow(clippy::module_inception, reason = "a link is a link")]
 pub mod link;
 pub mod links;
-mod pipe;
+pub mod pipe;
 pub mod remote;
 mod spoil;
 pub mod toxic;

@@ -33,6 +33,10 @@ thread_local! {
 /// The toxics of a link, as they are now.
 pub type Toxics = Arc<[Arc<Toxic>]>;
 
+/// Looks at what comes before any toxic does: what goes on instead, which may be nothing yet. Nothing at all ends the
+/// connection.
+pub type Lens = Box<dyn FnMut(Bytes) -> Option<Bytes> + Send>;
+
 /// How many bytes went one way.
 #[derive(Debug, Default)]
 pub struct Count {
@@ -78,6 +82,7 @@ pub struct Pipe {
     toxics: watch::Receiver<Toxics>,
     alarm: Alarm,
     count: Arc<Count>,
+    lens: Option<Lens>,
     at_end: bool,      // the sender is done
     came: Option<u64>, // when what is on its way was read, where nothing holds it up
 }
@@ -94,7 +99,12 @@ impl Pipe {
         let mut toxics = toxics;
         toxics.mark_changed();
         let (chain, alarm) = (Chain::new(stream, place), Alarm { sleeper, booked: None });
-        Pipe { chain, toxics, alarm, count, at_end: false, came: None }
+        Pipe { chain, toxics, alarm, count, lens: None, at_end: false, came: None }
+    }
+
+    /// The same, seen through a lens.
+    pub fn through(self, lens: Lens) -> Pipe {
+        Pipe { lens: Some(lens), ..self }
     }
 
     /// Passes on until this direction ends. With `alone` the other one has ended, and so has this one once its sender
@@ -137,7 +147,15 @@ impl Pipe {
                     Ok(bytes) => {
                         self.count.received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
                         self.at_end = bytes.is_empty();
-                        let item = if self.at_end { Item::End } else { Item::Data(bytes) };
+                        let item = match (&mut self.lens, self.at_end) {
+                            (_, true) => Item::End,
+                            (None, false) => Item::Data(bytes),
+                            (Some(lens), false) => match lens(bytes) {
+                                Some(bytes) if bytes.is_empty() => continue,
+                                Some(bytes) => Item::Data(bytes),
+                                None => return End::Reset,
+                            },
+                        };
                         self.look();
                         let now = monotonic();
                         self.came = self.chain.is_idle().then_some(now);

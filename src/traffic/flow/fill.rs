@@ -17,6 +17,19 @@ pub struct Says<'s> {
     pub trace: TraceId,
     /// The wall clock, in Unix milliseconds.
     pub now_ms: i64,
+    /// The request that is signed, while it is.
+    pub signed: Option<Signed<'s>>,
+}
+
+/// A request that is signed.
+#[derive(Debug, Clone, Copy)]
+pub struct Signed<'s> {
+    /// Its method.
+    pub method: &'s str,
+    /// Its path with its query, as it is sent.
+    pub target: &'s [u8],
+    /// Its body.
+    pub body: &'s [u8],
 }
 
 impl Says<'_> {
@@ -30,6 +43,8 @@ impl Says<'_> {
                     // `check` has seen to it that what is named is there when its turn comes.
                     None => debug_assert!(false, "{source:?} has no value"),
                 },
+                // They stand in requests that are not measured alone, which are filled in beforehand.
+                Piece::Secret(name, _) => debug_assert!(false, "the secret {name} in a shot"),
             }
         }
     }
@@ -52,10 +67,36 @@ impl Says<'_> {
             Slot::Captured(position) => self.bag?.captured.get(position).cloned().flatten(),
             Slot::Seq => number(self.seq.into()),
             Slot::NowMs => number(self.now_ms.into()),
+            Slot::NowS => number(self.now_ms.div_euclid(1000).into()),
+            Slot::Method => Some(Datum::Text(self.signed?.method.into())),
+            Slot::Path => Some(Datum::Text(String::from_utf8_lossy(self.signed?.target).into())),
+            Slot::Query => {
+                let target = self.signed?.target;
+                let query = target.iter().position(|b| *b == b'?').map_or(&[][..], |at| &target[at + 1..]);
+                Some(Datum::Text(String::from_utf8_lossy(query).into()))
+            }
+            Slot::Body => Some(Datum::Text(String::from_utf8_lossy(self.signed?.body).into())),
             Slot::Now => Some(Datum::Text(rfc3339(self.now_ms).into())),
             Slot::Trace => Some(Datum::Text(self.trace.to_string().into())),
+            Slot::Uuid => Some(Datum::Text(self.trace.uuid().into())),
         }
     }
+}
+
+/// A template whose values are secrets alone; `secret` gives the value of a name.
+pub fn filled(template: &Template, secret: &dyn Fn(&str) -> Option<String>) -> Vec<u8> {
+    let mut out = Vec::new();
+    for piece in &template.pieces {
+        match piece {
+            Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
+            // A missing one is left out, which the start of a run has ruled out before.
+            Piece::Secret(name, form) => {
+                write(&Datum::Text(secret(name).unwrap_or_default().into()), *form, &mut out);
+            }
+            Piece::Value(source, _) => debug_assert!(false, "{source:?} has no value here"),
+        }
+    }
+    out
 }
 
 fn write(datum: &Datum, form: Form, out: &mut Vec<u8>) {
@@ -83,7 +124,8 @@ fn rfc3339(now_ms: i64) -> String {
     format!("{at:.3}")
 }
 
-fn percent(text: &str, out: &mut Vec<u8>) {
+/// Percent-encoded, all but letters, digits and `-._~`.
+pub fn percent(text: &str, out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
@@ -129,17 +171,25 @@ mod tests {
             rows: vec![vec![Datum::Text("1".into()), Datum::Text("ada".into())]],
         };
         let flow = Flow { feeds: vec![std::sync::Arc::new(feed)], ..Flow::default() };
-        let drawn = Drawn { values: vec![Datum::Json("7".into())], rows: vec![0] };
+        let drawn = Drawn { values: vec![Datum::Json("7".into())], rows: vec![0], branch: None };
         let bag = Bag { drawn, captured: vec![Some(Datum::Text("o-1".into()))], ..Bag::default() };
         let trace = Tracer::new(Seed(1), "r").id(Shot { traffic: 0, seq: 5 });
-        let says = Says { flow: &flow, bag: Some(&bag), seq: 5, trace, now_ms: 1_700_000_000_123 };
+        let signed = Signed { method: "POST", target: b"/a?b=1&c", body: b"{}" };
+        let says =
+            Says { flow: &flow, bag: Some(&bag), seq: 5, trace, now_ms: 1_700_000_000_123, signed: Some(signed) };
         for (source, wanted) in [
             (Slot::Drawn(0), "7"),
             (Slot::Row(0, 1), "ada"),
             (Slot::Captured(0), "o-1"),
             (Slot::Seq, "5"),
             (Slot::Trace, &trace.to_string()),
+            (Slot::Uuid, &trace.uuid()),
             (Slot::NowMs, "1700000000123"),
+            (Slot::NowS, "1700000000"),
+            (Slot::Method, "POST"),
+            (Slot::Path, "/a?b=1&c"),
+            (Slot::Query, "b=1&c"),
+            (Slot::Body, "{}"),
             (Slot::Now, "2023-11-14T22:13:20.123Z"),
         ] {
             assert_eq!(says.text(&Template { pieces: vec![Piece::Value(source, Form::Raw)] }), wanted);

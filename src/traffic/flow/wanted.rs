@@ -15,6 +15,7 @@ pub struct Wanted {
     picker: Option<Picker>,
     tests: Vec<(Part, Vec<Template>)>,
     captures: Vec<(Part, usize, bool)>,
+    until: Option<(Part, Vec<Template>)>,
 }
 
 /// A part of a reply.
@@ -43,8 +44,29 @@ impl Wanted {
             (Part::new(&capture.place, capture.matches.as_deref(), &mut paths), capture.name, capture.printable)
         });
         let captures = captures.collect();
+        let until = step.until.as_ref().map(|until| &until.test);
+        let until = until.map(|test| (Part::new(&test.place, test.matches.as_deref(), &mut paths), test.is.clone()));
         let picker = (!paths.is_empty()).then(|| paths.picker());
-        Wanted { statuses: step.statuses.clone(), picker, tests, captures }
+        Wanted { until, statuses: step.statuses.clone(), picker, tests, captures }
+    }
+
+    /// What keeps a step that is repeated from being over, where its reply is as it should be: what stands there now.
+    pub fn pending(&self, answer: &Answer<'_>, says: Says<'_>) -> Option<String> {
+        let (part, is) = self.until.as_ref()?;
+        if !status_is(answer.status, &self.statuses) || answer.too_long {
+            return None;
+        }
+        let picks = match &self.picker {
+            // What is no JSON will not become any.
+            Some(picker) => Some(picker.read(answer.body)?),
+            None => None,
+        };
+        let Some(found) = part.find(answer, picks.as_ref()) else {
+            return Some(part.missing(answer, picks.as_ref()));
+        };
+        let same = |is: &Template| is.as_plain().map_or_else(|| found.text() == says.text(is), |is| found.text() == is);
+        let over = is.is_empty() || is.iter().any(same);
+        (!over).then(|| format!("`{}` {}", excerpt(found.text().as_bytes()), part.what))
     }
 
     /// What a reply is worth, and why; `keep` is given what is captured, by position among the flow's captures.

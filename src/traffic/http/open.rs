@@ -72,7 +72,7 @@ impl Opener {
     pub fn all(services: &[(String, Vec<Address>)], target: &Target) -> Result<Vec<(String, Vec<Opener>)>, String> {
         let encrypted = services.iter().flat_map(|(_, addresses)| addresses).any(Address::is_tls);
         let wire = &target.wire;
-        let config = encrypted.then(|| tls::config(wire.tls.as_ref(), wire.http)).transpose()?;
+        let config = encrypted.then(|| tls::config(wire)).transpose()?;
         let opener = |address: &Address| Opener::new(address, target, config.as_ref());
         let openers = |(name, addresses): &(String, Vec<Address>)| {
             Ok((name.clone(), addresses.iter().map(opener).collect::<Result<_, String>>()?))

@@ -1,6 +1,6 @@
 //! Numbers for people, as Prometheus writes them.
 
-use super::format::general;
+use crate::promql::go::general;
 
 const LARGE: [&str; 8] = ["k", "M", "G", "T", "P", "E", "Z", "Y"];
 const SMALL: [&str; 8] = ["m", "u", "n", "p", "f", "a", "z", "y"];

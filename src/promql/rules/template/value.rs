@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
-use super::format;
 use crate::base::series::Labels;
 use crate::promql::Element;
+use crate::promql::go::general;
 
 /// What a pipeline is worth.
 #[derive(Debug, Clone)]
@@ -97,7 +97,7 @@ impl fmt::Display for Value<'_> {
             Value::Missing => f.write_str("<no value>"),
             Value::Bool(value) => write!(f, "{value}"),
             Value::Int(value) => write!(f, "{value}"),
-            Value::Float(value) => f.write_str(&format::general(*value, None)),
+            Value::Float(value) => f.write_str(&general(*value, None)),
             Value::Text(text) => f.write_str(text),
             Value::Labels(labels) => {
                 let pairs: Vec<String> = labels.iter().map(|(name, value)| format!("{name}:{value}")).collect();
@@ -118,5 +118,5 @@ impl fmt::Display for Value<'_> {
 }
 
 fn sample(element: &Element) -> String {
-    format!("&{{{} {}}}", Value::Labels(Cow::Borrowed(&element.labels)), format::general(element.value, None))
+    format!("&{{{} {}}}", Value::Labels(Cow::Borrowed(&element.labels)), general(element.value, None))
 }

@@ -1,0 +1,174 @@
+//! `report.html`: one file that opens from disk, needs nothing from anywhere, and answers in the order in which a tired
+//! engineer asks: did it pass and why, is the instrument to be trusted, what happened when, how long did it take, what does
+//! the other side say, what was broken, and what exactly was run.
+//!
+//! Everything is put into the page by a macro that escapes it: what came from a server is text, never markup.
+
+mod axis;
+mod chart;
+mod course;
+mod distribution;
+mod faults;
+mod instrument;
+mod record;
+mod shots;
+mod sides;
+mod track;
+mod upstreams;
+mod verdict;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use crate::evidence::reader::Evidence;
+use crate::judge::{Judgement, Verdict};
+use crate::plan::Plan;
+use axis::Axis;
+use chart::{Band, Line};
+use track::Track;
+
+const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("page.js");
+
+/// What a page is made of.
+pub struct Run<'r> {
+    /// What was to happen.
+    pub plan: &'r Plan,
+    /// What happened.
+    pub evidence: &'r Evidence,
+    /// What was made of it.
+    pub judgement: &'r Judgement,
+    /// The upstreams that the service called, in the order of the scenario.
+    pub upstreams: &'r [String],
+    /// Where a trace is to be looked at, `{trace}` standing for its id; an http or https address.
+    pub traces: Option<&'r str>,
+    /// The scenario as it was run; nothing where that is not there any more.
+    pub scenario: Option<&'r str>,
+}
+
+/// A run laid out for drawing.
+struct Page<'r> {
+    run: &'r Run<'r>,
+    axis: Axis,
+    tracks: Vec<Track>,
+    bands: Vec<Band>,
+}
+
+/// Renders a run.
+pub fn html(run: &Run<'_>) -> String {
+    let page = Page::new(run);
+    let judgement = run.judgement;
+    let title = format!("{}: {}", judgement.verdict.word(), judgement.scenario);
+    let sections: Vec<(&str, &str, Option<Markup>)> = vec![
+        ("promises", "Promises", Some(verdict::promises(&page))),
+        ("instrument", "The instrument", Some(instrument::section(&page))),
+        ("course", "Over time", Some(course::section(&page))),
+        ("latency", "How long it took", distribution::section(&page)),
+        ("sides", "Both sides", sides::section(&page)),
+        ("faults", "Faults", faults::section(&page)),
+        ("upstreams", "Upstreams", upstreams::section(&page)),
+        ("shots", "Slowest and failed", shots::section(&page)),
+        ("record", "What was run", Some(record::section(&page))),
+    ];
+    let sections: Vec<_> = sections.into_iter().filter_map(|(id, name, of)| Some((id, name, of?))).collect();
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                // Whatever slipped in could not speak to anybody.
+                meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
+                title { (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body class=(class(judgement.verdict)) {
+                header { (verdict::banner(&page)) }
+                nav aria-label="Sections" { @for (id, name, _) in &sections { a href={ "#" (id) } { (name) } " " } }
+                main {
+                    @for (id, name, section) in &sections {
+                        section id=(id) { h2 { (name) } (section) }
+                    }
+                }
+                footer { "proofload " (run.evidence.manifest.proofload) ", evidence " (judgement.run) }
+                script { (PreEscaped(SCRIPT)) }
+            }
+        }
+    };
+    page.into_string()
+}
+
+impl<'r> Page<'r> {
+    fn new(run: &'r Run<'r>) -> Page<'r> {
+        let axis = Axis::new(run.plan.timeline.end);
+        let names = run.judgement.traffic.iter().map(|(name, _)| name.as_str());
+        let tracks = names.enumerate().map(|(i, name)| Track::read(name, run.plan.traffic.get(i), run.evidence, &axis));
+        Page { run, axis, tracks: tracks.collect(), bands: course::bands(run) }
+    }
+
+    /// The middles of the bins, in seconds.
+    fn middles(&self) -> Vec<f64> {
+        (0..self.axis.bins).map(|bin| self.axis.middle(bin)).collect()
+    }
+}
+
+/// The class of a verdict in the page's style.
+fn class(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "pass",
+        Verdict::Fail => "fail",
+        Verdict::Invalid => "invalid",
+        Verdict::Inconclusive => "inconclusive",
+    }
+}
+
+/// A drawing with its caption and what its colours mean. `values` lets the page say what is under the pointer.
+fn figure(
+    id: &str,
+    caption: &str,
+    svg: String,
+    keys: &[(String, Option<usize>)],
+    values: Option<&Hover<'_>>,
+) -> Markup {
+    html! {
+        figure id=(id) {
+            figcaption {
+                strong { (caption) }
+                @for (n, (name, colour)) in keys.iter().enumerate() {
+                    " " span class="key" data-line=(n) { span class=(key(*colour)) {} (name) }
+                }
+            }
+            div class="drawing" data-values=[values.map(Hover::json)] { (PreEscaped(svg)) }
+        }
+    }
+}
+
+fn key(colour: Option<usize>) -> String {
+    colour.map_or_else(|| "swatch grey".into(), |colour| format!("swatch c{}", colour % chart::PALETTE.len()))
+}
+
+/// The keys of lines.
+fn keys(lines: &[Line]) -> Vec<(String, Option<usize>)> {
+    lines.iter().map(|line| (line.name.clone(), line.colour)).collect()
+}
+
+/// What a page says of a chart where the pointer is.
+struct Hover<'h> {
+    axis: &'h Axis,
+    unit: chart::Unit,
+    lines: &'h [Line],
+}
+
+impl Hover<'_> {
+    /// When each point is and what each line says there, in words.
+    fn json(&self) -> String {
+        let whole = self.axis.range()[1];
+        let at: Vec<String> =
+            (0..self.axis.bins).map(|bin| axis::clock(self.axis.span(bin).start.secs(), whole)).collect();
+        let line = |line: &Line| {
+            let said = |value: &Option<f64>| value.map_or_else(|| "–".into(), |value| self.unit.show(value));
+            serde_json::json!([line.name, line.values.iter().map(said).collect::<Vec<String>>()])
+        };
+        serde_json::json!({ "at": at, "lines": self.lines.iter().map(line).collect::<Vec<_>>() }).to_string()
+    }
+}

@@ -1,0 +1,191 @@
+//! Signals: where they go, what they say, and where it is seen what came of them.
+
+use std::time::Duration;
+
+use super::super::effects::Metric;
+use super::super::kafka::Kafka;
+use super::super::load::Segment;
+use super::super::raw;
+use super::super::shape::At;
+use super::super::signal::{Acks, Consumer, Produce, Signal};
+use super::super::target::Target;
+use super::super::template::{Piece, Slot, Template};
+use super::super::traffic::Flow;
+use super::super::value::{Value, ValueLaw};
+use super::Check;
+use super::flow::{Scope, Stands};
+use crate::base::units;
+
+/// A message without effect for so long is lost, where nothing is said.
+const DEADLINE: Duration = Duration::from_secs(30);
+/// Nobody waits longer.
+const LONGEST: Duration = Duration::from_secs(3_600);
+
+impl Check<'_, '_> {
+    pub(super) fn signal(&mut self, raw: &raw::Signal, target: Option<&Target>, clusters: &[Kafka]) -> Option<Signal> {
+        let deadline = raw.deadline.map_or(DEADLINE, |deadline| self.patience(&deadline));
+        let (values, feeds) = self.named(raw.values.as_ref(), raw.data.as_ref());
+        let mut scope = Scope { values: &values, feeds: &feeds, flow: true, ..Scope::default() };
+        let mut message = self.message(raw, &mut scope);
+        let mut id = self.filled(&raw.id, Stands::Body, &mut scope);
+        let kafka = self.within("kafka", |c| c.produce(&raw.kafka, clusters, deadline, &mut scope));
+        let mut kafka = kafka?;
+        // A uuid that is the id is the shot's own: drawn by the plan it would be the same in every run.
+        if let Some(own) = own_uuid(&id, &values) {
+            let written = kafka.written.iter_mut().map(|(_, template)| template);
+            for template in [&mut message, &mut id].into_iter().chain(&mut kafka.key).chain(written) {
+                template.replace(Slot::Drawn(own), Slot::Uuid);
+            }
+        }
+        self.recognised(raw, &id, &message, &kafka);
+        let effects = self.within("effects", |c| c.effects(&raw.effects, target, clusters));
+        let unmatched = raw.unmatched.iter().flat_map(|exprs| &exprs.0);
+        Some(Signal {
+            kafka,
+            message,
+            id,
+            effects: effects?,
+            unmatched: unmatched.map(metric).collect(),
+            deadline,
+            consumer: raw.consumer.as_ref().map(|consumer| Consumer {
+                group: consumer.group.value.clone(),
+                lag: consumer.lag.as_ref().map(metric),
+            }),
+            flow: Flow { values, feeds, ..Flow::default() },
+        })
+    }
+
+    /// Notes what signals, to which nobody replies, cannot have.
+    pub(super) fn without_replies(&mut self, raw: &raw::Traffic, load: &[Segment]) {
+        if let Some(to) = &raw.to {
+            self.reader.wrong(to.at, "signals go to a topic, not to a service", "leave `to` out");
+        }
+        if let Some((name, _)) = raw.classes.iter().flat_map(|classes| &classes.0).next() {
+            self.reader.wrong(name.at, "nobody replies to signals: there is nothing to class", "leave `classes` out");
+        }
+        if load.iter().any(|segment| segment.saturate.is_some()) {
+            let what = "a closed loop of signals: they have no connections that could be kept busy";
+            self.reader.wrong(raw.load.at, what, "state rates: `hold: { at: 50/s, for: 60s }`");
+        }
+    }
+
+    fn message(&mut self, raw: &raw::Signal, scope: &mut Scope<'_>) -> Template {
+        let mut message = Template::default();
+        match (&raw.json, &raw.body) {
+            (Some(json), None) => {
+                self.within("json", |c| c.json_template(&json.value.0, json.at, scope, &mut message));
+            }
+            (None, Some(body)) => message = self.within("body", |c| c.filled(body, Stands::Body, scope)),
+            (None, None) if self.reader.is_broken_here() => {}
+            _ => {
+                self.reader.wrong(raw.place, "a message is one of `json` and `body`", "write exactly one of the two");
+            }
+        }
+        message
+    }
+
+    fn produce(
+        &mut self,
+        raw: &raw::Produce,
+        clusters: &[Kafka],
+        deadline: Duration,
+        scope: &mut Scope<'_>,
+    ) -> Option<Produce> {
+        self.on_topic(&raw.on, &raw.topic, clusters);
+        let (written, headers) = self.within("headers", |c| c.split_headers(raw.headers.as_ref(), scope));
+        let timeout = raw.timeout.map_or(deadline, |timeout| self.patience(&timeout));
+        if let Some(at) = raw.timeout.map(|t| t.at).filter(|_| timeout > deadline) {
+            let what =
+                format!("{} is longer than the deadline, {}", units::duration(timeout), units::duration(deadline));
+            self.reader.wrong(at, what, "what is not acknowledged by then is over: leave `timeout` out");
+        }
+        let topic = clusters.iter().find(|k| k.name == raw.on.value).and_then(|k| k.topic(&raw.topic.value));
+        let partition = raw.partition.and_then(|partition| {
+            let most = topic.map_or(i32::MAX as u64, |topic| u64::from(topic.partitions) - 1);
+            if partition.value > most {
+                let what = format!("`{}` has no partition {}", raw.topic.value, partition.value);
+                self.reader.wrong(partition.at, what, format!("write 0 to {most}"));
+            }
+            u32::try_from(partition.value).ok()
+        });
+        Some(Produce {
+            on: raw.on.value.clone(),
+            topic: raw.topic.value.clone(),
+            key: raw.key.as_ref().map(|key| self.filled(key, Stands::Body, scope)),
+            partition,
+            headers,
+            written,
+            acks: match raw.acks.as_ref().map(|acks| &acks.value) {
+                Some(raw::Acks::Leader) => Acks::Leader,
+                Some(raw::Acks::None) => Acks::None,
+                Some(raw::Acks::All) | None => Acks::All,
+            },
+            timeout,
+        })
+    }
+
+    /// A length of time that somebody waits for something.
+    fn patience(&mut self, length: &At<Duration>) -> Duration {
+        if length.value < Duration::from_millis(100) || length.value > LONGEST {
+            self.reader.wrong(length.at, "not between 100ms and 1h", "write a length between");
+        }
+        length.value
+    }
+
+    /// Notes a cluster that there is not, and a topic that cannot be or that an embedded cluster does not have.
+    pub(super) fn on_topic(&mut self, on: &At<String>, topic: &At<String>, clusters: &[Kafka]) {
+        self.topic_name(topic);
+        let Some(cluster) = clusters.iter().find(|cluster| cluster.name == on.value) else {
+            if self.reader.is_broken("kafka") {
+                return;
+            }
+            let remedy = match clusters {
+                [] => format!("add it: `kafka: {{ {}: {{ brokers: [HOST:PORT] }} }}`", on.value),
+                some => crate::base::text::suggest(&on.value, some.iter().map(|k| k.name.as_str())),
+            };
+            return self.reader.wrong(on.at, format!("there is no Kafka cluster `{}`", on.value), remedy);
+        };
+        if cluster.is_embedded() && cluster.topic(&topic.value).is_none() {
+            let what = format!("the embedded cluster `{}` has no topic `{}`", on.value, topic.value);
+            let remedy = format!("add it: `topics: {{ {}: {{ partitions: 6 }} }}`", topic.value);
+            self.reader.wrong(topic.at, what, remedy);
+        }
+    }
+
+    /// Notes an id by which nothing could be recognised.
+    fn recognised(&mut self, raw: &raw::Signal, id: &Template, message: &Template, kafka: &Produce) {
+        if matches!(raw.effects, raw::Effects { metric: Some(_), .. }) || self.reader.is_broken_here() {
+            return;
+        }
+        let Some(slot) = id.slots().find(|slot| matches!(slot, Slot::Uuid | Slot::Trace)) else {
+            let what =
+                format!("`{}` says nothing of the run: effects of another one would be taken for ours", raw.id.value);
+            return self.reader.wrong(
+                raw.id.at,
+                what,
+                "put {{uuid}} or {{trace}} in it, or name a value that is a uuid",
+            );
+        };
+        let written = kafka.written.iter().map(|(_, template)| template);
+        let mut carried = [message].into_iter().chain(&kafka.key).chain(written).flat_map(Template::slots);
+        // Every message has the trace in its header `traceparent`.
+        if slot != Slot::Trace && !carried.any(|carried| carried == slot) {
+            let what = format!("nothing in the message says `{}`", raw.id.value);
+            self.reader.wrong(raw.id.at, what, "name it in the message, its key or a header");
+        }
+    }
+}
+
+/// The position of the uuid that is all of an id.
+fn own_uuid(id: &Template, values: &[Value]) -> Option<usize> {
+    match id.pieces.as_slice() {
+        [Piece::Value(Slot::Drawn(position), _)] => {
+            values.get(*position).is_some_and(|value| value.law == ValueLaw::Uuid).then_some(*position)
+        }
+        _ => None,
+    }
+}
+
+fn metric(expr: &At<String>) -> Metric {
+    Metric { expr: expr.value.clone(), place: expr.at }
+}

@@ -1,0 +1,97 @@
+//! Signals: messages that the system under test acts upon, and how it is told what came of each.
+
+use std::time::Duration;
+
+use super::effects::{Effects, Metric, Seen};
+use super::mistake::Place;
+use super::target::HeaderValue;
+use super::template::Template;
+use super::traffic::Flow;
+
+/// Messages, and what comes of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Signal {
+    /// Where they go.
+    pub kafka: Produce,
+    /// What their templates can name; it has no steps.
+    pub flow: Flow,
+    /// The message.
+    pub message: Template,
+    /// The id by which effects name it: the trace id of its shot is in it, plain or as a UUID.
+    pub id: Template,
+    /// Where effects are seen.
+    pub effects: Effects,
+    /// Counters of what rightly came to nothing: PromQL expressions whose increase over the run is taken off what is
+    /// missing.
+    pub unmatched: Vec<Metric>,
+    /// An id without effect for so long after its due time is lost.
+    pub deadline: Duration,
+    /// Who reads the topic, and how far it is behind.
+    pub consumer: Option<Consumer>,
+}
+
+/// How messages are produced to a topic.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Produce {
+    /// The name of the cluster.
+    pub on: String,
+    /// The topic.
+    pub topic: String,
+    /// The key; its hash chooses the partition, and what has the same one is kept in order.
+    pub key: Option<Template>,
+    /// The partition, whatever the key.
+    pub partition: Option<u32>,
+    /// Headers that are the same for every message.
+    pub headers: Vec<(String, HeaderValue)>,
+    /// Headers that are not.
+    pub written: Vec<(String, Template)>,
+    /// Whose word makes a message acknowledged.
+    pub acks: Acks,
+    /// How long after its due time a message may remain without an acknowledgement.
+    pub timeout: Duration,
+}
+
+/// Whose word makes a message acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acks {
+    /// Every replica that is in sync has it. The producer is idempotent: what the library sends again is there once.
+    All,
+    /// The leader has it. Nothing is sent again.
+    Leader,
+    /// It was written to the connection. Nothing is sent again.
+    None,
+}
+
+/// A group that reads a topic.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Consumer {
+    /// The group.
+    pub group: String,
+    /// What the target says of its lag, in seconds.
+    pub lag: Option<Metric>,
+}
+
+impl Signal {
+    /// The PromQL that it names: under which key, the expression, and where it is written.
+    pub fn expressions(&self) -> impl Iterator<Item = (&'static str, &str, Place)> {
+        let unmatched = self.unmatched.iter().map(|u| ("unmatched", u.expr.as_str(), u.place));
+        let counted = match &self.effects.seen {
+            Seen::Metric(metric) => Some(("effects.metric", metric.expr.as_str(), metric.place)),
+            _ => None,
+        };
+        let lag = self.consumer.as_ref().and_then(|consumer| consumer.lag.as_ref());
+        let lag = lag.map(|lag| ("consumer.lag", lag.expr.as_str(), lag.place));
+        unmatched.chain(counted).chain(lag)
+    }
+}
+
+impl Acks {
+    /// As librdkafka calls it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Acks::All => "all",
+            Acks::Leader => "1",
+            Acks::None => "0",
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The page: every case has one, nothing on it comes from elsewhere or speaks to anybody, and whatever a server, a file or a
+//! name says is text on it. Where there is a browser, it is asked too.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use proofload::evidence::event::Event;
+use proofload::evidence::reader::Evidence;
+use proofload::judge::Judgement;
+use proofload::report::{self, Run};
+
+use super::case::Case;
+
+/// What somebody might put into a header, a label or a name.
+const HOSTILE: &str =
+    "<img src=x onerror=\"window.pwned=1\"><script>window.pwned=1</script>\"'&amp;🦀</td></script><!-- ]]>";
+
+fn case(name: &str) -> Case {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/verdicts").join(name);
+    Case::read(&fs::read_to_string(path).expect("readable")).expect("a case")
+}
+
+fn page(case: &Case) -> String {
+    case.reports().into_iter().find(|(name, _)| *name == "report.html").expect("a page").1
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// Tags that are open and closed, one within the other.
+fn balanced(page: &str) -> Result<(), String> {
+    const VOID: [&str; 3] = ["meta", "br", "img"];
+    let mut open: Vec<&str> = Vec::new();
+    let mut rest = page.strip_prefix("<!DOCTYPE html>").ok_or("no doctype")?;
+    while let Some(at) = rest.find('<') {
+        let end = rest[at..].find('>').ok_or("a tag without an end")? + at;
+        let tag = &rest[at + 1..end];
+        rest = &rest[end + 1..];
+        let name = tag.trim_start_matches('/').split([' ', '/']).next().unwrap_or_default();
+        if tag.starts_with('/') {
+            let last = open.pop();
+            if last != Some(name) {
+                return Err(format!("</{name}> closes {last:?}"));
+            }
+        } else if !tag.ends_with('/') && !VOID.contains(&name) {
+            open.push(name);
+            if name == "script" || name == "style" {
+                let end = rest.find(&format!("</{name}")).ok_or("a script without an end")?;
+                rest = &rest[end..];
+            }
+        }
+    }
+    if open.is_empty() { Ok(()) } else { Err(format!("left open: {open:?}")) }
+}
+
+#[test]
+fn cases_of_all_kinds_have_a_page_that_is_whole_and_stands_alone() {
+    let mut pages = 0;
+    // One in four: they come in families, and a page takes its time.
+    for (path, (name, judged)) in super::cases().into_iter().zip(super::judged()).step_by(4) {
+        let Ok((_, judgement)) = judged.as_ref() else { continue };
+        let page = page(&Case::read(&fs::read_to_string(path).expect("readable")).expect("a case"));
+        assert_eq!(balanced(&page), Ok(()), "{name}");
+        assert!(page.contains(&format!("<p class=\"verdict\">{}</p>", judgement.verdict.word())), "{name}");
+        for finding in &judgement.findings {
+            let why = escaped(&finding.why);
+            assert!(page.contains(&why), "{name}: {why}");
+        }
+        for elsewhere in ["src=", "href=\"http", "url(", "@import", "<link"] {
+            assert!(!page.contains(elsewhere), "{name}: {elsewhere}");
+        }
+        assert!(page.len() < 400_000, "{name}: {} bytes", page.len());
+        pages += 1;
+    }
+    assert!(pages > 80, "{pages}");
+}
+
+/// A case with a fault, its ledger and a few failures, and something hostile wherever there is room for words.
+fn hostile() -> String {
+    let case = case("green-absorbed-but-slow.case");
+    let mut evidence = case.evidence();
+    let mut judgement = case.judge();
+    plant_in_events(&mut evidence);
+    plant(&mut judgement, &mut evidence);
+    let upstreams: Vec<String> = case.scenario.upstreams.iter().map(|_| HOSTILE.to_owned()).collect();
+    let page = report::html(&Run {
+        plan: &case.plan,
+        evidence: &evidence,
+        judgement: &judgement,
+        upstreams: &upstreams,
+        traces: Some("https://traces.example/{trace}"),
+        scenario: Some(HOSTILE),
+    });
+    assert!(page.matches("&lt;img src=x").count() > 20, "planted too little");
+    page
+}
+
+fn plant_in_events(evidence: &mut Evidence) {
+    let of = |outcome: &str| {
+        serde_json::json!({ "at": 1_000_000_000, "traffic": HOSTILE, "outcome": outcome, "status": 500, "trace": HOSTILE,
+            "response": 5_000_000, "why": HOSTILE })
+    };
+    let mut failed = of(HOSTILE);
+    failed["event"] = "exemplar".into();
+    evidence.events.push(serde_json::from_value::<Event>(failed).expect("an event"));
+    evidence.gaps.push(HOSTILE.into());
+    evidence.latency.tags.iter_mut().for_each(|tag| tag.traffic = HOSTILE.into());
+}
+
+fn plant(judgement: &mut Judgement, evidence: &mut Evidence) {
+    let everywhere = |texts: Vec<&mut String>| texts.into_iter().for_each(|text| *text = HOSTILE.into());
+    everywhere(vec![&mut judgement.scenario, &mut judgement.run]);
+    for finding in &mut judgement.findings {
+        everywhere(vec![&mut finding.promise, &mut finding.why, &mut finding.window.name]);
+        finding.promql = Some(HOSTILE.into());
+    }
+    for (name, traffic) in &mut judgement.traffic {
+        everywhere(vec![name]);
+        traffic.outcomes.iter_mut().for_each(|(word, _)| *word = HOSTILE.into());
+        traffic.classes.iter_mut().for_each(|(class, _)| *class = HOSTILE.into());
+    }
+    for fault in &mut judgement.faults {
+        fault.name = HOSTILE.into();
+        fault.trouble = Some(HOSTILE.into());
+        for example in fault.ledger.iter_mut().flat_map(|ledger| &mut ledger.examples) {
+            example.upstream = HOSTILE.into();
+            example.trace = Some(HOSTILE.into());
+        }
+    }
+    judgement.scrapes.push((HOSTILE.into(), Default::default()));
+    let manifest = &mut evidence.manifest;
+    everywhere(vec![
+        &mut manifest.proofload,
+        &mut manifest.run,
+        &mut manifest.scenario,
+        &mut manifest.file,
+        &mut manifest.scenario_digest,
+        &mut manifest.plan_digest,
+        &mut manifest.host.system,
+    ]);
+    manifest.services.push((HOSTILE.into(), HOSTILE.into()));
+}
+
+#[test]
+fn what_came_from_elsewhere_is_text() {
+    let page = hostile();
+    assert_eq!(balanced(&page), Ok(()));
+    assert!(!page.contains("<img") && page.matches("<script").count() == 1, "markup got in");
+}
+
+/// What a browser makes of a page, with something at its end that looks at it.
+fn seen(page: &str, width: u32) -> Option<serde_json::Value> {
+    const LOOK: &str = "<script>document.title = JSON.stringify({ pwned: window.pwned || 0, images: document.images.length, \
+        scripts: document.scripts.length, sections: document.querySelectorAll('section').length, \
+        drawings: document.querySelectorAll('svg').length, tips: document.querySelectorAll('.tip').length, \
+        wide: document.documentElement.scrollWidth - document.documentElement.clientWidth });</script></body>";
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("report.html");
+    fs::write(&file, page.replacen("</body>", LOOK, 1)).expect("writable");
+    let browser = ["chromium", "chromium-browser", "google-chrome"].into_iter().find_map(|name| {
+        let mut browser = Command::new(name);
+        browser
+            .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--dump-dom"])
+            .arg(format!("--window-size={width},900"))
+            .arg(format!("--user-data-dir={}", folder.path().join("profile").display()))
+            .arg(format!("file://{}", file.display()));
+        browser.output().ok()
+    });
+    let Some(output) = browser else {
+        let required = std::env::var("PROOFLOAD_REQUIRE").unwrap_or_default();
+        assert!(
+            !required.split(',').any(|tool| tool == "chromium"),
+            "chromium is not here, and PROOFLOAD_REQUIRE names it"
+        );
+        eprintln!("skipped: no chromium here to open the page in");
+        return None;
+    };
+    let dom = String::from_utf8_lossy(&output.stdout).into_owned();
+    let title = dom.split("<title>").nth(1).and_then(|rest| rest.split("</title>").next());
+    let title = title.unwrap_or_else(|| panic!("no page: {}", String::from_utf8_lossy(&output.stderr)));
+    Some(serde_json::from_str(title).unwrap_or_else(|why| panic!("{why}: {title}")))
+}
+
+#[test]
+fn a_browser_runs_nothing_hostile_and_no_page_is_wider_than_its_window() {
+    let plain = page(&case("green-absorbed-but-slow.case"));
+    for (name, page) in [("hostile", hostile()), ("plain", plain)] {
+        for width in [1280, 390] {
+            let Some(seen) = seen(&page, width) else { return };
+            assert_eq!(
+                (&seen["pwned"], &seen["images"], &seen["scripts"]),
+                (&0.into(), &0.into(), &2.into()),
+                "{name}: {seen}"
+            );
+            assert!(seen["wide"].as_i64().is_some_and(|px| px <= 0), "{name} at {width}: {seen}");
+            assert!(seen["sections"].as_u64() >= Some(5) && seen["drawings"].as_u64() >= Some(4), "{name}: {seen}");
+            assert!(seen["tips"].as_u64() >= Some(2), "the script did not run: {seen}");
+        }
+    }
+}
