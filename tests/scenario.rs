@@ -542,13 +542,31 @@ fn json(text: &str) -> Value {
     loop {
         match events.next().expect("a document") {
             Event::StreamStart | Event::DocumentStart(_) | Event::Nothing => {}
-            event => return node(event, &mut events),
+            event => return node(event, &mut events, &mut Map::new()),
         }
     }
 }
 
-fn node<'i>(event: Event<'i>, events: &mut impl Iterator<Item = Event<'i>>) -> Value {
+/// `anchors` holds what was given a name, by its number.
+fn node<'i>(event: Event<'i>, events: &mut impl Iterator<Item = Event<'i>>, anchors: &mut Map<String, Value>) -> Value {
+    let anchor = match &event {
+        Event::Scalar(.., anchor, _) | Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _) => *anchor,
+        _ => 0,
+    };
+    let value = plain(event, events, anchors);
+    if anchor > 0 {
+        anchors.insert(anchor.to_string(), value.clone());
+    }
+    value
+}
+
+fn plain<'i>(
+    event: Event<'i>,
+    events: &mut impl Iterator<Item = Event<'i>>,
+    anchors: &mut Map<String, Value>,
+) -> Value {
     match event {
+        Event::Alias(anchor) => anchors[&anchor.to_string()].clone(),
         Event::Scalar(text, ScalarStyle::Plain, ..) => match text.as_ref() {
             "" | "~" | "null" => Value::Null,
             plain => match serde_json::from_str(plain) {
@@ -562,7 +580,7 @@ fn node<'i>(event: Event<'i>, events: &mut impl Iterator<Item = Event<'i>>) -> V
             loop {
                 match events.next().expect("an item") {
                     Event::SequenceEnd => return items.into(),
-                    event => items.push(node(event, events)),
+                    event => items.push(node(event, events, anchors)),
                 }
             }
         }
@@ -572,10 +590,10 @@ fn node<'i>(event: Event<'i>, events: &mut impl Iterator<Item = Event<'i>>) -> V
                 match events.next().expect("a key") {
                     Event::MappingEnd => return map.into(),
                     event => {
-                        let key = node(event, events);
+                        let key = node(event, events, anchors);
                         let key = key.as_str().map_or_else(|| key.to_string(), str::to_owned);
                         let value = events.next().expect("a value");
-                        map.insert(key, node(value, events));
+                        map.insert(key, node(value, events, anchors));
                     }
                 }
             }

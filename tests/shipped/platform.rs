@@ -3,7 +3,6 @@
 use std::thread;
 
 use super::*;
-use proofload::promql::rules;
 
 /// Every scenario that has a twin.
 const NAMES: [&str; 3] = ["chaos/stuck-worker", "prelaunch", "smoke"];
