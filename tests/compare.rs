@@ -33,13 +33,13 @@ fn the_same_target_is_not_worse_than_itself() {
 }
 
 #[test]
-fn a_target_that_is_a_quarter_slower_is_found_out() {
-    let all = changes(Made { seed: 20, ..MADE }, Made { seed: 120, slower: 1.25, ..MADE });
+fn a_target_that_is_half_as_slow_again_is_found_out() {
+    let all = changes(Made { seed: 20, ..MADE }, Made { seed: 120, slower: 1.5, ..MADE });
     for measure in ["p50", "p90", "p95"] {
         assert_eq!(outcome(&all, measure), Compared::Worse, "{all:#?}");
     }
     assert_eq!(outcome(&all, "errors"), Compared::Same, "there were none");
-    let other_way = changes(Made { seed: 120, slower: 1.25, ..MADE }, Made { seed: 20, ..MADE });
+    let other_way = changes(Made { seed: 120, slower: 1.5, ..MADE }, Made { seed: 20, ..MADE });
     assert_eq!(outcome(&other_way, "p50"), Compared::Better, "{other_way:#?}");
 }
 

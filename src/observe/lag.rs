@@ -78,7 +78,8 @@ struct Asker {
 impl Asker {
     fn new(watched: &Watched) -> Result<Asker, String> {
         let consumer = kafka::consumer(&watched.cluster, &watched.group)?;
-        let partitions = kafka::partitions(&consumer, &watched.topic)?;
+        let partitions = kafka::partitions(&consumer, &watched.topic)
+            .map_err(|why| format!("{}: {why}", watched.cluster.bootstrap))?;
         Ok(Asker { consumer, partitions })
     }
 

@@ -118,7 +118,8 @@ fn a_reply_that_lacks_what_is_captured_is_invalid() {
     let ran = scene.run(&[]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert_eq!(outcome(&scene.verdict(), "invalid"), 320);
-    assert!(ran.out.contains("nothing at $.order.id") || ran.err.contains("nothing at $.order.id"), "{ran:?}");
+    let events = fs::read_to_string(scene.evidence().join("events.jsonl")).expect("written");
+    assert!(events.contains("nothing at $.order.id"), "{events}");
 }
 
 #[test]

@@ -210,8 +210,11 @@ fn an_alert_goes_all_its_way_from_a_failure_to_whoever_is_paged() {
     let file = stand.folder.path().join("scenes/other.yaml");
     let text = fs::read_to_string(stand.folder.path().join("scenes/alert-drill.yaml")).expect("it ships");
     let (head, _) = text.split_once("slo:").expect("promises");
-    fs::write(&file, format!("{head}slo:\n  - {{ promql: max(never_fetched), expect: value < 1 }}\n"))
-        .expect("written");
+    fs::write(
+        &file,
+        format!("{head}slo:\n  - {{ promql: max(never_fetched), expect: value < 1, source: prometheus }}\n"),
+    )
+    .expect("written");
     let other = Command::new(PROGRAM).args(["judge", &place, "--slo"]).arg(&file).output().expect("judges");
     assert_eq!(other.status.code(), Some(3));
     let said = String::from_utf8_lossy(&other.stdout).into_owned();

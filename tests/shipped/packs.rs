@@ -75,7 +75,7 @@ fn every_pack_is_whole_and_reads() {
 fn rules_are_clean_where_they_are_put_right_and_not_where_they_are_published() {
     let worst = |file: &Path| {
         let rules = RuleFile::read(&file.display().to_string(), &text(file));
-        let recorded = rules.recorded().into_iter().map(str::to_owned).collect();
+        let recorded = rules.recorded().map(str::to_owned).collect();
         let report = rules.lint(&Known { recorded, ..Known::default() });
         report.findings.iter().map(|finding| finding.severity).max()
     };

@@ -24,6 +24,9 @@ fn every_verdict_is_what_its_schema_says() {
     // No case has parts of shots: they come from the recorder.
     let parts = super::parts::orders(&["{ expect: p95(orders.submit) < 5s }"]);
     met.extend(schema.check(&serde_json::to_value(parts).expect("serialises")).1);
+    // Nor has any been followed to its end by polls.
+    let polled = super::polled::jobs(&["p95(jobs) < 5s"]);
+    met.extend(schema.check(&serde_json::to_value(polled).expect("serialises")).1);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let unmet: Vec<String> = schema.described().difference(&met).cloned().collect();
     assert!(unmet.is_empty(), "described, but in no verdict: {unmet:#?}");

@@ -5,7 +5,9 @@ use std::time::Duration;
 use proofload::base::seed::Seed;
 use proofload::base::time::Offset;
 use proofload::base::trace::{Shot as Named, Tracer};
+use proofload::evidence::event::Event;
 use proofload::evidence::folder::Folder;
+use proofload::evidence::followed::Followed;
 use proofload::evidence::manifest::{End, FORMAT, Host, How, Manifest};
 use proofload::evidence::reader::Evidence;
 use proofload::evidence::recorder::{Batch, Plan as Known, Recorder, second_of};
@@ -32,7 +34,7 @@ traffic:
 slo:
 ";
 
-fn jobs(promises: &[&str]) -> Judgement {
+pub fn jobs(promises: &[&str]) -> Judgement {
     let text = promises.iter().fold(SCENARIO.to_owned(), |text, promise| format!("{text}  - expect: {promise}\n"));
     let scenario = scenario::read("jobs", &text, &Settings::alone("jobs")).expect("valid");
     let plan = Plan::new(&scenario);
@@ -92,7 +94,8 @@ fn jobs(promises: &[&str]) -> Judgement {
         end: Some(End { how: How::Complete, at: plan.timeline.end }),
     };
     folder.write_manifest(&manifest).expect("writes");
-    let evidence = Evidence::read(&folder).expect("reads");
+    let mut evidence = Evidence::read(&folder).expect("reads");
+    evidence.events.extend(told());
     assert_eq!(evidence.gaps, Vec::<String>::new());
     judge(&scenario, &plan, &evidence, &[])
 }
@@ -113,6 +116,24 @@ fn reply(seq: u64, due: Offset, done: Offset, not_before: Option<Offset>, outcom
         opening: Opening::default(),
         why: None,
     }
+}
+
+/// What workers told of polls and logins.
+fn told() -> Vec<Event> {
+    let followed = Followed {
+        polls: 9,
+        held: 2,
+        held_for: 3_000_000,
+        vain: vec![("rejected".into(), 1)],
+        states: vec![("DONE".into(), 4)],
+        ..Followed::of("jobs")
+    };
+    let login = |why: Option<&str>| Event::Login {
+        at: Offset::from_millis(1),
+        traffic: "jobs".into(),
+        why: why.map(str::to_owned),
+    };
+    vec![Event::Followed(followed), login(None), login(Some("401"))]
 }
 
 fn found<'j>(judgement: &'j Judgement, promise: &str) -> &'j Finding {
