@@ -77,6 +77,7 @@ async fn control(stage: &mut Stage, clock: &Clock) -> (Vec<u64>, Vec<u64>) {
 /// One stub without delay of its own, and one fault.
 fn config(law: Law) -> Config {
     Config {
+        kafka: Vec::new(),
         zero: Clock::starting_in(Duration::ZERO).zero(),
         seed: 7,
         run: "bench".into(),
