@@ -17,7 +17,7 @@ pub const EXCHANGES: [&str; 2] = ["binance", "bybit"];
 pub struct Options {
     /// What every fleet has.
     pub fleet: fleet::Options,
-    /// The exchanges for which a run names a stub, in the order of [`EXCHANGES`].
+    /// The exchanges for which a run names a stub, in the order of their list.
     pub exchanges: [Option<Address>; 2],
     /// How an exchange answers where there is no stub.
     pub venue: Venue,
