@@ -188,7 +188,8 @@ fn what_never_ends_is_unfinished_at_its_deadline_and_polls_in_vain_decide_nothin
     let all = Arc::new(Executions::default());
     let inner = platform_of(all);
     let slo = "  - expect: errors(executions) == 0
-  - expect: p50(executions) < 1s";
+  - expect: p50(executions) < 1s
+  - expect: p90(executions) < 1s";
     let every = "every: { from: 50ms, to: 200ms }";
     let scene = Scene::new(&scenario(&inner.url(), every, "deadline: 1500ms", &hold("40/s", "1s"), slo));
     let ran = scene.run(&[]);
@@ -200,7 +201,9 @@ fn what_never_ends_is_unfinished_at_its_deadline_and_polls_in_vain_decide_nothin
     let traffic = &verdict["traffic"]["executions"];
     assert!(traffic["followed"]["vain"]["rejected"].as_u64() > Some(20), "{traffic}");
     assert!(traffic["clocks"]["response"]["max"].as_f64() >= Some(1.5), "{traffic}");
-    assert_eq!(finding(&verdict, "p50(executions) < 1s")["verdict"], "INCONCLUSIVE", "too few, or half: {ran:?}");
+    // Exactly half are over in time: the median is the last of them, and what is beyond it counts at the deadline.
+    assert_eq!(finding(&verdict, "p50(executions) < 1s")["verdict"], "PASS", "{ran:?}");
+    assert_eq!(finding(&verdict, "p90(executions) < 1s")["verdict"], "FAIL", "{ran:?}");
 }
 
 /// Every second execution is never over; of the polls for each, every other one is answered 503.

@@ -138,6 +138,12 @@ slo: [{{ expect: errors(q) < 100% }}]
         broken
     }
 
+    /// What is wrong with what the stage holds, where it lives.
+    fn wrong(&self) -> Vec<String> {
+        let stub = (!self.stub_answers()).then(|| "the stub does not answer".to_owned());
+        stub.into_iter().chain(cluster_wrong(self.broker)).collect()
+    }
+
     /// Whether the stub answers, where the stage lives.
     fn stub_answers(&self) -> bool {
         let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", self.stub)) else { return false };
@@ -151,15 +157,21 @@ slo: [{{ expect: errors(q) < 100% }}]
     }
 }
 
-/// Whether the embedded cluster answers and knows who leads its topic, where the stage lives.
-fn cluster_answers(port: u16) -> bool {
+/// What is wrong with what the embedded cluster says of itself, where the stage lives: it answers and knows who leads its
+/// topic, or not.
+fn cluster_wrong(port: u16) -> Option<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let census = runtime.block_on(async {
         let place = format!("127.0.0.1:{port}");
         tokio::time::timeout(Duration::from_secs(2), ask(&place)).await
     });
     let leads = |census: &Census| census.topics.iter().any(|topic| topic.is_available());
-    matches!(census, Ok(Ok(census)) if census.brokers.len() == 1 && leads(&census))
+    match census {
+        Ok(Ok(census)) if census.brokers.len() == 1 && leads(&census) => None,
+        Ok(Ok(census)) => Some(format!("the cluster says {census:?}")),
+        Ok(Err(why)) => Some(format!("the cluster does not answer: {why}")),
+        Err(_) => Some("the cluster does not answer within two seconds".to_owned()),
+    }
 }
 
 /// One run, killed at a moment that the seed chooses; what was still broken afterwards.
@@ -215,11 +227,14 @@ fn killed(nth: usize) -> (Whom, Duration, Vec<String>) {
     soon(|| things.broken().is_empty());
     let mut broken = things.broken();
     // A run that was over before it was killed has taken its stage along.
-    if lives && ended.code.is_none() && stage.is_some_and(|pid| !is_gone(pid)) && !things.stub_answers() {
-        broken.push("the stub does not answer".into());
-    }
-    if lives && ended.code.is_none() && stage.is_some_and(|pid| !is_gone(pid)) && !cluster_answers(things.broker) {
-        broken.push("the cluster does not answer".into());
+    if let Some(stage) = stage.filter(|pid| lives && ended.code.is_none() && !is_gone(*pid)) {
+        // Events are written once all is open. Before that no fault can be: what still opens is given the time to.
+        if !things.scene.runs().iter().any(|run| run.join("events.jsonl").exists()) {
+            soon(|| is_gone(stage) || things.wrong().is_empty());
+        }
+        if !is_gone(stage) {
+            broken.extend(things.wrong());
+        }
     }
     stage.into_iter().for_each(|pid| kill(pid, Signal::KILL));
     (whom, moment, broken)
