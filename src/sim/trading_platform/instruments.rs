@@ -6,7 +6,7 @@ use crate::sim::metrics::{Counter, Family, Gauge, Histogram, Registry};
 
 use super::options::Options;
 use super::pipelines::{Pipelines, SIGNAL_TYPES};
-use super::state::Trigger;
+use super::state::{State, Trigger};
 
 /// Of requests, queries and publishing: OpenTelemetry's own, in seconds.
 const LATENCY: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
@@ -55,10 +55,9 @@ impl Executions {
             ),
         };
         for n in (0..pipelines.count()).filter(|_| options.born_at_zero) {
-            for (status, trigger) in
-                ["success", "failed"].into_iter().flat_map(|s| triggers.iter().map(move |t| (s, t.label())))
-            {
-                all.total.with([status, &pipelines.id(n), trigger]);
+            // Every end that there is: the first of one that was not on the page would be invisible to `rate`.
+            for status in State::OVER.into_iter().filter_map(State::label) {
+                triggers.iter().for_each(|trigger| _ = all.total.with([status, &pipelines.id(n), trigger.label()]));
             }
         }
         all

@@ -29,6 +29,16 @@ pub enum State {
 }
 
 impl State {
+    /// Those that nothing follows.
+    pub const OVER: [State; 6] = [
+        State::Completed,
+        State::Failed,
+        State::Cancelled,
+        State::Skipped,
+        State::CommunicationError,
+        State::NeedsReconciliation,
+    ];
+
     /// As replies and effects say it.
     pub fn name(self) -> &'static str {
         match self {

@@ -114,7 +114,13 @@ async fn counters_may_be_born_with_what_they_count() {
     let later = Subject::start(None, &[("born_at_zero", "off")]).await;
     assert!(!later.page("backend").await.contains("\npipeline_executions_total{"));
     let zero = Subject::start(None, &[]).await;
-    assert!(zero.page("backend").await.contains("\npipeline_executions_total{status=\"failed\""));
+    for service in ["backend", "celery-worker"] {
+        let page = zero.page(service).await;
+        for status in State::OVER.into_iter().filter_map(State::label) {
+            let line = format!("\npipeline_executions_total{{status=\"{status}\"");
+            assert!(page.contains(&line), "{service}: {status} would be born at 1, and `rate` blind to it");
+        }
+    }
 }
 
 #[tokio::test]
