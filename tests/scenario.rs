@@ -117,6 +117,16 @@ fn an_unset_variable_is_told_once() {
     assert_eq!(mistakes.all.len(), 1, "{mistakes}");
 }
 
+/// They go to a topic: asking for one of several services would ask for what is refused.
+#[test]
+fn signals_beside_several_services_name_none() {
+    let text = "proofload: 1\ntarget: sim:trading-platform\nkafka: { k: { cluster: { topics: { a: {}, b: {} } } } }\ntraffic:\n  \
+                s: { signal: { kafka: { on: k, topic: a }, json: { id: \"{{uuid}}\" }, id: \"{{uuid}}\", deadline: 5s, \
+                effects: { kafka: { on: k, topic: b, id: $.id } } }, load: [{ hold: { at: 50/s, for: 10s } }] }\n\
+                slo: [{ expect: lost(s) == 0 }]\n";
+    read(text).expect("valid");
+}
+
 #[test]
 fn a_bad_address_hides_no_other_mistake_of_the_target() {
     let text = "proofload: 1\ntarget: { services: { a: nowhere, b: elsewhere }, timeout: 0s, connections: 0 }\n\

@@ -104,7 +104,11 @@ impl Check<'_, '_> {
         };
         Some(Traffic {
             name: name.value.clone(),
-            service: self.service(raw.to.as_ref(), target, name.at),
+            // Signals go to a topic, whatever services there are.
+            service: match raw.signal {
+                Some(_) => None,
+                None => self.service(raw.to.as_ref(), target, name.at),
+            },
             kind: kind?,
             classes,
             arrivals: match (recording, arrivals.map(|(arrivals, _)| arrivals)) {
