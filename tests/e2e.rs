@@ -123,3 +123,6 @@ mod verified;
 
 #[path = "e2e/platform.rs"]
 mod platform;
+
+#[path = "e2e/published.rs"]
+mod published;

@@ -29,6 +29,8 @@
 
 #![allow(clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "verdicts/bad_days.rs"]
+mod bad_days;
 #[path = "verdicts/case.rs"]
 mod case;
 #[path = "verdicts/forecast.rs"]
@@ -39,12 +41,16 @@ mod junit;
 mod ledger;
 #[path = "verdicts/machines.rs"]
 mod machines;
+#[path = "verdicts/made.rs"]
+mod made;
 #[path = "verdicts/page.rs"]
 mod page;
 #[path = "verdicts/parts.rs"]
 mod parts;
 #[path = "verdicts/polled.rs"]
 mod polled;
+#[path = "verdicts/published.rs"]
+mod published;
 #[path = "verdicts/reports.rs"]
 mod reports;
 #[path = "verdicts/schema.rs"]

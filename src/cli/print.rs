@@ -21,13 +21,27 @@ pub fn err(text: &str) {
 
 /// Whether standard output takes colour.
 pub fn colour(no_color: bool) -> bool {
-    let unset = |name| std::env::var_os(name).is_none_or(|v| v.is_empty());
-    !no_color && unset("NO_COLOR") && std::env::var_os("TERM").is_none_or(|t| t != "dumb") && io::stdout().is_terminal()
+    wants_colour(no_color) && io::stdout().is_terminal()
 }
 
-/// Whether standard error is a terminal that can redraw a line.
+/// Whether standard error takes colour.
+pub fn colour_err(no_color: bool) -> bool {
+    wants_colour(no_color) && io::stderr().is_terminal()
+}
+
+fn wants_colour(no_color: bool) -> bool {
+    !no_color && is_unset("NO_COLOR") && !is_dumb()
+}
+
+/// Whether standard error is a terminal on which lines can be redrawn, and not the log of a CI.
 pub fn can_redraw() -> bool {
-    io::stderr().is_terminal()
-        && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
-        && std::env::var_os("CI").is_none()
+    io::stderr().is_terminal() && !is_dumb() && is_unset("CI")
+}
+
+fn is_unset(name: &str) -> bool {
+    std::env::var_os(name).is_none_or(|value| value.is_empty())
+}
+
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }

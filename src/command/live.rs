@@ -1,74 +1,76 @@
-//! The run as it goes on, on standard error: one line that is redrawn on a terminal, a plain line now and then
-//! elsewhere.
+//! The run as it goes on, on standard error: a few lines that are redrawn at the bottom of a terminal, plain lines now and
+//! then elsewhere. On a thread of its own, once a second, of what the recorder counts anyway.
 
-use std::time::Duration;
+use std::io;
+use std::thread::{self, JoinHandle};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use console::Term;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use crate::base::units;
 use crate::cli::print;
+use crate::judge::Standing;
+use crate::report::live::{Style, View};
 use crate::run::Board;
 
-/// How often a plain line is printed.
-const PLAIN_EVERY: Duration = Duration::from_secs(5);
+/// Where a terminal does not say how wide it is.
+const COLUMNS: usize = 80;
 
-/// Shows a run until its board is gone.
-pub async fn show(mut board: watch::Receiver<Board>, quiet: bool) {
-    if quiet {
-        while board.changed().await.is_ok() {}
-    } else if print::can_redraw() {
-        redraw(board).await;
-    } else {
-        plain(board).await;
-    }
+/// How a run is shown while it goes on.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Shown {
+    /// Not at all.
+    pub quiet: bool,
+    /// Never in colour.
+    pub no_color: bool,
 }
 
-async fn redraw(mut board: watch::Receiver<Board>) {
-    let bar = ProgressBar::new(1);
-    let style =
-        ProgressStyle::with_template("{bar:20.cyan/dim} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
-    bar.set_style(style.progress_chars("█▌ "));
-    while board.changed().await.is_ok() {
-        let now = board.borrow_and_update().clone();
-        bar.set_length(now.end.nanos().max(1) as u64);
-        bar.set_position(now.at.nanos().clamp(0, now.end.nanos()) as u64);
-        bar.set_message(words(&now));
-    }
-    bar.finish_and_clear();
+/// What is shown of a run: what the recorder counts, and how promises stand.
+#[derive(Debug, Clone)]
+pub struct News {
+    /// Once a second.
+    pub board: watch::Receiver<Board>,
+    /// Now and then.
+    pub standing: watch::Receiver<Vec<Standing>>,
 }
 
-async fn plain(mut board: watch::Receiver<Board>) {
-    let mut last = None;
-    while board.changed().await.is_ok() {
-        let now = board.borrow_and_update().clone();
-        let due = last.is_none_or(|last| now.at >= last + PLAIN_EVERY);
-        if due && now.at.nanos() > 0 {
-            print::err(&words(&now));
-            last = Some(now.at);
+/// Shows a run until nothing more is told of it; whoever joins the thread can print below.
+pub fn show(mut news: News, mut view: View, shown: Shown) -> io::Result<Option<JoinHandle<()>>> {
+    if shown.quiet {
+        return Ok(None);
+    }
+    let runtime = Handle::current();
+    let show = move || match print::can_redraw() {
+        true => redraw(&runtime, &mut news, &mut view, print::colour_err(shown.no_color)),
+        false => plain(&runtime, &mut news, &mut view),
+    };
+    thread::Builder::new().name("live".into()).spawn(show).map(Some)
+}
+
+fn redraw(runtime: &Handle, news: &mut News, view: &mut View, colour: bool) {
+    let lines = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    lines.set_style(ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar()));
+    while runtime.block_on(news.board.changed()).is_ok() {
+        // The window may have been made narrower since; the last column is left free, so that nothing wraps.
+        let width = Term::stderr().size_checked().map_or(COLUMNS, |(_, columns)| usize::from(columns));
+        let said = view.take(&news.board.borrow_and_update(), &news.standing.borrow());
+        said.iter().for_each(|line| lines.println(line));
+        lines.set_message(view.frame(Style { width: width.saturating_sub(1), colour }).join("\n"));
+        lines.tick();
+    }
+    lines.finish_and_clear();
+}
+
+fn plain(runtime: &Handle, news: &mut News, view: &mut View) {
+    let mut next = None;
+    while runtime.block_on(news.board.changed()).is_ok() {
+        let said = view.take(&news.board.borrow_and_update(), &news.standing.borrow());
+        said.iter().for_each(|line| print::err(line));
+        let at = view.at();
+        if at.nanos() > 0 && next.is_none_or(|next| at >= next) {
+            print::err(&view.line());
+            next = Some(at + view.pace());
         }
     }
-}
-
-/// The state of a run in one line.
-fn words(now: &Board) -> String {
-    let left = now.end.since(now.at);
-    let length = |length: Option<Duration>| length.map_or_else(|| "–".into(), units::measured);
-    let errors = if now.finished == 0 { "–".into() } else { units::percent(now.failed as f64 / now.finished as f64) };
-    let mut line = format!(
-        "{:>4.0}s left  {:<8} {:>6}/s  {:>5} in flight  p50 {:>8}  p99 {:>8}  errors {errors}",
-        left.as_secs_f64(),
-        now.phase,
-        now.finished,
-        now.in_flight,
-        length(now.p50),
-        length(now.p99),
-    );
-    if now.late > 0 {
-        line.push_str(&format!("  {} late", now.late));
-    }
-    if !now.faults.is_empty() {
-        line.push_str(&format!("  FAULT {}", now.faults.join(", ")));
-    }
-    line
 }

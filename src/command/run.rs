@@ -1,12 +1,15 @@
 //! `proofload run`: one scenario or several in turn, each judged.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::github;
 use super::judge::Judged;
 use super::listed::{Loaded, list, load_all};
-use super::live;
+use super::live::{self, News, Shown};
+use super::published::{Published, Publisher, Refused};
 use super::verify::Verifier;
 use crate::cli::args::RunArgs;
 use crate::cli::print;
@@ -15,6 +18,7 @@ use crate::exit::Exit;
 use crate::judge::{self, Ended};
 use crate::plan::Plan;
 use crate::report;
+use crate::report::live::View;
 use crate::run::{self, Board, Launch, Left, NotStarted, Stuck, Told};
 use crate::scenario::Scenario;
 use crate::selftest::Trust;
@@ -49,7 +53,19 @@ pub fn run(args: &RunArgs) -> Exit {
             return Exit::Usage;
         }
     };
-    let starter = Starter::new(&args.out, args.stage.as_deref(), args.quiet).map(|s| Starter { verifier, ..s });
+    let publisher = match Publisher::new(&args.publish, &args.reading.allow_host) {
+        Ok(publisher) => publisher,
+        Err(Refused::Usage(why)) => {
+            print::err(&format!("{why}\nnothing was sent"));
+            return Exit::Usage;
+        }
+        Err(Refused::Trouble(why)) => {
+            print::err(&why);
+            return Exit::NOT_STARTED;
+        }
+    };
+    let starter = Starter::new(&args.out, args.stage.as_deref(), args.quiet);
+    let starter = starter.map(|s| Starter { verifier, publisher, no_color: args.no_color, ..s });
     let (starter, told) = match (starter, Told::listen()) {
         (Ok(starter), Ok(told)) => (starter, told),
         (Err(why), _) => {
@@ -68,7 +84,8 @@ pub fn run(args: &RunArgs) -> Exit {
         launch: loaded,
     });
     let colour = print::colour(args.no_color);
-    let turn = |Loaded { file, scenario, plan }| shown(starter.start(file, scenario, plan), colour);
+    let telling = Telling { colour, quiet: args.quiet, github: args.github };
+    let turn = |Loaded { file, scenario, plan }| telling.shown(&file.clone(), starter.start(file, scenario, plan));
     let (turns, exit) = suite::in_turn(waiting.collect(), turn, || told.so_far());
     if !one {
         let name = name.unwrap_or_else(|| "several scenarios".into());
@@ -83,7 +100,9 @@ pub(super) struct Starter {
     program: PathBuf,
     stage: Option<String>,
     quiet: bool,
+    no_color: bool,
     verifier: Option<Verifier>,
+    publisher: Publisher,
 }
 
 /// A run that left evidence.
@@ -102,12 +121,25 @@ impl Starter {
     /// Reports go to `out`. The error says that this program cannot find itself.
     pub(super) fn new(out: &Path, stage: Option<&str>, quiet: bool) -> Result<Starter, String> {
         let program = std::env::current_exe().map_err(|why| format!("cannot find our own program: {why}"))?;
-        Ok(Starter { out: out.to_owned(), program, stage: stage.map(str::to_owned), quiet, verifier: None })
+        let (out, stage) = (out.to_owned(), stage.map(str::to_owned));
+        let (verifier, publisher) = (None, Publisher::default());
+        Ok(Starter { out, program, stage, quiet, no_color: false, verifier, publisher })
     }
 
     /// Runs a scenario, judges what it left and writes the reports. The error is why there was no run.
     pub(super) fn start(&self, file: PathBuf, scenario: Scenario, plan: Plan) -> Result<Ran, NotStarted> {
-        let (board, shown) = watch::channel(Board::default());
+        let (board, news) = (watch::Sender::new(Board::default()), watch::Sender::new(Vec::new()));
+        let told = News { board: board.subscribe(), standing: news.subscribe() };
+        let view = View::new(&scenario.name, &plan);
+        let publishing = (!self.publisher.is_idle()).then(|| {
+            let plan = Arc::new(plan.clone());
+            self.publisher.follow(Published {
+                scenario: scenario.name.clone(),
+                plan,
+                news: told.clone(),
+                verdict: None,
+            })
+        });
         let launch = Launch {
             scenario: scenario.clone(),
             plan,
@@ -116,13 +148,16 @@ impl Starter {
             program: self.program.clone(),
             stage: self.stage.clone(),
             board,
+            standing: (!self.quiet || publishing.is_some()).then_some(news),
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(|why| format!("no runtime: {why}"))?;
         let left = runtime.block_on(async {
-            let showing = tokio::spawn(live::show(shown, self.quiet));
+            let showing = live::show(told, view, Shown { quiet: self.quiet, no_color: self.no_color });
             let left = run::run(launch).await;
-            let _ = showing.await;
+            if let Ok(Some(showing)) = showing {
+                let _ = tokio::task::spawn_blocking(|| showing.join()).await;
+            }
             left
         });
         runtime.shutdown_background();
@@ -136,6 +171,9 @@ impl Starter {
         {
             print::err(&format!("{}: reports could not be written: {why}", folder.path().display()));
         }
+        if let Some(publishing) = publishing {
+            publishing.end(judged.as_ref().ok().map(|judged| judged.judgement.verdict));
+        }
         Ok(Ran { scenario, folder, judged, stuck })
     }
 }
@@ -148,28 +186,57 @@ pub(super) fn told_stuck(stuck: &[Stuck]) -> Option<Exit> {
     (!stuck.is_empty()).then_some(Exit::STUCK)
 }
 
-/// Prints the table of a run, and says how it ended.
-fn shown(ran: Result<Ran, NotStarted>, colour: bool) -> (Exit, Ended) {
-    let Ran { scenario, folder, judged, stuck } = match ran {
-        Ok(ran) => ran,
-        Err(not_started) => {
-            let why = not_started.to_string();
-            print::err(&why);
-            let exit = told_stuck(&not_started.stuck).unwrap_or(Exit::NOT_STARTED);
-            return (exit, Ended::NotStarted(why));
+/// How runs are told of when they are over.
+struct Telling {
+    colour: bool,
+    quiet: bool,
+    github: bool,
+}
+
+impl Telling {
+    /// Prints what came of a run, and says how it ended.
+    fn shown(&self, file: &Path, ran: Result<Ran, NotStarted>) -> (Exit, Ended) {
+        let Ran { scenario, folder, judged, stuck } = match ran {
+            Ok(ran) => ran,
+            Err(not_started) => {
+                let why = not_started.to_string();
+                print::err(&why);
+                if self.github {
+                    github::failed(file, &why);
+                }
+                let exit = told_stuck(&not_started.stuck).unwrap_or(Exit::NOT_STARTED);
+                return (exit, Ended::NotStarted(why));
+            }
+        };
+        let place = folder.path().display().to_string();
+        match judged {
+            Ok(Judged { judgement, .. }) => {
+                self.say(&report::summary(&judgement, &place, self.colour));
+                if !self.quiet {
+                    self.say(&report::table(&judgement, &place, self.colour));
+                }
+                if self.github {
+                    github::judged(file, &scenario, &judgement);
+                }
+                let faults = judge::stood(&scenario, &judgement);
+                let exit = told_stuck(&stuck).unwrap_or(Exit::Judged(judgement.exit));
+                (exit, Ended::Judged { judgement: Box::new(judgement), place, faults })
+            }
+            Err(why) => {
+                let why = format!("what was measured could not be judged: {why}");
+                print::err(&why);
+                if self.github {
+                    github::failed(file, &why);
+                }
+                (told_stuck(&stuck).unwrap_or(Exit::INCONCLUSIVE), Ended::Unjudged { why, place })
+            }
         }
-    };
-    let place = folder.path().display().to_string();
-    match judged {
-        Ok(Judged { judgement, .. }) => {
-            print::out(&report::table(&judgement, &place, colour));
-            let faults = judge::stood(&scenario, &judgement);
-            let exit = told_stuck(&stuck).unwrap_or(Exit::Judged(judgement.exit));
-            (exit, Ended::Judged { judgement: Box::new(judgement), place, faults })
-        }
-        Err(why) => {
-            print::err(&format!("what was measured could not be judged: {why}"));
-            (told_stuck(&stuck).unwrap_or(Exit::INCONCLUSIVE), Ended::Unjudged { why, place })
+    }
+    /// Prints a text, in which a workflow must see no commands.
+    fn say(&self, text: &str) {
+        match self.github {
+            true => print::out(&report::github::harmless(text)),
+            false => print::out(text),
         }
     }
 }

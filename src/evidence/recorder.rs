@@ -88,8 +88,9 @@ pub struct Recorder {
     through: Vec<Offset>, // by worker
     exemplars: HashMap<(u16, Outcome, Option<u16>), u32>,
     slowest: Vec<Vec<Duration>>, // per traffic, the longest first
-    live: Live,
-    recent: Bins,
+    live: Vec<Live>,             // per traffic
+    recent: Vec<Bins>,           // the same: what finished since the last look
+    busiest: Option<f64>,
 }
 
 /// When shots must be noted for a fault's sake.
@@ -100,21 +101,30 @@ struct FaultWatch {
     void: bool,
 }
 
-/// How the run does right now.
+/// How a traffic does right now.
 #[derive(Debug, Clone, Default)]
 pub struct Live {
     /// Shots taken up so far.
     pub taken: u64,
     /// Shots that are over.
     pub finished: u64,
-    /// Of them, those that failed.
-    pub failed: u64,
+    /// The same by what became of them, in the order of [`Outcome::ALL`].
+    pub outcomes: [u64; Outcome::ALL.len()],
+    /// Shots taken up late so far: our doing.
+    pub late: u64,
     /// What finished since the last look.
     pub recent: Tally,
     /// Failures since the last look.
     pub recent_failed: u64,
-    /// Shots taken up late so far: our doing.
-    pub late: u64,
+}
+
+/// How a run does right now.
+#[derive(Debug, Clone, Default)]
+pub struct Look {
+    /// Each traffic, in the order of the scenario.
+    pub traffic: Vec<Live>,
+    /// The share of a core that the busiest worker used since the last look.
+    pub cpu: Option<f64>,
 }
 
 impl Recorder {
@@ -153,8 +163,9 @@ impl Recorder {
             through: vec![Offset::ZERO; plan.workers.max(1)],
             exemplars: HashMap::new(),
             slowest: vec![Vec::new(); rows],
-            live: Live::default(),
-            recent: Bins::default(),
+            live: vec![Live::default(); rows],
+            recent: vec![Bins::default(); rows],
+            busiest: None,
         })
     }
 
@@ -165,7 +176,7 @@ impl Recorder {
         }
         for (traffic, second, count) in &batch.taken {
             self.rows[usize::from(*traffic)].at(*second).due += count;
-            self.live.taken += count;
+            self.live[usize::from(*traffic)].taken += count;
         }
         for reply in &batch.replies {
             self.reply(reply)?;
@@ -175,6 +186,8 @@ impl Recorder {
         }
         self.cpu.extend(batch.cpu);
         self.health.extend(&batch.health);
+        let busiest = batch.health.iter().map(|health| health.cpu).chain(self.busiest);
+        self.busiest = busiest.reduce(f64::max);
         for told in &batch.told {
             self.event(told)?;
         }
@@ -191,11 +204,12 @@ impl Recorder {
         row.late += u64::from(late);
         row.ours += u64::from(reply.outcome.is_ours());
         let failed = reply.outcome.is_failure();
-        self.live.finished += 1;
-        self.live.failed += u64::from(failed);
-        self.live.recent_failed += u64::from(failed);
-        self.live.late += u64::from(late);
-        self.recent.add(reply.done.nanos_since(reply.due), 1);
+        let live = &mut self.live[usize::from(reply.traffic)];
+        live.finished += 1;
+        live.outcomes[usize::from(reply.outcome.code())] += 1;
+        live.recent_failed += u64::from(failed);
+        live.late += u64::from(late);
+        self.recent[usize::from(reply.traffic)].add(reply.done.nanos_since(reply.due), 1);
         if self.meets_a_fault(reply.due, reply.done) {
             let trace = self.trace(reply);
             self.touches.write(&ShotTouch::new(reply, trace))?;
@@ -246,7 +260,7 @@ impl Recorder {
         // What we are late with counts where its shot does.
         if reply.lag() > self.lag_limit {
             self.rows[usize::from(reply.traffic)].at(second_of(part.shot)).late += 1;
-            self.live.late += 1;
+            self.live[usize::from(reply.traffic)].late += 1;
         }
         let is_touched = self.meets_a_fault(part.shot, reply.done);
         if let Some(touched) = self.touched_parts.as_mut().filter(|_| is_touched) {
@@ -307,10 +321,14 @@ impl Recorder {
     }
 
     /// How the run does; what is recent is counted anew from here.
-    pub fn look(&mut self) -> Live {
-        let live = Live { recent: self.recent.take(), ..self.live };
-        self.live.recent_failed = 0;
-        live
+    pub fn look(&mut self) -> Look {
+        let lanes = self.live.iter_mut().zip(&mut self.recent);
+        let traffic = lanes.map(|(live, recent)| {
+            let seen = Live { recent: recent.take(), ..live.clone() };
+            live.recent_failed = 0;
+            seen
+        });
+        Look { traffic: traffic.collect(), cpu: self.busiest.take() }
     }
 }
 
@@ -424,7 +442,10 @@ mod tests {
             .batch(&Batch { replies: vec![reply(2, 2_500, 2_600, Outcome::Ok)], ..Batch::default() })
             .expect("writes");
         recorder.flush(ms(3_000)).expect("writes");
-        assert_eq!((recorder.look().finished, recorder.look().recent.count()), (3, 0));
+        let (first, again) = (recorder.look(), recorder.look());
+        assert_eq!((first.traffic[0].finished, first.traffic[0].recent.count()), (3, 3));
+        assert_eq!((again.traffic[0].finished, again.traffic[0].recent.count()), (3, 0));
+        assert_eq!((first.cpu, again.cpu), (Some(0.25), None));
         folder.write_manifest(&manifest()).expect("writes");
 
         let evidence = Evidence::read(&folder).expect("reads");

@@ -27,6 +27,7 @@ mod recovery;
 mod server;
 mod shots;
 mod slices;
+mod standing;
 mod stat;
 mod stop;
 mod suite;
@@ -59,6 +60,7 @@ pub use reconcile::{
     Accord, BoundRecord, Client, LatencyRecord, PromiseRecord, QuantileRecord, Reconciliation, Record, Residue, Server,
 };
 pub use server::Inquiry;
+pub use standing::{Standing, State, standings};
 pub use stop::Stops;
 pub use suite::{Ended, Recovery, Stood, Turn, stood};
 pub use summary::{Claimed, LoopSummary, PartSummary, Percentiles, ScrapeSummary, TrafficSummary};

@@ -12,12 +12,12 @@ pub fn junit(judgement: &Judgement) -> String {
     let mut suite = TestSuite::new(judgement.scenario.as_str());
     for finding in &judgement.findings {
         let name = format!("{} ({})", words::promise(finding), finding.window.name);
-        let mut case = TestCase::new(name, status(finding));
+        let mut case = TestCase::new(name, status(judgement, finding));
         case.set_classname(judgement.scenario.as_str());
         suite.add_test_case(case);
     }
     for check in &judgement.reconcile {
-        let mut case = TestCase::new(format!("metrics agree: {}", check.check), agreement(check));
+        let mut case = TestCase::new(format!("metrics agree: {}", check.check), agreement(judgement, check));
         case.set_classname(judgement.scenario.as_str());
         suite.add_test_case(case);
     }
@@ -52,7 +52,8 @@ pub fn junit(judgement: &Judgement) -> String {
     let mut status = TestCaseStatus::success();
     if let Some(reason) = judgement.reasons.iter().max_by_key(|r| r.verdict) {
         status = TestCaseStatus::non_success(NonSuccessKind::Error);
-        status.set_message(format!("{}: {}", reason.verdict.word(), reason.why)).set_type(reason.verdict.word());
+        let text = format!("{}: {}", reason.verdict.word(), reason.why);
+        say(judgement, &mut status, &text, reason.verdict.word());
     }
     let mut case = TestCase::new("the experiment was what the scenario describes", status);
     case.set_classname(judgement.scenario.as_str());
@@ -74,17 +75,23 @@ fn plain(verdict: Verdict, severity: Severity) -> TestCaseStatus {
     }
 }
 
-fn agreement(check: &Reconciliation) -> TestCaseStatus {
+/// Says why, twice: some readers show the message, others the content. The content stands alone: it names the run too.
+fn say(judgement: &Judgement, status: &mut TestCaseStatus, text: &str, word: &str) {
+    let whole = format!("{text}\nscenario: {}\nrun: {}", judgement.scenario, judgement.run);
+    status.set_message(text).set_type(word).set_description(whole);
+}
+
+fn agreement(judgement: &Judgement, check: &Reconciliation) -> TestCaseStatus {
     let mut status = plain(check.counts_as, check.severity);
     if check.counts_as != Verdict::Pass {
         let said = [vec![reconcile::sentence(check)], reconcile::lines(check)].concat();
         let text = format!("{}: {}: {}", check.counts_as.word(), check.check, said.join("; "));
-        status.set_message(text).set_type(check.verdict.word());
+        say(judgement, &mut status, &text, check.verdict.word());
     }
     status
 }
 
-fn status(finding: &Finding) -> TestCaseStatus {
+fn status(judgement: &Judgement, finding: &Finding) -> TestCaseStatus {
     let mut status = plain(finding.verdict, finding.severity);
     if finding.verdict == Verdict::Pass {
         return status;
@@ -101,6 +108,6 @@ fn status(finding: &Finding) -> TestCaseStatus {
         finding.window.name,
         finding.why
     );
-    status.set_message(text).set_type(finding.verdict.word());
+    say(judgement, &mut status, &text, finding.verdict.word());
     status
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use super::github::{Level, command};
 use crate::base::text;
 use crate::lint::kinds::Severity;
 use crate::lint::{Finding, Report};
@@ -110,27 +111,23 @@ pub fn lint_json(reports: &[Report], level: Severity) -> String {
 
 /// As commands that a GitHub workflow turns into annotations.
 pub fn lint_github(reports: &[Report], level: Severity) -> String {
-    let data = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
-    let property = |text: &str| data(text).replace(':', "%3A").replace(',', "%2C");
     let mut out = String::new();
     for report in reports {
         for finding in shown(report, level) {
-            let command = match finding.severity {
-                Severity::Error => "error",
-                Severity::Warning => "warning",
-                Severity::Info => "notice",
+            let grave = match finding.severity {
+                Severity::Error => Level::Error,
+                Severity::Warning => Level::Warning,
+                Severity::Info => Level::Notice,
             };
             let of = if finding.of.is_empty() { String::new() } else { format!("{}: ", finding.of) };
             let message = format!("{of}{}\nwhy: {}\ninstead: {}", finding.what, finding.why, finding.instead);
-            let _ = writeln!(
-                out,
-                "::{command} file={},line={},col={},title={}::{}",
-                property(&report.file),
-                finding.at.line,
-                finding.at.col,
-                property(finding.kind.id),
-                data(&message)
-            );
+            let about = [
+                ("file", Some(report.file.clone())),
+                ("line", Some(finding.at.line.to_string())),
+                ("col", Some(finding.at.col.to_string())),
+                ("title", Some(finding.kind.id.to_owned())),
+            ];
+            out.push_str(&command(grave, &about, &message));
         }
     }
     out

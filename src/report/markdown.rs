@@ -28,9 +28,9 @@ pub fn markdown(judgement: &Judgement) -> String {
     for finding in &judgement.findings {
         let _ = writeln!(
             out,
-            "| {} | `{}` ({}) | {} | {} {} | {} | {} | {} |",
+            "| {} | {} ({}) | {} | {} {} | {} | {} | {} |",
             finding.verdict.word(),
-            escape(&words::promise(finding)),
+            code(&words::promise(finding)),
             finding.severity.word(),
             words::observed(finding),
             finding.compare,
@@ -54,7 +54,7 @@ pub fn markdown(judgement: &Judgement) -> String {
         out.push('\n');
         for check in &judgement.reconcile {
             for line in reconcile::lines(check) {
-                let _ = writeln!(out, "- `{}`: {}", escape(&check.check), escape(&line));
+                let _ = writeln!(out, "- {}: {}", code(&check.check), escape(&line));
             }
         }
         out.push('\n');
@@ -146,8 +146,8 @@ fn rules(replayed: &AlertsSummary, out: &mut String) {
     }
     for alert in &replayed.alerts {
         let states: Vec<String> = alert.windows.iter().map(|w| alerts::state(w, replayed.phases)).collect();
-        let evaluated = escape(&alerts::evaluated(alert));
-        let _ = writeln!(out, "| {} | {} | `{evaluated}` |", escape(&alert.alert), states.join(" | "));
+        let evaluated = code(&alerts::evaluated(alert));
+        let _ = writeln!(out, "| {} | {} | {evaluated} |", escape(&alert.alert), states.join(" | "));
     }
     out.push('\n');
     let said = replayed.alerts.iter().flat_map(|alert| alerts::lines(alert, false));
@@ -182,18 +182,24 @@ fn violations(judgement: &Judgement, out: &mut String) {
     }
 }
 
-/// Text that cannot break out of a table cell or start markup.
-fn escape(text: &str) -> String {
+/// Text that cannot break out of a table cell, start markup, or lead anywhere.
+pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            '|' => out.push_str("\\|"),
+            '|' | '[' | ']' | '*' | '\\' => out.extend(['\\', c]),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
             '`' => out.push('\''),
             '\n' | '\r' => out.push(' '),
             c => out.push(c),
         }
     }
     out
+}
+
+/// Text between backticks, in which nothing but a backtick, a bar and the end of the line means anything.
+fn code(text: &str) -> String {
+    format!("`{}`", text.replace('`', "'").replace(['\n', '\r'], " ").replace('|', "\\|"))
 }

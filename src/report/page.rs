@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::github::{Level, command};
 use crate::base::text;
 use crate::base::units;
 use crate::lint::metrics::{Except, Finding, Gravity, Load};
@@ -136,13 +137,15 @@ pub fn json(page: &Page) -> String {
 
 /// Workflow commands, one a finding.
 pub fn github(page: &Page) -> String {
-    let message = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
-    let property = |text: &str| message(text).replace(':', "%3A").replace(',', "%2C");
     let mut out = String::new();
     for finding in &page.findings {
         let title = format!("{}{}", finding.rule.id, place(finding));
         let said = format!("{}: {}; {}", page.url, finding.why, finding.rule.remedy);
-        let _ = writeln!(out, "::{} title={}::{}", finding.rule.gravity.word(), property(&title), message(&said));
+        let level = match finding.rule.gravity {
+            Gravity::Error => Level::Error,
+            Gravity::Warning => Level::Warning,
+        };
+        out.push_str(&command(level, &[("title", Some(title))], &said));
     }
     out
 }

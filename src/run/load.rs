@@ -8,11 +8,12 @@ use tokio::task::JoinHandle;
 
 use super::prepare::{LEAD, Prepared};
 use super::signals::Signals;
-use super::{canary, lookout, record, resources, target};
+use super::{canary, lookout, record, resources, standing, target};
 use crate::base::dial::Dial;
 use crate::base::net::Address;
 use crate::base::time::{Clock, Offset};
 use crate::base::tls;
+use crate::evidence::board::Board;
 use crate::evidence::counters::Counters;
 use crate::evidence::event::Event;
 use crate::evidence::manifest::How;
@@ -66,7 +67,7 @@ impl Prepared<'_> {
             reports: reports_in,
             events: events_in,
             clock: self.clock,
-            end: plan.timeline.end,
+            shown: Board::new(self.folder.name(), scenario.traffic.iter().map(|t| t.name.clone()), plan.timeline.end),
             board: self.launch.board.clone(),
             stop: stop.clone(),
         }));
@@ -101,6 +102,12 @@ impl Prepared<'_> {
             stop: stopping.clone(),
         };
         let sender = traffic::spawn(setup, std::mem::take(&mut self.signals)).map_err(|e| e.to_string())?;
+        if let Some(told) = self.launch.standing.clone() {
+            let (scenario, plan, flushed) = (scenario.clone(), plan.clone(), last_flush.clone());
+            let (folder, manifest) = (self.folder.clone(), self.manifest.clone());
+            standing::watch(standing::Looking { scenario, plan, folder, manifest, flushed, told })
+                .map_err(|e| e.to_string())?;
+        }
         let (leave, gate) = Gate::new();
         let mut watch = tokio::spawn(lookout::watch(lookout::Watching {
             scenario: scenario.clone(),

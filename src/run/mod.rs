@@ -1,7 +1,6 @@
 //! The composition root of a run: starts what the scenario needs, lets traffic, faults and scrapes go their ways, and
 //! leaves evidence. It judges nothing.
 
-mod board;
 mod canary;
 mod load;
 mod lookout;
@@ -11,6 +10,7 @@ mod record;
 mod resources;
 mod servers;
 mod signals;
+mod standing;
 mod target;
 
 use std::path::{Path, PathBuf};
@@ -18,16 +18,17 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-pub use board::Board;
 use prepare::Prepared;
 use signals::Signals;
 pub use signals::Told;
 
 use crate::base::time::{self, Offset};
+pub use crate::evidence::board::Board;
 use crate::evidence::folder::Folder;
 use crate::evidence::manifest::{End, How};
 use crate::evidence::undo;
 use crate::fault::guard::{Healed, heal};
+use crate::judge::Standing;
 use crate::plan::Plan;
 use crate::scenario::Scenario;
 
@@ -47,6 +48,8 @@ pub struct Launch {
     pub stage: Option<String>,
     /// Where progress is shown.
     pub board: watch::Sender<Board>,
+    /// Where it is shown how promises stand; nothing where nobody asks.
+    pub standing: Option<watch::Sender<Vec<Standing>>>,
 }
 
 /// Why there was no run. Nothing measured was sent.

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::board::Board;
 use crate::base::time::{Clock, Offset};
+use crate::evidence::board::{Board, Recent};
 use crate::evidence::event::{Event, FaultStep};
 use crate::evidence::recorder::{Batch, Recorder};
+use crate::evidence::tally::Tally;
 use crate::observe::Scraped;
 
 /// What the loop works with.
@@ -27,8 +28,8 @@ pub struct Recording {
     pub flushed: watch::Sender<Offset>,
     /// The axis.
     pub clock: Clock,
-    /// Where the load ends.
-    pub end: Offset,
+    /// As it is before the load.
+    pub shown: Board,
     /// Where progress is shown.
     pub board: watch::Sender<Board>,
     /// Set when recording fails: no further shot is sent.
@@ -40,7 +41,7 @@ pub async fn record(mut recording: Recording) -> Result<(), String> {
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut trouble: Option<String> = None;
-    let mut shown = Board { end: recording.end, ..Board::default() };
+    let mut shown = std::mem::take(&mut recording.shown);
     let (mut reporting, mut telling) = (true, true);
     while reporting || telling {
         let written = tokio::select! {
@@ -84,15 +85,17 @@ pub async fn record(mut recording: Recording) -> Result<(), String> {
 impl Recording {
     fn flush(&mut self, shown: &mut Board) -> std::io::Result<()> {
         let now = self.clock.now();
-        let live = self.recorder.look();
-        shown.at = now;
-        shown.taken = live.taken;
-        shown.in_flight = live.taken.saturating_sub(live.finished);
-        shown.finished = live.recent.count();
-        shown.failed = live.recent_failed;
-        shown.p50 = live.recent.quantile(0.5);
-        shown.p99 = live.recent.quantile(0.99);
-        shown.late = live.late;
+        let look = self.recorder.look();
+        let (mut all, mut failed) = (Tally::default(), 0);
+        for (lane, live) in shown.traffic.iter_mut().zip(&look.traffic) {
+            (lane.taken, lane.finished, lane.late) = (live.taken, live.finished, live.late);
+            lane.outcomes = live.outcomes;
+            lane.count(&live.recent);
+            all.merge(&live.recent);
+            failed += live.recent_failed;
+        }
+        shown.recent = Recent { finished: all.count(), failed, p50: all.quantile(0.5), p99: all.quantile(0.99) };
+        (shown.at, shown.wall, shown.cpu) = (now, self.clock.wall_nanos(now), look.cpu.or(shown.cpu));
         let _ = self.board.send(shown.clone());
         // Both are tried: a full disk may have room for the smaller.
         let samples = self.scraped.flush();
@@ -102,34 +105,75 @@ impl Recording {
     }
 }
 
+/// What an event changes of what is shown.
 fn show(board: &mut Board, event: &Event) {
     match event {
-        Event::Phase { phase, connections: None, .. } => board.phase.clone_from(phase),
-        Event::Phase { connections: Some(n), .. } => board.phase = format!("closed loop of {n}"),
-        Event::Fault { fault, step, .. } => match step {
-            FaultStep::Applied => board.faults.push(fault.clone()),
-            FaultStep::Cleared { .. } | FaultStep::Failed { .. } | FaultStep::Withheld { .. } => {
-                board.faults.retain(|f| f != fault)
+        Event::Phase { traffic, phase, connections, .. } => {
+            let word = connections.map_or_else(|| phase.clone(), |n| format!("closed loop of {n}"));
+            board.traffic.iter_mut().filter(|lane| lane.name == *traffic).for_each(|lane| lane.phase.clone_from(&word));
+        }
+        Event::Fault { at, fault, step } => {
+            match step {
+                FaultStep::Applied => board.faults.push(fault.clone()),
+                FaultStep::Cleared { .. } | FaultStep::Failed { .. } | FaultStep::Withheld { .. } => {
+                    board.faults.retain(|f| f != fault)
+                }
+                FaultStep::Touched | FaultStep::Stuck { .. } => {}
             }
-            FaultStep::Touched | FaultStep::Stuck { .. } => {}
-        },
+            let became = match step {
+                FaultStep::Applied => "began".into(),
+                FaultStep::Touched => return,
+                FaultStep::Cleared { eligible, injected } => format!("ended: struck {injected} of {eligible}"),
+                FaultStep::Failed { why } => format!("could not be applied: {why}"),
+                FaultStep::Stuck { why, .. } => format!("could not be undone: {why}"),
+                FaultStep::Withheld { why } => format!("was not applied: {why}"),
+            };
+            board.remark(format!("{}: fault {fault} {became}", seconds(*at)));
+        }
+        Event::Gate { at, open, why } => {
+            let said = if *open { "faults may begin" } else { "no fault is applied" };
+            board.remark(format!("{}: {said}: {why}", seconds(*at)));
+        }
+        Event::Abort { at, why } => board.remark(format!("{}: ended early: {why}", seconds(*at))),
         _ => {}
     }
+}
+
+/// An instant as people read it.
+fn seconds(at: Offset) -> String {
+    format!("{:.1} s", at.secs())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn board() -> Board {
+        Board::new("r".into(), ["quotes".to_owned(), "orders".to_owned()], Offset::from_millis(60_000))
+    }
+
     #[test]
     fn a_closed_loop_is_called_one_while_it_runs() {
-        let mut board = Board::default();
+        let mut board = board();
         let mut begins = |phase: &str, connections| {
-            let traffic = "quotes".to_owned();
+            let traffic = "orders".to_owned();
             show(&mut board, &Event::Phase { at: Offset::ZERO, traffic, phase: phase.into(), connections });
-            board.phase.clone()
+            [board.traffic[0].phase.clone(), board.traffic[1].phase.clone()]
         };
-        assert_eq!(begins("saturate", Some(64)), "closed loop of 64");
-        assert_eq!(begins("hold", None), "hold");
+        assert_eq!(begins("saturate", Some(64)), ["", "closed loop of 64"]);
+        assert_eq!(begins("hold", None), ["", "hold"]);
+    }
+
+    #[test]
+    fn a_fault_is_shown_from_its_beginning_to_its_end() {
+        let mut board = board();
+        let mut step = |at, step| {
+            show(&mut board, &Event::Fault { at: Offset::from_millis(at), fault: "jupiter-hangs".into(), step });
+            (board.faults.len(), board.remarks.back().map(|(_, said)| said.clone()).unwrap_or_default())
+        };
+        assert_eq!(step(1_000, FaultStep::Applied), (1, "1.0 s: fault jupiter-hangs began".into()));
+        assert_eq!(step(1_100, FaultStep::Touched).0, 1);
+        let ended = step(2_040, FaultStep::Cleared { eligible: 9, injected: 4 });
+        assert_eq!(ended, (0, "2.0 s: fault jupiter-hangs ended: struck 4 of 9".into()));
     }
 }

@@ -70,6 +70,7 @@ impl Bench {
             program: self.program.clone(),
             stage: None,
             board: watch::Sender::new(Board::default()),
+            standing: None,
         };
         let left = run::run(launch).await.map_err(|e| format!("{name}: {e}"))?;
         if let Some(trouble) = left.trouble {

@@ -32,7 +32,7 @@ fn are_here() -> bool {
 }
 
 /// A server that ends when it is dropped.
-struct Server(Child);
+pub struct Server(pub Child);
 
 impl Drop for Server {
     fn drop(&mut self) {
@@ -138,7 +138,7 @@ impl Stand {
 }
 
 /// Waits until a server answers as it should.
-fn until(port: u16, path: &str, is_so: impl Fn(&str) -> bool) {
+pub fn until(port: u16, path: &str, is_so: impl Fn(&str) -> bool) {
     use std::io::{Read, Write};
     for _ in 0..1500 {
         let mut answer = String::new();
@@ -154,7 +154,8 @@ fn until(port: u16, path: &str, is_so: impl Fn(&str) -> bool) {
     panic!("the server at port {port} never answered {path} as it should");
 }
 
-fn free<const N: usize>() -> [u16; N] {
+/// So many ports that nobody listened on just now.
+pub fn free<const N: usize>() -> [u16; N] {
     let held = [(); N].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port"));
     held.map(|listener| listener.local_addr().expect("bound").port())
 }

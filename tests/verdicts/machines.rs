@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use proofload::judge::Judgement;
 use proofload::report;
@@ -69,4 +71,37 @@ fn junit_is_what_its_readers_expect() {
         wrong.extend(junit::wrong(&judgement).into_iter().map(|why| format!("{name}: {why}")));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Held against the schema that ships, by somebody else's reader of schemas.
+#[test]
+fn junit_is_what_the_schema_that_ships_says() {
+    if !Command::new("xmllint").arg("--version").output().is_ok_and(|out| out.status.success()) {
+        let required = std::env::var("PROOFLOAD_REQUIRE").unwrap_or_default();
+        assert!(
+            !required.split(',').any(|name| name == "xmllint"),
+            "xmllint is required: apt-get install libxml2-utils"
+        );
+        eprintln!("skipped: xmllint is not installed (apt-get install libxml2-utils)");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/junit.xsd");
+    let check = |files: &[PathBuf]| {
+        let said = Command::new("xmllint").arg("--noout").arg("--schema").arg(&schema).args(files).output();
+        let said = said.expect("it runs");
+        (said.status.success(), String::from_utf8_lossy(&said.stderr).into_owned())
+    };
+    let mut files = Vec::new();
+    for (name, judgement) in judgements() {
+        let file = folder.path().join(format!("{name}.xml"));
+        fs::write(&file, report::junit(judgement)).expect("written");
+        files.push(file);
+    }
+    let (valid, said) = check(&files);
+    assert!(valid, "{}", said.lines().filter(|line| !line.ends_with(" validates")).collect::<Vec<_>>().join("\n"));
+    // A document that is not what it says is seen.
+    let text = fs::read_to_string(&files[0]).expect("written");
+    fs::write(&files[0], text.replace("<testcase name=", "<testcase title=")).expect("written");
+    assert!(!check(&files[..1]).0);
 }

@@ -30,7 +30,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// Tags that are open and closed, one within the other.
-fn balanced(page: &str) -> Result<(), String> {
+pub fn balanced(page: &str) -> Result<(), String> {
     const VOID: [&str; 3] = ["meta", "br", "img"];
     let mut open: Vec<&str> = Vec::new();
     let mut rest = page.strip_prefix("<!DOCTYPE html>").ok_or("no doctype")?;
@@ -150,19 +150,54 @@ fn what_came_from_elsewhere_is_text() {
     assert!(!page.contains("<img") && page.matches("<script").count() == 1, "markup got in");
 }
 
-/// What a browser makes of a page, with something at its end that looks at it.
-fn seen(page: &str, width: u32) -> Option<serde_json::Value> {
-    const LOOK: &str = "<script>document.title = JSON.stringify({ pwned: window.pwned || 0, images: document.images.length, \
-        scripts: document.scripts.length, sections: document.querySelectorAll('section').length, \
-        drawings: document.querySelectorAll('svg').length, tips: document.querySelectorAll('.tip').length, \
-        wide: document.documentElement.scrollWidth - document.documentElement.clientWidth });</script></body>";
+/// What a page is made of, as a browser sees it.
+const PARTS: &str = "document.title = JSON.stringify({ pwned: window.pwned || 0, images: document.images.length, \
+    scripts: document.scripts.length, sections: document.querySelectorAll('section').length, \
+    drawings: document.querySelectorAll('svg').length, tips: document.querySelectorAll('.tip').length, \
+    wide: document.documentElement.scrollWidth - document.documentElement.clientWidth });";
+
+/// Draws over the first chart of rates, hides a line of it, sorts the promises, and tells what came of it.
+const HANDS: &str = "var drawing = document.querySelector('#rate-0 .drawing'), box = drawing.querySelector('svg').getBoundingClientRect(); \
+    function point(what, share, on) { on.dispatchEvent(new PointerEvent(what, { clientX: box.left + box.width * share, \
+        clientY: box.top + 50, pointerType: 'mouse', button: 0, bubbles: true })); } \
+    var marks = function () { return Array.from(drawing.querySelectorAll('text[text-anchor=middle]')).map(t => t.textContent.trim()); }; \
+    var shifted = function () { return document.querySelectorAll('svg [transform]').length; }; \
+    var before = marks(); \
+    point('pointerdown', 0.4, drawing); point('pointermove', 0.5, drawing); \
+    var tip = drawing.querySelector('.tip').textContent; \
+    point('pointermove', 0.6, drawing); point('pointerup', 0.6, window); \
+    var closer = marks(), moved = shifted(), others = document.querySelectorAll('#windows svg [transform]').length; \
+    document.querySelector('.back').click(); \
+    var key = document.querySelector('#rate-0 .key[data-line]'); key.click(); \
+    var gone = Array.from(drawing.querySelectorAll('polyline')).filter(e => e.style.display === 'none').length; \
+    var promise = function () { return document.querySelector('#promises tbody code').textContent; }; \
+    var head = document.querySelectorAll('#promises th')[1], first = promise(); head.click(); head.click(); \
+    document.title = JSON.stringify({ before: before, closer: closer, after: marks(), moved: moved, others: others, \
+        back: shifted(), tip: tip, gone: gone, pressed: key.getAttribute('aria-pressed'), \
+        sort: head.getAttribute('aria-sort'), first: first, last: promise() });";
+
+/// How far each colour that words have stands off what is behind them, by WCAG's formula.
+const CONTRAST: &str = "var canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true }); \
+    function rgb(colour) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); return canvas.getImageData(0, 0, 1, 1).data; } \
+    function light(colour) { var c = Array.from(rgb(colour)).slice(0, 3).map(v => { v /= 255; return v <= .03928 ? v / 12.92 : Math.pow((v + .055) / 1.055, 2.4); }); \
+        return .2126 * c[0] + .7152 * c[1] + .0722 * c[2]; } \
+    function ratio(a, b) { var x = light(a), y = light(b); return (Math.max(x, y) + .05) / (Math.min(x, y) + .05); } \
+    var style = getComputedStyle(document.documentElement), of = name => style.getPropertyValue(name).trim(); \
+    var words = ['--ink', '--grey', '--link', '--pass', '--fail', '--warn'], lines = ['--c0', '--c2', '--c3', '--c6']; \
+    document.title = JSON.stringify({ words: words.map(n => [n, ratio(of(n), of('--paper'))]), lines: lines.map(n => [n, ratio(of(n), of('--paper'))]), \
+        dark: matchMedia('(prefers-color-scheme: dark)').matches });";
+
+/// What a browser makes of a page, with a script at its end that looks at it and tells in its title.
+fn seen(page: &str, width: u32, look: &str, more: &[&str]) -> Option<serde_json::Value> {
+    let look = format!("<script>{look}</script></body>");
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("report.html");
-    fs::write(&file, page.replacen("</body>", LOOK, 1)).expect("writable");
+    fs::write(&file, page.replacen("</body>", &look, 1)).expect("writable");
     let browser = ["chromium", "chromium-browser", "google-chrome"].into_iter().find_map(|name| {
         let mut browser = Command::new(name);
         browser
             .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--dump-dom"])
+            .args(more)
             .arg(format!("--window-size={width},900"))
             .arg(format!("--user-data-dir={}", folder.path().join("profile").display()))
             .arg(format!("file://{}", file.display()));
@@ -188,7 +223,7 @@ fn a_browser_runs_nothing_hostile_and_no_page_is_wider_than_its_window() {
     let plain = page(&case("green-absorbed-but-slow.case"));
     for (name, page) in [("hostile", hostile()), ("plain", plain)] {
         for width in [1280, 390] {
-            let Some(seen) = seen(&page, width) else { return };
+            let Some(seen) = seen(&page, width, PARTS, &[]) else { return };
             assert_eq!(
                 (&seen["pwned"], &seen["images"], &seen["scripts"]),
                 (&0.into(), &0.into(), &2.into()),
@@ -197,6 +232,34 @@ fn a_browser_runs_nothing_hostile_and_no_page_is_wider_than_its_window() {
             assert!(seen["wide"].as_i64().is_some_and(|px| px <= 0), "{name} at {width}: {seen}");
             assert!(seen["sections"].as_u64() >= Some(5) && seen["drawings"].as_u64() >= Some(4), "{name}: {seen}");
             assert!(seen["tips"].as_u64() >= Some(2), "the script did not run: {seen}");
+        }
+    }
+}
+
+#[test]
+fn a_stretch_of_time_can_be_seen_closer_lines_hidden_and_tables_sorted() {
+    let page = page(&case("green-absorbed-but-slow.case"));
+    let Some(seen) = seen(&page, 1280, HANDS, &[]) else { return };
+    assert_ne!(seen["before"], seen["closer"], "another axis: {seen}");
+    assert_eq!(seen["before"], seen["after"], "and back: {seen}");
+    assert!(seen["moved"].as_u64() > Some(10) && seen["others"].as_u64() > Some(1), "in all charts at once: {seen}");
+    assert_eq!(seen["back"], 0, "{seen}");
+    assert!(seen["tip"].as_str().is_some_and(|tip| tip.contains("planned") && tip.contains("/s")), "{seen}");
+    assert!(seen["gone"].as_u64() >= Some(1) && seen["pressed"] == "false", "{seen}");
+    assert_eq!(seen["sort"], "descending", "{seen}");
+}
+
+/// WCAG asks for 4.5 where there are words, and for 3 where there are lines.
+#[test]
+fn words_and_lines_stand_off_their_paper_by_day_and_by_night() {
+    let page = page(&case("green-absorbed-but-slow.case"));
+    for (dark, more) in [(false, &[][..]), (true, &["--blink-settings=preferredColorScheme=0"][..])] {
+        let Some(seen) = seen(&page, 1280, CONTRAST, more) else { return };
+        assert_eq!(seen["dark"], dark, "{seen}");
+        for (kind, least) in [("words", 4.5), ("lines", 3.0)] {
+            for of in seen[kind].as_array().expect("colours") {
+                assert!(of[1].as_f64().is_some_and(|ratio| ratio >= least), "{of}, dark: {dark}");
+            }
         }
     }
 }

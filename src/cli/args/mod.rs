@@ -12,7 +12,7 @@ pub use evidence::{
 };
 pub use lint::{Level, LintArgs, MetricsCommand, MetricsLintArgs, Rendering, RulesCommand, RulesTestArgs};
 pub use part::{SimArgs, StageArgs};
-pub use run::{ChaosCommand, CheckArgs, Described, ImportArgs, PlanArgs, RunArgs, SchemaArgs, ShrinkArgs};
+pub use run::{ChaosCommand, CheckArgs, Described, ImportArgs, PlanArgs, PublishArgs, RunArgs, SchemaArgs, ShrinkArgs};
 
 /// Proves a trading platform: drives traffic, injects faults, watches both sides, and says whether promises were kept.
 #[derive(Debug, Parser)]

@@ -21,15 +21,32 @@ pub struct RunArgs {
     /// Use a stage that was started by hand instead of starting one
     #[arg(long, value_name = "HOST:PORT")]
     pub stage: Option<String>,
-    /// Print only the verdict
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a comment here would become the text of --help")]
+    pub publish: PublishArgs,
+    /// Print no progress and no details, only the summary
     #[arg(long, short)]
     pub quiet: bool,
+    /// Write for GitHub's workflows too: the summary of the step, and an annotation for each promise that was not kept
+    #[arg(long)]
+    pub github: bool,
     /// Ask a real one on this machine what every PromQL promise comes to; where it disagrees, nothing is decided
     #[arg(long, value_name = "PROGRAM")]
     pub verify_with: Option<Program>,
     /// Print without colour
     #[arg(long)]
     pub no_color: bool,
+}
+
+/// Where runs are published while they go on.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PublishArgs {
+    /// Serve the run itself as metrics while it goes on; on this machine, or where --allow-host allows it
+    #[arg(long, value_name = "HOST:PORT")]
+    pub metrics_listen: Option<String>,
+    /// Push the run itself as metrics by Prometheus's remote write, while it goes on and when it has been judged
+    #[arg(long, value_name = "URL")]
+    pub push_remote_write: Option<String>,
 }
 
 /// `proofload chaos`

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::chart::{self, Band, Line, Plot, Unit, lines};
+use super::chart::{self, Across, Band, Line, Plot, Unit, lines};
 use super::track::{QUANTILES, Track};
 use super::{Hover, Page, Run, figure, keys};
 use crate::base::text;
@@ -28,7 +28,8 @@ fn legend(page: &Page<'_>) -> Markup {
         return html! {};
     }
     let svg = chart::bands(&all, page.axis.range(), "Phases, faults and alerts");
-    figure("windows", "Phases, faults and alerts", svg, &[], None)
+    let hover = Hover { axis: &page.axis, unit: Unit::Count, lines: &[] };
+    figure("windows", "Phases, faults and alerts", svg, &[], Some(&hover))
 }
 
 fn traffic(page: &Page<'_>, n: usize, track: &Track) -> Markup {
@@ -39,10 +40,12 @@ fn traffic(page: &Page<'_>, n: usize, track: &Track) -> Markup {
         h3 id={ "traffic-" (n) } { (name) }
         @if track.is_empty() { p { "No shot of this traffic came to an end." } } @else {
             p { (outcomes.join(", ")) }
-            @for (part, of) in &summary.parts { p { (words::part(part, of)) } }
-            @if let Some(claimed) = &summary.closed_loop_claim { p { (words::claimed(claimed)) } }
-            @for line in words::followed(summary) { p { (line) } }
-            @for line in summary.closed_loops.iter().flat_map(words::closed_loop) { p { (line) } }
+            ul class="facts" {
+                @for (part, of) in &summary.parts { li { (words::part(part, of)) } }
+                @if let Some(claimed) = &summary.closed_loop_claim { li { (words::claimed(claimed)) } }
+                @for line in words::followed(summary) { li { (line) } }
+                @for line in summary.closed_loops.iter().flat_map(words::closed_loop) { li { (line) } }
+            }
             (rate(page, n, track))
             (latency(page, n, track))
             (failures(page, n, track))
@@ -55,6 +58,7 @@ fn drawing<'a>(page: &'a Page<'_>, at: &'a [f64], lines: &'a [Line]) -> Plot<'a>
         title: "",
         text: "",
         unit: Unit::Rate,
+        across: Across::Time,
         at,
         range: page.axis.range(),
         lines,

@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::chart::{Curve, Heat, heat, ranks};
-use super::{Page, figure};
+use super::chart::{Curve, Heat, Unit, heat, ranks};
+use super::{Hover, Page, figure};
 use crate::base::time::Span;
 use crate::base::timing::Timing;
 use crate::base::units;
@@ -41,11 +41,12 @@ fn one(page: &Page<'_>, n: usize, track: &super::Track) -> Markup {
         width: page.axis.width.as_secs_f64(),
         range: page.axis.range(),
     };
+    let hover = Hover { axis: &page.axis, unit: Unit::Count, lines: &[] };
     html! {
         h3 { (track.name) }
         (figure(&format!("ranks-{n}"), "By rank, from the due time (response) and from the first byte sent (service)", ranks(&curves, &title, &text), &keys, None))
         (clocks(page, n))
-        (figure(&format!("heat-{n}"), "Over time, darker where more took so long", heat(&map, &format!("Response times of {} over time", track.name), &text), &[], None))
+        (figure(&format!("heat-{n}"), "Over time, darker where more took so long", heat(&map, &format!("Response times of {} over time", track.name), &text), &[], Some(&hover)))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::chart::{Line, Plot, Unit, lines};
+use super::chart::{Across, Line, Plot, Unit, lines};
 use super::{Hover, Page, figure, keys};
 use crate::base::text;
 use crate::base::time::Offset;
@@ -67,6 +67,7 @@ fn lag(page: &Page<'_>) -> Markup {
         title: "How late shots were taken up",
         text: &format!("lag over time; shots later than {} count against the harness", Unit::Time.show(limit)),
         unit: Unit::Time,
+        across: Across::Time,
         at: &page.middles(),
         range: axis.range(),
         lines: &late,

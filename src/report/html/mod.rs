@@ -5,7 +5,7 @@
 //! Everything is put into the page by a macro that escapes it: what came from a server is text, never markup.
 
 mod axis;
-mod chart;
+pub mod chart;
 mod course;
 mod distribution;
 mod faults;
@@ -152,7 +152,8 @@ fn keys(lines: &[Line]) -> Vec<(String, Option<usize>)> {
     lines.iter().map(|line| (line.name.clone(), line.colour)).collect()
 }
 
-/// What a page says of a chart where the pointer is.
+/// What a page says of a chart where the pointer is. With it the chart takes part when somebody looks closer at a stretch of
+/// time; one without lines says the time alone.
 struct Hover<'h> {
     axis: &'h Axis,
     unit: chart::Unit,
@@ -160,7 +161,7 @@ struct Hover<'h> {
 }
 
 impl Hover<'_> {
-    /// When each point is and what each line says there, in words.
+    /// When each point is and what each line says there, in words; and how long all of it is, in seconds.
     fn json(&self) -> String {
         let whole = self.axis.range()[1];
         let at: Vec<String> =
@@ -169,6 +170,7 @@ impl Hover<'_> {
             let said = |value: &Option<f64>| value.map_or_else(|| "–".into(), |value| self.unit.show(value));
             serde_json::json!([line.name, line.values.iter().map(said).collect::<Vec<String>>()])
         };
-        serde_json::json!({ "at": at, "lines": self.lines.iter().map(line).collect::<Vec<_>>() }).to_string()
+        let lines: Vec<_> = self.lines.iter().map(line).collect();
+        serde_json::json!({ "at": at, "length": whole, "lines": lines }).to_string()
     }
 }

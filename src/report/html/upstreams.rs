@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::chart::{Line, Plot, Unit, lines};
+use super::chart::{Across, Line, Plot, Unit, lines};
 use super::{Hover, Page, figure, keys};
 use crate::evidence::event::Event;
 
@@ -17,6 +17,7 @@ pub(super) fn section(page: &Page<'_>) -> Option<Markup> {
         title: "Calls of upstreams",
         text: "a second, over time",
         unit: Unit::Rate,
+        across: Across::Time,
         at: &at,
         range: page.axis.range(),
         lines: &all,

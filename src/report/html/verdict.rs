@@ -66,11 +66,11 @@ fn row(judgement: &Judgement, finding: &Finding) -> Markup {
             }
             td class="n" data-sort=[finding.observed.map(|q| q.value)] { (words::observed(finding)) }
             td class="bound" { (finding.compare) " " (finding.bound) }
-            td class="n" data-sort=(finding.samples) {
+            td class="n samples" data-sort=(finding.samples) {
                 (text::thousands(finding.samples))
                 @if finding.samples < finding.needed { " of " (text::thousands(finding.needed)) " needed" }
             }
-            td { (finding.window.name) }
+            td class="place" { (finding.window.name) }
             td {
                 (finding.why)
                 @if let Some(anatomy) = words::anatomy(finding) { br; small { (anatomy) } }

@@ -4,6 +4,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::super::axis::clock;
+use super::scale::Even;
 use super::{FONT, Failed, GREY, INK, PALETTE, RED, WIDTH, drawn, finish};
 use crate::base::text;
 
@@ -91,8 +92,7 @@ fn draw(
     let bottom = rows.len() as i32 * ROW + 2;
     let centre = words.pos(Pos::new(HPos::Center, VPos::Top));
     area.draw(&PathElement::new(vec![(LEFT, bottom), (WIDTH as i32 - RIGHT, bottom)], GREY))?;
-    for n in 0..=4 {
-        let at = from + (to - from) * f64::from(n) / 4.0;
+    for at in Even::time(from, to).marks() {
         area.draw(&Text::new(clock(at, to), (place(at), bottom + 5), centre.clone()))?;
     }
     area.present()?;

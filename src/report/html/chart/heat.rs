@@ -8,6 +8,7 @@ use plotters::prelude::*;
 
 use super::super::axis::clock;
 use super::super::track;
+use super::scale::{Even, Magnitudes};
 use super::{Failed, WIDTH, axes, drawn, finish};
 use crate::base::units;
 
@@ -61,9 +62,9 @@ fn draw(
         .margin_right(24)
         .y_label_area_size(78)
         .x_label_area_size(24)
-        .build_cartesian_2d(from..to, (low..high.max(low * 1.5)).log_scale())?;
+        .build_cartesian_2d(Even::time(from, to), Magnitudes { low, high: high.max(low * 1.5) })?;
     let length = |seconds: f64| units::measured(Duration::from_secs_f64(seconds.clamp(0.0, 1e9)));
-    axes(&mut chart, 9, &|x| clock(x, to), &length)?;
+    axes(&mut chart, &|x| clock(x, to), &length)?;
     let most = columns.values().copied().max().unwrap_or(1) as f64;
     let mut paths = vec![String::new(); SHADES];
     for ((column, row), count) in &columns {

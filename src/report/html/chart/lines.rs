@@ -6,7 +6,8 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::super::axis::clock;
-use super::{Band, Failed, GREY, PALETTE, PHASE, RED, WIDTH, axes, drawn, finish};
+use super::scale::{Even, Magnitudes, Steps};
+use super::{BOUND, Band, Failed, GREY, PALETTE, PHASE, RED, WIDTH, axes, drawn, finish};
 use crate::base::text;
 use crate::base::units;
 
@@ -67,7 +68,16 @@ impl Line {
     }
 }
 
-/// Values over time.
+/// What stands along the lower axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Across {
+    /// Seconds since the load began.
+    Time,
+    /// Something else.
+    Of(Unit),
+}
+
+/// Values over time, or over something else.
 #[derive(Debug, Clone)]
 pub struct Plot<'a> {
     /// What it shows, in a few words.
@@ -76,9 +86,11 @@ pub struct Plot<'a> {
     pub text: &'a str,
     /// What the values are.
     pub unit: Unit,
-    /// Where the points are, in seconds.
+    /// What stands along the lower axis.
+    pub across: Across,
+    /// Where the points are on it, in order.
     pub at: &'a [f64],
-    /// From where to where, in seconds.
+    /// From where to where it goes.
     pub range: [f64; 2],
     /// The lines.
     pub lines: &'a [Line],
@@ -108,31 +120,34 @@ fn draw(plot: &Plot<'_>, area: &DrawingArea<SVGBackend<'_>, Shift>) -> Result<()
         true => sums.iter().copied().fold(0.0, f64::max),
         false => values.clone().fold(0.0, f64::max),
     };
-    let bounds = plot.bounds.iter().copied();
-    let highest = bounds.clone().fold(highest, f64::max);
+    let promised = plot.bounds.iter().copied();
+    let highest = promised.clone().fold(highest, f64::max);
     let [from, to] = plot.range;
+    let steps = if plot.across == Across::Time { Steps::Clock } else { Steps::Round };
+    let across = Even { from, to, steps };
+    let mark = |x: f64| match plot.across {
+        Across::Time => clock(x, to),
+        Across::Of(unit) => unit.show(x),
+    };
     if plot.log {
-        let lowest = values.chain(bounds).filter(|v| *v > 0.0).fold(f64::INFINITY, f64::min);
-        let lowest = if lowest.is_finite() { lowest.max(FLOOR) } else { 1e-3 };
-        let low = 10f64.powf(lowest.log10().floor());
-        let high = 10f64.powf((highest.max(low * 9.0) * 1.05).log10().ceil());
-        let mut chart = builder(area).build_cartesian_2d(from..to, (low..high).log_scale())?;
-        chart.draw_series(shades(plot, low, high))?;
-        axes(&mut chart, 9, &|x| clock(x, to), &|y| plot.unit.show(y))?;
+        let lowest = values.chain(promised).filter(|v| *v > 0.0).fold(f64::INFINITY, f64::min);
+        let axis = Magnitudes::around(lowest.max(FLOOR), highest * 1.05);
+        let low = axis.low;
+        let mut chart = builder(area).build_cartesian_2d(across, axis)?;
+        chart.draw_series(shades(plot, low, axis.high))?;
+        axes(&mut chart, &mark, &|y| plot.unit.show(y))?;
         for line in plot.lines {
             for piece in pieces(plot.at, line) {
                 let piece = piece.into_iter().map(|(x, y)| (x, y.max(low)));
                 chart.draw_series(LineSeries::new(piece, line.rgb().stroke_width(2)))?;
             }
         }
-        for bound in plot.bounds {
-            chart.draw_series(DashedLineSeries::new([(from, *bound), (to, *bound)], 6, 4, RED.stroke_width(1)))?;
-        }
+        chart.draw_series(bounds(plot))?;
     } else {
         let high = if highest > 0.0 { highest * 1.08 } else { 1.0 };
-        let mut chart = builder(area).build_cartesian_2d(from..to, 0.0..high)?;
+        let mut chart = builder(area).build_cartesian_2d(across, 0.0..high)?;
         chart.draw_series(shades(plot, 0.0, high))?;
-        axes(&mut chart, 9, &|x| clock(x, to), &|y| plot.unit.show(y))?;
+        axes(&mut chart, &mark, &|y| plot.unit.show(y))?;
         if plot.stacked {
             for (line, points) in plot.lines.iter().zip(stack(plot)).rev() {
                 chart.draw_series(AreaSeries::new(points, 0.0, line.rgb().filled()))?;
@@ -144,9 +159,7 @@ fn draw(plot: &Plot<'_>, area: &DrawingArea<SVGBackend<'_>, Shift>) -> Result<()
                 }
             }
         }
-        for bound in plot.bounds {
-            chart.draw_series(DashedLineSeries::new([(from, *bound), (to, *bound)], 6, 4, RED.stroke_width(1)))?;
-        }
+        chart.draw_series(bounds(plot))?;
     }
     area.present()?;
     Ok(())
@@ -156,6 +169,12 @@ fn builder<'a, 'b>(area: &'a DrawingArea<SVGBackend<'b>, Shift>) -> ChartBuilder
     let mut builder = ChartBuilder::on(area);
     builder.margin_top(8).margin_right(24).y_label_area_size(LEFT).x_label_area_size(24);
     builder
+}
+
+/// Bounds, from the first to the last; the page's style makes them dashed.
+fn bounds(plot: &Plot<'_>) -> impl Iterator<Item = PathElement<(f64, f64)>> {
+    let [from, to] = plot.range;
+    plot.bounds.iter().map(move |bound| PathElement::new(vec![(from, *bound), (to, *bound)], BOUND.stroke_width(1)))
 }
 
 /// The shades behind the lines.
@@ -219,6 +238,7 @@ mod tests {
             title: "<t>",
             text: "\"none\"",
             unit: Unit::Time,
+            across: Across::Time,
             at: &[],
             range: [0.0, 1.0],
             lines: &[],
@@ -241,6 +261,7 @@ mod tests {
             title: "",
             text: "",
             unit: Unit::Rate,
+            across: Across::Time,
             at: &[0.0, 1.0],
             range: [0.0, 1.0],
             lines: &lines,

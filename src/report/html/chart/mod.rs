@@ -1,18 +1,29 @@
 //! Charts as inline SVG: one look everywhere. Colours are those of a palette that the colour-blind can tell apart; the
 //! page's style gives each another tone in the dark.
+//!
+//! | to draw | call | with |
+//! |---|---|---|
+//! | values over time, or over anything else that is a number | [`lines`] | [`Plot`] of [`Line`]s: bounds dashed, [`Band`]s shaded, linear or logarithmic, beside or upon each other |
+//! | what was when | [`bands`] | [`Band`]s, a row for each [`Band::row`] |
+//! | lengths by rank | [`ranks`] | [`Curve`]s of tallies |
+//! | how many took how long, when | [`heat`] | [`Heat`] |
+//!
+//! Each is text that begins with `<svg`, [`WIDTH`] wide in pixels of its own and as wide as there is room on a page, with a
+//! title and a sentence for those who do not see it. A value that is not there leaves a gap; a chart without any is a chart
+//! still. A new kind draws on a plotters area, calls [`axes`] for its axes and [`finish`] on what came out.
 
 mod band;
 mod heat;
 mod lines;
 mod ranks;
+mod scale;
 
 pub use band::{Band, bands};
 pub use heat::{Heat, heat};
-pub use lines::{Line, Plot, Unit, lines};
+pub use lines::{Across, Line, Plot, Unit, lines};
 pub use ranks::{Curve, ranks};
 
 use plotters::coord::ranged1d::{Ranged, ValueFormatter};
-use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
 /// How wide a chart is, in pixels of its own; it grows and shrinks with the page.
@@ -32,6 +43,8 @@ pub const PALETTE: [RGBColor; 7] = [
 pub const GREY: RGBColor = RGBColor(136, 136, 136);
 /// What is broken.
 pub const RED: RGBColor = RGBColor(213, 94, 0);
+/// What was promised; the page's style makes such lines dashed.
+pub const BOUND: RGBColor = RGBColor(213, 94, 1);
 /// Words and axes.
 pub const INK: RGBColor = RGBColor(34, 34, 34);
 /// Grid lines.
@@ -39,25 +52,25 @@ pub const GRID: RGBColor = RGBColor(221, 221, 221);
 /// Every other phase.
 pub const PHASE: RGBColor = RGBColor(0, 0, 1);
 /// The font of axes, in pixels.
-pub const FONT: (&str, u32) = ("sans-serif", 13);
+pub const FONT: (&str, u32) = ("sans-serif", 15);
 
 /// Why something could not be drawn.
 type Failed = Box<dyn std::error::Error>;
 
-/// Draws the axes, with about so many labels on the lower one.
-fn axes<Y>(
-    chart: &mut ChartContext<'_, SVGBackend<'_>, Cartesian2d<RangedCoordf64, Y>>,
-    labels: usize,
+/// Draws the axes; what stands at a mark is what `x` and `y` say of it.
+fn axes<X, Y>(
+    chart: &mut ChartContext<'_, SVGBackend<'_>, Cartesian2d<X, Y>>,
     x: &dyn Fn(f64) -> String,
     y: &dyn Fn(f64) -> String,
 ) -> Result<(), Failed>
 where
+    X: Ranged<ValueType = f64> + ValueFormatter<f64>,
     Y: Ranged<ValueType = f64> + ValueFormatter<f64>,
 {
     chart
         .configure_mesh()
         .disable_x_mesh()
-        .x_labels(labels)
+        .x_labels(10)
         .y_labels(5)
         .x_label_formatter(&|at| x(*at))
         .y_label_formatter(&|value| y(*value))

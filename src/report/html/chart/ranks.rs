@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use plotters::prelude::*;
 
+use super::scale::{Even, Magnitudes, Steps};
 use super::{Failed, PALETTE, WIDTH, axes, drawn, finish};
 use crate::base::units;
 use crate::evidence::tally::Tally;
@@ -53,17 +54,15 @@ fn draw(curves: &[Curve<'_>], area: &DrawingArea<SVGBackend<'_>, plotters::coord
     let all = curves.iter().flat_map(|(_, points)| points);
     let right = all.clone().map(|p| p.0).fold(1.0, f64::max);
     let low = all.clone().map(|p| p.1).fold(f64::INFINITY, f64::min);
-    let low = if low.is_finite() { 10f64.powf(low.log10().floor()) } else { 1e-3 };
-    let high = all.map(|p| p.1).fold(low * 9.0, f64::max);
-    let high = 10f64.powf((high * 1.05).log10().ceil());
+    let axis = Magnitudes::around(low, all.map(|p| p.1).fold(0.0, f64::max) * 1.05);
     let mut chart = ChartBuilder::on(area)
         .margin_top(8)
         .margin_right(36)
         .y_label_area_size(78)
         .x_label_area_size(24)
-        .build_cartesian_2d(0.0..right, (low..high).log_scale())?;
+        .build_cartesian_2d(Even { from: 0.0, to: right, steps: Steps::One }, axis)?;
     let length = |seconds: f64| units::measured(Duration::from_secs_f64(seconds.clamp(0.0, 1e9)));
-    axes(&mut chart, right.ceil() as usize + 1, &rank, &length)?;
+    axes(&mut chart, &rank, &length)?;
     for (colour, points) in curves {
         let style = PALETTE[colour % PALETTE.len()].stroke_width(2);
         chart.draw_series(LineSeries::new(points, style))?;
