@@ -1,9 +1,11 @@
 //! `proofload run`: one scenario or several in turn, each judged.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::capacity::{self, Found, Wanted};
 use super::judge::Judged;
 use super::listed::{Loaded, list, load_all};
 use super::live;
@@ -15,7 +17,7 @@ use crate::exit::Exit;
 use crate::judge::{self, Ended};
 use crate::plan::Plan;
 use crate::report;
-use crate::run::{self, Board, Launch, Left, NotStarted, Stuck, Told};
+use crate::run::{self, Board, Launch, Left, NotStarted, Standing, Stuck, Told};
 use crate::scenario::Scenario;
 use crate::selftest::Trust;
 use crate::suite::{self, Waiting};
@@ -68,7 +70,13 @@ pub fn run(args: &RunArgs) -> Exit {
         launch: loaded,
     });
     let colour = print::colour(args.no_color);
-    let turn = |Loaded { file, scenario, plan }| shown(starter.start(file, scenario, plan), colour);
+    let turn = |Loaded { file, scenario, plan }| match scenario.capacity.clone() {
+        // Whoever says how a capacity is searched wants it searched.
+        Some(capacity) => {
+            searched(&starter, &told, Wanted { file, scenario, plan, capacity, reading: &args.reading }, colour)
+        }
+        None => shown(starter.start(file, scenario, plan), colour),
+    };
     let (turns, exit) = suite::in_turn(waiting.collect(), turn, || told.so_far());
     if !one {
         let name = name.unwrap_or_else(|| "several scenarios".into());
@@ -105,16 +113,50 @@ impl Starter {
         Ok(Starter { out: out.to_owned(), program, stage: stage.map(str::to_owned), quiet, verifier: None })
     }
 
+    /// Where reports go.
+    pub(super) fn out(&self) -> &Path {
+        &self.out
+    }
+
+    /// This program.
+    pub(super) fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// Whether nobody wants to see how it goes.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// A stage that was started by hand.
+    pub(super) fn stage(&self) -> Option<&str> {
+        self.stage.as_deref()
+    }
+
     /// Runs a scenario, judges what it left and writes the reports. The error is why there was no run.
     pub(super) fn start(&self, file: PathBuf, scenario: Scenario, plan: Plan) -> Result<Ran, NotStarted> {
+        let home = run::home(&self.out, &file);
+        self.start_in(home, None, file, scenario, plan)
+    }
+
+    /// The same, in a folder below `home`, on what stands already.
+    pub(super) fn start_in(
+        &self,
+        home: PathBuf,
+        standing: Option<Arc<Standing>>,
+        file: PathBuf,
+        scenario: Scenario,
+        plan: Plan,
+    ) -> Result<Ran, NotStarted> {
         let (board, shown) = watch::channel(Board::default());
         let launch = Launch {
             scenario: scenario.clone(),
             plan,
             file,
-            out: self.out.clone(),
+            home,
             program: self.program.clone(),
-            stage: self.stage.clone(),
+            stage: standing.as_ref().and_then(|s| s.stage().map(str::to_owned)).or_else(|| self.stage.clone()),
+            standing,
             board,
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -146,6 +188,17 @@ pub(super) fn told_stuck(stuck: &[Stuck]) -> Option<Exit> {
         print::err(&format!("{of} could not be undone: {why}\n  type: {remedy}"));
     }
     (!stuck.is_empty()).then_some(Exit::STUCK)
+}
+
+/// Searches a capacity, prints what was found, and says how it ended.
+fn searched(starter: &Starter, told: &Told, wanted: Wanted<'_>, colour: bool) -> (Exit, Ended) {
+    match capacity::search(starter, told, wanted, colour) {
+        Ok(Found { verdict, why, place, exit }) => (exit, Ended::Searched { verdict, why, place }),
+        Err((exit, why)) => {
+            print::err(&why);
+            (exit, Ended::NotStarted(why))
+        }
+    }
 }
 
 /// Prints the table of a run, and says how it ended.

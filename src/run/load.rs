@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::prepare::{LEAD, Prepared};
 use super::signals::Signals;
-use super::{canary, lookout, record, resources, target};
+use super::{canary, lookout, record, resources};
 use crate::base::dial::Dial;
 use crate::base::net::Address;
 use crate::base::time::{Clock, Offset};
@@ -73,7 +73,7 @@ impl Prepared<'_> {
         let (quit_listening, listening) = watch::channel(false);
         let alerting = self.watch_alertmanager(&events, listening);
         silence(&observer, baseline).await;
-        let host = HostMeter::new(self.clock.now(), self.target.as_ref().and_then(target::Sim::pid));
+        let host = HostMeter::new(self.clock.now(), self.target.as_ref().and_then(|target| target.pid()));
         let host = tokio::spawn(host.watch(self.clock, events.clone(), watching.clone()));
 
         let meeting = |t: &Traffic| (t.name.clone(), Arc::new(Meeting::default()));

@@ -66,9 +66,10 @@ impl Bench {
             scenario: scenario.clone(),
             plan: plan.clone(),
             file: self.file(name),
-            out: self.folder.clone(),
+            home: run::home(&self.folder, &self.file(name)),
             program: self.program.clone(),
             stage: None,
+            standing: None,
             board: watch::Sender::new(Board::default()),
         };
         let left = run::run(launch).await.map_err(|e| format!("{name}: {e}"))?;

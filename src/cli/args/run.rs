@@ -105,6 +105,8 @@ pub enum Described {
     Suite,
     /// verdict.json
     Verdict,
+    /// capacity.json
+    Capacity,
 }
 
 /// `proofload import`
