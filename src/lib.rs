@@ -17,6 +17,7 @@
 //! pure. `tests/layering.rs` holds every room to that.
 
 pub mod base;
+pub mod capacity;
 pub mod cli;
 pub mod command;
 pub mod evidence;

@@ -61,6 +61,9 @@ mod pipelines;
 #[path = "e2e/processes.rs"]
 mod processes;
 
+#[path = "e2e/capacity.rs"]
+mod capacity;
+
 #[path = "e2e/undo.rs"]
 mod undo;
 

@@ -1,6 +1,7 @@
 //! One file per verb: composes rooms, prints, and says how it ended.
 
 mod against;
+mod capacity;
 mod chaos;
 mod check;
 mod compare;
@@ -40,6 +41,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Plan(args) => plan::plan(&args),
         Command::Schema(args) => schema::schema(&args),
         Command::Import(args) => import::import(&args),
+        Command::Capacity(args) => capacity::capacity(&args),
         Command::Compare(args) => compare::compare(&args),
         Command::Export(args) => export::export(&args),
         Command::Histogram(args) => histogram::histogram(&args),

@@ -244,12 +244,10 @@ fn promises(scenario: &Scenario, plan: &Plan, out: &mut String) {
     }
     for promise in &scenario.promises {
         let text = match &promise.claim {
-            Claim::Client(_) | Claim::Absorbed(_) | Claim::Effects(_) | Claim::Alert(_) | Claim::Notified(_) => {
-                promise.text.clone()
-            }
             Claim::Server { expr, .. } => {
                 format!("{} of {}", promise.text, expr.split_whitespace().collect::<Vec<_>>().join(" "))
             }
+            _ => promise.text.clone(),
         };
         let each = promise.each.map_or_else(String::new, |each| format!(" in each {}", units::duration(each)));
         let window = window_text(scenario, promise.window);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::capacity::{self, Found, Wanted};
 use super::github;
 use super::judge::Judged;
 use super::listed::{Loaded, list, load_all};
@@ -19,7 +20,7 @@ use crate::judge::{self, Ended};
 use crate::plan::Plan;
 use crate::report;
 use crate::report::live::View;
-use crate::run::{self, Board, Launch, Left, NotStarted, Stuck, Told};
+use crate::run::{self, Board, Launch, Left, NotStarted, Standing, Stuck, Told};
 use crate::scenario::Scenario;
 use crate::selftest::Trust;
 use crate::suite::{self, Waiting};
@@ -85,7 +86,13 @@ pub fn run(args: &RunArgs) -> Exit {
     });
     let colour = print::colour(args.no_color);
     let telling = Telling { colour, quiet: args.quiet, github: args.github };
-    let turn = |Loaded { file, scenario, plan }| telling.shown(&file.clone(), starter.start(file, scenario, plan));
+    let turn = |Loaded { file, scenario, plan }| match scenario.capacity.clone() {
+        // Whoever says how a capacity is searched wants it searched.
+        Some(capacity) => {
+            searched(&starter, &told, Wanted { file, scenario, plan, capacity, reading: &args.reading }, colour)
+        }
+        None => telling.shown(&file.clone(), starter.start(file, scenario, plan)),
+    };
     let (turns, exit) = suite::in_turn(waiting.collect(), turn, || told.so_far());
     if !one {
         let name = name.unwrap_or_else(|| "several scenarios".into());
@@ -126,8 +133,41 @@ impl Starter {
         Ok(Starter { out, program, stage, quiet, no_color: false, verifier, publisher })
     }
 
+    /// Where reports go.
+    pub(super) fn out(&self) -> &Path {
+        &self.out
+    }
+
+    /// This program.
+    pub(super) fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// Whether nobody wants to see how it goes.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// A stage that was started by hand.
+    pub(super) fn stage(&self) -> Option<&str> {
+        self.stage.as_deref()
+    }
+
     /// Runs a scenario, judges what it left and writes the reports. The error is why there was no run.
     pub(super) fn start(&self, file: PathBuf, scenario: Scenario, plan: Plan) -> Result<Ran, NotStarted> {
+        let home = run::home(&self.out, &file);
+        self.start_in(home, None, file, scenario, plan)
+    }
+
+    /// The same, in a folder below `home`, on what stands already.
+    pub(super) fn start_in(
+        &self,
+        home: PathBuf,
+        standing: Option<Arc<Standing>>,
+        file: PathBuf,
+        scenario: Scenario,
+        plan: Plan,
+    ) -> Result<Ran, NotStarted> {
         let (board, news) = (watch::Sender::new(Board::default()), watch::Sender::new(Vec::new()));
         let told = News { board: board.subscribe(), standing: news.subscribe() };
         let view = View::new(&scenario.name, &plan);
@@ -144,11 +184,12 @@ impl Starter {
             scenario: scenario.clone(),
             plan,
             file,
-            out: self.out.clone(),
+            home,
             program: self.program.clone(),
-            stage: self.stage.clone(),
+            stage: standing.as_ref().and_then(|s| s.stage().map(str::to_owned)).or_else(|| self.stage.clone()),
+            standing,
             board,
-            standing: (!self.quiet || publishing.is_some()).then_some(news),
+            outlook: (!self.quiet || publishing.is_some()).then_some(news),
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(|why| format!("no runtime: {why}"))?;
@@ -184,6 +225,17 @@ pub(super) fn told_stuck(stuck: &[Stuck]) -> Option<Exit> {
         print::err(&format!("{of} could not be undone: {why}\n  type: {remedy}"));
     }
     (!stuck.is_empty()).then_some(Exit::STUCK)
+}
+
+/// Searches a capacity, prints what was found, and says how it ended.
+fn searched(starter: &Starter, told: &Told, wanted: Wanted<'_>, colour: bool) -> (Exit, Ended) {
+    match capacity::search(starter, told, wanted, colour) {
+        Ok(Found { verdict, why, place, exit }) => (exit, Ended::Searched { verdict, why, place }),
+        Err((exit, why)) => {
+            print::err(&why);
+            (exit, Ended::NotStarted(why))
+        }
+    }
 }
 
 /// How runs are told of when they are over.
@@ -232,6 +284,7 @@ impl Telling {
             }
         }
     }
+
     /// Prints a text, in which a workflow must see no commands.
     fn say(&self, text: &str) {
         match self.github {

@@ -7,11 +7,15 @@ use crate::exit::Exit;
 /// The JSON Schema of `verdict.json`.
 const VERDICT: &str = include_str!("../../docs/verdict.schema.json");
 
+/// The JSON Schema of `capacity.json`.
+const CAPACITY: &str = include_str!("../../docs/capacity.schema.json");
+
 /// Prints a JSON Schema.
 pub fn schema(args: &SchemaArgs) -> Exit {
     let text = match args.of {
         Described::Scenario => serde_json::to_string_pretty(&crate::scenario::schema()),
         Described::Suite => serde_json::to_string_pretty(&crate::scenario::suite_schema()),
+        Described::Capacity => Ok(CAPACITY.trim_end().to_owned()),
         Described::Verdict => Ok(VERDICT.trim_end().to_owned()),
     };
     match text {

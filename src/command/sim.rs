@@ -6,7 +6,8 @@ use crate::cli::args::SimArgs;
 use crate::cli::print;
 use crate::exit::Exit;
 use crate::sim::{
-    Knob, Running, System, b25, calibrator, end_of_input, quantum_trader, quote_service, tradeengine, trading_platform,
+    Knob, Running, System, b25, calibrator, end_of_input, quantum_trader, queue, quote_service, tradeengine,
+    trading_platform,
 };
 use crate::stage::kafka::embedded::Embedded;
 
@@ -50,6 +51,7 @@ enum Options {
     B25(Box<b25::Options>),
     TradeEngine(Box<tradeengine::Options>),
     Calibrator(calibrator::Options),
+    Queue(queue::Options),
 }
 
 fn options(args: &SimArgs) -> Result<Options, String> {
@@ -114,6 +116,15 @@ fn options(args: &SimArgs) -> Result<Options, String> {
             }
             Ok(Options::Calibrator(options))
         }
+        System::Queue => {
+            let mut options = queue::Options { port: args.port, ..Default::default() };
+            settings(&mut |key, value| options.set(key, value), &queue::Options::keys())?;
+            options.check()?;
+            if let Some((name, _)) = args.upstream.first() {
+                return Err(format!("{} calls nothing outside, so that --upstream {name} does nothing", system.name()));
+            }
+            Ok(Options::Queue(options))
+        }
     }
 }
 
@@ -138,6 +149,7 @@ async fn serve(options: Options, lease: bool) -> std::io::Result<()> {
         Options::B25(options) => b25::start(*options).await?,
         Options::TradeEngine(options) => tradeengine::start(*options).await?,
         Options::Calibrator(options) => calibrator::start(options).await?,
+        Options::Queue(options) => queue::start(options).await?,
     };
     print::line(&running.ready_line());
     running.announced();

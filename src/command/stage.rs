@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::load::load;
 use crate::base::time::Clock;
 use crate::cli::args::StageArgs;
 use crate::cli::print;
 use crate::exit::Exit;
+use crate::run::Stands;
+use crate::sim::end_of_input;
 use crate::stage::by_hand::ByHand;
 use crate::stage::child::child;
 use crate::stage::config::Config;
@@ -19,6 +21,12 @@ pub fn stage(args: &StageArgs) -> Exit {
         return ended(child().map_err(|why| why.to_string()));
     }
     let clock = Clock::starting_in(Duration::ZERO);
+    if args.held {
+        let mut line = String::new();
+        let told = std::io::stdin().read_line(&mut line).map_err(|why| why.to_string());
+        let config = told.and_then(|_| serde_json::from_str::<Config>(&line).map_err(|why| why.to_string()));
+        return ended(config.and_then(|config| by_hand(&config, args)));
+    }
     let config = match &args.file {
         Some(file) => match load(file, &args.reading) {
             Ok((scenario, _)) => Config::new(&scenario, &clock, "by-hand", None),
@@ -44,6 +52,23 @@ fn ended(served: Result<(), String>) -> Exit {
     }
 }
 
+/// Says in one line where everything is, and stands until whoever reads that is gone.
+async fn held(stage: ByHand, terminate: &mut Signal) -> Result<(), String> {
+    let stands = Stands {
+        control: stage.control().to_string(),
+        upstreams: stage.upstreams().to_vec(),
+        links: stage.links().to_vec(),
+        kafka: stage.kafka().to_vec(),
+    };
+    print::line(&serde_json::to_string(&stands).map_err(|e| e.to_string())?);
+    tokio::select! {
+        () = stage.serve() => {}
+        () = end_of_input(std::io::stdin()) => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
 fn by_hand(config: &Config, args: &StageArgs) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
     runtime.block_on(async {
@@ -51,6 +76,9 @@ fn by_hand(config: &Config, args: &StageArgs) -> Result<(), String> {
         let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
         let api = (!args.no_api).then_some(args.api.as_str());
         let stage = ByHand::open(config, &args.control, api).await?;
+        if args.held {
+            return held(stage, &mut terminate).await;
+        }
         for (name, url) in stage.upstreams() {
             print::line(&format!("upstream {name} answers at {url}"));
         }

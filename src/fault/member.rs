@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -37,6 +37,8 @@ pub struct Spec {
     pub env: Vec<(String, String)>,
     /// Where it runs; where we do when not given.
     pub dir: Option<PathBuf>,
+    /// A line that it is told on its standard input first; only one that speaks has one.
+    pub tells: Option<String>,
     /// Whether it says with a line on standard output that it is ready, and ends when its standard input does.
     pub speaks: bool,
 }
@@ -104,7 +106,7 @@ impl Member {
 }
 
 async fn launch(spec: &Spec) -> Result<(Alive, Option<Process>, String), String> {
-    let Spec { name, program, args, env, dir, speaks } = spec;
+    let Spec { name, program, args, env, dir, tells, speaks } = spec;
     let mut command = Command::new(program);
     command.args(args).envs(env.iter().map(|(name, value)| (name, value)));
     if let Some(dir) = dir {
@@ -115,6 +117,10 @@ async fn launch(spec: &Spec) -> Result<(Alive, Option<Process>, String), String>
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
     let mut child = command.spawn().map_err(|e| format!("`{name}`: {}: {e}", program.display()))?;
     let process = child.id().and_then(|pid| Process::find(pid).ok());
+    if let (Some(line), Some(stdin)) = (tells, &mut child.stdin) {
+        // One that does not listen will not say that it is up.
+        let _ = stdin.write_all(format!("{line}\n").as_bytes()).await;
+    }
     let errors = tokio::spawn(last_words(child.stderr.take()));
     let mut line = String::new();
     let mut out = child.stdout.take().map(BufReader::new);

@@ -4,6 +4,7 @@
 pub mod alerts;
 mod anatomy;
 mod bucket;
+pub mod capacity;
 mod cause;
 mod closed;
 mod compare;
@@ -98,6 +99,7 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
         Claim::Server { expr, compare, bound, source, .. } => server.finding(promise, expr, *compare, *bound, *source),
         Claim::Notified(notified) => notified::finding(&trial, promise, notified),
         Claim::Alert(claim) => alerts::finding(&trial, replayed.as_ref(), promise, claim),
+        Claim::Capacity(claim) => capacity::finding(promise, claim),
     };
     let promised = scenario.promises.iter();
     let mut findings: Vec<Finding> = promised.map(|p| injector.doubt(&trial, p, finding(p))).collect();

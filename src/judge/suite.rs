@@ -36,6 +36,15 @@ pub enum Ended {
         /// The folder of its evidence.
         place: String,
     },
+    /// Its capacity was searched.
+    Searched {
+        /// What the search came to.
+        verdict: Verdict,
+        /// Why.
+        why: String,
+        /// The folder of its study.
+        place: String,
+    },
     /// It could not start.
     NotStarted(String),
     /// The suite had ended before.

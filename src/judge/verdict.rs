@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::alerts::AlertsSummary;
 use super::anatomy::Anatomy;
@@ -24,7 +24,7 @@ use crate::scenario::Severity;
 pub const FORMAT: u32 = 1;
 
 /// How a promise, or a run, came out. Ordered by precedence: the greatest of many is the verdict of all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Verdict {
     /// Measured and kept.
@@ -99,6 +99,18 @@ pub enum Kind {
     Plain,
 }
 
+impl Kind {
+    /// The unit of its numbers.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Kind::Time => "s",
+            Kind::Share => "ratio",
+            Kind::Rate => "/s",
+            Kind::Plain => "",
+        }
+    }
+}
+
 /// A number with what it is of.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Quantity {
@@ -154,13 +166,7 @@ impl Serialize for Quantity {
             unit: &'static str,
             text: String,
         }
-        let unit = match self.kind {
-            Kind::Time => "s",
-            Kind::Share => "ratio",
-            Kind::Rate => "/s",
-            Kind::Plain => "",
-        };
-        Shape { value: self.value, unit, text: self.to_string() }.serialize(s)
+        Shape { value: self.value, unit: self.kind.unit(), text: self.to_string() }.serialize(s)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What was made of a run, for people and for machines. Pure: one renderer per file, text out.
 
 pub mod alerts;
+mod capacity;
 pub mod compare;
 pub mod contract;
 mod effects;
@@ -23,6 +24,7 @@ mod table;
 mod timeline;
 pub mod words;
 
+pub use capacity::{capacity, probe};
 pub use hgrm::hgrm;
 pub use html::{Run, chart, html};
 pub use junit::junit;

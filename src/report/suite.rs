@@ -69,6 +69,7 @@ fn ended(ended: &Ended) -> (&str, String, &str) {
             (judgement.verdict.word(), why, place)
         }
         Ended::Unjudged { why, place } => ("INCONCLUSIVE", why.clone(), place),
+        Ended::Searched { verdict, why, place } => (verdict.word(), why.clone(), place),
         Ended::NotStarted(why) => ("not started", why.clone(), ""),
         Ended::NotRun => ("not run", String::new(), ""),
     }

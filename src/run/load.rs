@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::prepare::{LEAD, Prepared};
 use super::signals::Signals;
-use super::{canary, lookout, record, resources, standing, target};
+use super::{canary, lookout, outlook, record, resources};
 use crate::base::dial::Dial;
 use crate::base::net::Address;
 use crate::base::time::{Clock, Offset};
@@ -74,7 +74,7 @@ impl Prepared<'_> {
         let (quit_listening, listening) = watch::channel(false);
         let alerting = self.watch_alertmanager(&events, listening);
         silence(&observer, baseline).await;
-        let host = HostMeter::new(self.clock.now(), self.target.as_ref().and_then(target::Sim::pid));
+        let host = HostMeter::new(self.clock.now(), self.target.as_ref().and_then(|target| target.pid()));
         let host = tokio::spawn(host.watch(self.clock, events.clone(), watching.clone()));
 
         let meeting = |t: &Traffic| (t.name.clone(), Arc::new(Meeting::default()));
@@ -102,10 +102,10 @@ impl Prepared<'_> {
             stop: stopping.clone(),
         };
         let sender = traffic::spawn(setup, std::mem::take(&mut self.signals)).map_err(|e| e.to_string())?;
-        if let Some(told) = self.launch.standing.clone() {
+        if let Some(told) = self.launch.outlook.clone() {
             let (scenario, plan, flushed) = (scenario.clone(), plan.clone(), last_flush.clone());
             let (folder, manifest) = (self.folder.clone(), self.manifest.clone());
-            standing::watch(standing::Looking { scenario, plan, folder, manifest, flushed, told })
+            outlook::watch(outlook::Looking { scenario, plan, folder, manifest, flushed, told })
                 .map_err(|e| e.to_string())?;
         }
         let (leave, gate) = Gate::new();

@@ -4,6 +4,7 @@
 mod canary;
 mod load;
 mod lookout;
+mod outlook;
 mod prepare;
 mod programs;
 mod record;
@@ -14,6 +15,7 @@ mod standing;
 mod target;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -21,6 +23,7 @@ use tokio::sync::watch;
 use prepare::Prepared;
 use signals::Signals;
 pub use signals::Told;
+pub use standing::{Standing, Stands};
 
 use crate::base::time::{self, Offset};
 pub use crate::evidence::board::Board;
@@ -28,7 +31,7 @@ use crate::evidence::folder::Folder;
 use crate::evidence::manifest::{End, How};
 use crate::evidence::undo;
 use crate::fault::guard::{Healed, heal};
-use crate::judge::Standing;
+use crate::judge;
 use crate::plan::Plan;
 use crate::scenario::Scenario;
 
@@ -40,16 +43,18 @@ pub struct Launch {
     pub plan: Plan,
     /// The file, as it was named.
     pub file: PathBuf,
-    /// Where reports go.
-    pub out: PathBuf,
+    /// Where the folder of the run is made; [`home`] says where that is for a run by itself.
+    pub home: PathBuf,
     /// This program, for its children.
     pub program: PathBuf,
     /// A stage that was started by hand.
     pub stage: Option<String>,
+    /// What stands already and is to stand afterwards; its stage is named by `stage`.
+    pub standing: Option<Arc<Standing>>,
     /// Where progress is shown.
     pub board: watch::Sender<Board>,
     /// Where it is shown how promises stand; nothing where nobody asks.
-    pub standing: Option<watch::Sender<Vec<Standing>>>,
+    pub outlook: Option<watch::Sender<Vec<judge::Standing>>>,
 }
 
 /// Why there was no run. Nothing measured was sent.
@@ -91,7 +96,7 @@ pub struct Stuck {
 
 /// Runs the scenario; what it left. Everything that was started has ended.
 pub async fn run(launch: Launch) -> Result<Left, NotStarted> {
-    let folder = make_folder(&launch)?;
+    let folder = make_folder(&launch.home)?;
     let mut signals = Signals::listen().map_err(|e| e.to_string())?;
     let mut prepared = Prepared::new(&launch, &folder).await?;
     let outcome = tokio::select! {
@@ -152,12 +157,17 @@ async fn undo_rest(folder: &Folder) -> Vec<Stuck> {
     }
 }
 
-fn make_folder(launch: &Launch) -> Result<Folder, NotStarted> {
-    let absolute = launch.file.canonicalize().unwrap_or_else(|_| launch.file.clone());
+/// Below `out`, where the folders of a scenario file's runs are: `out/FOLDER/STEM`.
+pub fn home(out: &Path, file: &Path) -> PathBuf {
+    let absolute = file.canonicalize().unwrap_or_else(|_| file.to_owned());
     let part = |part: Option<&std::ffi::OsStr>| part.map(|p| p.to_string_lossy().into_owned()).unwrap_or_default();
-    let parent = launch.out.join(part(absolute.parent().and_then(Path::file_name))).join(part(absolute.file_stem()));
-    Folder::create(&parent, time::wall()).map_err(|e| {
-        let place = parent.display();
-        format!("{place}: {e}; reports need a folder that can be written: name another with --out").into()
+    out.join(part(absolute.parent().and_then(Path::file_name))).join(part(absolute.file_stem()))
+}
+
+/// Makes a folder for a run, or for several that belong together. The error says what to do.
+pub fn make_folder(home: &Path) -> Result<Folder, String> {
+    Folder::create(home, time::wall()).map_err(|e| {
+        let place = home.display();
+        format!("{place}: {e}; reports need a folder that can be written: name another with --out")
     })
 }

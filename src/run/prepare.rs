@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::programs::Programs;
-use super::{Launch, NotStarted, resources, target};
+use super::{Launch, NotStarted, resources, standing, target};
 use crate::base::kafka::Cluster;
 use crate::base::net::{self, Address, Place};
 use crate::base::seed;
@@ -55,7 +55,7 @@ pub(super) struct Prepared<'l> {
     /// The scenario with the rules of that server, where it wants them.
     pub(super) learnt: Option<Scenario>,
     pub(super) alertmanager: Option<Alertmanager>,
-    pub(super) target: Option<target::Sim>,
+    pub(super) target: Option<Arc<target::Sim>>,
     pub(super) programs: Programs,
     pub(super) locals: Arc<Locals>,
 }
@@ -135,7 +135,13 @@ impl<'l> Prepared<'l> {
                 services.iter().map(|s| (s.name.clone(), s.addresses.clone())).collect()
             }
             crate::scenario::System::Sim { name, with } => {
-                let sim = target::Sim::start(&self.launch.program, name, with, &upstreams, self.kafka_of(name)).await?;
+                let sim = match self.launch.standing.as_ref().and_then(|standing| standing.sim()) {
+                    Some(sim) => sim,
+                    None => {
+                        let program = &self.launch.program;
+                        Arc::new(target::Sim::start(program, name, with, &upstreams, self.kafka_of(name)).await?)
+                    }
+                };
                 let services = sim.services().iter().map(|(name, address)| (name.clone(), vec![address.clone()]));
                 let services = services.collect();
                 self.target = Some(sim);
@@ -261,13 +267,7 @@ impl<'l> Prepared<'l> {
         };
         let stage = self.stage.insert(stage.map_err(|e| e.to_string())?);
         self.manifest.stage_zero = stage.zero();
-        let mut upstreams = stage.upstreams().to_vec();
-        for (link, (_, address)) in scenario.links.iter().zip(stage.links()) {
-            if let Lead::Upstream(upstream) = link.to {
-                upstreams[upstream].1 = format!("http://{address}");
-            }
-        }
-        Ok(upstreams)
+        Ok(standing::ways(scenario, stage.upstreams(), stage.links()))
     }
 
     /// Lets the links to the target lead there, now that it is known where it answers, and sends traffic their way.
@@ -294,7 +294,7 @@ impl<'l> Prepared<'l> {
 
     /// Ends what was started.
     pub(super) async fn stop(&mut self) {
-        if let Some(target) = self.target.take() {
+        if let Some(target) = self.target.take().filter(|_| self.launch.standing.is_none()) {
             target.stop().await;
         }
         self.programs.stop().await;

@@ -37,6 +37,7 @@ impl Programs {
                 args: args.iter().map(Into::into).collect(),
                 env: env.iter().chain(&program.env).cloned().chain([marked]).collect(),
                 dir: Some(program.dir.as_ref().map_or_else(|| home.to_owned(), |dir| home.join(dir))),
+                tells: None,
                 speaks: false,
             };
             let (member, _) = Member::start(spec).await?;

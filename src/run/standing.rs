@@ -1,117 +1,128 @@
-//! Works out how promises stand while the run goes on, for those who watch. It reads what the recorder has handed to the
-//! system, on a thread of its own that yields to every other and takes at most a twentieth of a core.
+//! What stands over several runs: a practice target, and the stage that it was pointed at.
+//!
+//! A target that is started anew for every run is cold in every one, and whoever searches its capacity would measure that. A
+//! stage of the run's own goes with it, and with it the addresses that the target calls. So both are started once, and runs use
+//! them one after the other, as they would use a target and a stage that somebody else had started.
 
-use std::io;
+use std::path::Path;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
-use tokio::sync::watch;
+use serde::{Deserialize, Serialize};
 
-use crate::base::time::{self, Offset};
-use crate::base::timing::Timing;
-use crate::evidence::folder::Folder;
-use crate::evidence::follow::Follower;
-use crate::evidence::latency::Tag;
-use crate::evidence::manifest::Manifest;
-use crate::evidence::samples;
-use crate::judge::{self, Standing};
-use crate::plan::Plan;
-use crate::promql;
-use crate::scenario::{Claim, Scenario};
+use super::target::Sim;
+use crate::base::time::Clock;
+use crate::fault::member::{Member, Spec};
+use crate::scenario::{COMES_TO_KAFKA, Lead, Scenario, System};
+use crate::stage::client::Config;
 
-/// Between two looks there is at least so much time.
-const EVERY: Duration = Duration::from_secs(2);
-/// And so many times as long as the last look took the processor.
-const REST: u32 = 20;
-/// How nice the thread is to others.
-const NICE: i32 = 10;
-/// Beyond so many intervals of the latency log, or samples, a run is too long to be looked at as a whole while it goes on:
-/// some tens of megabytes, hours of an ordinary run.
-const MOST: usize = 200_000;
-/// The same of scraped samples.
-const SAMPLES: usize = 2_000_000;
-/// Latencies older than this are remembered by the second.
-const FINE: Duration = Duration::from_secs(30);
-
-/// What looking needs.
-pub(super) struct Looking {
-    /// What is run.
-    pub scenario: Arc<Scenario>,
-    /// Its plan.
-    pub plan: Arc<Plan>,
-    /// Where evidence is written.
-    pub folder: Folder,
-    /// As it stands when the load begins.
-    pub manifest: Manifest,
-    /// When everything was handed to the system last; gone when nothing more will be.
-    pub flushed: watch::Receiver<Offset>,
-    /// Where it is told.
-    pub told: watch::Sender<Vec<Standing>>,
+/// What a stage that is held says when it stands, in one line.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Stands {
+    /// What `run --stage` takes.
+    pub control: String,
+    /// Where each upstream answers: name and URL.
+    pub upstreams: Vec<(String, String)>,
+    /// Where each link listens: name and HOST:PORT.
+    pub links: Vec<(String, String)>,
+    /// Where clients find each Kafka cluster: name and HOST:PORT, separated by commas.
+    pub kafka: Vec<(String, String)>,
 }
 
-/// Looks for as long as evidence is written. The error says that there can be no thread.
-pub(super) fn watch(looking: Looking) -> io::Result<()> {
-    let runtime = Handle::current();
-    let look = move || {
-        let _ = rustix::process::nice(NICE); // of this thread alone; where it is refused it is as nice as the others
-        looking.look(&runtime);
-    };
-    thread::Builder::new().name("standings".into()).spawn(look).map(drop)
+/// A practice target and a stage that stand over several runs. They end with [`Standing::stop`], and with this program.
+pub struct Standing {
+    runtime: tokio::runtime::Runtime, // what they are watched by; every run has another
+    stage: Option<(Arc<Member>, String)>,
+    sim: Option<Arc<Sim>>,
 }
 
-impl Looking {
-    fn look(mut self, runtime: &Handle) {
-        let mut follower = self.follower();
-        let mut next = Offset::ZERO;
-        while runtime.block_on(self.flushed.changed()).is_ok() {
-            let now = *self.flushed.borrow_and_update();
-            if now < next {
-                continue;
+impl Standing {
+    /// Whether anything of a scenario can stand. What the run itself breaks or starts it must undo itself, by a stage of its
+    /// own, and so nothing stands then.
+    pub fn is_for(scenario: &Scenario) -> bool {
+        let sim = matches!(scenario.target.system, System::Sim { .. });
+        (sim || scenario.needs_stage()) && !scenario.needs_warden()
+    }
+
+    /// Starts what can stand. The error says what did not start.
+    pub fn start(program: &Path, scenario: &Scenario) -> Result<Standing, String> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.map_err(|why| format!("no runtime: {why}"))?;
+        let (stage, sim) = runtime.block_on(async {
+            let mut stands = Stands::default();
+            let mut stage = None;
+            if scenario.needs_stage() {
+                let clock = Clock::starting_in(Duration::ZERO);
+                let config = serde_json::to_string(&Config::new(scenario, &clock, "by-hand", None));
+                let spec = Spec {
+                    name: "stage".into(),
+                    program: program.to_owned(),
+                    args: ["stage", "--held", "--no-api", "--control", "127.0.0.1:0"].map(Into::into).to_vec(),
+                    env: Vec::new(),
+                    dir: None,
+                    tells: Some(config.map_err(|why| why.to_string())?),
+                    speaks: true,
+                };
+                let (member, line) = Member::start(spec).await?;
+                stands = serde_json::from_str(&line).map_err(|e| format!("the stage said `{}`: {e}", line.trim()))?;
+                stage = Some((member, stands.control.clone()));
             }
-            let before = time::thread_cpu();
-            match self.standings(&mut follower, now) {
-                Ok(Some(standings)) => _ = self.told.send_replace(standings),
-                // What is not known any more is not shown any more.
-                Ok(None) | Err(_) => {
-                    self.told.send_replace(Vec::new());
-                    return;
+            let sim = match &scenario.target.system {
+                System::Sim { name, with } => {
+                    let kafka = kafka(scenario, &stands, name);
+                    let upstreams = ways(scenario, &stands.upstreams, &stands.links);
+                    Some(Arc::new(Sim::start(program, name, with, &upstreams, kafka.as_deref()).await?))
                 }
+                System::Services(_) => None,
+            };
+            Ok::<_, String>((stage, sim))
+        })?;
+        Ok(Standing { runtime, stage, sim })
+    }
+
+    /// Where the stage takes orders, if one stands.
+    pub fn stage(&self) -> Option<&str> {
+        self.stage.as_ref().map(|(_, control)| control.as_str())
+    }
+
+    /// The practice target, if one stands.
+    pub(super) fn sim(&self) -> Option<Arc<Sim>> {
+        self.sim.clone()
+    }
+
+    /// Ends both.
+    pub fn stop(&self) {
+        self.runtime.block_on(async {
+            if let Some(sim) = &self.sim {
+                sim.stop().await;
             }
-            let cost = Duration::from_nanos(time::thread_cpu().saturating_sub(before));
-            next = now + EVERY.max(cost * REST);
-        }
-    }
-
-    /// How every promise stands; nothing where the run has become too long.
-    fn standings(&self, follower: &mut Follower, now: Offset) -> io::Result<Option<Vec<Standing>>> {
-        follower.catch_up()?;
-        follower.evidence().latency.coarsen(now - FINE, self.plan.timeline.edges());
-        let (evidence, series) = follower.seen();
-        let samples: usize = series.iter().map(|series| series.samples.len()).sum();
-        if evidence.latency.intervals.len() > MOST || samples > SAMPLES {
-            return Ok(None);
-        }
-        Ok(Some(judge::standings(&self.scenario, &self.plan, evidence, series)))
-    }
-
-    fn follower(&self) -> Follower {
-        let claims = || self.scenario.promises.iter().map(|promise| &promise.claim);
-        // Every shot is on the clock of the response, and waits tell of descriptors that ran out.
-        let mut clocks = vec![Timing::Response, Timing::Wait];
-        clocks.extend(claims().filter_map(|claim| if let Claim::Client(e) = claim { Some(e.clock) } else { None }));
-        let exprs: Vec<promql::Expr> = claims()
-            .filter_map(|claim| match claim {
-                // Of which series is asked does not hang on how long the window is.
-                Claim::Server { expr, .. } => promql::parse(&expr.replace("$window", "1m")).ok(),
-                _ => None,
-            })
-            .collect();
-        let keep = (!exprs.is_empty()).then(|| -> samples::Keep {
-            Box::new(move |labels| exprs.iter().flat_map(promql::Expr::selectors).any(|s| s.selector.matches(labels)))
+            if let Some((stage, _)) = &self.stage {
+                stage.stop().await;
+            }
         });
-        let wanted = move |tag: &Tag| clocks.contains(&tag.timing);
-        Follower::new(&self.folder, self.manifest.clone(), wanted, keep)
     }
+}
+
+/// Where a practice target finds its upstreams: by a link, where one leads there.
+pub(super) fn ways(
+    scenario: &Scenario,
+    upstreams: &[(String, String)],
+    links: &[(String, String)],
+) -> Vec<(String, String)> {
+    let mut ways = upstreams.to_vec();
+    for (link, (_, address)) in scenario.links.iter().zip(links) {
+        if let Lead::Upstream(upstream) = link.to
+            && let Some((_, url)) = ways.get_mut(upstream)
+        {
+            *url = format!("http://{address}");
+        }
+    }
+    ways
+}
+
+/// The cluster that a practice target comes to, if it comes to one.
+fn kafka(scenario: &Scenario, stands: &Stands, system: &str) -> Option<String> {
+    let first = scenario.kafka.first().filter(|_| COMES_TO_KAFKA.contains(&system))?;
+    let staged = || stands.kafka.iter().find(|(name, _)| *name == first.name).map(|(_, brokers)| brokers.clone());
+    first.direct().or_else(staged)
 }

@@ -32,6 +32,7 @@ impl Sim {
             args: args.into_iter().map(Into::into).collect(),
             env: Vec::new(),
             dir: None,
+            tells: None,
             speaks: true,
         };
         let (member, line) = Member::start(spec).await?;
@@ -61,7 +62,7 @@ impl Sim {
     }
 
     /// Ends it.
-    pub async fn stop(self) {
+    pub async fn stop(&self) {
         self.member.stop().await;
     }
 }

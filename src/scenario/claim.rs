@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::absorbed::Absorbed;
 use super::alerts::AlertClaim;
+use super::capacity::CapacityClaim;
 use super::effect_claim::EffectClaim;
 use super::mistake::Place;
 use super::notified::Notified;
@@ -64,6 +65,8 @@ pub enum Claim {
     Alert(AlertClaim),
     /// About the notifications of an Alertmanager.
     Notified(Notified),
+    /// About how much the target takes: known only when it was searched.
+    Capacity(CapacityClaim),
 }
 
 /// A claim about what the client saw.

@@ -6,6 +6,7 @@ mod shape;
 mod absorbed;
 mod alerts;
 mod bearer;
+mod capacity;
 mod check;
 mod claim;
 mod contract;
@@ -46,6 +47,7 @@ pub use crate::base::timing::Timing;
 pub use absorbed::Absorbed;
 pub use alerts::{AlertClaim, Alerts, Live, Must, RuleFile, Semantics};
 pub use bearer::Bearer;
+pub use capacity::{Capacity, CapacityClaim};
 pub use check::{COMES_TO_KAFKA, FLEETS};
 pub use claim::{Claim, Compare, Expectation, Filter, Measure, Promise, Quantile, Severity, Window};
 pub use contract::{Cardinality, Contract, Probe, ScrapeLimits};
@@ -76,7 +78,7 @@ pub use traffic::{
     Test, Traffic, Until,
 };
 pub use value::{Datum, Decimal, Feed, Pick, Value, ValueLaw};
-pub use variant::variant;
+pub use variant::{Changes, probed, variant};
 pub use wire::{Identity, PrivateKey, Resolve, Reuse, Tls, Version, Wire};
 pub use world::{Abort, Action, Call, Hook, Program};
 
@@ -125,6 +127,8 @@ pub struct Scenario {
     pub reconcile: Reconcile,
     /// What the generator must keep for its word to count.
     pub fitness: Fitness,
+    /// How its capacity is searched, where it is.
+    pub capacity: Option<Capacity>,
     /// Hosts beside this machine that the command line allows to be reached.
     pub allow_hosts: Vec<String>,
     /// Time runs this many times faster than written; 1 as written.

@@ -1,4 +1,4 @@
-//! A scenario with less chaos in it: the same text with fewer faults, and some values set.
+//! A scenario with less chaos in it, or another load: the same text with fewer faults, fewer promises, and some values set.
 
 use super::reader::Reader;
 use super::yaml::{self, Key, Kind, Node};
@@ -10,12 +10,46 @@ const NAMES_A_FAULT: [&str; 4] = ["before", "during", "recovery", "after"];
 /// What is left of a scenario's text without the faults named in `without`, and without the promises that are about
 /// them; then `set` is applied as by `--set`. `Err` is why the text cannot be read, or what could not be set.
 pub fn variant(source: &str, without: &[&str], set: &[(String, String)]) -> Result<String, Vec<Mistake>> {
+    probed(source, &Changes { without, set, ..Changes::default() })
+}
+
+/// What becomes of a scenario that is run as a probe of its capacity.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Changes<'a> {
+    /// Faults that are left out, and the promises about them.
+    pub without: &'a [&'a str],
+    /// Promises that are left out, by their positions.
+    pub unpromised: &'a [usize],
+    /// Keys that promises lose, such as `steady`.
+    pub of_promises: &'a [&'a str],
+    /// Keys that faults lose, such as `repeat`.
+    pub of_faults: &'a [&'a str],
+    /// Keys of the top level that are left out.
+    pub keys: &'a [&'a str],
+    /// What is set then, as by `--set`.
+    pub set: &'a [(String, String)],
+}
+
+/// The text of a scenario with some changes. `Err` is why the text cannot be read, or what could not be set.
+pub fn probed(source: &str, changes: &Changes<'_>) -> Result<String, Vec<Mistake>> {
+    let Changes { without, unpromised, of_promises, of_faults, keys, set } = *changes;
     let mut root = yaml::parse(source).map_err(|m| vec![m])?;
     if let Kind::Map(entries) = &mut root.kind {
+        entries.retain(|(key, _)| !keys.contains(&key.text.as_str()));
         for (key, value) in entries.iter_mut() {
             match (key.text.as_str(), &mut value.kind) {
-                ("faults", Kind::Map(faults)) => faults.retain(|(name, _)| !without.contains(&name.text.as_str())),
-                ("slo", Kind::List(promises)) => promises.retain(|promise| !is_about(promise, without)),
+                ("faults", Kind::Map(faults)) => {
+                    faults.retain(|(name, _)| !without.contains(&name.text.as_str()));
+                    faults.iter_mut().for_each(|(_, fault)| lose(fault, of_faults));
+                }
+                ("slo", Kind::List(promises)) => {
+                    let mut at = 0..;
+                    promises.retain(|promise| {
+                        let left_out = at.next().is_some_and(|at| unpromised.contains(&at));
+                        !left_out && !is_about(promise, without)
+                    });
+                    promises.iter_mut().for_each(|promise| lose(promise, of_promises));
+                }
                 ("contract", Kind::Map(contracts)) => contracts.iter_mut().for_each(|(_, c)| forget(c, without)),
                 _ => {}
             }
@@ -25,6 +59,13 @@ pub fn variant(source: &str, without: &[&str], set: &[(String, String)]) -> Resu
     let mut reader = Reader::default();
     vars::apply(&mut root, set, &mut reader);
     if reader.mistakes.is_empty() { Ok(yaml::print(&root)) } else { Err(reader.mistakes) }
+}
+
+/// Takes keys out of a mapping.
+fn lose(node: &mut Node, keys: &[&str]) {
+    if let Kind::Map(entries) = &mut node.kind {
+        entries.retain(|(key, _)| !keys.contains(&key.text.as_str()));
+    }
 }
 
 /// Takes what a contract says of faults out of its probes, and probes about which nothing else is said.
@@ -104,6 +145,22 @@ slo:
         let left = variant(TEXT, &["a"], &set("faults.b.for", "2s")).expect("reads");
         assert!(left.contains("for: 2s"), "{left}");
         assert!(variant(TEXT, &["a"], &set("faults.a.for", "2s")).is_err(), "it is gone");
+    }
+
+    #[test]
+    fn a_probe_loses_what_has_no_place_in_it() {
+        let changes = Changes {
+            without: &["b"],
+            unpromised: &[0],
+            of_promises: &["during"],
+            of_faults: &["at"],
+            keys: &["proofload"],
+            set: &[("faults.a.at".to_owned(), "0s".to_owned())],
+        };
+        let left = probed(TEXT, &changes).expect("reads");
+        assert!(left.contains("at: 0s") && left.contains("for: 4s") && !left.contains("proofload"), "{left}");
+        assert!(left.contains("p95(q)") && !left.contains("during") && !left.contains("errors(q)"), "{left}");
+        assert!(!left.contains("recovery"), "{left}");
     }
 
     #[test]

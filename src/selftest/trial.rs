@@ -66,11 +66,12 @@ impl Bench {
             scenario: scenario.clone(),
             plan: plan.clone(),
             file: self.file(name),
-            out: self.folder.clone(),
+            home: run::home(&self.folder, &self.file(name)),
             program: self.program.clone(),
             stage: None,
-            board: watch::Sender::new(Board::default()),
             standing: None,
+            board: watch::Sender::new(Board::default()),
+            outlook: None,
         };
         let left = run::run(launch).await.map_err(|e| format!("{name}: {e}"))?;
         if let Some(trouble) = left.trouble {

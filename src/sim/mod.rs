@@ -7,6 +7,7 @@ pub mod fleet;
 mod knobs;
 pub mod metrics;
 pub mod quantum_trader;
+pub mod queue;
 pub mod quote_service;
 pub mod tradeengine;
 mod trading;
@@ -34,6 +35,8 @@ pub enum System {
     TradeEngine,
     /// No trading system: a server that does no work, for holding the sender itself against.
     Calibrator,
+    /// No trading system: a queue with a known law, for holding a search for capacity against.
+    Queue,
 }
 
 impl System {
@@ -45,6 +48,7 @@ impl System {
         System::B25,
         System::TradeEngine,
         System::Calibrator,
+        System::Queue,
     ];
 
     /// What it is called after `sim:` and on the command line.
@@ -56,6 +60,7 @@ impl System {
             System::B25 => "b25",
             System::TradeEngine => "tradeengine",
             System::Calibrator => "calibrator",
+            System::Queue => "queue",
         }
     }
 
@@ -70,7 +75,7 @@ impl System {
             System::TradingPlatform => &trading_platform::SERVICES,
             System::QuantumTrader => &quantum_trader::SERVICES,
             System::B25 => &b25::SERVICES,
-            System::QuoteService | System::TradeEngine | System::Calibrator => &[],
+            System::QuoteService | System::TradeEngine | System::Calibrator | System::Queue => &[],
         }
     }
 

@@ -1,5 +1,6 @@
 //! The shapes of the command line: the commands here, their arguments in a file for each kind of thing that they work on.
 
+mod capacity;
 mod evidence;
 mod lint;
 mod part;
@@ -7,6 +8,7 @@ mod run;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use capacity::{CapacityArgs, CapacityCommand, SearchArgs};
 pub use evidence::{
     CompareArgs, ExportArgs, FolderArgs, HealArgs, HistogramArgs, JudgeArgs, Outcomes, Phase, QueryArgs, Shape,
 };
@@ -39,7 +41,7 @@ pub enum Command {
     Chaos(ChaosCommand),
     /// Show what a scenario would do, without doing it
     Plan(PlanArgs),
-    /// Print the JSON Schema of scenario files, of suites, or of verdict.json
+    /// Print the JSON Schema of scenario files, of suites, of verdict.json or of capacity.json
     Schema(SchemaArgs),
     /// Record arrivals from access logs, for a scenario to replay
     #[command(after_help = "Exit codes: 0 written, 2 wrong command line, unreadable file, or nothing to write.")]
@@ -48,6 +50,8 @@ pub enum Command {
     Judge(JudgeArgs),
     /// Render the reports of a run again
     Report(FolderArgs),
+    /// Find out how much load a target takes before it breaks a promise
+    Capacity(CapacityArgs),
     /// Find out whether runs are different, really
     Compare(CompareArgs),
     /// Write the scraped samples of a run in another format

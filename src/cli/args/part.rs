@@ -9,7 +9,7 @@ use super::{Reading, pair};
 /// `proofload sim`
 #[derive(Debug, Args)]
 pub struct SimArgs {
-    /// Which practice target: quote-service, trading-platform, quantum-trader, b25, tradeengine, or calibrator, which does no work
+    /// Which practice target: quote-service, trading-platform, quantum-trader, b25, tradeengine, calibrator, which does no work, or queue, whose law is known
     pub system: String,
     /// An outside service that it calls
     #[arg(long, value_name = "NAME=URL", value_parser = pair)]
@@ -55,4 +55,7 @@ pub struct StageArgs {
     /// Take orders on standard input
     #[arg(long, hide = true)]
     pub lease: bool,
+    /// Be told what to open in the first line of standard input, say where everything is, and end when standard input does
+    #[arg(long, hide = true, conflicts_with_all = ["lease", "file", "config"])]
+    pub held: bool,
 }

@@ -122,6 +122,8 @@ pub enum Described {
     Suite,
     /// verdict.json
     Verdict,
+    /// capacity.json
+    Capacity,
 }
 
 /// `proofload import`

@@ -4,6 +4,7 @@
 mod abort;
 mod absorbed;
 mod alerts;
+mod capacity;
 mod contract;
 mod effect_claim;
 mod effects;
@@ -83,6 +84,7 @@ pub fn check(raw: &raw::Root, source: String, settings: &Settings<'_>, reader: &
     let abort_when = check.within("abort_when", |c| c.aborts(raw, &traffic, &jobs));
     let reconcile = check.within("reconcile", |c| c.reconcile(raw, &traffic, &jobs));
     let fitness = check.within("fitness", |c| c.fitness(raw.fitness.as_ref(), &promises));
+    let capacity = check.within("capacity", |c| c.capacity(raw, &traffic, &faults));
     Some(Scenario {
         name: raw.name.as_ref().map_or_else(|| settings.default_name.to_owned(), |n| n.value.clone()),
         seed: Seed(raw.seed.as_ref().map_or(1, |s| s.value)),
@@ -103,6 +105,7 @@ pub fn check(raw: &raw::Root, source: String, settings: &Settings<'_>, reader: &
         promises,
         reconcile,
         fitness,
+        capacity,
         allow_hosts: settings.leave.map_or(Vec::new(), |leave| leave.hosts.to_vec()),
         time_scale: settings.time_scale.max(1),
         inputs: check.inputs,

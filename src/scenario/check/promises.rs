@@ -57,6 +57,7 @@ impl Check<'_, '_> {
             (None, Some(expect)) => match self
                 .absorbed(expect, raw.promql.as_ref(), traffic, faults)
                 .or_else(|| self.effect_claim(expect, raw.promql.as_ref(), traffic))
+                .or_else(|| self.capacity_claim(expect, raw.promql.as_ref(), traffic))
             {
                 Some(read) => read,
                 None => self.claim(expect, raw.promql.as_ref(), traffic),
@@ -128,6 +129,7 @@ impl Check<'_, '_> {
             Claim::Alert(claim) => self.fits_alert(claim, window, raw),
             Claim::Notified(_) => self.fits_notified(window, place),
             Claim::Effects(claim) => self.fits_effects(claim, &promise, raw, traffic),
+            Claim::Capacity(_) => self.fits_capacity(&promise, raw, root),
             _ => self.fits(&promise, raw),
         }
         self.has_clock(&promise, traffic);
@@ -299,9 +301,7 @@ impl Check<'_, '_> {
                     && other.severity == Severity::Critical
                     && spans(other.window, promise.window)
             }
-            Claim::Absorbed(_) | Claim::Effects(_) | Claim::Server { .. } | Claim::Alert(_) | Claim::Notified(_) => {
-                false
-            }
+            _ => false,
         };
         if !all.iter().flatten().any(covers) && !self.reader.is_broken("slo") {
             let traffic = &traffic[*subject];

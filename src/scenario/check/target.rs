@@ -14,7 +14,8 @@ use crate::base::net::Address;
 use crate::base::text;
 
 /// Practice targets.
-const SYSTEMS: [&str; 6] = ["quote-service", "trading-platform", "quantum-trader", "b25", "tradeengine", "calibrator"];
+const SYSTEMS: [&str; 7] =
+    ["quote-service", "trading-platform", "quantum-trader", "b25", "tradeengine", "calibrator", "queue"];
 /// The services of those practice targets that have several.
 pub const FLEETS: [(&str, &[&str]); 3] = [
     ("trading-platform", &["backend", "celery-worker", "signal-generator", "trigger-dispatcher"]),

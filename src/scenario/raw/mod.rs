@@ -2,6 +2,7 @@
 //! whether it makes sense is decided in [`check`](super::check).
 
 mod alerts;
+mod capacity;
 mod contract;
 mod effects;
 mod fault;
@@ -27,6 +28,7 @@ mod world;
 use std::time::Duration;
 
 pub use alerts::{Alerts, Expected, Live, Rules};
+pub use capacity::Capacity;
 pub use contract::{Cardinality, Contract, Probe, ScrapeLimits, Severities};
 pub use effects::{Effects, States};
 pub use fault::{Fault, Match, Ramp, Repeat, When};
@@ -96,6 +98,8 @@ record! {
         fitness: Option<Fitness>,
         /// Caps on what the scenario may do.
         limits: Option<Limits>,
+        /// A search for the highest rate at which all critical promises hold, instead of one run.
+        capacity: Option<At<Capacity>>,
     }
 }
 

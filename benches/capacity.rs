@@ -1,0 +1,116 @@
+//! How close a search comes to knees that are known: every law twenty times under a virtual clock, and with `--real` three times
+//! each against `sim:queue`.
+//!
+//! `cargo bench --bench capacity -- [--real]`
+
+#[path = "../tests/capacity/known.rs"]
+mod known;
+#[path = "../tests/capacity/laws.rs"]
+#[allow(dead_code, reason = "the tests ask for more")]
+mod laws;
+#[path = "../tests/capacity/model.rs"]
+#[allow(dead_code, reason = "the tests ask for more")]
+mod model;
+#[path = "../tests/capacity/oracle.rs"]
+#[allow(dead_code, reason = "the tests ask for more")]
+mod oracle;
+
+use std::process::Command;
+
+use proofload::judge::capacity::{FILE, Study};
+
+/// As promised.
+const MOST: f64 = 0.05;
+
+fn main() {
+    if std::env::args().any(|arg| arg == "--real") { real() } else { virtually() }
+}
+
+fn virtually() {
+    println!(
+        "| law | knee by the books | within 5 % | error, median | greatest | range holds the knee | probes, median |"
+    );
+    println!("|---|---|---|---|---|---|---|");
+    for known in known::all() {
+        let mut errors = Vec::new();
+        let mut probes = Vec::new();
+        let mut held = 0;
+        for seed in 101..=120 {
+            let found = known.search(seed);
+            errors.push(known.error(&found).map_or(f64::INFINITY, f64::abs));
+            held += u32::from(found.knee.low <= known.knee && found.knee.high.is_none_or(|high| known.knee <= high));
+            probes.push(found.probes.len());
+        }
+        errors.sort_by(f64::total_cmp);
+        probes.sort_unstable();
+        let within = errors.iter().filter(|error| **error <= MOST).count();
+        println!(
+            "| {} | {:.2}/s | {within} of {} | {:.2} % | {:.2} % | {held} | {} |",
+            known.name,
+            known.knee,
+            errors.len(),
+            errors[errors.len() / 2] * 100.0,
+            errors[errors.len() - 1] * 100.0,
+            probes[probes.len() / 2]
+        );
+    }
+}
+
+/// Settings of `sim:queue`, the promises, and the knee by the books.
+fn laws() -> Vec<(&'static str, &'static str, &'static str, f64)> {
+    vec![
+        ("M/M/4", "servers: 4, service: 40ms", "p95(x) < 250ms", oracle::mmc(4, 0.04, 0.25)),
+        ("M/D/1", "service: 8ms, spread: fixed", "p95(x) < 40ms", oracle::md1(0.008, 0.04)),
+        ("concurrency limit", "servers: 20, service: 100ms, room: 0", "errors(x) < 1%", oracle::limit(20, 0.1, 0.01)),
+        ("token bucket", "service: 0s, bucket: 100/s, burst: 20", "errors(x) < 1%", oracle::bucket(100.0, 20, 0.01)),
+        (
+            "GC pauses",
+            "service: 2ms, spread: fixed, pause: 200ms, every: 2s",
+            "p95(x) < 150ms",
+            oracle::pauses(0.002, 0.2, 2.0, 0.15),
+        ),
+    ]
+}
+
+fn real() {
+    println!("| law | seed | knee by the books | found | range | error | probes | took | ended |");
+    println!("|---|---|---|---|---|---|---|---|---|");
+    for (name, with, promise, knee) in laws() {
+        for seed in 1..=3 {
+            let line = one(with, promise, seed, knee).unwrap_or_else(|why| format!("– | – | – | – | – | {why}"));
+            println!("| {name} | {seed} | {knee:.2}/s | {line} |");
+        }
+    }
+}
+
+fn one(with: &str, promise: &str, seed: u64, knee: f64) -> Result<String, String> {
+    let folder = tempfile::tempdir().map_err(|why| why.to_string())?;
+    let file = folder.path().join("knee.yaml");
+    let scenario = format!(
+        "proofload: 1\nseed: {seed}\ntarget: {{ sim: queue, with: {{ {with}, seed: {seed} }}, timeout: 2s }}\ntraffic:\n  x:\n    \
+         flow: {{ steps: [ {{ get: / }} ] }}\n    load: [ {{ hold: {{ at: 20/s, for: 10s }} }} ]\nslo: [ {{ expect: {promise} }} ]\n\
+         capacity: {{ probe: 20s }}\nfitness: {{ lag: 10ms }}\n"
+    );
+    std::fs::write(&file, scenario).map_err(|why| why.to_string())?;
+    let begun = std::time::Instant::now();
+    let ran = Command::new(env!("CARGO_BIN_EXE_proofload"))
+        .args(["capacity", "--quiet", "--no-color", "--out"])
+        .arg(folder.path().join("out"))
+        .arg(&file)
+        .output()
+        .map_err(|why| why.to_string())?;
+    let found = glob::glob(&format!("{}/out/*/*/*/{FILE}", folder.path().display())).map_err(|why| why.to_string())?;
+    let path = found.flatten().next().ok_or_else(|| String::from_utf8_lossy(&ran.stderr).replace(['\n', '|'], " "))?;
+    let study =
+        Study::read(&std::fs::read_to_string(path).map_err(|why| why.to_string())?).map_err(|why| why.to_string())?;
+    let search = study.whole().ok_or("nothing was searched")?;
+    let (rate, high) = (search.knee.rate.ok_or("no knee")?, search.knee.high.unwrap_or(f64::INFINITY));
+    Ok(format!(
+        "{rate:.2}/s | {:.2}–{high:.2} | {:+.2} % | {} | {:.0} s | {:?}",
+        search.knee.low,
+        (rate / knee - 1.0) * 100.0,
+        search.probes.len(),
+        begun.elapsed().as_secs_f64(),
+        search.ended
+    ))
+}

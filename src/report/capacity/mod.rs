@@ -1,0 +1,5 @@
+//! What was found of a target's capacity.
+
+mod text;
+
+pub use text::{capacity, probe};
