@@ -68,7 +68,7 @@ impl Made {
             if self.series > 0 { "observe: { jobs: { svc: { metrics: /metrics, every: 1s } } }\n" } else { "" };
         format!(
             "proofload: 1\nname: {name}\nseed: 1\ntarget: {{ services: {{ api: http://127.0.0.1:9 }}, timeout: 2s }}\n\
-             traffic:\n  x:\n    flow: {{ steps: [{{ get: / }}] }}\n    load: [{{ hold: {{ at: {}, for: {}s }} }}]\n\
+             traffic:\n  x:\n    flow: {{ steps: [{{ get: / }}] }}\n    arrivals: even\n    load: [{{ hold: {{ at: {}, for: {}s }} }}]\n\
              {observe}slo:\n{slo}",
             self.rate, self.seconds
         )
