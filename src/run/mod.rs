@@ -2,6 +2,7 @@
 //! leaves evidence. It judges nothing.
 
 mod canary;
+mod interim;
 mod load;
 mod lookout;
 mod prepare;
@@ -10,7 +11,6 @@ mod record;
 mod resources;
 mod servers;
 mod signals;
-mod standing;
 mod target;
 
 use std::path::{Path, PathBuf};
