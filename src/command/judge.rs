@@ -56,7 +56,7 @@ impl Judged {
         let path = folder.file("samples.chunks");
         let series = match samples::read(&path) {
             Ok(samples) => {
-                evidence.gaps.extend(samples.torn);
+                evidence.gaps.extend(samples.torn.map(|why| format!("samples.chunks: {why}")));
                 samples.series
             }
             // A run without jobs has none; promises that need them will say so.

@@ -2,6 +2,7 @@
 //! who watch, and binds nobody: the verdict is made of the evidence when all of it is there.
 
 use super::evaluate;
+use super::injector::Injector;
 use super::server::Server;
 use super::trial::Trial;
 use super::verdict::{Finding, Quantity, Verdict};
@@ -61,8 +62,9 @@ pub fn standings(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples:
         // What became of single requests, signals, alerts and notifications is known when all is over.
         _ => None,
     };
+    let injector = Injector::read(&trial);
     let standing = |promise: &Promise| {
-        let found = finding(promise);
+        let found = finding(promise).map(|found| injector.doubt(&trial, promise, found));
         Standing {
             promise: match &promise.claim {
                 Claim::Server { expr, .. } => {

@@ -5,7 +5,7 @@ use console::{measure_text_width, truncate_str};
 
 use super::{reconcile, table, words};
 use crate::base::text;
-use crate::judge::{Finding, Judgement, Severity, Verdict};
+use crate::judge::{Finding, Judgement, Percentiles, Severity, Verdict};
 
 /// How wide it is, in columns.
 pub const WIDTH: usize = 80;
@@ -37,7 +37,10 @@ pub fn summary(judgement: &Judgement, place: &str, colour: bool) -> String {
         .map(|(name, of)| {
             let failed: u64 =
                 of.outcomes.iter().filter(|(word, _)| word != "ok" && word != "skipped").map(|(_, n)| n).sum();
-            let response = words::response(of).map(|of| format!(", {}", words::percentiles(of))).unwrap_or_default();
+            let lengths = |of: &Percentiles| [of.p50, of.p95, of.p99].map(words::length);
+            let response =
+                words::response(of).map(lengths).map(|[p50, p95, p99]| format!(", p50 {p50}  p95 {p95}  p99 {p99}"));
+            let response = response.unwrap_or_default();
             let name = text::shorten(name, 16);
             let shots = text::count(of.taken_up, "shot");
             format!("traffic  {name}: {shots}, {} failed{response}", text::thousands(failed))

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::prepare::{LEAD, Prepared};
 use super::signals::Signals;
-use super::{canary, lookout, outlook, record, resources};
+use super::{canary, interim, lookout, record, resources};
 use crate::base::dial::Dial;
 use crate::base::net::Address;
 use crate::base::time::{Clock, Offset};
@@ -105,7 +105,7 @@ impl Prepared<'_> {
         if let Some(told) = self.launch.outlook.clone() {
             let (scenario, plan, flushed) = (scenario.clone(), plan.clone(), last_flush.clone());
             let (folder, manifest) = (self.folder.clone(), self.manifest.clone());
-            outlook::watch(outlook::Looking { scenario, plan, folder, manifest, flushed, told })
+            interim::watch(interim::Looking { scenario, plan, folder, manifest, flushed, told })
                 .map_err(|e| e.to_string())?;
         }
         let (leave, gate) = Gate::new();

@@ -2,9 +2,9 @@
 //! leaves evidence. It judges nothing.
 
 mod canary;
+mod interim;
 mod load;
 mod lookout;
-mod outlook;
 mod prepare;
 mod programs;
 mod record;

@@ -68,7 +68,7 @@ impl Made {
             if self.series > 0 { "observe: { jobs: { svc: { metrics: /metrics, every: 1s } } }\n" } else { "" };
         format!(
             "proofload: 1\nname: {name}\nseed: 1\ntarget: {{ services: {{ api: http://127.0.0.1:9 }}, timeout: 2s }}\n\
-             traffic:\n  x:\n    flow: {{ steps: [{{ get: / }}] }}\n    load: [{{ hold: {{ at: {}, for: {}s }} }}]\n\
+             traffic:\n  x:\n    flow: {{ steps: [{{ get: / }}] }}\n    arrivals: even\n    load: [{{ hold: {{ at: {}, for: {}s }} }}]\n\
              {observe}slo:\n{slo}",
             self.rate, self.seconds
         )
@@ -78,7 +78,7 @@ impl Made {
     pub fn make(&self, parent: &Path) -> PathBuf {
         let text = self.text();
         let settings = Settings::alone("made");
-        let scenario = scenario::read("made", &text, &settings).unwrap_or_else(|why| panic!("{why}"));
+        let scenario = scenario::read("made", &text, &settings).expect("valid");
         let plan = Plan::new(&scenario);
         let folder = Folder::create(parent, WALL).expect("a folder");
         fs::write(folder.file("scenario.yaml"), &text).expect("written");
@@ -132,8 +132,9 @@ impl Made {
 
     /// A reply of some ten milliseconds, a few of them long.
     fn reply(&self, seq: u64, due: Offset) -> Reply {
-        let failed = self.fails > 0 && seq % self.fails == 0;
-        let took = Duration::from_micros(8_000 + seq * 7_919 % 9_001 + if seq % 97 == 0 { 180_000 } else { 0 });
+        let failed = self.fails > 0 && seq.is_multiple_of(self.fails);
+        let took =
+            Duration::from_micros(8_000 + seq * 7_919 % 9_001 + if seq.is_multiple_of(97) { 180_000 } else { 0 });
         let (outcome, status) = if failed { (Outcome::Rejected, 503) } else { (Outcome::Ok, 200) };
         let done = due + took;
         Reply {

@@ -62,7 +62,7 @@ fn figures(view: &View, width: usize, pen: Pen) -> Vec<String> {
     if view.board.late() > 0 {
         beside.push_str(&format!("  {} late", text::thousands(view.board.late())));
     }
-    let room = width.saturating_sub(17 + 32).clamp(4, 60);
+    let room = width.saturating_sub(17 + 44).clamp(4, 60);
     let curve = |values: String| format!("{}{}", pen.draw(CYAN, &values), " ".repeat(room - values.chars().count()));
     let rates = curve(spark::spark(view.rates.iter().copied(), room));
     let p99s = curve(spark::spark(view.p99s.iter().copied(), room));

@@ -64,12 +64,12 @@ fn a_frame_says_where_the_run_is_and_what_is_broken() {
     view.take(&now, &standings());
     let lines = view.frame(Style { width: 80, colour: false });
     let expected = [
-        "quotes under an outage                                hold  0:32 of 1:40, 1:08 left",
+        "quotes under an outage                             hold  0:32 of 1:40, 1:08 left",
         "█████████████████████████▌······················································",
         "                        ▒▒▒▒▒▒▒▒▒▒▒▒",
         "warm_up hold                                                            spike",
-        "rate      202/s  █████████████                    12 in flight  errors 0.99 %  3 late",
-        "p99      240 ms  ▆▇▇▇█▆▇▇▇█▆▇▇                    p50 45 ms",
+        "rate      202/s  █████████████        12 in flight  errors 0.9901 %  3 late",
+        "p99      240 ms  ▆▇▇▇█▆▇▇▇█▆▇▇        p50 45.0 ms",
         "fault  jupiter-hangs",
         "broken p95(quotes) < 500ms: 812 ms, outside faults",
         "so far 1 kept, 1 broken, 1 open  the verdict comes of all evidence",
@@ -135,7 +135,7 @@ fn a_plain_line_holds_the_same() {
     view.take(&now, &standings());
     assert_eq!(
         view.line(),
-        "   1:01 of 1:40  hold        203/s     12 in flight  p50    45 ms  p99   220 ms  errors 0.99 %  3 late  \
+        "   1:01 of 1:40  hold        203/s     12 in flight  p50  45.0 ms  p99   220 ms  errors 0.9852 %  3 late  \
          FAULT jupiter-hangs  1 promise broken so far"
     );
     view.end = at(86_400);

@@ -53,12 +53,15 @@ pub struct Family {
     pub samples: Vec<Sample>,
 }
 
+/// What tells a series from others, in the order in which it is written.
+pub type Labels = Vec<(&'static str, String)>;
+
 /// A value.
 pub struct Sample {
     /// What its name has more than its family's.
     pub suffix: &'static str,
     /// In the order in which they are written.
-    pub labels: Vec<(&'static str, String)>,
+    pub labels: Labels,
     /// The value.
     pub value: f64,
 }
@@ -66,7 +69,7 @@ pub struct Sample {
 /// Everything that is said of a run.
 pub fn families(of: &Metered<'_>) -> Vec<Family> {
     let board = of.board;
-    let named = |more: Vec<(&'static str, String)>| [vec![("scenario", of.scenario.to_owned())], more].concat();
+    let named = |more: Labels| [vec![("scenario", of.scenario.to_owned())], more].concat();
     let family = |name, kind, help, samples| Family { name, kind, help, samples };
     let sample = |suffix, more, value| Sample { suffix, labels: named(more), value };
     let each_lane = |suffix, value: &dyn Fn(usize) -> f64| -> Vec<Sample> {
@@ -203,7 +206,7 @@ pub fn families(of: &Metered<'_>) -> Vec<Family> {
 }
 
 /// The samples of a histogram: cumulative, its bounds rising.
-fn histogram(lane: &Lane, named: &dyn Fn(Vec<(&'static str, String)>) -> Vec<(&'static str, String)>) -> Vec<Sample> {
+fn histogram(lane: &Lane, named: &dyn Fn(Labels) -> Labels) -> Vec<Sample> {
     let traffic = || vec![("traffic", lane.name.clone())];
     let mut below = 0;
     let bounds = BOUNDS.into_iter().chain([f64::INFINITY]);
