@@ -9,7 +9,7 @@ mod model;
 #[path = "capacity/oracle.rs"]
 mod oracle;
 
-use laws::{Cache, Flat, Fragile, Servers, Storm};
+use laws::{Bucket, Cache, Flat, Fragile, Servers, Storm};
 use model::{Case, Day};
 use proofload::judge::Verdict;
 use proofload::judge::capacity::{Ended, Role, Search};
@@ -80,9 +80,8 @@ fn the_generators_limit_is_not_taken_for_the_targets() {
 #[test]
 fn a_busy_core_is_asked_again_and_changes_nothing() {
     let day = Day { busy: vec![2, 4, 7], ..Day::default() };
-    let known = &known::all()[1];
-    let mut law = Servers::new(1, 0.01, true);
-    let found = known.case.search(&mut law, &day);
+    let known = &known::all()[4];
+    let found = known.case.search(&mut Bucket::new(100.0, 20.0), &day);
     assert_eq!(found.ended, Some(Ended::Found), "{}", told(&found));
     assert_eq!(found.probes.iter().filter(|p| p.verdict == Verdict::Invalid).count(), 3);
     assert!(known.error(&found).is_some_and(|error| error.abs() < MOST), "{}", told(&found));
