@@ -9,7 +9,7 @@ mod model;
 #[path = "capacity/oracle.rs"]
 mod oracle;
 
-use laws::{Cache, Flat, Fragile, Servers, Storm};
+use laws::{Bucket, Cache, Flat, Fragile, Servers, Storm};
 use model::{Case, Day};
 use proofload::judge::Verdict;
 use proofload::judge::capacity::{Ended, Role, Search};
@@ -80,9 +80,8 @@ fn the_generators_limit_is_not_taken_for_the_targets() {
 #[test]
 fn a_busy_core_is_asked_again_and_changes_nothing() {
     let day = Day { busy: vec![2, 4, 7], ..Day::default() };
-    let known = &known::all()[1];
-    let mut law = Servers::new(1, 0.01, true);
-    let found = known.case.search(&mut law, &day);
+    let known = &known::all()[4];
+    let found = known.case.search(&mut Bucket::new(100.0, 20.0), &day);
     assert_eq!(found.ended, Some(Ended::Found), "{}", told(&found));
     assert_eq!(found.probes.iter().filter(|p| p.verdict == Verdict::Invalid).count(), 3);
     assert!(known.error(&found).is_some_and(|error| error.abs() < MOST), "{}", told(&found));
@@ -90,11 +89,11 @@ fn a_busy_core_is_asked_again_and_changes_nothing() {
 
 #[test]
 fn one_that_gets_faster_is_noticed_and_searched_warm() {
-    let mut law = Cache { cold: 0.02, warm: 0.005, size: 6_000.0, seen: 0.0, free: 0.0 };
-    let found = Case { slo: "p95(x) < 60ms", ..Case::default() }.search(&mut law, &Day::default());
+    let mut law = Cache { cold: 0.02, warm: 0.005, size: 3_000.0, seen: 0.0, free: 0.0 };
+    let found = Case { slo: "p95(x) < 150ms", probe: 20, ..Case::default() }.search(&mut law, &Day::default());
     let warming = found.knee.warming.expect("noticed");
     assert!(warming.last < warming.first * 0.8, "{warming:?}");
-    let knee = oracle::mmc(1, 0.005, 0.06);
+    let knee = oracle::mmc(1, 0.005, 0.15);
     let error = found.knee.rate.map(|rate| rate / knee - 1.0);
     assert!(error.is_some_and(|error| error.abs() < MOST), "{error:?} of {knee}{}", told(&found));
 }
@@ -153,8 +152,8 @@ fn one_that_an_overload_breaks_for_good_is_told_so() {
 
 #[test]
 fn little_agrees_with_what_was_counted() {
-    let known = &known::all()[0];
-    let found = known.search(3);
+    let case = Case { more: ", up_to: 80/s", ..known::all()[0].case.clone() };
+    let found = case.search(&mut Servers::new(4, 0.04, true), &Day::default());
     for probe in found.probes.iter().filter(|p| p.held() == Some(true)) {
         let (counted, little) = (probe.in_flight.expect("counted"), probe.little.expect("known"));
         assert!((counted - little).abs() < 1.0 + 0.35 * little, "{}: {counted} and {little}", probe.offered);
@@ -163,7 +162,10 @@ fn little_agrees_with_what_was_counted() {
 
 #[test]
 fn the_same_seed_searches_the_same() {
-    let known = &known::all()[3];
-    let rates = |search: Search| search.probes.iter().map(|p| p.offered).collect::<Vec<_>>();
-    assert_eq!(rates(known.search(5)), rates(known.search(5)));
+    let case = Case { more: ", resolution: 20%", slo: "p95(x) < 150ms", ..Case::default() };
+    let rates = || {
+        let search = case.search(&mut Servers::new(1, 0.01, true), &Day::default());
+        search.probes.iter().map(|p| p.offered).collect::<Vec<_>>()
+    };
+    assert_eq!(rates(), rates());
 }

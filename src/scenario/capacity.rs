@@ -34,7 +34,7 @@ pub struct Capacity {
 
 impl Capacity {
     /// How close a search comes to the knee unless it is said.
-    pub const RESOLUTION: Share = Share(20_000_000);
+    pub const RESOLUTION: Share = Share(50_000_000);
     /// How long a probe is measured at least unless it is said.
     pub const PROBE: Duration = Duration::from_secs(10);
     /// How long a probe warms up unless it is said.

@@ -46,7 +46,7 @@ pub struct Case {
 
 impl Default for Case {
     fn default() -> Case {
-        Case { seed: 1, from: 20, slo: "p95(x) < 100ms", more: "", probe: 20, warm_up: 3 }
+        Case { seed: 1, from: 20, slo: "p95(x) < 100ms", more: "", probe: 10, warm_up: 2 }
     }
 }
 

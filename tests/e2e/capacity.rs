@@ -9,18 +9,22 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::scene::{Going, PROGRAM, Scene, Turn, children, ends, hold, scenario};
+use crate::scene::{Going, PROGRAM, Scene, Turn, children, ends};
 use crate::schema::Schema;
 
 /// A target that asks an upstream again and again, and a fault that it stands.
 fn stands(capacity: &str) -> String {
-    scenario(
-        "{ sim: calibrator, with: { limp: 100ms }, timeout: 1s }",
-        &hold("100/s", "6s"),
-        "  - expect: errors(q) < 20%\n  - expect: rate(q) > 1000/s\n  - expect: capacity(q) >= 90/s\n",
-    ) + &format!(
-        "upstreams: {{ dep: {{ replies: [ {{ path: /, media: text/plain, body: ok }} ] }} }}
+    format!(
+        "proofload: 1
+target: {{ sim: calibrator, with: {{ limp: 100ms }}, timeout: 1s }}
+traffic: {{ q: {{ flow: {{ steps: [ {{ get: / }} ] }}, arrivals: even, load: [ {{ hold: {{ at: 100/s, for: 6s }} }} ] }} }}
+upstreams: {{ dep: {{ replies: [ {{ path: /, media: text/plain, body: ok }} ] }} }}
 faults: {{ slow: {{ on: upstream/dep, inject: {{ latency: 5ms }}, at: 1s, for: 1s }} }}
+fitness: {{ lag: 10s, cpu: 100% }}
+slo:
+  - expect: errors(q) < 20%
+  - expect: rate(q) > 1000/s
+  - expect: capacity(q) >= 90/s
 capacity: {{ from: 100/s, probe: 1s, warm_up: 200ms{capacity} }}
 "
     )

@@ -45,7 +45,7 @@ pub struct SearchArgs {
     /// How long it may take in all; then it ends with what is known
     #[arg(long, value_name = "TIME", value_parser = crate::base::units::parse_duration)]
     pub max_time: Option<Duration>,
-    /// How close it comes to the knee, 0.5% to 20%; 2% when left out
+    /// How close it comes to the knee, 0.5% to 20%; 5% when left out
     #[arg(long, value_name = "SHARE", value_parser = resolution)]
     pub resolution: Option<Share>,
     /// How long each probe is measured at least; 10s when left out

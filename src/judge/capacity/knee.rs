@@ -108,7 +108,7 @@ pub struct Warming {
 
 /// Says of each probe whether the knee is told by it.
 pub fn weigh(probes: &mut [Probe]) {
-    let warm = probes.iter().rposition(|probe| probe.role == Role::Warm);
+    let warm = probes.iter().rposition(|probe| probe.role == Role::Warm && probe.decided().is_some());
     for (i, probe) in probes.iter_mut().enumerate() {
         let asks = match probe.role {
             Role::Search => true,

@@ -53,7 +53,7 @@ impl Check<'_, '_> {
         }
         if let Some(resolution) = raw.resolution {
             if resolution.value < FINEST || resolution.value > COARSEST {
-                self.reader.wrong(resolution.at, "a search comes as close as 0.5% to 20%", "write 2%");
+                self.reader.wrong(resolution.at, "a search comes as close as 0.5% to 20%", "write 5%");
             }
             capacity.resolution = resolution.value;
         }
@@ -61,7 +61,7 @@ impl Check<'_, '_> {
             if probe.value < SHORTEST || probe.value > LONGEST {
                 self.reader.wrong(probe.at, "a probe lasts 1s to 10m", "write 10s, or more for tail quantiles");
             }
-            capacity.probe = self.lasting(&probe);
+            capacity.probe = self.on_axis(&probe);
         } else {
             capacity.probe = self.scaled(capacity.probe);
         }

@@ -14,7 +14,7 @@ record! {
         from: Option<At<Rate>>,
         /// The highest rate that is tried; whatever the generator can do when left out.
         up_to: Option<At<Rate>>,
-        /// How close the search comes, 0.5% to 20%; 2% when left out.
+        /// How close the search comes, 0.5% to 20%; 5% when left out.
         resolution: Option<At<Share>>,
         /// How long each probe is measured at least, 1s to 10m; 10s when left out. Where its promises need more shots it is longer.
         probe: Option<At<Duration>>,
