@@ -25,6 +25,7 @@ mod measure;
 mod notified;
 mod reconcile;
 mod recovery;
+mod resources;
 mod server;
 mod shots;
 mod slices;
@@ -33,6 +34,7 @@ mod stop;
 mod suite;
 mod summary;
 mod toll;
+mod trend;
 mod trial;
 mod verdict;
 mod window;
@@ -59,6 +61,7 @@ pub use notified::{AlertmanagerSummary, GroupSummary, HeldSummary, NotificationS
 pub use reconcile::{
     Accord, BoundRecord, Client, LatencyRecord, PromiseRecord, QuantileRecord, Reconciliation, Record, Residue, Server,
 };
+pub use resources::{Growth, ResourceSummary};
 pub use server::Inquiry;
 pub use stop::Stops;
 pub use suite::{Ended, Recovery, Stood, Turn, stood};
@@ -84,6 +87,7 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
     let replayed = alerts::Replayed::new(&server);
     let injector = injector::Injector::read(&trial);
     let effects = effects::Accounts::read(&trial, &server);
+    let resources = resources::Resources::read(&trial, samples);
     let finding = |promise: &Promise| match &promise.claim {
         Claim::Client(expectation) => {
             let mut finding = evaluate::client(&trial, promise, expectation);
@@ -94,6 +98,7 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
         }
         Claim::Absorbed(absorbed) => ledger::finding(&trial, &ledger, promise, absorbed),
         Claim::Effects(claim) => effects.finding(&trial, &server, promise, claim),
+        Claim::Leak(claim) => resources.finding(&trial, promise, claim),
         Claim::Server { expr, compare, bound, source, .. } => server.finding(promise, expr, *compare, *bound, *source),
         Claim::Notified(notified) => notified::finding(&trial, promise, notified),
         Claim::Alert(claim) => alerts::finding(&trial, replayed.as_ref(), promise, claim),
@@ -133,6 +138,7 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
         contracts,
         prometheus: fetched.summary(&trial, server.checks()),
         alertmanager: notified::summary(&trial),
+        resources: resources.summary(&trial),
         reconcile,
         stuck,
     }

@@ -14,13 +14,14 @@ mod markdown;
 pub mod page;
 mod percentiles;
 mod reconcile;
+mod resources;
 mod servers;
 mod suite;
 mod table;
 mod timeline;
 pub mod words;
 
-pub use capacity::{capacity, probe};
+pub use capacity::{capacity, plan_files, plan_json, plan_markdown, plan_text, probe, study_files};
 pub use hgrm::hgrm;
 pub use html::{Run, html};
 pub use junit::junit;

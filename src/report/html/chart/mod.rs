@@ -2,11 +2,13 @@
 //! page's style gives each another tone in the dark.
 
 mod band;
+mod curve;
 mod heat;
 mod lines;
 mod ranks;
 
 pub use band::{Band, bands};
+pub use curve::{Dot, Graph, Strand, graph};
 pub use heat::{Heat, heat};
 pub use lines::{Line, Plot, Unit, lines};
 pub use ranks::{Curve, ranks};
