@@ -5,7 +5,7 @@ use plotters::coord::ranged1d::{Ranged, ValueFormatter};
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
-use super::{Failed, GREY, PALETTE, RED, Unit, WIDTH, axes, drawn, finish};
+use super::{FONT, Failed, GREY, GRID, INK, PALETTE, RED, Unit, WIDTH, drawn, finish};
 
 /// How high a chart is, in pixels of its own.
 const HEIGHT: u32 = 280;
@@ -109,7 +109,18 @@ where
         let (from, to) = (from.clamp(0.0, right), to.clamp(0.0, right));
         chart.draw_series([Rectangle::new([(from, low), (to, high)], RED.mix(0.16).filled())])?;
     }
-    axes(chart, 9, &|x| graph.x.show(x), &|y| graph.y.show(y))?;
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .x_labels(9)
+        .y_labels(5)
+        .x_label_formatter(&|x| graph.x.show(*x))
+        .y_label_formatter(&|y| graph.y.show(*y))
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(GRID)
+        .axis_style(GREY)
+        .label_style(FONT.into_font().color(&INK))
+        .draw()?;
     let within = |y: f64| y.clamp(low, high);
     for strand in graph.strands {
         let colour = strand.colour.map_or(GREY, |colour| PALETTE[colour % PALETTE.len()]);
