@@ -58,6 +58,12 @@ mod things;
 #[path = "e2e/pipelines.rs"]
 mod pipelines;
 
+#[path = "e2e/planning.rs"]
+mod planning;
+
+#[path = "e2e/resources.rs"]
+mod resources;
+
 #[path = "e2e/processes.rs"]
 mod processes;
 

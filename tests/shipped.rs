@@ -37,6 +37,9 @@ use proofload::scenario::{self, Claim, Leave, Scenario, Settings};
 /// Every scenario, and every twin.
 const NAMES: [&str; 5] = ["prelaunch", "quoter-timeout", "rate-limit-storm", "smoke", "soak"];
 
+/// The twins of those: each has one of its own, and a soak has another, of which only the process knows what is wrong.
+const TWINS: [&str; 6] = ["leak", "prelaunch", "quoter-timeout", "rate-limit-storm", "smoke", "soak"];
+
 /// Every scenario under `chaos/`, and every twin.
 const CHAOS: [&str; 8] = [
     "all-rate-limited",
@@ -90,7 +93,7 @@ fn read(file: &Path, time_scale: u32) -> Scenario {
 /// The scenario with the promises that synthetic evidence can decide.
 fn client_side(file: &Path, time_scale: u32) -> Scenario {
     let mut scenario = read(file, time_scale);
-    scenario.promises.retain(|p| !matches!(p.claim, Claim::Server { .. }));
+    scenario.promises.retain(|p| !matches!(p.claim, Claim::Server { .. } | Claim::Leak(_)));
     scenario.reconcile = scenario::Reconcile::default();
     // Nor is there a page to be looked at, or a probe to be asked.
     scenario.contracts.clear();
@@ -162,7 +165,7 @@ fn every_scenario_reads_and_every_one_has_a_twin() {
     let chaos = folder().join("chaos");
     for (folder, schema, wanted) in [
         (folder(), "../schema.json", NAMES.as_slice()),
-        (folder().join("must-fail"), "../../schema.json", &NAMES),
+        (folder().join("must-fail"), "../../schema.json", &TWINS),
         (chaos.clone(), "../../schema.json", &CHAOS),
         (chaos.join("must-fail"), "../../../schema.json", &CHAOS),
     ] {
@@ -181,6 +184,33 @@ fn every_scenario_reads_and_every_one_has_a_twin() {
         }
         names.sort();
         assert_eq!(names, wanted, "{}", folder.display());
+    }
+}
+
+/// Studies of capacity: each reads and is searched, and what it promises of a knee has a twin that cannot keep it.
+#[test]
+fn studies_read_and_say_what_is_searched() {
+    let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    for (place, schema, twin, count) in [
+        ("quote-service/capacity", "../../schema.json", false, 3),
+        ("quote-service/capacity/must-fail", "../../../schema.json", true, 1),
+        ("trading-platform/capacity", "../../schema.json", false, 2),
+        ("trading-platform/capacity/must-fail", "../../../schema.json", true, 1),
+    ] {
+        let entries =
+            fs::read_dir(scenarios.join(place)).expect("a folder").map(|entry| entry.expect("an entry").path());
+        let files: Vec<PathBuf> = entries.filter(|path| path.is_file()).collect();
+        assert_eq!(files.len(), count, "{place}");
+        for file in files {
+            let scenario = read(&file, 1);
+            let mistakes = plan::review(&scenario, &Plan::new(&scenario));
+            assert!(mistakes.is_empty() && scenario.capacity.is_some(), "{}: {mistakes:?}", file.display());
+            let modeline = format!("# yaml-language-server: $schema={schema}");
+            assert_eq!(text(&file).lines().next(), Some(modeline.as_str()), "{}", file.display());
+            let promised = |p: &scenario::Promise| matches!(p.claim, Claim::Capacity(_)).then(|| p.text.clone());
+            let promised: Vec<String> = scenario.promises.iter().filter_map(promised).collect();
+            assert_eq!(must_break(&file), if twin { promised } else { Vec::new() }, "{}", file.display());
+        }
     }
 }
 
@@ -292,9 +322,12 @@ fn record(parent: &Path, scenario: &Scenario, plan: &Plan, played: &Played) -> E
 /// busy machine is not asked.
 #[test]
 fn twins_fail_for_real() {
-    for (name, time_scale) in [("smoke", 2), ("quoter-timeout", 3), ("rate-limit-storm", 3)] {
-        fails_for_real(name, time_scale);
-    }
+    thread::scope(|scope| {
+        scope.spawn(|| breaks_for_real(&folder().join("must-fail/leak.yaml"), 1));
+        for (name, time_scale) in [("smoke", 2), ("quoter-timeout", 3), ("rate-limit-storm", 3)] {
+            fails_for_real(name, time_scale);
+        }
+    });
 }
 
 /// As above, for the chaos.

@@ -145,6 +145,18 @@ pub fn parse_byte_rate(text: &str) -> Result<ByteRate, String> {
     }
 }
 
+/// Reads how fast something grows, such as `1MB/h`, `64KiB/min` or `24 MB/d`: bytes an hour.
+pub fn parse_growth(text: &str) -> Result<u64, String> {
+    let want = || format!("`{text}` is not a growth: write a size per unit of time, such as 1MB/h or 64KiB/min");
+    let (size, unit) = text.split_once('/').ok_or_else(want)?;
+    let per = match unit.trim() {
+        "d" => 86_400,
+        unit => RATES.iter().find(|(name, _)| *name == unit).ok_or_else(want)?.1,
+    };
+    let size = parse_size(size).map_err(|_| want())?;
+    u64::try_from(u128::from(size.0) * 3_600 / per).map_err(|_| format!("`{text}` is too much"))
+}
+
 /// A decimal number: `digits / 10^scale`.
 struct Decimal {
     digits: u128,
@@ -171,6 +183,24 @@ fn split_number(text: &str) -> Option<(Decimal, &str)> {
     }
     let digits = format!("{whole}{part}").parse().ok()?;
     Some((Decimal { digits, scale: part.len() as u32 }, rest))
+}
+
+/// Prints a number of bytes, or of bytes per something, for sentences and tables: `1.42 MB`, `-310 kB`.
+pub fn bytes(bytes: f64) -> String {
+    let (value, unit) = match bytes.abs() {
+        n if n >= 999.5e6 => (bytes / 1e9, "GB"),
+        n if n >= 999.5e3 => (bytes / 1e6, "MB"),
+        n if n >= 999.5 => (bytes / 1e3, "kB"),
+        _ => (bytes, "B"),
+    };
+    let digits = match value.abs() {
+        n if n >= 99.95 || unit == "B" => 0,
+        n if n >= 9.995 => 1,
+        _ => 2,
+    };
+    // Less than half a byte is none, on either side.
+    let value = if unit == "B" && value.abs() < 0.5 { 0.0 } else { value };
+    format!("{value:.digits$} {unit}")
 }
 
 /// Prints a length of time in the largest unit that keeps it short and exact: `1.5s`, `250ms`, `2m`.

@@ -168,7 +168,7 @@ impl<'s> Probing<'s> {
     /// What is under test, in words, and how many addresses share the load.
     pub fn target(&self) -> (String, u32) {
         match &self.scenario.target.system {
-            System::Sim { name, .. } => (format!("sim:{name}"), 1),
+            System::Sim { name, .. } => (format!("sim:{name}"), self.scenario.target.replicas()),
             System::Services(services) => {
                 let wanted = self.scenario.traffic[self.capacity.traffic].service.as_ref();
                 let found = services.iter().find(|s| wanted.is_none_or(|wanted| *wanted == s.name));

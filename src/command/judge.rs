@@ -4,8 +4,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::load;
 use super::verify::{Verified, Verifier};
+use super::{capacity, load};
 use crate::cli::args::{FolderArgs, JudgeArgs};
 use crate::cli::print;
 use crate::evidence::folder::Folder;
@@ -13,6 +13,7 @@ use crate::evidence::reader::Evidence;
 use crate::evidence::samples;
 use crate::evidence::servers::RULES;
 use crate::exit::Exit;
+use crate::judge::capacity::FILE;
 use crate::judge::{self, Judgement};
 use crate::plan::Plan;
 use crate::report;
@@ -131,6 +132,9 @@ pub fn judge(args: &JudgeArgs) -> Exit {
 /// Renders the reports of a run again. Always exit 0 when they were written.
 pub fn report(args: &FolderArgs) -> Exit {
     let folder = Folder::open(&args.folder);
+    if folder.file(FILE).is_file() {
+        return of_study(args, &folder);
+    }
     let written = Judged::read(&folder, None).and_then(|judged| {
         judged
             .write(&folder)
@@ -144,6 +148,22 @@ pub fn report(args: &FolderArgs) -> Exit {
                 &folder.path().display().to_string(),
                 print::colour(args.no_color),
             ));
+            Exit::PASS
+        }
+        Err(why) => {
+            print::err(&why);
+            Exit::Usage
+        }
+    }
+}
+
+/// The reports of a search, by what it wrote down.
+fn of_study(args: &FolderArgs, folder: &Folder) -> Exit {
+    match capacity::study(&args.folder) {
+        Ok(study) => {
+            capacity::write(&study, folder);
+            let place = folder.path().display().to_string();
+            print::out(&report::capacity(&study, &place, print::colour(args.no_color)));
             Exit::PASS
         }
         Err(why) => {

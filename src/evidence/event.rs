@@ -7,6 +7,7 @@ use super::effects::{Effects, Lag};
 use super::followed::Followed;
 use super::health::{Called, HostHealth, StageHealth, WorkerHealth};
 use super::page::Page;
+use super::resources::Resources;
 use super::servers::{Alertmanager, Prometheus};
 use crate::base::time::Offset;
 
@@ -110,6 +111,8 @@ pub enum Event {
     Tick(Tick),
     /// How our process and the machine did, once a second.
     Host(HostHealth),
+    /// What the target's processes took, once a second.
+    Resources(Resources),
     /// A page of metrics was asked for.
     Scrape(Scrape),
     /// A Prometheus server that watches the target too was asked.

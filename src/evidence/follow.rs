@@ -87,6 +87,7 @@ impl Follower {
                 tick.at >= before || tick.traffic.iter().any(|rows| !rows.is_empty())
             }
             Event::Host(host) => host.at >= before,
+            Event::Resources(told) => told.at >= before,
             Event::Scrape(scrape) => scrape.b >= before,
             _ => true,
         });

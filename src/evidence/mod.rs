@@ -19,6 +19,7 @@ pub mod reader;
 pub mod recorder;
 pub mod reply;
 pub mod reserve;
+pub mod resources;
 mod rows;
 pub mod samples;
 pub mod servers;

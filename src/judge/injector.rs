@@ -81,7 +81,8 @@ impl<'e> Injector<'e> {
 
     /// Makes a finding INVALID that is about a time in which the stage did not keep up.
     pub fn doubt(&self, trial: &Trial<'_>, promise: &Promise, finding: Finding) -> Finding {
-        if !matches!(finding.verdict, Verdict::Pass | Verdict::Fail) {
+        // How late a stage is says nothing of anybody's memory.
+        if !matches!(finding.verdict, Verdict::Pass | Verdict::Fail) || matches!(promise.claim, Claim::Leak(_)) {
             return finding;
         }
         let mut about = finding.window.parts.clone();

@@ -25,6 +25,7 @@ mod measure;
 mod notified;
 mod reconcile;
 mod recovery;
+mod resources;
 mod server;
 mod shots;
 mod slices;
@@ -34,6 +35,7 @@ mod stop;
 mod suite;
 mod summary;
 mod toll;
+mod trend;
 mod trial;
 mod verdict;
 mod window;
@@ -60,6 +62,7 @@ pub use notified::{AlertmanagerSummary, GroupSummary, HeldSummary, NotificationS
 pub use reconcile::{
     Accord, BoundRecord, Client, LatencyRecord, PromiseRecord, QuantileRecord, Reconciliation, Record, Residue, Server,
 };
+pub use resources::{Growth, ResourceSummary};
 pub use server::Inquiry;
 pub use standing::{Standing, State, standings};
 pub use stop::Stops;
@@ -86,6 +89,7 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
     let replayed = alerts::Replayed::new(&server);
     let injector = injector::Injector::read(&trial);
     let effects = effects::Accounts::read(&trial, &server);
+    let resources = resources::Resources::read(&trial, samples);
     let finding = |promise: &Promise| match &promise.claim {
         Claim::Client(expectation) => {
             let mut finding = evaluate::client(&trial, promise, expectation);
@@ -96,6 +100,7 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
         }
         Claim::Absorbed(absorbed) => ledger::finding(&trial, &ledger, promise, absorbed),
         Claim::Effects(claim) => effects.finding(&trial, &server, promise, claim),
+        Claim::Leak(claim) => resources.finding(&trial, promise, claim),
         Claim::Server { expr, compare, bound, source, .. } => server.finding(promise, expr, *compare, *bound, *source),
         Claim::Notified(notified) => notified::finding(&trial, promise, notified),
         Claim::Alert(claim) => alerts::finding(&trial, replayed.as_ref(), promise, claim),
@@ -135,6 +140,7 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
         contracts,
         prometheus: fetched.summary(&trial, server.checks()),
         alertmanager: notified::summary(&trial),
+        resources: resources.summary(&trial),
         reconcile,
         stuck,
     }

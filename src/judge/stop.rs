@@ -61,9 +61,12 @@ impl Stops {
             let why = match &abort.claim {
                 Claim::Client(expectation) => client(&trial, expectation, abort, now),
                 // Known only when the run is over; refused where it is read.
-                Claim::Absorbed(_) | Claim::Effects(_) | Claim::Alert(_) | Claim::Notified(_) | Claim::Capacity(_) => {
-                    None
-                }
+                Claim::Absorbed(_)
+                | Claim::Effects(_)
+                | Claim::Alert(_)
+                | Claim::Notified(_)
+                | Claim::Capacity(_)
+                | Claim::Leak(_) => None,
                 Claim::Server { expr, compare, bound, .. } => {
                     self.metrics(i, abort, server.now(&abort.text, expr, abort.hold, *compare, *bound))
                 }

@@ -14,6 +14,7 @@ use super::gate::GateSummary;
 use super::injector::InjectorSummary;
 use super::notified::AlertmanagerSummary;
 use super::reconcile::Reconciliation;
+use super::resources::ResourceSummary;
 use super::summary::{ScrapeSummary, TrafficSummary};
 use super::toll::{CanarySummary, FaultSummary};
 use crate::base::time::{Offset, Span};
@@ -95,6 +96,8 @@ pub enum Kind {
     Share,
     /// Per second.
     Rate,
+    /// Bytes an hour.
+    Growth,
     /// Whatever the target says it is.
     Plain,
 }
@@ -106,6 +109,7 @@ impl Kind {
             Kind::Time => "s",
             Kind::Share => "ratio",
             Kind::Rate => "/s",
+            Kind::Growth => "B/h",
             Kind::Plain => "",
         }
     }
@@ -136,6 +140,7 @@ impl fmt::Display for Quantity {
             Kind::Time => f.write_str(&units::measured(Duration::from_nanos((self.value * 1e9).round() as u64))),
             Kind::Share => f.write_str(&units::percent(self.value)),
             Kind::Rate => write!(f, "{}/s", significant(self.value)),
+            Kind::Growth => write!(f, "{}/h", units::bytes(self.value)),
             Kind::Plain => f.write_str(&significant(self.value)),
         }
     }
@@ -316,6 +321,9 @@ pub struct Judgement {
     /// What an Alertmanager had and sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alertmanager: Option<AlertmanagerSummary>,
+    /// What the target's processes took of the machine, as far as that is known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<ResourceSummary>,
     /// Our books against the target's, in the order of the scenario.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reconcile: Vec<Reconciliation>,
@@ -378,6 +386,9 @@ mod tests {
         assert_eq!(show(0.0, Kind::Time), "0 s");
         assert_eq!(show(0.0123, Kind::Share), "1.23 %");
         assert_eq!(show(87.3, Kind::Rate), "87.3/s");
+        assert_eq!(show(1_420_000.0, Kind::Growth), "1.42 MB/h");
+        assert_eq!(show(-310_400.0, Kind::Growth), "-310 kB/h");
+        assert_eq!(show(0.0, Kind::Growth), "0 B/h");
         assert_eq!(show(0.0, Kind::Plain), "0");
         assert_eq!(show(0.751234, Kind::Plain), "0.7512");
         assert_eq!(show(123_456.0, Kind::Plain), "123456");

@@ -8,15 +8,12 @@ use rustix::process::{Resource, getrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity};
 use tokio::sync::{mpsc, watch};
 
+use super::beat::{SHORTEST, each_second};
 use crate::base::procfs::{self, ProcFile};
 use crate::base::time::{Clock, Offset};
 use crate::evidence::event::Event;
 use crate::evidence::health::{HostHealth, ProcessHealth};
 
-/// How often.
-const EVERY: Duration = Duration::from_secs(1);
-/// A share of a shorter stretch says nothing: processor time is counted in hundredths of a second.
-const SHORTEST: Duration = Duration::from_millis(200);
 /// What is read of the machine's counts: those of 300 cores and more.
 const ROOM: usize = 32 * 1024;
 
@@ -81,20 +78,8 @@ impl HostMeter {
     }
 
     /// Samples at each whole second of the plan's axis and tells, until `stop` turns true, and then once more.
-    pub async fn watch(mut self, clock: Clock, events: mpsc::UnboundedSender<Event>, mut stop: watch::Receiver<bool>) {
-        let mut going = true;
-        while going {
-            let next = self.at.floor_to(EVERY) + EVERY;
-            tokio::select! {
-                () = tokio::time::sleep(clock.until(next)) => {}
-                _ = stop.wait_for(|stop| *stop) => going = false,
-            }
-            if let Some(health) = self.sample(clock.now()) {
-                let _ = events.send(Event::Host(health));
-            } else if going {
-                tokio::time::sleep(SHORTEST).await; // the first second may be as good as over
-            }
-        }
+    pub async fn watch(mut self, clock: Clock, events: mpsc::UnboundedSender<Event>, stop: watch::Receiver<bool>) {
+        each_second(clock, events, stop, |now| self.sample(now).map(Event::Host)).await;
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod alertmanager;
 pub mod api;
+mod beat;
 pub mod exposition;
 pub mod fetch;
 mod host;
@@ -12,8 +13,10 @@ mod news;
 pub mod oracle;
 pub mod probe;
 pub mod prometheus;
+mod resources;
 mod scrape;
 
 pub use host::HostMeter;
 pub use news::Inspect;
+pub use resources::{Process, ResourceMeter};
 pub use scrape::{Observer, Scraped, Watched};

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{alerts, contract, ledger, reconcile, servers, words};
+use super::{alerts, contract, ledger, reconcile, resources, servers, words};
 use crate::base::text;
 use crate::judge::alerts::AlertsSummary;
 use crate::judge::{Judgement, Verdict};
@@ -122,7 +122,10 @@ pub fn markdown(judgement: &Judgement) -> String {
             let _ = if i == 0 { writeln!(out, "- {name}: {line}") } else { writeln!(out, "  - {line}") };
         }
     }
-    if let Some(target) = words::target(judgement) {
+    for (name, line) in resources::lines(judgement) {
+        let _ = writeln!(out, "- {} took {}", escape(name), escape(&line));
+    }
+    if let Some(target) = words::target(judgement).filter(|_| judgement.resources.is_empty()) {
         let _ = writeln!(out, "- target: {target}");
     }
     let _ = writeln!(out, "- harness: {}", words::fitness(judgement));

@@ -17,6 +17,7 @@ pub mod metered;
 pub mod page;
 mod percentiles;
 mod reconcile;
+mod resources;
 mod servers;
 mod suite;
 mod summary;
@@ -24,7 +25,7 @@ mod table;
 mod timeline;
 pub mod words;
 
-pub use capacity::{capacity, probe};
+pub use capacity::{capacity, plan_files, plan_json, plan_markdown, plan_text, probe, study_files};
 pub use hgrm::hgrm;
 pub use html::{Run, chart, html};
 pub use junit::junit;

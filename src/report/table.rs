@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use super::{alerts, contract, effects, ledger, reconcile, servers, words};
+use super::{alerts, contract, effects, ledger, reconcile, resources, servers, words};
 use crate::base::text;
 use crate::judge::{Finding, Judgement, Severity, Verdict};
 
@@ -137,7 +137,10 @@ pub fn table(judgement: &Judgement, place: &str, colour: bool) -> String {
             let _ = writeln!(out, "{:<8} {line}", if i == 0 { name } else { "" });
         }
     }
-    if let Some(target) = words::target(judgement) {
+    for (i, (name, line)) in resources::lines(judgement).into_iter().enumerate() {
+        let _ = writeln!(out, "{} {name}: {line}", if i == 0 { "took    " } else { "        " });
+    }
+    if let Some(target) = words::target(judgement).filter(|_| judgement.resources.is_empty()) {
         let _ = writeln!(out, "target   {target}");
     }
     let _ = writeln!(out, "harness  {}", words::fitness(judgement));

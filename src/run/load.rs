@@ -24,9 +24,9 @@ use crate::fault::gate::Gate;
 use crate::fault::local::Locals;
 use crate::lint;
 use crate::observe::probe::{self, Probed};
-use crate::observe::{HostMeter, Observer, Watched, lag};
+use crate::observe::{HostMeter, Observer, Process, ResourceMeter, Watched, lag};
 use crate::plan::Plan;
-use crate::scenario::{Contract, Page, Scenario, Traffic, part_name};
+use crate::scenario::{Contract, Page, Scenario, TARGET, Traffic, part_name};
 use crate::stage::client::Stage;
 use crate::traffic::{self, Aside, Meeting};
 
@@ -76,6 +76,9 @@ impl Prepared<'_> {
         silence(&observer, baseline).await;
         let host = HostMeter::new(self.clock.now(), self.target.as_ref().and_then(|target| target.pid()));
         let host = tokio::spawn(host.watch(self.clock, events.clone(), watching.clone()));
+
+        let processes = ResourceMeter::new(self.clock.now(), self.processes());
+        let processes = tokio::spawn(processes.watch(self.clock, events.clone(), watching.clone()));
 
         let meeting = |t: &Traffic| (t.name.clone(), Arc::new(Meeting::default()));
         let meetings: Vec<(String, Arc<Meeting>)> = scenario.traffic.iter().map(meeting).collect();
@@ -180,7 +183,7 @@ impl Prepared<'_> {
             Err(_) => how = How::CutShort("the conduct of faults panicked".into()),
         }
         let _ = quit_watching.send(true);
-        let _ = tokio::join!(scraping, probing, host);
+        let _ = tokio::join!(scraping, probing, host, processes);
         let _ = tokio::task::spawn_blocking(|| lagging.into_iter().for_each(|thread| _ = thread.join())).await;
         silence(&observer, baseline).await;
         self.canary(&how, &events).await;
@@ -203,6 +206,22 @@ impl Prepared<'_> {
             Ok(Err(why)) => Ok(How::CutShort(why)),
             Err(_) => Ok(How::CutShort("the recorder panicked".into())),
         }
+    }
+
+    /// The processes that are watched for what they take: the target's own, and those that the run started.
+    fn processes(&self) -> Vec<Process> {
+        let scenario = &self.launch.scenario;
+        let mut all = Vec::new();
+        if let Some(member) = self.target.as_ref().map(|sim| sim.member()) {
+            all.push(Process::new(TARGET, move || member.process().ok().map(|process| process.pid)));
+        } else if let Some(pid) = scenario.target.pid {
+            all.push(Process::new(TARGET, move || Some(pid)));
+        }
+        for (position, program) in scenario.processes.iter().enumerate() {
+            let Some(member) = self.programs.member(position) else { continue };
+            all.push(Process::new(&program.name, move || member.process().ok().map(|process| process.pid)));
+        }
+        all
     }
 
     /// Asks the brokers how far those are behind that read signals, a thread for each.

@@ -142,8 +142,7 @@ impl<'l> Prepared<'l> {
                         Arc::new(target::Sim::start(program, name, with, &upstreams, self.kafka_of(name)).await?)
                     }
                 };
-                let services = sim.services().iter().map(|(name, address)| (name.clone(), vec![address.clone()]));
-                let services = services.collect();
+                let services = sim.services().to_vec();
                 self.target = Some(sim);
                 services
             }

@@ -10,7 +10,7 @@ use crate::fault::member::{Member, Spec};
 /// A practice target that this run started.
 pub struct Sim {
     member: Arc<Member>,
-    services: Vec<(String, Address)>,
+    services: Vec<(String, Vec<Address>)>,
 }
 
 impl Sim {
@@ -38,16 +38,17 @@ impl Sim {
         let (member, line) = Member::start(spec).await?;
         let services = services(&line)?;
         // Where it was found it must be found again after it was killed.
-        if let [(_, address)] = services.as_slice()
-            && let Some((_, port)) = address.tcp()
+        if let [(_, addresses)] = services.as_slice()
+            && let Some((_, port)) = addresses.first().and_then(Address::tcp)
+            && are_in_a_row(addresses, port)
         {
             member.pin(["--port".into(), port.to_string().into()]);
         }
         Ok(Sim { member, services })
     }
 
-    /// Where it answers.
-    pub fn services(&self) -> &[(String, Address)] {
+    /// Where it answers: services by name, each with its addresses.
+    pub fn services(&self) -> &[(String, Vec<Address>)] {
         &self.services
     }
 
@@ -67,16 +68,26 @@ impl Sim {
     }
 }
 
-fn services(line: &str) -> Result<Vec<(String, Address)>, String> {
+/// Whether replicas come back where they were when the first does.
+fn are_in_a_row(addresses: &[Address], first: u16) -> bool {
+    let ports = addresses.iter().map(|address| address.tcp().map(|(_, port)| port));
+    ports.enumerate().all(|(n, port)| port == u16::try_from(n).ok().and_then(|n| first.checked_add(n)))
+}
+
+fn services(line: &str) -> Result<Vec<(String, Vec<Address>)>, String> {
     #[derive(serde::Deserialize)]
     struct Ready {
         services: serde_json::Map<String, serde_json::Value>,
     }
     let ready: Ready =
         serde_json::from_str(line).map_err(|e| format!("the practice target said `{}`: {e}", line.trim()))?;
-    ready
-        .services
-        .into_iter()
-        .map(|(name, url)| Address::parse(url.as_str().unwrap_or_default()).map(|address| (name, address)))
-        .collect()
+    let address = |url: &serde_json::Value| Address::parse(url.as_str().unwrap_or_default());
+    let places = |(name, said): (String, serde_json::Value)| {
+        let addresses: Result<Vec<Address>, String> = match &said {
+            serde_json::Value::Array(all) => all.iter().map(address).collect(),
+            one => address(one).map(|address| vec![address]),
+        };
+        addresses.map(|addresses| (name, addresses))
+    };
+    ready.services.into_iter().map(places).collect()
 }

@@ -7,6 +7,7 @@ use super::absorbed::Absorbed;
 use super::alerts::AlertClaim;
 use super::capacity::CapacityClaim;
 use super::effect_claim::EffectClaim;
+use super::leak::LeakClaim;
 use super::mistake::Place;
 use super::notified::Notified;
 use super::part::Whose;
@@ -48,6 +49,8 @@ pub enum Claim {
     Absorbed(Absorbed),
     /// About what became of signals.
     Effects(EffectClaim),
+    /// About how fast memory grows.
+    Leak(LeakClaim),
     /// About what the target says of itself.
     Server {
         /// A PromQL expression.

@@ -15,6 +15,7 @@ mod effects;
 mod fault;
 mod inject;
 pub mod kafka;
+mod leak;
 mod load;
 mod locate;
 mod notified;
@@ -59,6 +60,7 @@ pub use inject::{
     Toxic,
 };
 pub use kafka::Kafka;
+pub use leak::{Grower, LeakClaim, TARGET};
 pub use load::{Arrivals, Segment, closed_connections};
 pub use notified::{Handled, Notified};
 pub use part::{Part, Whose, part_name};

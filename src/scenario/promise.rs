@@ -12,8 +12,8 @@
 //! ```
 //!
 //! What became of the requests that faults struck (`absorbed`) has a grammar of its own, see [`absorbed`](super::absorbed),
-//! and so has what became of signals (`lost`, `drain` and others), see [`effect_claim`](super::effect_claim), and how much a
-//! target takes (`capacity`), see [`capacity`](super::capacity).
+//! and so has what became of signals (`lost`, `drain` and others), see [`effect_claim`](super::effect_claim), how much a target
+//! takes (`capacity`), see [`capacity`](super::capacity), and how fast memory grows (`leak`), see [`leak`](super::leak).
 //!
 //! Beside `promql:` the promise is about its value: `value comparator number`, where `75%` means 0.75.
 
@@ -78,7 +78,7 @@ fn whose(subject: &str, known: &[Known<'_>]) -> Result<Whose, Refusal> {
 }
 
 const MEASURES: [&str; 9] = ["p50", "p95", "p99", "max", "mean", "errors", "timeouts", "rejected", "rate"];
-const PLANNED: [&str; 2] = ["staleness", "leak"];
+const PLANNED: [&str; 1] = ["staleness"];
 
 /// Reads a promise about what the client saw.
 pub fn parse_client(promise: &str, known: &[Known<'_>]) -> Result<Expectation, Refusal> {
@@ -197,7 +197,10 @@ fn parse_measure(name: &str) -> Result<Measure, Refusal> {
         "rate" => Measure::Rate,
         "recovery" => Measure::Recovery,
         "detection" => Measure::Detection,
-        known if known == "absorbed" || known == "capacity" || EffectMeasure::ALL.iter().any(|m| m.word() == known) => {
+        known
+            if ["absorbed", "capacity", "leak"].contains(&known)
+                || EffectMeasure::ALL.iter().any(|m| m.word() == known) =>
+        {
             let what = format!("`{known}` is known only when the run is over");
             return Err((what, "promise it under `slo:`".into()));
         }
@@ -213,7 +216,7 @@ fn parse_measure(name: &str) -> Result<Measure, Refusal> {
                         name,
                         MEASURES
                             .into_iter()
-                            .chain(["recovery", "detection", "absorbed", "capacity"])
+                            .chain(["recovery", "detection", "absorbed", "capacity", "leak"])
                             .chain(EffectMeasure::ALL.map(EffectMeasure::word))
                             .collect::<Vec<_>>(),
                     ),

@@ -11,6 +11,8 @@ use crate::base::net::Address;
 pub struct Target {
     /// Who starts it and where it answers.
     pub system: System,
+    /// Its process on this machine, which is watched; of a practice target it is known without.
+    pub pid: Option<u32>,
     /// What must answer before anything is sent.
     pub ready: Option<Ready>,
     /// The most connections; `None` leaves it to the plan.
@@ -25,6 +27,20 @@ pub struct Target {
     pub before: Vec<Step>,
     /// Sent once after the drain.
     pub after: Vec<Step>,
+}
+
+impl Target {
+    /// How many places share the load of its one service: of a practice target its replicas, of what stands already its addresses;
+    /// of several services the most that one has.
+    pub fn replicas(&self) -> u32 {
+        match &self.system {
+            System::Sim { with, .. } => {
+                let set = with.iter().rfind(|(key, _)| key == "replicas");
+                set.and_then(|(_, value)| value.trim().parse().ok()).unwrap_or(1).max(1)
+            }
+            System::Services(services) => services.iter().map(|s| s.addresses.len() as u32).max().unwrap_or(1),
+        }
+    }
 }
 
 /// Who starts the target and where it answers.

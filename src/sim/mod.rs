@@ -111,15 +111,24 @@ impl Running {
         Running { services, tasks, announced: None, closing: None }
     }
 
-    /// Its services by name, each with its address, such as `http://127.0.0.1:8080`.
+    /// Its services by name, each with its address, such as `http://127.0.0.1:8080`; one that answers in several places stands
+    /// here as often.
     pub fn services(&self) -> &[(String, String)] {
         &self.services
     }
 
-    /// The one line of JSON by which a run learns where the services are: `{"services": {name: url}}`.
+    /// The one line of JSON by which a run learns where the services are: `{"services": {name: url}}`, or a list of addresses
+    /// where there are several.
     pub fn ready_line(&self) -> String {
-        let services: serde_json::Map<_, _> =
-            self.services.iter().map(|(name, url)| (name.clone(), url.clone().into())).collect();
+        let mut services: serde_json::Map<String, serde_json::Value> = serde_json::Map::new();
+        for (name, url) in &self.services {
+            let url = serde_json::Value::from(url.clone());
+            match services.get_mut(name) {
+                None => _ = services.insert(name.clone(), url),
+                Some(serde_json::Value::Array(all)) => all.push(url),
+                Some(one) => *one = vec![one.take(), url].into(),
+            }
+        }
         serde_json::json!({ "services": services }).to_string()
     }
 

@@ -11,6 +11,7 @@
 //! late TRAFFIC SECOND: N    dropped TRAFFIC SECOND: N    cpu SECOND: SHARE
 //! worker N SECOND: [cpu SHARE] [delay T] [hiccup T] [no_files N] [no_ports N]     told at the second's end
 //! host SECOND: [busy SHARE] [own CORES] [steal SHARE] [throttled T] [files N/N] [time_wait N/N] [target CORES]
+//! process NAME FROM..TO: SIZE [grows SIZE/h] [saw SIZE every T] [steps SIZE every T] [pid N] [cpu CORES]   what its memory is each second
 //! stage FROM..TO: [wakes T] [calls T] [links T] [used T]    told at the end of each second: one in a hundred so late
 //! calls T: CALLS/SHOTS …    of each upstream so far    told FAULT to begin|end T: planned T
 //! exemplar TRAFFIC OUTCOME: WHY    connections: N     that could be opened    cores: N     that we may use
@@ -50,12 +51,13 @@ use proofload::base::seed::Seed;
 use proofload::base::series::{Labels, Sample, Series, stale};
 use proofload::base::time::{Offset, Span};
 use proofload::base::trace::{Shot, TraceId, Tracer};
-use proofload::base::units::parse_duration;
+use proofload::base::units::{parse_duration, parse_growth, parse_size};
 use proofload::evidence::event::{Event, Exemplar, FaultStep, Probe, Scrape};
 use proofload::evidence::health::{Called, HostHealth, Lateness, ProcessHealth, StageHealth, WorkerHealth};
 use proofload::evidence::manifest::How;
 use proofload::evidence::page::{Family, Page, Remark};
 use proofload::evidence::reply::{Opening, Outcome};
+use proofload::evidence::resources::{ProcessUse, Resources};
 use proofload::evidence::samples::Kind;
 use proofload::evidence::touches::{Decision, Effect};
 use proofload::plan::Plan;
@@ -184,6 +186,7 @@ impl Case {
             }
             ["cpu", second] => self.cpu.push((second.parse().ok()?, rest.parse().ok()?)),
             ["worker", worker, second] => self.worker(worker.parse().ok()?, second.parse().ok()?, rest)?,
+            ["process", name, span] => self.process(name, span_of(span)?, rest)?,
             ["stage", seconds] => self.stage(seconds, rest)?,
             ["calls", at] => {
                 let called = |text: &str| {
@@ -407,6 +410,39 @@ impl Case {
                 }
             }
             self.events.push(Event::Stage(health));
+        }
+        Some(())
+    }
+
+    fn process(&mut self, name: &str, span: Span, rest: &str) -> Option<()> {
+        let (size, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+        let size = parse_size(size).ok()?.0 as f64;
+        let more: Vec<(&str, &str)> = pairs(rest).collect();
+        let of = |word: &str| option(&more, word);
+        let every = of("every").map_or(Some(Duration::MAX), |t| parse_duration(t).ok())?.as_secs_f64();
+        let sized = |word: &str| of(word).map_or(Some(0.0), |s| parse_size(s).ok().map(|s| s.0 as f64));
+        let (saw, steps) = (sized("saw")?, sized("steps")?);
+        let grows = of("grows").map_or(Some(0), |g| parse_growth(g).ok())? as f64 / 3_600.0;
+        let pid = of("pid").map_or(Some(42), |pid| pid.parse().ok())?;
+        let cpu = of("cpu").map_or(Some(0.25), |cpu| cpu.parse().ok())?;
+        let mut at = span.start;
+        while at < span.end {
+            let t = at.since(span.start).as_secs_f64();
+            let rss = size + grows * t + saw * (t / every).fract() + steps * (t / every).floor();
+            let of = ProcessUse {
+                name: name.to_owned(),
+                pid,
+                started: u64::from(pid) * 10,
+                processes: 1,
+                cpu,
+                rss: rss as u64,
+                files: Some(20),
+                threads: Some(4),
+                voluntary: Some(30),
+                involuntary: Some(10),
+            };
+            self.events.push(Event::Resources(Resources { at, over: 1_000_000_000, of: vec![of] }));
+            at = at + Duration::from_secs(1);
         }
         Some(())
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::{FolderArgs, Reading};
+use super::{FolderArgs, Reading, Shape};
 use crate::base::units::{Rate, Share};
 
 /// `proofload capacity`
@@ -25,6 +25,41 @@ pub struct CapacityArgs {
 pub enum CapacityCommand {
     /// Judge the probes of a search again, and what they show
     Judge(FolderArgs),
+    /// How many replicas a load needs, by searches with one number of them or several
+    #[command(
+        after_help = "Exit codes: 0 so many, 1 no number is enough, 2 wrong command line, or searches that do not belong together, \
+3 no sure answer: it lies beyond what was measured, or no knee was found."
+    )]
+    Plan(CapacityPlanArgs),
+}
+
+/// A plan.
+#[derive(Debug, Args)]
+pub struct CapacityPlanArgs {
+    /// Folders of searches, each with its capacity.json
+    #[arg(required = true, value_name = "DIR")]
+    pub folders: Vec<PathBuf>,
+    /// What must be borne, such as 1500/s
+    #[arg(long, value_name = "RATE", value_parser = crate::base::units::parse_rate)]
+    pub need: Rate,
+    /// So many may be down meanwhile
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub spare: u32,
+    /// The promise that must hold, such as 'p95(quotes) < 320ms'; all critical ones of the searches when left out
+    #[arg(long, value_name = "PROMISE")]
+    pub promise: Option<String>,
+    /// The answer may lie beyond what was measured
+    #[arg(long)]
+    pub extrapolate: bool,
+    /// How it is printed
+    #[arg(long, value_enum, default_value_t = Shape::Text)]
+    pub format: Shape,
+    /// Write plan.json, plan.md and plan.html there
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print without colour
+    #[arg(long)]
+    pub no_color: bool,
 }
 
 /// A search.

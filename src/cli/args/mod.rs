@@ -8,7 +8,7 @@ mod run;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use capacity::{CapacityArgs, CapacityCommand, SearchArgs};
+pub use capacity::{CapacityArgs, CapacityCommand, CapacityPlanArgs, SearchArgs};
 pub use evidence::{
     CompareArgs, ExportArgs, FolderArgs, HealArgs, HistogramArgs, JudgeArgs, Outcomes, Phase, QueryArgs, Shape,
 };

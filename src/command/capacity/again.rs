@@ -28,6 +28,7 @@ pub fn judge(args: &FolderArgs) -> Exit {
         print::err(&format!("{}: {why}", folder.file(FILE).display()));
     }
     let place = folder.path().display().to_string();
+    super::write(&study, &folder);
     print::out(&report::capacity(&study, &place, print::colour(args.no_color)));
     Exit::Judged(match study.verdict {
         Verdict::Pass => judge::Exit::Pass,

@@ -1,6 +1,7 @@
 //! `proofload capacity`: how much load a target takes before it breaks a promise.
 
 mod again;
+mod plan;
 mod search;
 
 use std::path::Path;
@@ -10,20 +11,33 @@ use super::run::Starter;
 use crate::base::text;
 use crate::cli::args::{CapacityArgs, CapacityCommand, SearchArgs};
 use crate::cli::print;
+use crate::evidence::folder::Folder;
 use crate::exit::Exit;
+use crate::judge::capacity::Study;
+use crate::report;
 use crate::run::Told;
 use crate::scenario::{Capacity, Scenario};
 
+pub(super) use plan::study;
 pub(super) use search::{Found, Wanted, search};
 
 /// Searches, or works on what was found before.
 pub fn capacity(args: &CapacityArgs) -> Exit {
     match &args.command {
         Some(CapacityCommand::Judge(folder)) => again::judge(folder),
+        Some(CapacityCommand::Plan(args)) => plan::answer(args),
         None => match &args.search.file {
             Some(file) => find(file, &args.search),
             None => usage("name a scenario file"),
         },
+    }
+}
+
+/// Writes every report of a study into its folder.
+pub(super) fn write(study: &Study, folder: &Folder) {
+    let written = report::study_files(study).iter().try_for_each(|(name, text)| folder.replace(name, text.as_bytes()));
+    if let Err(why) = written {
+        print::err(&format!("{}: reports could not be written: {why}", folder.path().display()));
     }
 }
 

@@ -100,6 +100,7 @@ pub fn search(starter: &Starter, told: &Told, wanted: Wanted<'_>, colour: bool) 
         hunt.search(*fault, probing, begun);
     }
     let place = hunt.folder.path().display().to_string();
+    super::write(&hunt.study, &hunt.folder);
     print::out(&report::capacity(&hunt.study, &place, colour));
     Ok(Found {
         verdict: hunt.study.verdict,

@@ -7,6 +7,8 @@
 mod claim;
 mod estimate;
 mod knee;
+pub mod model;
+pub mod plan;
 mod probe;
 mod read;
 mod study;

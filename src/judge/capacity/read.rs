@@ -15,7 +15,7 @@ use crate::judge::trial::Trial;
 use crate::judge::window::Cut;
 use crate::judge::{Exit, Finding, Judgement, Percentiles, Verdict};
 use crate::plan::Plan;
-use crate::scenario::{Scenario, Severity};
+use crate::scenario::{Scenario, Severity, TARGET};
 
 /// What a search knows of a probe that its evidence does not say.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,7 +88,7 @@ impl Probe {
             in_flight: in_flight(evidence, traffic, measured),
             little: little(&Trial::new(scenario, plan, evidence), traffic, measured),
             upstreams: upstreams(scenario, evidence, measured),
-            resources: resources(evidence, measured),
+            resources: resources(evidence, judgement),
             unfit_seconds: judgement.fitness.unfit_seconds,
             generator_cpu: judgement.fitness.cpu,
             report: made.report,
@@ -199,23 +199,21 @@ fn upstreams(scenario: &Scenario, evidence: &Evidence, measured: Span) -> BTreeM
     scenario.upstreams.iter().zip(first.iter().zip(last.iter())).map(of).collect()
 }
 
-/// What the target's own process took, where the run started it.
-fn resources(evidence: &Evidence, measured: Span) -> BTreeMap<String, f64> {
-    let (mut cpu, mut over, mut rss) = (0.0, 0.0, 0u64);
-    for event in &evidence.events {
-        let Event::Host(host) = event else { continue };
-        let (Some(target), Some(part)) = (host.target, host.stretch().overlap(measured)) else { continue };
-        let seconds = part.length().as_secs_f64();
-        cpu += target.cpu * seconds;
-        over += seconds;
-        rss = rss.max(target.rss);
-    }
-    let mut all = BTreeMap::new();
-    if over > 0.0 {
-        all.insert("cpu_cores".to_owned(), cpu / over);
-        all.insert("rss_bytes".to_owned(), rss as f64);
-    }
-    all
+/// What the target took of the machine: its own process where that is known, else what a page says of itself.
+fn resources(evidence: &Evidence, judgement: &Judgement) -> BTreeMap<String, f64> {
+    let all = &judgement.resources;
+    let Some(of) = all.iter().find(|of| of.name == TARGET).or(all.first()) else { return BTreeMap::new() };
+    let here = of.source == "proc";
+    let known = [
+        ("cpu_cores", of.cpu),
+        ("rss_bytes", of.memory),
+        ("files", of.files),
+        ("threads", of.threads),
+        ("switches", of.switches),
+        // Of a machine elsewhere nobody knows how many it has.
+        ("cores", here.then_some(f64::from(evidence.manifest.host.cores))),
+    ];
+    known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
 /// How many shots a promise of a scenario needs at the most, as far as it has shots of its own.

@@ -5,25 +5,30 @@
 //! Everything is put into the page by a macro that escapes it: what came from a server is text, never markup.
 
 mod axis;
+mod capacity;
 pub mod chart;
 mod course;
 mod distribution;
 mod faults;
 mod instrument;
 mod record;
+mod resources;
+mod shell;
 mod shots;
 mod sides;
 mod track;
 mod upstreams;
 mod verdict;
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, PreEscaped, html};
 
 use crate::evidence::reader::Evidence;
 use crate::judge::{Judgement, Verdict};
 use crate::plan::Plan;
 use axis::Axis;
+pub use capacity::{plan, study};
 use chart::{Band, Line};
+use shell::shell;
 use track::Track;
 
 const STYLE: &str = include_str!("page.css");
@@ -58,7 +63,7 @@ pub fn html(run: &Run<'_>) -> String {
     let page = Page::new(run);
     let judgement = run.judgement;
     let title = format!("{}: {}", judgement.verdict.word(), judgement.scenario);
-    let sections: Vec<(&str, &str, Option<Markup>)> = vec![
+    let sections = vec![
         ("promises", "Promises", Some(verdict::promises(&page))),
         ("instrument", "The instrument", Some(instrument::section(&page))),
         ("course", "Over time", Some(course::section(&page))),
@@ -66,36 +71,12 @@ pub fn html(run: &Run<'_>) -> String {
         ("sides", "Both sides", sides::section(&page)),
         ("faults", "Faults", faults::section(&page)),
         ("upstreams", "Upstreams", upstreams::section(&page)),
+        ("resources", "What the target took", resources::section(&page)),
         ("shots", "Slowest and failed", shots::section(&page)),
         ("record", "What was run", Some(record::section(&page))),
     ];
-    let sections: Vec<_> = sections.into_iter().filter_map(|(id, name, of)| Some((id, name, of?))).collect();
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                // Whatever slipped in could not speak to anybody.
-                meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
-                title { (title) }
-                style { (PreEscaped(STYLE)) }
-            }
-            body class=(class(judgement.verdict)) {
-                header { (verdict::banner(&page)) }
-                nav aria-label="Sections" { @for (id, name, _) in &sections { a href={ "#" (id) } { (name) } " " } }
-                main {
-                    @for (id, name, section) in &sections {
-                        section id=(id) { h2 { (name) } (section) }
-                    }
-                }
-                footer { "proofload " (run.evidence.manifest.proofload) ", evidence " (judgement.run) }
-                script { (PreEscaped(SCRIPT)) }
-            }
-        }
-    };
-    page.into_string()
+    let foot = format!("proofload {}, evidence {}", run.evidence.manifest.proofload, judgement.run);
+    shell(&title, judgement.verdict, verdict::banner(&page), sections, &foot)
 }
 
 impl<'r> Page<'r> {

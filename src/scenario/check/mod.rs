@@ -12,6 +12,7 @@ mod fault;
 mod flow;
 mod inject;
 mod kafka;
+mod leak;
 mod leave;
 mod link;
 mod login;
@@ -249,6 +250,11 @@ impl Check<'_, '_> {
     /// Refuses a page that is several.
     fn scrapable(&mut self, name: &At<String>, job: &raw::Job, target: Option<&super::Target>) {
         let own = Address::parse(&job.metrics.value).ok();
+        let practice = target.filter(|t| own.is_none() && matches!(t.system, super::System::Sim { .. }));
+        if let Some(replicas) = practice.map(super::Target::replicas).filter(|replicas| *replicas > 1) {
+            let what = format!("`{}` is a page of {replicas} replicas", name.value);
+            self.reader.wrong(name.at, what, "leave it out: where each replica answers is known only when it runs");
+        }
         let services = match target.map(|t| &t.system) {
             Some(super::System::Services(services)) if own.is_none() => services.as_slice(),
             _ => return,

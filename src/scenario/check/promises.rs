@@ -58,6 +58,7 @@ impl Check<'_, '_> {
                 .absorbed(expect, raw.promql.as_ref(), traffic, faults)
                 .or_else(|| self.effect_claim(expect, raw.promql.as_ref(), traffic))
                 .or_else(|| self.capacity_claim(expect, raw.promql.as_ref(), traffic))
+                .or_else(|| self.leak_claim(expect, raw.promql.as_ref(), root))
             {
                 Some(read) => read,
                 None => self.claim(expect, raw.promql.as_ref(), traffic),
@@ -130,6 +131,7 @@ impl Check<'_, '_> {
             Claim::Notified(_) => self.fits_notified(window, place),
             Claim::Effects(claim) => self.fits_effects(claim, &promise, raw, traffic),
             Claim::Capacity(_) => self.fits_capacity(&promise, raw, root),
+            Claim::Leak(_) => self.fits_leak(&promise, raw),
             _ => self.fits(&promise, raw),
         }
         self.has_clock(&promise, traffic);

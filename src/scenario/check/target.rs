@@ -45,6 +45,7 @@ impl Check<'_, '_> {
                 let system = self.word(word);
                 return Some(Target {
                     system,
+                    pid: None,
                     ready: None,
                     connections: None,
                     timeout: Duration::from_secs(2),
@@ -75,6 +76,7 @@ impl Check<'_, '_> {
         }
         let mut target = Target {
             system: system.unwrap_or_else(|| System::Services(Vec::new())),
+            pid: self.watched_pid(map),
             ready: None,
             connections: None,
             timeout: map.timeout.map_or(Duration::from_secs(2), |t| t.value),
@@ -97,6 +99,19 @@ impl Check<'_, '_> {
         target.before = map.before.iter().flatten().map(|step| self.step(step, is_known.then_some(&target))).collect();
         target.after = map.after.iter().flatten().map(|step| self.step(step, is_known.then_some(&target))).collect();
         (is_known && given == 1).then_some(target)
+    }
+
+    /// The process that is watched.
+    fn watched_pid(&mut self, map: &raw::TargetMap) -> Option<u32> {
+        let pid = map.pid?;
+        if map.sim.is_some() {
+            self.reader.wrong(pid.at, "the process of a practice target is known", "leave `pid` out");
+        }
+        let valid = u32::try_from(pid.value).ok().filter(|pid| (1..=1 << 22).contains(pid));
+        if valid.is_none() {
+            self.reader.wrong(pid.at, format!("`{}` is no id of a process", pid.value), "write 1 to 4194304");
+        }
+        valid
     }
 
     /// `sim:NAME` or an address.

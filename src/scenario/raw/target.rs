@@ -38,6 +38,9 @@ record! {
         sim: Option<At<String>>,
         /// Settings of the practice target; `proofload sim SYSTEM --help` lists them.
         with: Option<Names<String>>,
+        /// The id of its process, where it runs on this machine: what it takes of the machine is then watched. Processes that
+        /// the run starts are watched anyway.
+        pid: Option<At<u64>>,
         /// The address of the one service: http://HOST:PORT, https://HOST:PORT or unix:/path/of/socket; or a list of them.
         url: Option<Addresses>,
         /// Several services by name, each an address or a list of them.

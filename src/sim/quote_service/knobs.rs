@@ -221,6 +221,24 @@ const KNOBS: &[Row] = &[
         |o| on_off(o.count_all),
     ),
     (
+        "replicas",
+        "replicas, each with an address, a cache and workers of its own; shots are spread over them",
+        |o, v| put(&mut o.replicas, whole(v, 16).and_then(at_least_one)),
+        |o| o.replicas.to_string(),
+    ),
+    (
+        "database",
+        "how long each quote has the one database that all replicas share for itself, or none",
+        |o, v| put(&mut o.database, or("none", v, length)),
+        |o| o.database.map_or("none".into(), units::duration),
+    ),
+    (
+        "leak",
+        "bytes that each quote leaves behind for ever, such as 4KiB, or off",
+        |o, v| put(&mut o.leak, or("off", v, leak).map(Option::unwrap_or_default)),
+        |o| if o.leak == 0 { "off".into() } else { format!("{}B", o.leak) },
+    ),
+    (
         "truth",
         "file for a line of JSON per request, or off",
         |o, v| {
@@ -278,6 +296,14 @@ impl Options {
     }
 }
 
+/// At most what would fill a machine in minutes.
+fn leak(text: &str) -> Result<u64, String> {
+    match units::parse_size(text)?.0 {
+        size @ 1..=1_048_576 => Ok(size),
+        _ => Err(format!("`{text}` is not from 1B to 1MiB")),
+    }
+}
+
 fn external(text: &str) -> Result<External, String> {
     match text {
         "miss" => Ok(External::Miss),
@@ -330,6 +356,9 @@ mod tests {
             "lie=hits-twice",
             "processes=2",
             "count_all=on",
+            "leak=4KiB",
+            "replicas=3",
+            "database=2ms",
         ] {
             assert_eq!(options.set_pair(pair), Ok(()), "{pair}");
         }
@@ -341,6 +370,7 @@ mod tests {
         assert_eq!((options.max_quote_age, options.stale_if_error), (None, None));
         assert_eq!((options.external, options.fallback, options.scale()), (External::Hybrid, false, 0.0));
         assert_eq!((options.lie, options.processes, options.count_all), (Lie::HitsTwice, 2, true));
+        assert_eq!((options.leak, options.replicas, options.database), (4096, 3, Some(Duration::from_millis(2))));
         let quoters = options.quoters();
         assert_eq!((quoters[0].rate, quoters[0].patience), (Rate(0), Duration::from_secs(1)));
     }
@@ -357,6 +387,7 @@ mod tests {
         assert!(error("delays=NaN").contains("no factor"));
         assert!(error("external=maybe").contains("miss, hybrid, never"));
         assert!(error("lie=hits-twise").ends_with("did you mean `hits-twice`?"));
+        assert!(error("leak=2MiB").contains("from 1B to 1MiB") && error("leak=5").contains("not a size"));
         assert!(error("rate.NAME=5/s").contains("such as rate.jupiter"));
         assert!(error("rate.jupiter=fast").contains("not a rate"));
         assert_eq!(error("ttl"), "`ttl`: write KEY=VALUE");

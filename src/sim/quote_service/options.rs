@@ -100,6 +100,12 @@ pub struct Options {
     pub processes: usize,
     /// Whether `http_requests_total` counts scrapes and health checks as well.
     pub count_all: bool,
+    /// How many replicas there are, each with an address, a cache and workers of its own.
+    pub replicas: u16,
+    /// How long each quote has the one database that all replicas share for itself; `None` needs none.
+    pub database: Option<Duration>,
+    /// How many bytes each quote leaves behind for ever.
+    pub leak: u64,
     /// Where a record of each request goes.
     pub truth: Truth,
 }
@@ -142,6 +148,9 @@ impl Default for Options {
             lie: Lie::None,
             processes: 1,
             count_all: false,
+            replicas: 1,
+            database: None,
+            leak: 0,
             truth: Truth::Off,
         }
     }

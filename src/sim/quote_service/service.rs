@@ -3,8 +3,8 @@
 mod answer;
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -36,21 +36,26 @@ const REFRESHERS: usize = 16;
 /// Starts the service on the current runtime and comes back when it answers. Fails when the port is taken or the
 /// truth log cannot be made.
 pub async fn start(options: Options) -> io::Result<Running> {
-    let listener = TcpListener::bind(("127.0.0.1", options.port))
-        .await
-        .map_err(|e| io::Error::new(e.kind(), format!("port {} of 127.0.0.1: {e}", options.port)))?;
-    let url = format!("http://{}", listener.local_addr()?);
     let refresh = options.refresh;
     let log = Arc::new(Log::open(&options.truth)?);
-    let processes = (0..options.processes).map(|_| Service::new(options.clone(), log.clone()).map(Arc::new));
-    let processes = processes.collect::<io::Result<Vec<Arc<Service>>>>()?;
+    let database = Arc::new(tokio::sync::Mutex::new(()));
     let mut tasks = JoinSet::new();
-    for (service, age) in processes.iter().filter_map(|service| Some((service, refresh?))) {
-        tasks.spawn(service.clone().refresh(age));
+    let mut services = Vec::new();
+    for replica in 0..options.replicas {
+        let port = if options.port == 0 { 0 } else { options.port.saturating_add(replica) };
+        let listener = TcpListener::bind(("127.0.0.1", port))
+            .await
+            .map_err(|e| io::Error::new(e.kind(), format!("port {port} of 127.0.0.1: {e}")))?;
+        services.push((System::QuoteService.name().to_owned(), format!("http://{}", listener.local_addr()?)));
+        let process = |_| Service::new(options.clone(), log.clone(), database.clone()).map(Arc::new);
+        let processes = (0..options.processes).map(process).collect::<io::Result<Vec<Arc<Service>>>>()?;
+        for (service, age) in processes.iter().filter_map(|service| Some((service, refresh?))) {
+            tasks.spawn(service.clone().refresh(age));
+        }
+        let api = Arc::new(Api { processes, turn: AtomicUsize::new(0) });
+        tasks.spawn(httpd::serve(listener, api));
     }
-    let api = Arc::new(Api { processes, turn: AtomicUsize::new(0) });
-    tasks.spawn(httpd::serve(listener, api));
-    let mut running = Running::new(vec![(System::QuoteService.name().to_owned(), url)], tasks);
+    let mut running = Running::new(services, tasks);
     running.closing = Some(Box::new(move || log.close()));
     Ok(running)
 }
@@ -66,11 +71,13 @@ struct Service {
     means: Arc<Means>,
     workers: Semaphore,
     waiting: AtomicUsize,
-    pages: AtomicU64,        // of metrics, that were asked for
-    pool_queries: AtomicU64, // per protocol
+    database: Arc<tokio::sync::Mutex<()>>, // of all replicas
+    pages: AtomicU64,                      // of metrics, that were asked for
+    pool_queries: AtomicU64,               // per protocol
     pool_failures: [AtomicU64; 3],
     log: Arc<Log>,
-    counted: AtomicU64, // HTTP requests
+    counted: AtomicU64,            // HTTP requests
+    leaked: Mutex<Vec<Box<[u8]>>>, // what quotes leave behind
 }
 
 /// A price as it is kept.
@@ -125,8 +132,11 @@ impl Service {
             return Response::text(405, "use GET\n").with("Allow", "GET, HEAD");
         }
         match request.path.as_str() {
-            "/quote" => self.quote(&request, Path::Quote).await,
-            "/quote/hybrid" => self.quote(&request, Path::Hybrid).await,
+            "/quote" | "/quote/hybrid" => {
+                self.leak();
+                let path = if request.path == "/quote" { Path::Quote } else { Path::Hybrid };
+                self.quote(&request, path).await
+            }
             "/metrics" => {
                 // Writing thousands of lines takes milliseconds that no quote in flight should pay for.
                 let nth = self.pages.fetch_add(1, Relaxed);
@@ -139,6 +149,14 @@ impl Service {
             "/health" | "/health/live" => self.health(),
             "/ready" | "/health/ready" => self.ready(),
             _ => Response::text(404, "try /quote, /quote/hybrid, /health, /ready or /metrics\n"),
+        }
+    }
+
+    /// Leaves memory behind, and has it in its hands once: what was never written to is not taken from the system.
+    fn leak(&self) {
+        if self.options.leak > 0 {
+            let piece = vec![1; self.options.leak as usize].into_boxed_slice();
+            self.leaked.lock().unwrap_or_else(PoisonError::into_inner).push(piece);
         }
     }
 
@@ -163,7 +181,7 @@ impl Service {
         all.http_duration.with([path]).observe_duration(took);
     }
 
-    fn new(options: Options, log: Arc<Log>) -> io::Result<Service> {
+    fn new(options: Options, log: Arc<Log>, database: Arc<tokio::sync::Mutex<()>>) -> io::Result<Service> {
         let seed = Seed(options.seed);
         let instruments = Arc::new(Instruments::lying(options.lie));
         let work = Arc::new(Work::new(seed, options.scale())?);
@@ -178,11 +196,13 @@ impl Service {
             work,
             workers: Semaphore::new(options.workers),
             waiting: AtomicUsize::new(0),
+            database,
             pages: AtomicU64::new(0),
             pool_queries: AtomicU64::new(0),
             pool_failures: Default::default(),
             log,
             counted: AtomicU64::new(0),
+            leaked: Mutex::default(),
             options,
         })
     }

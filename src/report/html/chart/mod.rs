@@ -13,12 +13,14 @@
 //! still. A new kind draws on a plotters area, calls [`axes`] for its axes and [`finish`] on what came out.
 
 mod band;
+mod curve;
 mod heat;
 mod lines;
 mod ranks;
 mod scale;
 
 pub use band::{Band, bands};
+pub use curve::{Dot, Graph, Strand, graph};
 pub use heat::{Heat, heat};
 pub use lines::{Across, Line, Plot, Unit, lines};
 pub use ranks::{Curve, ranks};

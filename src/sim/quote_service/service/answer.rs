@@ -166,8 +166,17 @@ impl Service {
                 Err(error) => self.stand_in(pair, ask, key).ok_or(error)?,
             },
         };
+        self.ask_database().await;
         self.work.spend(Part::Serve, pair.id, ordinal).await;
         Ok(served)
+    }
+
+    /// Has the database that all replicas share for itself, one quote at a time.
+    async fn ask_database(&self) {
+        if let Some(length) = self.options.database {
+            let _mine = self.database.lock().await;
+            self.work.wait(length.mul_f64(self.options.scale())).await;
+        }
     }
 
     /// A place among the workers, in the order of arrival.
