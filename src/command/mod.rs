@@ -1,13 +1,16 @@
 //! One file per verb: composes rooms, prints, and says how it ended.
 
 mod against;
+mod baseline;
 mod chaos;
 mod check;
 mod compare;
 mod export;
 mod heal;
 mod histogram;
+mod history;
 mod import;
+mod interleave;
 mod judge;
 mod lint;
 mod listed;
@@ -22,6 +25,7 @@ mod schema;
 mod selftest;
 mod sim;
 mod stage;
+mod suite;
 mod verify;
 
 use crate::cli::args::{ChaosCommand, Cli, Command, MetricsCommand, RulesCommand};
@@ -37,6 +41,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Schema(args) => schema::schema(&args),
         Command::Import(args) => import::import(&args),
         Command::Compare(args) => compare::compare(&args),
+        Command::History(args) => history::history(&args),
         Command::Export(args) => export::export(&args),
         Command::Histogram(args) => histogram::histogram(&args),
         Command::Query(args) => query::query(&args),

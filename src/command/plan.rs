@@ -244,9 +244,12 @@ fn promises(scenario: &Scenario, plan: &Plan, out: &mut String) {
     }
     for promise in &scenario.promises {
         let text = match &promise.claim {
-            Claim::Client(_) | Claim::Absorbed(_) | Claim::Effects(_) | Claim::Alert(_) | Claim::Notified(_) => {
-                promise.text.clone()
-            }
+            Claim::Client(_)
+            | Claim::Relative(_)
+            | Claim::Absorbed(_)
+            | Claim::Effects(_)
+            | Claim::Alert(_)
+            | Claim::Notified(_) => promise.text.clone(),
             Claim::Server { expr, .. } => {
                 format!("{} of {}", promise.text, expr.split_whitespace().collect::<Vec<_>>().join(" "))
             }

@@ -1,15 +1,19 @@
 //! `proofload run`: one scenario or several in turn, each judged.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::baseline::{self, Baselines};
 use super::judge::Judged;
 use super::listed::{Loaded, list, load_all};
 use super::live;
+use super::suite::{Budget, Page};
 use super::verify::Verifier;
 use crate::cli::args::RunArgs;
 use crate::cli::print;
+use crate::evidence::baseline::Baseline;
 use crate::evidence::folder::Folder;
 use crate::exit::Exit;
 use crate::judge::{self, Ended};
@@ -26,7 +30,7 @@ pub fn run(args: &RunArgs) -> Exit {
         print::err("nothing was sent");
         return Exit::Usage;
     };
-    let name = listed.suite;
+    let (name, stop) = (listed.suite, listed.stop || args.stop_on_failure);
     let Some(loaded) = load_all(listed.items, &args.reading) else {
         print::err("nothing was sent");
         return Exit::Usage;
@@ -36,8 +40,19 @@ pub fn run(args: &RunArgs) -> Exit {
         print::err(&format!("{}: {why}: leave --stage out\nnothing was sent", of.file.display()));
         return Exit::Usage;
     }
+    let loaded = match args.time_budget.map_or(Ok(()), |budget| Budget::fits(budget, &loaded)) {
+        Ok(()) => against(loaded, args),
+        Err(why) => Err(why),
+    };
+    let loaded = match loaded {
+        Ok(loaded) => loaded,
+        Err(why) => {
+            print::err(&format!("{why}\nnothing was sent"));
+            return Exit::Usage;
+        }
+    };
     let trust = Trust::kept();
-    for Loaded { file, plan, .. } in &loaded {
+    for (Loaded { file, plan, .. }, _) in &loaded {
         if let Some(doubt) = trust.and_then(|trust| trust.doubt(plan)) {
             print::err(&format!("{}: {doubt}", file.display()));
         }
@@ -61,20 +76,57 @@ pub fn run(args: &RunArgs) -> Exit {
             return Exit::NOT_STARTED;
         }
     };
-    let one = loaded.len() == 1 && name.is_none();
-    let waiting = loaded.into_iter().map(|loaded| Waiting {
+    let page = (loaded.len() > 1 || name.is_some()).then(|| Page::new(args, name));
+    let waiting = loaded.into_iter().map(|(loaded, baseline)| Waiting {
         scenario: loaded.scenario.name.clone(),
         file: loaded.file.display().to_string(),
-        launch: loaded,
+        launch: (loaded, baseline),
     });
     let colour = print::colour(args.no_color);
-    let turn = |Loaded { file, scenario, plan }| shown(starter.start(file, scenario, plan), colour);
-    let (turns, exit) = suite::in_turn(waiting.collect(), turn, || told.so_far());
-    if !one {
-        let name = name.unwrap_or_else(|| "several scenarios".into());
-        print::out(&report::suite(&name, &turns, exit.code(), colour));
+    let budget = Budget::new(args.time_budget);
+    let turn = |(Loaded { file, scenario, plan }, baseline)| {
+        shown(starter.start_with(file, scenario, plan, Terms { baseline, budget: budget.left() }), colour)
+    };
+    let over = |exit| told.so_far() || budget.is_used_up() || stop && exit != Exit::PASS;
+    let (turns, exit) = suite::in_turn(waiting.collect(), turn, over);
+    // What the time did not suffice for has no answer.
+    let unanswered = budget.is_used_up() && turns.iter().any(|turn| turn.ended == Ended::NotRun);
+    let exit = if unanswered { Exit::of_suite([exit, Exit::INCONCLUSIVE]) } else { exit };
+    if let Some(page) = page {
+        page.show(turns, exit, colour);
     }
     exit
+}
+
+/// Finds what each scenario is held against. The error says all that is wrong with that.
+fn against(loaded: Vec<Loaded>, args: &RunArgs) -> Result<Vec<(Loaded, Option<Baseline>)>, String> {
+    let Some(folder) = args.baseline.clone() else {
+        return Ok(loaded.into_iter().map(|loaded| (loaded, None)).collect());
+    };
+    if !loaded.iter().any(|loaded| baseline::is_relative(&loaded.scenario)) {
+        return Err(
+            "--baseline: nothing here is promised relative to one; write `p99(TRAFFIC) <= baseline + 5%`".into()
+        );
+    }
+    let baselines = Baselines { folder, unfair: args.unfair };
+    let mut wrong = Vec::new();
+    let mut found = Vec::with_capacity(loaded.len());
+    for loaded in loaded {
+        match baselines.of(&loaded.file, &loaded.scenario, &loaded.plan) {
+            Ok(baseline) => found.push((loaded, baseline)),
+            Err(why) => wrong.push(why),
+        }
+    }
+    if wrong.is_empty() { Ok(found) } else { Err(wrong.join("\n")) }
+}
+
+/// What a run is given beside its scenario.
+#[derive(Default)]
+pub(super) struct Terms {
+    /// What it is held against.
+    pub baseline: Option<Baseline>,
+    /// How long it may take.
+    pub budget: Option<Duration>,
 }
 
 /// What every run of a command has in common.
@@ -107,6 +159,17 @@ impl Starter {
 
     /// Runs a scenario, judges what it left and writes the reports. The error is why there was no run.
     pub(super) fn start(&self, file: PathBuf, scenario: Scenario, plan: Plan) -> Result<Ran, NotStarted> {
+        self.start_with(file, scenario, plan, Terms::default())
+    }
+
+    /// The same, on some terms.
+    pub(super) fn start_with(
+        &self,
+        file: PathBuf,
+        scenario: Scenario,
+        plan: Plan,
+        Terms { baseline, budget }: Terms,
+    ) -> Result<Ran, NotStarted> {
         let (board, shown) = watch::channel(Board::default());
         let launch = Launch {
             scenario: scenario.clone(),
@@ -115,6 +178,8 @@ impl Starter {
             out: self.out.clone(),
             program: self.program.clone(),
             stage: self.stage.clone(),
+            budget,
+            baseline,
             board,
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();

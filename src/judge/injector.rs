@@ -87,9 +87,12 @@ impl<'e> Injector<'e> {
         let mut about = finding.window.parts.clone();
         let books = match &promise.claim {
             Claim::Absorbed(absorbed) => absorbed.fault,
-            Claim::Client(_) | Claim::Effects(_) | Claim::Server { .. } | Claim::Alert(_) | Claim::Notified(_) => {
-                promise.window.fault()
-            }
+            Claim::Client(_)
+            | Claim::Relative(_)
+            | Claim::Effects(_)
+            | Claim::Server { .. }
+            | Claim::Alert(_)
+            | Claim::Notified(_) => promise.window.fault(),
         };
         about.extend(books.iter().flat_map(|fault| trial.windows.faults[*fault].strikes()));
         match self.blame(&about) {

@@ -14,11 +14,12 @@ use super::gate::GateSummary;
 use super::injector::InjectorSummary;
 use super::notified::AlertmanagerSummary;
 use super::reconcile::Reconciliation;
+use super::relative::BaselineSummary;
 use super::summary::{ScrapeSummary, TrafficSummary};
 use super::toll::{CanarySummary, FaultSummary};
 use crate::base::time::{Offset, Span};
 use crate::base::units;
-use crate::scenario::Severity;
+use crate::scenario::{Margin, Severity};
 
 /// The version of the shape of a [`Judgement`].
 pub const FORMAT: u32 = 1;
@@ -95,6 +96,9 @@ pub enum Kind {
     Share,
     /// Per second.
     Rate,
+    /// What a baseline comes to that is not known, and so much beside it: of lengths and rates a part of it, of shares a part
+    /// of all shots.
+    Relative,
     /// Whatever the target says it is.
     Plain,
 }
@@ -124,6 +128,7 @@ impl fmt::Display for Quantity {
             Kind::Time => f.write_str(&units::measured(Duration::from_nanos((self.value * 1e9).round() as u64))),
             Kind::Share => f.write_str(&units::percent(self.value)),
             Kind::Rate => write!(f, "{}/s", significant(self.value)),
+            Kind::Relative => write!(f, "{}", Margin((self.value * 1e9).round() as i64)),
             Kind::Plain => f.write_str(&significant(self.value)),
         }
     }
@@ -158,6 +163,7 @@ impl Serialize for Quantity {
             Kind::Time => "s",
             Kind::Share => "ratio",
             Kind::Rate => "/s",
+            Kind::Relative => "baseline",
             Kind::Plain => "",
         };
         Shape { value: self.value, unit, text: self.to_string() }.serialize(s)
@@ -284,6 +290,9 @@ pub struct Judgement {
     /// What was sent and what came back.
     #[serde(serialize_with = "by_name")]
     pub traffic: Vec<(String, TrafficSummary)>,
+    /// The run that it is held against, if any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<BaselineSummary>,
     /// Whether the target was steady before the first fault, where a promise says what that is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gate: Option<GateSummary>,

@@ -5,6 +5,7 @@ pub mod compare;
 pub mod contract;
 mod effects;
 mod hgrm;
+mod history;
 mod html;
 mod junit;
 pub mod ledger;
@@ -20,12 +21,13 @@ mod timeline;
 pub mod words;
 
 pub use hgrm::hgrm;
+pub use history::{history_html, history_json, history_text};
 pub use html::{Run, html};
 pub use junit::junit;
 pub use lint::{lint_github, lint_json, lint_text};
 pub use markdown::markdown;
 pub use percentiles::percentiles;
-pub use suite::suite;
+pub use suite::{Launchpad, suite, suite_files};
 pub use table::table;
 pub use timeline::timeline;
 

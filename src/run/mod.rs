@@ -20,10 +20,12 @@ use tokio::sync::watch;
 
 pub use board::Board;
 use prepare::Prepared;
+pub use prepare::identity;
 use signals::Signals;
 pub use signals::Told;
 
 use crate::base::time::{self, Offset};
+use crate::evidence::baseline::Baseline;
 use crate::evidence::folder::Folder;
 use crate::evidence::manifest::{End, How};
 use crate::evidence::undo;
@@ -45,6 +47,10 @@ pub struct Launch {
     pub program: PathBuf,
     /// A stage that was started by hand.
     pub stage: Option<String>,
+    /// How long it may take in all, preparations included.
+    pub budget: Option<Duration>,
+    /// What it is held against, if anything.
+    pub baseline: Option<Baseline>,
     /// Where progress is shown.
     pub board: watch::Sender<Board>,
 }
@@ -89,7 +95,7 @@ pub struct Stuck {
 /// Runs the scenario; what it left. Everything that was started has ended.
 pub async fn run(launch: Launch) -> Result<Left, NotStarted> {
     let folder = make_folder(&launch)?;
-    let mut signals = Signals::listen().map_err(|e| e.to_string())?;
+    let mut signals = Signals::listen().map_err(|e| e.to_string())?.within(launch.budget);
     let mut prepared = Prepared::new(&launch, &folder).await?;
     let outcome = tokio::select! {
         made = prepared.make_ready() => made,
@@ -149,10 +155,15 @@ async fn undo_rest(folder: &Folder) -> Vec<Stuck> {
     }
 }
 
-fn make_folder(launch: &Launch) -> Result<Folder, NotStarted> {
-    let absolute = launch.file.canonicalize().unwrap_or_else(|_| launch.file.clone());
+/// Where the runs of a scenario file are in a folder of reports.
+pub fn place(reports: &Path, file: &Path) -> PathBuf {
+    let absolute = file.canonicalize().unwrap_or_else(|_| file.to_owned());
     let part = |part: Option<&std::ffi::OsStr>| part.map(|p| p.to_string_lossy().into_owned()).unwrap_or_default();
-    let parent = launch.out.join(part(absolute.parent().and_then(Path::file_name))).join(part(absolute.file_stem()));
+    reports.join(part(absolute.parent().and_then(Path::file_name))).join(part(absolute.file_stem()))
+}
+
+fn make_folder(launch: &Launch) -> Result<Folder, NotStarted> {
+    let parent = place(&launch.out, &launch.file);
     Folder::create(&parent, time::wall()).map_err(|e| {
         let place = parent.display();
         format!("{place}: {e}; reports need a folder that can be written: name another with --out").into()

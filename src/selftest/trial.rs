@@ -69,6 +69,8 @@ impl Bench {
             out: self.folder.clone(),
             program: self.program.clone(),
             stage: None,
+            budget: None,
+            baseline: None,
             board: watch::Sender::new(Board::default()),
         };
         let left = run::run(launch).await.map_err(|e| format!("{name}: {e}"))?;

@@ -5,7 +5,7 @@
 //! Everything is put into the page by a macro that escapes it: what came from a server is text, never markup.
 
 mod axis;
-mod chart;
+pub(in crate::report) mod chart;
 mod course;
 mod distribution;
 mod faults;
@@ -26,8 +26,8 @@ use axis::Axis;
 use chart::{Band, Line};
 use track::Track;
 
-const STYLE: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("page.js");
+pub(in crate::report) const STYLE: &str = include_str!("page.css");
+pub(in crate::report) const SCRIPT: &str = include_str!("page.js");
 
 /// What a page is made of.
 pub struct Run<'r> {
@@ -113,7 +113,7 @@ impl<'r> Page<'r> {
 }
 
 /// The class of a verdict in the page's style.
-fn class(verdict: Verdict) -> &'static str {
+pub(in crate::report) fn class(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "pass",
         Verdict::Fail => "fail",

@@ -5,11 +5,13 @@ mod band;
 mod heat;
 mod lines;
 mod ranks;
+mod runs;
 
 pub use band::{Band, bands};
 pub use heat::{Heat, heat};
 pub use lines::{Line, Plot, Unit, lines};
 pub use ranks::{Curve, ranks};
+pub use runs::{Course, runs};
 
 use plotters::coord::ranged1d::{Ranged, ValueFormatter};
 use plotters::coord::types::RangedCoordf64;
