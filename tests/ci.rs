@@ -38,8 +38,8 @@ fn commands(script: &str) -> Vec<Vec<String>> {
     let of = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();
         let at = words.iter().position(|word| *word == "proofload" || word.ends_with("/proofload"))?;
-        // A path that is given to another command is no command.
-        let is_first = at == 0;
+        // A path that is given to another command, or that a cache keeps, is no command.
+        let is_first = at == 0 && words.len() > 1;
         let words = words[at..].iter().take_while(|word| !["|", "||", "&&", ">", ">>"].contains(*word));
         is_first.then(|| words.map(|word| word.trim_matches('"').replace("${", "").replace('}', "")).collect())
     };
