@@ -14,11 +14,11 @@ pub struct Waiting<T> {
 }
 
 /// Runs each in turn by `run`, which says how it ended for whoever started it and what became of it. After a turn for
-/// which `ended` says so the rest is not run. Comes back with every turn and the gravest exit.
+/// whose exit `ended` says so the rest is not run. Comes back with every turn and the gravest exit.
 pub fn in_turn<T>(
     waiting: Vec<Waiting<T>>,
     mut run: impl FnMut(T) -> (Exit, Ended),
-    mut ended: impl FnMut() -> bool,
+    mut ended: impl FnMut(Exit) -> bool,
 ) -> (Vec<Turn>, Exit) {
     let mut turns = Vec::with_capacity(waiting.len());
     let mut exits = Vec::new();
@@ -29,7 +29,7 @@ pub fn in_turn<T>(
         } else {
             let (exit, became) = run(launch);
             exits.push(exit);
-            over = ended();
+            over = ended(exit);
             became
         };
         turns.push(Turn { scenario, file, ended: became });
@@ -49,7 +49,7 @@ mod tests {
     #[test]
     fn the_gravest_end_is_that_of_all() {
         let exits = [Exit::PASS, Exit::NOT_STARTED, Exit::Judged(judge::Exit::Fail)];
-        let (turns, exit) = in_turn(waiting(3), |i| (exits[i], Ended::NotStarted(i.to_string())), || false);
+        let (turns, exit) = in_turn(waiting(3), |i| (exits[i], Ended::NotStarted(i.to_string())), |_| false);
         assert_eq!(exit, Exit::NOT_STARTED);
         assert_eq!(turns.iter().map(|t| t.file.as_str()).collect::<Vec<_>>(), ["0.yaml", "1.yaml", "2.yaml"]);
     }
@@ -62,7 +62,7 @@ mod tests {
             ran.push(i);
             (Exit::Judged(judge::Exit::Interrupted), Ended::NotStarted(String::new()))
         };
-        let (turns, exit) = in_turn(waiting(4), interrupted, || {
+        let (turns, exit) = in_turn(waiting(4), interrupted, |_| {
             asked += 1;
             asked == 2
         });

@@ -36,6 +36,9 @@ mod refusals;
 #[path = "e2e/promises.rs"]
 mod promises;
 
+#[path = "e2e/baselines.rs"]
+mod baselines;
+
 #[path = "e2e/fitness.rs"]
 mod fitness;
 

@@ -61,6 +61,7 @@ fn read(text: &str) -> Result<Scenario, Mistakes> {
     };
     let settings = Settings {
         overrides: &[],
+        target: None,
         time_scale: 1,
         leave: Some(Leave { exec: true, pids: &[4242], ..Leave::default() }),
         env: &|_| None,
@@ -210,6 +211,7 @@ fn a_private_key_is_read_and_not_kept() {
     };
     let settings = Settings {
         overrides: &[],
+        target: None,
         time_scale: 1,
         leave: None,
         env: &|_| None,

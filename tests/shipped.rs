@@ -81,6 +81,7 @@ fn read(file: &Path, time_scale: u32) -> Scenario {
     let beside = file.parent().expect("a folder");
     let settings = Settings {
         overrides: &[],
+        target: None,
         time_scale,
         leave: Some(Leave::default()),
         env: &|_| None,

@@ -71,6 +71,7 @@ use proofload::base::time::{Offset, Span};
 use proofload::base::timing::Timing;
 use proofload::base::trace::TraceId;
 use proofload::base::units::Share;
+use proofload::evidence::baseline::Baseline;
 use proofload::evidence::counters::{Count, RouteCount};
 use proofload::evidence::event::{Event, FaultStep, Tick, TickRow};
 use proofload::evidence::latency::{self, Interval, LatencyLog, Tag, grid};
@@ -451,6 +452,14 @@ impl Case {
         (0..self.fates.len()).map(of).collect()
     }
 
+    /// The run that this one is held against, if any.
+    fn baseline(&self) -> Option<Baseline> {
+        let mut identity = self.manifest(self.plan.timeline.end).identity();
+        identity.plan = self.other_plan.clone().unwrap_or(identity.plan);
+        let baseline = Baseline::new("before", "reports/before", "PASS", identity, self.figures.clone());
+        (!self.figures.is_empty()).then(|| Baseline { unfair: self.unfair.clone(), ..baseline })
+    }
+
     fn evidence(&self) -> Evidence {
         let replies = self.replies();
         let mut log = Logged::new();
@@ -480,6 +489,7 @@ impl Case {
             parts: Default::default(),
             decisions: decisions.into(),
             fetched: self.fetched.clone(),
+            baseline: self.baseline(),
             gaps: self.gaps.clone(),
         }
     }

@@ -1,6 +1,6 @@
 //! `proofload check`: every mistake, nothing sent.
 
-use super::listed::{Item, list, with};
+use super::listed::{list, with};
 use super::load::load;
 use crate::base::text;
 use crate::cli::args::CheckArgs;
@@ -11,8 +11,9 @@ use crate::exit::Exit;
 pub fn check(args: &CheckArgs) -> Exit {
     let Some(listed) = list(&args.files) else { return Exit::Usage };
     let mut exit = Exit::PASS;
-    for Item { file, set } in listed.items {
-        match load(&file, &with(&args.reading, set)) {
+    for item in listed.items {
+        let file = &item.file;
+        match load(file, &with(&args.reading, &item)) {
             Ok((scenario, _)) => print::line(&format!(
                 "{}: ok, {}, {}, {}",
                 file.display(),

@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
+use super::interleave;
 use super::judge::Judged;
 use crate::base::seed::Seed;
 use crate::cli::args::{CompareArgs, Shape};
 use crate::cli::print;
 use crate::evidence::folder::Folder;
 use crate::exit::Exit;
-use crate::judge::{self, Compared, Side, Verdict};
+use crate::judge::{self, Compared, Side};
 use crate::report::compare::{self, Pair};
 
 /// A run, read back and judged.
@@ -19,23 +20,29 @@ struct Run {
 
 /// Compares; exit 1 when anything is surely worse, 3 when something may be, 2 for an unfair pair.
 pub fn compare(args: &CompareArgs) -> Exit {
+    if let (Some(pairs), Some(scenario)) = (args.interleave, &args.scenario) {
+        return interleave::interleave(args, scenario, pairs);
+    }
     match pairs(args) {
-        Ok(pairs) => {
-            match args.format {
-                Shape::Text => pairs.iter().for_each(|pair| print::out(&compare::compare_text(pair))),
-                Shape::Markdown => pairs.iter().for_each(|pair| print::out(&compare::compare_markdown(pair))),
-                Shape::Json => print::out(&compare::compare_json(&pairs)),
-            }
-            match pairs.iter().map(Pair::outcome).max_by_key(|outcome| outcome.unwrap_or(Compared::Undecided)) {
-                Some(Some(Compared::Worse)) => Exit::Judged(judge::Exit::Fail),
-                Some(Some(Compared::Same | Compared::Better)) => Exit::PASS,
-                _ => Exit::INCONCLUSIVE,
-            }
-        }
+        Ok(pairs) => told(&pairs, args.format),
         Err(why) => {
             print::err(&why);
             Exit::Usage
         }
+    }
+}
+
+/// Prints comparisons, and says how they end.
+pub(super) fn told(pairs: &[Pair], format: Shape) -> Exit {
+    match format {
+        Shape::Text => pairs.iter().for_each(|pair| print::out(&compare::compare_text(pair))),
+        Shape::Markdown => pairs.iter().for_each(|pair| print::out(&compare::compare_markdown(pair))),
+        Shape::Json => print::out(&compare::compare_json(pairs)),
+    }
+    match pairs.iter().map(Pair::outcome).max_by_key(|outcome| outcome.unwrap_or(Compared::Undecided)) {
+        Some(Some(Compared::Worse)) => Exit::Judged(judge::Exit::Fail),
+        Some(Some(Compared::Same | Compared::Better)) => Exit::PASS,
+        _ => Exit::INCONCLUSIVE,
     }
 }
 
@@ -53,12 +60,9 @@ impl Run {
     fn beside(&self, candidate: &Run, args: &CompareArgs) -> Result<Pair, String> {
         let (ours, theirs) = (&self.judged, &candidate.judged);
         let manifests = [&ours.evidence.manifest, &theirs.evidence.manifest];
-        let mut unfair: Vec<String> = judge::unfair(manifests[0], manifests[1]).into_iter().map(|u| u.what).collect();
+        let mut unfair = judge::unfair(manifests[0], manifests[1]);
         // What did not keep its promises is nothing to be measured by.
-        match ours.judgement.verdict {
-            Verdict::Pass => {}
-            verdict => unfair.push(format!("the base is {}, not PASS", verdict.word())),
-        }
+        unfair.extend(judge::no_base(&ours.scenario, &ours.judgement).map(|why| format!("the base is none: {why}")));
         if !unfair.is_empty() && !args.unfair {
             return Err(format!(
                 "{} and {} are no fair pair: {}; run both in the same way, or compare them all the same with --unfair",
@@ -91,6 +95,6 @@ impl Run {
     }
 }
 
-fn side<'r>(run: &'r Judged, traffic: usize, name: &'r str) -> Side<'r> {
+pub(super) fn side<'r>(run: &'r Judged, traffic: usize, name: &'r str) -> Side<'r> {
     Side { evidence: &run.evidence, traffic: name, measured: run.plan.timeline.measured(Some(traffic)) }
 }

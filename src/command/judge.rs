@@ -184,6 +184,7 @@ pub(super) fn as_run(folder: &Folder, evidence: &Evidence) -> Result<Scenario, S
     };
     let settings = Settings {
         overrides: &[],
+        target: None,
         time_scale: manifest.time_scale,
         leave: None,
         env: &|_| None,

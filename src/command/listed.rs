@@ -16,6 +16,8 @@ pub struct Item {
     pub file: PathBuf,
     /// What is set before what the command line sets.
     pub set: Vec<(String, String)>,
+    /// Where it sends, unless the command line says.
+    pub target: Option<String>,
 }
 
 /// What the command line names.
@@ -27,6 +29,8 @@ pub struct Listed {
     pub suite: Option<String>,
     /// How many suites were named.
     pub suites: usize,
+    /// Whether one of them wants nothing to follow a scenario that is not PASS.
+    pub stop: bool,
 }
 
 /// A scenario that was read without a mistake.
@@ -51,10 +55,15 @@ pub fn list(files: &[PathBuf]) -> Option<Listed> {
             Vec::new()
         }) {
             match suite(&file) {
-                None => listed.items.push(Item { file, set: Vec::new() }),
+                None => listed.items.push(Item { file, set: Vec::new(), target: None }),
                 Some(Ok(suite)) => {
                     let folder = file.parent().unwrap_or(Path::new(""));
-                    let item = |name: &String| Item { file: folder.join(name), set: suite.set.clone() };
+                    let item = |name: &String| Item {
+                        file: folder.join(name),
+                        set: suite.set.clone(),
+                        target: suite.target.clone(),
+                    };
+                    listed.stop |= suite.stop;
                     listed.items.extend(suite.run.iter().map(item));
                     listed.suites += 1;
                     listed.suite = (listed.suites == 1).then_some(suite.name);
@@ -73,8 +82,10 @@ pub fn list(files: &[PathBuf]) -> Option<Listed> {
 pub fn load_all(items: Vec<Item>, reading: &Reading) -> Option<Vec<Loaded>> {
     let mut loaded = Vec::with_capacity(items.len());
     let count = items.len();
-    for Item { file, set } in items {
-        match load(&file, &with(reading, set)) {
+    for item in items {
+        let reading = with(reading, &item);
+        let file = item.file;
+        match load(&file, &reading) {
             Ok((scenario, plan)) => loaded.push(Loaded { file, scenario, plan }),
             Err(mistakes) => print::err(&mistakes.to_string()),
         }
@@ -83,9 +94,10 @@ pub fn load_all(items: Vec<Item>, reading: &Reading) -> Option<Vec<Loaded>> {
 }
 
 /// How a file is read in which a suite sets values: what the command line sets wins.
-pub fn with(reading: &Reading, mut set: Vec<(String, String)>) -> Reading {
-    set.extend(reading.set.iter().cloned());
-    Reading { set, ..reading.clone() }
+pub fn with(reading: &Reading, item: &Item) -> Reading {
+    let set = item.set.iter().chain(&reading.set).cloned().collect();
+    let target = reading.target.clone().or_else(|| item.target.clone());
+    Reading { set, target, ..reading.clone() }
 }
 
 /// The suite of a file that means to be one.

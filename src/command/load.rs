@@ -52,6 +52,7 @@ fn understand(
     let stem = file.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
     let settings = Settings {
         overrides: &reading.set,
+        target: reading.target.as_deref(),
         time_scale: reading.time_scale,
         leave,
         env: &|name| std::env::var(name).ok(),

@@ -1,6 +1,7 @@
 //! One file per verb: composes rooms, prints, and says how it ended.
 
 mod against;
+mod baseline;
 mod capacity;
 mod chaos;
 mod check;
@@ -9,7 +10,9 @@ mod export;
 mod github;
 mod heal;
 mod histogram;
+mod history;
 mod import;
+mod interleave;
 mod judge;
 mod lint;
 mod listed;
@@ -27,6 +30,7 @@ mod selftest;
 mod served;
 mod sim;
 mod stage;
+mod suite;
 mod verify;
 
 use crate::cli::args::{ChaosCommand, Cli, Command, MetricsCommand, RulesCommand};
@@ -43,6 +47,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Import(args) => import::import(&args),
         Command::Capacity(args) => capacity::capacity(&args),
         Command::Compare(args) => compare::compare(&args),
+        Command::History(args) => history::history(&args),
         Command::Export(args) => export::export(&args),
         Command::Histogram(args) => histogram::histogram(&args),
         Command::Query(args) => query::query(&args),

@@ -2,18 +2,22 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::baseline::{self, Baselines};
 use super::capacity::{self, Found, Wanted};
 use super::github;
 use super::judge::Judged;
 use super::listed::{Loaded, list, load_all};
 use super::live::{self, News, Shown};
 use super::published::{Published, Publisher, Refused};
+use super::suite::{Budget, Page};
 use super::verify::Verifier;
 use crate::cli::args::RunArgs;
 use crate::cli::print;
+use crate::evidence::baseline::Baseline;
 use crate::evidence::folder::Folder;
 use crate::exit::Exit;
 use crate::judge::{self, Ended};
@@ -31,7 +35,7 @@ pub fn run(args: &RunArgs) -> Exit {
         print::err("nothing was sent");
         return Exit::Usage;
     };
-    let name = listed.suite;
+    let (name, stop) = (listed.suite, listed.stop || args.stop_on_failure);
     let Some(loaded) = load_all(listed.items, &args.reading) else {
         print::err("nothing was sent");
         return Exit::Usage;
@@ -41,8 +45,19 @@ pub fn run(args: &RunArgs) -> Exit {
         print::err(&format!("{}: {why}: leave --stage out\nnothing was sent", of.file.display()));
         return Exit::Usage;
     }
+    let loaded = match args.time_budget.map_or(Ok(()), |budget| Budget::fits(budget, &loaded)) {
+        Ok(()) => against(loaded, args),
+        Err(why) => Err(why),
+    };
+    let loaded = match loaded {
+        Ok(loaded) => loaded,
+        Err(why) => {
+            print::err(&format!("{why}\nnothing was sent"));
+            return Exit::Usage;
+        }
+    };
     let trust = Trust::kept();
-    for Loaded { file, plan, .. } in &loaded {
+    for (Loaded { file, plan, .. }, _) in &loaded {
         if let Some(doubt) = trust.and_then(|trust| trust.doubt(plan)) {
             print::err(&format!("{}: {doubt}", file.display()));
         }
@@ -78,27 +93,67 @@ pub fn run(args: &RunArgs) -> Exit {
             return Exit::NOT_STARTED;
         }
     };
-    let one = loaded.len() == 1 && name.is_none();
-    let waiting = loaded.into_iter().map(|loaded| Waiting {
+    let page = (loaded.len() > 1 || name.is_some()).then(|| Page::new(args, name));
+    let waiting = loaded.into_iter().map(|(loaded, baseline)| Waiting {
         scenario: loaded.scenario.name.clone(),
         file: loaded.file.display().to_string(),
-        launch: loaded,
+        launch: (loaded, baseline),
     });
     let colour = print::colour(args.no_color);
     let telling = Telling { colour, quiet: args.quiet, github: args.github };
-    let turn = |Loaded { file, scenario, plan }| match scenario.capacity.clone() {
+    let budget = Budget::new(args.time_budget);
+    let turn = |(Loaded { file, scenario, plan }, baseline)| match scenario.capacity.clone() {
         // Whoever says how a capacity is searched wants it searched.
         Some(capacity) => {
             searched(&starter, &told, Wanted { file, scenario, plan, capacity, reading: &args.reading }, colour)
         }
-        None => telling.shown(&file.clone(), starter.start(file, scenario, plan)),
+        None => {
+            let terms = Terms { baseline, budget: budget.left(), standing: None };
+            telling.shown(&file.clone(), starter.start_with(file, scenario, plan, terms))
+        }
     };
-    let (turns, exit) = suite::in_turn(waiting.collect(), turn, || told.so_far());
-    if !one {
-        let name = name.unwrap_or_else(|| "several scenarios".into());
-        print::out(&report::suite(&name, &turns, exit.code(), colour));
+    let over = |exit| told.so_far() || budget.is_used_up() || stop && exit != Exit::PASS;
+    let (turns, exit) = suite::in_turn(waiting.collect(), turn, over);
+    // What the time did not suffice for has no answer.
+    let unanswered = budget.is_used_up() && turns.iter().any(|turn| turn.ended == Ended::NotRun);
+    let exit = if unanswered { Exit::of_suite([exit, Exit::INCONCLUSIVE]) } else { exit };
+    if let Some(page) = page {
+        page.show(turns, exit, colour);
     }
     exit
+}
+
+/// Finds what each scenario is held against. The error says all that is wrong with that.
+fn against(loaded: Vec<Loaded>, args: &RunArgs) -> Result<Vec<(Loaded, Option<Baseline>)>, String> {
+    let Some(folder) = args.baseline.clone() else {
+        return Ok(loaded.into_iter().map(|loaded| (loaded, None)).collect());
+    };
+    if !loaded.iter().any(|loaded| baseline::is_relative(&loaded.scenario)) {
+        return Err(
+            "--baseline: nothing here is promised relative to one; write `p99(TRAFFIC) <= baseline + 5%`".into()
+        );
+    }
+    let baselines = Baselines { folder, unfair: args.unfair };
+    let mut wrong = Vec::new();
+    let mut found = Vec::with_capacity(loaded.len());
+    for loaded in loaded {
+        match baselines.of(&loaded.file, &loaded.scenario, &loaded.plan) {
+            Ok(baseline) => found.push((loaded, baseline)),
+            Err(why) => wrong.push(why),
+        }
+    }
+    if wrong.is_empty() { Ok(found) } else { Err(wrong.join("\n")) }
+}
+
+/// What a run is given beside its scenario.
+#[derive(Default)]
+pub(super) struct Terms {
+    /// What it is held against.
+    pub baseline: Option<Baseline>,
+    /// How long it may take.
+    pub budget: Option<Duration>,
+    /// What stands already.
+    pub standing: Option<Arc<Standing>>,
 }
 
 /// What every run of a command has in common.
@@ -155,18 +210,29 @@ impl Starter {
 
     /// Runs a scenario, judges what it left and writes the reports. The error is why there was no run.
     pub(super) fn start(&self, file: PathBuf, scenario: Scenario, plan: Plan) -> Result<Ran, NotStarted> {
-        let home = run::home(&self.out, &file);
-        self.start_in(home, None, file, scenario, plan)
+        self.start_with(file, scenario, plan, Terms::default())
     }
 
-    /// The same, in a folder below `home`, on what stands already.
-    pub(super) fn start_in(
+    /// The same, on some terms.
+    pub(super) fn start_with(
         &self,
-        home: PathBuf,
-        standing: Option<Arc<Standing>>,
         file: PathBuf,
         scenario: Scenario,
         plan: Plan,
+        terms: Terms,
+    ) -> Result<Ran, NotStarted> {
+        let home = run::home(&self.out, &file);
+        self.start_in(home, file, scenario, plan, terms)
+    }
+
+    /// The same, in a folder below `home`.
+    pub(super) fn start_in(
+        &self,
+        home: PathBuf,
+        file: PathBuf,
+        scenario: Scenario,
+        plan: Plan,
+        Terms { baseline, budget, standing }: Terms,
     ) -> Result<Ran, NotStarted> {
         let (board, news) = (watch::Sender::new(Board::default()), watch::Sender::new(Vec::new()));
         let told = News { board: board.subscribe(), standing: news.subscribe() };
@@ -188,6 +254,8 @@ impl Starter {
             program: self.program.clone(),
             stage: standing.as_ref().and_then(|s| s.stage().map(str::to_owned)).or_else(|| self.stage.clone()),
             standing,
+            budget,
+            baseline,
             board,
             outlook: (!self.quiet || publishing.is_some()).then_some(news),
         };

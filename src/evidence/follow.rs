@@ -43,6 +43,7 @@ impl Follower {
                 parts: Default::default(),
                 decisions: Default::default(),
                 fetched: Vec::new(),
+                baseline: None,
                 gaps: Vec::new(),
             },
             events: Tail::new(folder.file("events.jsonl")),

@@ -53,6 +53,37 @@ pub struct Manifest {
     pub end: Option<End>,
 }
 
+/// How something was run, as far as it bears on what came of it: two runs can be compared whose identities are equal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// SHA-256 of the plan.
+    pub plan: String,
+    /// The seed.
+    pub seed: u64,
+    /// Time ran this many times faster than written.
+    pub time_scale: u32,
+    /// Where it ran.
+    pub host: Host,
+    /// Version of the program.
+    pub proofload: String,
+    /// The timeout of a reply, in nanoseconds.
+    pub timeout: u64,
+}
+
+impl Manifest {
+    /// How it was run.
+    pub fn identity(&self) -> Identity {
+        Identity {
+            plan: self.plan_digest.clone(),
+            seed: self.seed,
+            time_scale: self.time_scale,
+            host: self.host.clone(),
+            proofload: self.proofload.clone(),
+            timeout: self.timeout,
+        }
+    }
+}
+
 /// A file that the scenario names, kept under `inputs/`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputFile {

@@ -4,6 +4,7 @@
 //! continuously: after a sudden death, all but the last second is there.
 
 mod append;
+pub mod baseline;
 pub mod board;
 pub mod counters;
 pub mod effects;

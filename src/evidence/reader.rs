@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use super::baseline::{BASELINE, Baseline};
 use super::event::Event;
 use super::folder::Folder;
 use super::latency::LatencyLog;
@@ -31,6 +32,8 @@ pub struct Evidence {
     /// What was fetched from a Prometheus server that watched the target too: its raw samples, in Unix milliseconds of
     /// its own clock.
     pub fetched: Vec<Series>,
+    /// The run that it is held against, if any.
+    pub baseline: Option<Baseline>,
     /// What was missing or torn.
     pub gaps: Vec<String>,
 }
@@ -88,7 +91,11 @@ impl Evidence {
         let shift = manifest.stage_zero as i64 - manifest.monotonic_zero as i64;
         let decisions = keep(Log::open(&folder.file("touches.stage.log"), shift), "touches.stage.log", &mut gaps);
         let fetched = read_fetched(&folder.file(FETCHED), &mut gaps);
-        Ok(Evidence { manifest, events, latency, shots, parts, decisions, fetched, gaps })
+        let baseline = Baseline::read(&folder.file(BASELINE)).unwrap_or_else(|why| {
+            gaps.push(format!("{BASELINE}: {why}"));
+            None
+        });
+        Ok(Evidence { manifest, events, latency, shots, parts, decisions, fetched, baseline, gaps })
     }
 }
 

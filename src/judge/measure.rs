@@ -315,7 +315,7 @@ fn nothing(filter: Filter) -> &'static str {
 
 /// The lengths that a latency measure is about. A failure counts at its own length or the timeout, whichever is longer;
 /// so does one that has no length on this clock.
-fn lengths(filter: Filter, population: &Population, timeout: Duration) -> Tally {
+pub fn lengths(filter: Filter, population: &Population, timeout: Duration) -> Tally {
     let ok = population.ok.without_shortest(population.spoilt);
     if filter == Filter::Ok {
         return ok;

@@ -19,12 +19,14 @@ mod fitness;
 mod followed;
 mod gate;
 mod health;
+mod history;
 mod injector;
 mod ledger;
 mod measure;
 mod notified;
 mod reconcile;
 mod recovery;
+mod relative;
 mod resources;
 mod server;
 mod shots;
@@ -43,7 +45,9 @@ mod window;
 pub use crate::scenario::Severity;
 pub use anatomy::Anatomy;
 pub use cause::{Cause, CauseSummary};
-pub use compare::{Change, Comparison, FIGURES, Outcome as Compared, Side, Unfair, compare, unfair};
+pub use compare::{
+    Change, Comparison, FIGURES, Outcome as Compared, Side, apart, compare, compare_pairs, no_base, unfair,
+};
 pub use contract::{ContractSummary, Part, ProbeSummary, Violation};
 pub use dip::DipSummary;
 pub use distribution::{Distribution, Wanted};
@@ -53,6 +57,7 @@ pub use fitness::{FitnessSummary, Unfit};
 pub use followed::{FollowedSummary, LoginSummary};
 pub use gate::{Gate, GateSummary, Held, closes, gate};
 pub use health::HealthSummary;
+pub use history::{CHANCE, History, Past, Series as Trend, Shift, least_runs};
 pub use injector::{AddedSummary, InjectorSummary};
 pub use ledger::{
     CalledSummary, ClassLedger, ExampleSummary, HerdSummary, LedgerSummary, ObedienceSummary, RetrySummary,
@@ -62,6 +67,7 @@ pub use notified::{AlertmanagerSummary, GroupSummary, HeldSummary, NotificationS
 pub use reconcile::{
     Accord, BoundRecord, Client, LatencyRecord, PromiseRecord, QuantileRecord, Reconciliation, Record, Residue, Server,
 };
+pub use relative::{BaselineSummary, figures};
 pub use resources::{Growth, ResourceSummary};
 pub use server::Inquiry;
 pub use standing::{Standing, State, standings};
@@ -98,6 +104,7 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
             }
             finding
         }
+        Claim::Relative(claim) => relative::finding(&trial, promise, claim),
         Claim::Absorbed(absorbed) => ledger::finding(&trial, &ledger, promise, absorbed),
         Claim::Effects(claim) => effects.finding(&trial, &server, promise, claim),
         Claim::Leak(claim) => resources.finding(&trial, promise, claim),
@@ -131,6 +138,7 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
         findings,
         fitness: trial.fitness.summary(scenario, evidence, trial.timeline.measured(None)),
         traffic,
+        baseline: relative::summary(&trial),
         gate,
         faults: toll::faults(&trial, &ledger, replayed.as_ref()),
         injector: injector.summary(),

@@ -61,7 +61,8 @@ impl Stops {
             let why = match &abort.claim {
                 Claim::Client(expectation) => client(&trial, expectation, abort, now),
                 // Known only when the run is over; refused where it is read.
-                Claim::Absorbed(_)
+                Claim::Relative(_)
+                | Claim::Absorbed(_)
                 | Claim::Effects(_)
                 | Claim::Alert(_)
                 | Claim::Notified(_)

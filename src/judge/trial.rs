@@ -85,10 +85,7 @@ impl<'a> Trial<'a> {
             Reading::AsItWas => BTreeSet::new(),
             Reading::WithoutUnfit | Reading::Worst => self.unfit(subject, cut, stretches),
         };
-        let population = match reading {
-            Reading::AsItWas | Reading::WithoutUnfit => self.shots.population(subject, cut, stretches, &unfit, timed),
-            Reading::Worst => self.worst(subject, cut, stretches, &unfit, timed),
-        };
+        let population = self.population(subject, cut, stretches, reading, timed);
         let left_out = if reading == Reading::WithoutUnfit { unfit.clone() } else { BTreeSet::new() };
         let mut length: Duration = stretches.iter().map(|s| self.clipped(s.span)).sum();
         if reading == Reading::WithoutUnfit {
@@ -107,6 +104,23 @@ impl<'a> Trial<'a> {
                 ruling.or_sooner(least, &measure::label(expectation))
             }
             None => ruling,
+        }
+    }
+
+    /// The shots of some stretches of a window; without their lengths unless they are wanted.
+    pub fn population(
+        &self,
+        subject: Subject,
+        cut: &Cut,
+        stretches: &[Stretch],
+        reading: Reading,
+        timed: bool,
+    ) -> Population {
+        let unfit = || self.unfit(subject, cut, stretches);
+        match reading {
+            Reading::AsItWas => self.shots.population(subject, cut, stretches, &BTreeSet::new(), timed),
+            Reading::WithoutUnfit => self.shots.population(subject, cut, stretches, &unfit(), timed),
+            Reading::Worst => self.worst(subject, cut, stretches, &unfit(), timed),
         }
     }
 

@@ -14,12 +14,13 @@ use super::gate::GateSummary;
 use super::injector::InjectorSummary;
 use super::notified::AlertmanagerSummary;
 use super::reconcile::Reconciliation;
+use super::relative::BaselineSummary;
 use super::resources::ResourceSummary;
 use super::summary::{ScrapeSummary, TrafficSummary};
 use super::toll::{CanarySummary, FaultSummary};
 use crate::base::time::{Offset, Span};
 use crate::base::units;
-use crate::scenario::Severity;
+use crate::scenario::{Margin, Severity};
 
 /// The version of the shape of a [`Judgement`].
 pub const FORMAT: u32 = 1;
@@ -98,6 +99,9 @@ pub enum Kind {
     Rate,
     /// Bytes an hour.
     Growth,
+    /// What a baseline comes to that is not known, and so much beside it: of lengths and rates a part of it, of shares a part
+    /// of all shots.
+    Relative,
     /// Whatever the target says it is.
     Plain,
 }
@@ -110,6 +114,7 @@ impl Kind {
             Kind::Share => "ratio",
             Kind::Rate => "/s",
             Kind::Growth => "B/h",
+            Kind::Relative => "baseline",
             Kind::Plain => "",
         }
     }
@@ -141,6 +146,7 @@ impl fmt::Display for Quantity {
             Kind::Share => f.write_str(&units::percent(self.value)),
             Kind::Rate => write!(f, "{}/s", significant(self.value)),
             Kind::Growth => write!(f, "{}/h", units::bytes(self.value)),
+            Kind::Relative => write!(f, "{}", Margin((self.value * 1e9).round() as i64)),
             Kind::Plain => f.write_str(&significant(self.value)),
         }
     }
@@ -295,6 +301,9 @@ pub struct Judgement {
     /// What was sent and what came back.
     #[serde(serialize_with = "by_name")]
     pub traffic: Vec<(String, TrafficSummary)>,
+    /// The run that it is held against, if any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<BaselineSummary>,
     /// Whether the target was steady before the first fault, where a promise says what that is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gate: Option<GateSummary>,

@@ -21,11 +21,13 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use prepare::Prepared;
+pub use prepare::identity;
 use signals::Signals;
 pub use signals::Told;
 pub use standing::{Standing, Stands};
 
 use crate::base::time::{self, Offset};
+use crate::evidence::baseline::Baseline;
 pub use crate::evidence::board::Board;
 use crate::evidence::folder::Folder;
 use crate::evidence::manifest::{End, How};
@@ -51,6 +53,10 @@ pub struct Launch {
     pub stage: Option<String>,
     /// What stands already and is to stand afterwards; its stage is named by `stage`.
     pub standing: Option<Arc<Standing>>,
+    /// How long it may take in all, preparations included.
+    pub budget: Option<Duration>,
+    /// What it is held against, if anything.
+    pub baseline: Option<Baseline>,
     /// Where progress is shown.
     pub board: watch::Sender<Board>,
     /// Where it is shown how promises stand; nothing where nobody asks.
@@ -97,7 +103,7 @@ pub struct Stuck {
 /// Runs the scenario; what it left. Everything that was started has ended.
 pub async fn run(launch: Launch) -> Result<Left, NotStarted> {
     let folder = make_folder(&launch.home)?;
-    let mut signals = Signals::listen().map_err(|e| e.to_string())?;
+    let mut signals = Signals::listen().map_err(|e| e.to_string())?.within(launch.budget);
     let mut prepared = Prepared::new(&launch, &folder).await?;
     let outcome = tokio::select! {
         made = prepared.make_ready() => made,

@@ -11,8 +11,9 @@ use crate::base::net::{self, Address, Place};
 use crate::base::seed;
 use crate::base::time::{Clock, Offset};
 use crate::base::trace::Tracer;
+use crate::evidence::baseline::BASELINE;
 use crate::evidence::folder::Folder;
-use crate::evidence::manifest::{FORMAT, Host, Manifest};
+use crate::evidence::manifest::{FORMAT, Host, Identity, Manifest};
 use crate::evidence::reserve::Reserve;
 use crate::evidence::undo::{self, UndoLog};
 use crate::fault::guard::Guards;
@@ -20,6 +21,7 @@ use crate::fault::local::Locals;
 use crate::fault::victim::Victim;
 use crate::observe::alertmanager::Alertmanager;
 use crate::observe::prometheus::Prometheus;
+use crate::plan::Plan;
 use crate::scenario::{COMES_TO_KAFKA, Lead, Pipeline, Process, Scenario};
 use crate::stage;
 use crate::stage::client::Stage;
@@ -93,6 +95,10 @@ impl<'l> Prepared<'l> {
             end: None,
         };
         folder.write_manifest(&manifest).map_err(unwritable)?;
+        if let Some(baseline) = &launch.baseline {
+            let text = baseline.text().map_err(unwritable)?;
+            folder.replace(BASELINE, text.as_bytes()).map_err(unwritable)?;
+        }
         let reserve = Reserve::keep(folder).map_err(unwritable)?;
         Ok(Prepared {
             reserve,
@@ -321,6 +327,18 @@ fn secrets(scenario: &Scenario) -> Result<Vec<(String, String)>, NotStarted> {
         }
     }
     Ok(secrets)
+}
+
+/// How a scenario would be run here and now.
+pub fn identity(scenario: &Scenario, plan: &Plan) -> Identity {
+    Identity {
+        plan: plan.digest(),
+        seed: scenario.seed.0,
+        time_scale: scenario.time_scale,
+        host: host(),
+        proofload: env!("CARGO_PKG_VERSION").into(),
+        timeout: scenario.target.timeout.as_nanos() as u64,
+    }
 }
 
 fn host() -> Host {

@@ -1,18 +1,22 @@
 //! The signals that end a run.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Sleep;
 
 use crate::evidence::manifest::How;
 
-/// SIGINT and SIGTERM.
+/// SIGINT and SIGTERM, and the time that a run may take at the most.
 pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
+    budget: Option<Pin<Box<Sleep>>>,
 }
 
 impl Signals {
@@ -23,7 +27,13 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
+            budget: None,
         })
+    }
+
+    /// The same, with an end of its own after so long.
+    pub(super) fn within(self, budget: Option<Duration>) -> Signals {
+        Signals { budget: budget.map(|budget| Box::pin(tokio::time::sleep(budget))), ..self }
     }
 
     /// The next of them, as an end.
@@ -33,8 +43,18 @@ impl Signals {
             _ = self.terminate.recv() => How::Terminated,
             // The terminal is gone: what was started must end in order all the same.
             _ = self.hangup.recv() => How::Terminated,
+            () = used_up(&mut self.budget) => How::CutShort("the time budget is used up".into()),
         }
     }
+}
+
+/// Waits until there is no time left; for ever where there is no such end, and after it was told.
+async fn used_up(budget: &mut Option<Pin<Box<Sleep>>>) {
+    match budget {
+        Some(left) => left.await,
+        None => std::future::pending().await,
+    }
+    *budget = None;
 }
 
 /// Whether somebody has told this program to end. It listens on a thread of its own, because between two runs nobody

@@ -11,6 +11,7 @@ use super::leak::LeakClaim;
 use super::mistake::Place;
 use super::notified::Notified;
 use super::part::Whose;
+use super::relative::Relative;
 use super::servers::Source;
 use crate::base::timing::Timing;
 use crate::base::units::{self, Share};
@@ -45,6 +46,8 @@ pub struct Promise {
 pub enum Claim {
     /// About what the client saw.
     Client(Expectation),
+    /// About what the client saw, beside what it saw in another run.
+    Relative(Relative),
     /// About what became of the requests that faults struck.
     Absorbed(Absorbed),
     /// About what became of signals.

@@ -25,6 +25,7 @@ mod promise;
 mod raw;
 mod reconcile;
 mod recording;
+mod relative;
 mod schema;
 mod servers;
 mod sign;
@@ -67,6 +68,7 @@ pub use part::{Part, Whose, part_name};
 pub use pipeline::{Follow, ID, Leg, Pipeline, Polling, State, StateNames, Webhook};
 pub use reconcile::{Against, Check, Labels as ByLabels, Reconcile, Statuses, Subset, TimeUnit, Timeouts};
 pub use recording::Recording;
+pub use relative::{Margin, Relative};
 pub use schema::schema;
 pub use servers::{Alertmanager, Login, Prometheus, Server, Source};
 pub use sign::{Coding, Sign, SignPlace};
@@ -303,6 +305,8 @@ pub struct Input {
 pub struct Settings<'a> {
     /// `--set path=value`, in order.
     pub overrides: &'a [(String, String)],
+    /// `--target`: where requests go instead.
+    pub target: Option<&'a str>,
     /// `--time-scale`; 1 for as written.
     pub time_scale: u32,
     /// What the command line allows; `None` allows all, for reading old evidence.
@@ -320,6 +324,7 @@ impl<'a> Settings<'a> {
     pub fn alone(default_name: &'a str) -> Settings<'a> {
         Settings {
             overrides: &[],
+            target: None,
             time_scale: 1,
             leave: None,
             env: &|_| None,
@@ -354,6 +359,7 @@ pub fn read(file: &str, text: &str, settings: &Settings<'_>) -> Result<Scenario,
     let mut reader = reader::Reader::default();
     vars::substitute(&mut root, settings.env, &mut reader);
     vars::apply(&mut root, settings.overrides, &mut reader);
+    vars::retarget(&mut root, settings.target, &mut reader);
     let raw = <raw::Root as shape::Shape>::read(&root, &mut reader);
     let scenario = raw.and_then(|raw| check::check(&raw, yaml::print(&root), settings, &mut reader));
     match scenario {

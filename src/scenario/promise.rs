@@ -9,6 +9,7 @@
 //! outcome    := ok | failed
 //! comparator := < | <= | > | >= | ==
 //! bound      := a quantity of the measure's kind
+//!             | "baseline" [ ( "+" | "-" ) share ]     quantiles, means, shares and rates, under `slo:`
 //! ```
 //!
 //! What became of the requests that faults struck (`absorbed`) has a grammar of its own, see [`absorbed`](super::absorbed),
@@ -20,6 +21,7 @@
 use super::claim::{Compare, Expectation, Filter, Measure, Quantile, Unit};
 use super::effect_claim::EffectMeasure;
 use super::part::{Part, Whose, part_name};
+use super::relative::{Margin, Relative};
 use super::traffic::Traffic;
 use crate::base::text;
 use crate::base::timing::Timing;
@@ -77,11 +79,68 @@ fn whose(subject: &str, known: &[Known<'_>]) -> Result<Whose, Refusal> {
     }
 }
 
+/// How a bound begins that is what another run came to.
+const BASELINE: &str = "baseline";
 const MEASURES: [&str; 9] = ["p50", "p95", "p99", "max", "mean", "errors", "timeouts", "rejected", "rate"];
 const PLANNED: [&str; 1] = ["staleness"];
 
-/// Reads a promise about what the client saw.
+/// A promise about what the client saw, before its bound is read.
+struct Call<'p> {
+    measure: Measure,
+    whose: Whose,
+    clock: Timing,
+    filter: Filter,
+    class: Option<usize>,
+    compare: Compare,
+    bound: &'p str,
+}
+
+/// Reads a promise about what the client saw, its bound a quantity.
 pub fn parse_client(promise: &str, known: &[Known<'_>]) -> Result<Expectation, Refusal> {
+    let Call { measure, whose: Whose { traffic, part }, clock, filter, class, compare, bound } = call(promise, known)?;
+    let bound = parse_bound(measure, bound)?;
+    // What is never seen takes longer than anything: no floor could tell that from a long wait.
+    if measure == Measure::Detection && !compare.is_ceiling() {
+        return Err((format!("`{promise}`: a detection is promised from above"), "use < or <=".into()));
+    }
+    if compare == Compare::Equal && !(measure.unit() == Unit::Share && bound == 0) {
+        return Err((format!("`{promise}`: `==` fits only a share of 0"), "use < or <=".into()));
+    }
+    Ok(Expectation { measure, traffic, part, clock, filter, class, compare, bound })
+}
+
+/// Reads a promise about what the client saw, its bound another run; `None` where it is a quantity.
+pub fn parse_relative(promise: &str, known: &[Known<'_>]) -> Option<Result<Relative, Refusal>> {
+    let (_, _, bound) = split_compare(promise).ok()?;
+    let margin = bound.strip_prefix(BASELINE)?;
+    Some(call(promise, known).and_then(|call| relative(promise, call, margin)))
+}
+
+fn relative(promise: &str, call: Call<'_>, margin: &str) -> Result<Relative, Refusal> {
+    let Call { measure, whose, clock, filter, class, compare, .. } = call;
+    let margin = Margin::parse(margin).ok_or_else(|| {
+        let what = format!("`{BASELINE}{margin}` is no bound");
+        (what, "write `baseline`, `baseline + 5%` or `baseline - 5%`".to_owned())
+    })?;
+    match measure {
+        Measure::Max => {
+            let what = format!("`{promise}`: of two runs that are alike one has the longer longest shot");
+            return Err((what, "promise a quantile, such as p99".into()));
+        }
+        Measure::Recovery | Measure::Detection => {
+            let what = format!("`{promise}`: a {measure} happens once, and nothing says how much it varies");
+            return Err((what, "write a length of time".into()));
+        }
+        _ => {}
+    }
+    if compare == Compare::Equal {
+        return Err((format!("`{promise}`: no two runs are equal"), "use <= or >=".into()));
+    }
+    Ok(Relative { measure, whose, clock, filter, class, compare, margin })
+}
+
+/// Reads everything but the bound.
+fn call<'p>(promise: &'p str, known: &[Known<'_>]) -> Result<Call<'p>, Refusal> {
     let example = "write it like `p95(quotes) < 500ms`";
     let refuse = |what: String| (what, example.to_owned());
     let (call, compare, bound) = split_compare(promise)?;
@@ -132,24 +191,8 @@ pub fn parse_client(promise: &str, known: &[Known<'_>]) -> Result<Expectation, R
         let what = format!("`{subject}` is no exchange with a service, and has no {}", clock.word());
         return Err((what, format!("promise how long it takes: `{measure}({subject})`")));
     }
-    let bound = parse_bound(measure, bound)?;
-    // What is never seen takes longer than anything: no floor could tell that from a long wait.
-    if measure == Measure::Detection && !compare.is_ceiling() {
-        return Err((format!("`{promise}`: a detection is promised from above"), "use < or <=".into()));
-    }
-    if compare == Compare::Equal && !(measure.unit() == Unit::Share && bound == 0) {
-        return Err((format!("`{promise}`: `==` fits only a share of 0"), "use < or <=".into()));
-    }
-    Ok(Expectation {
-        measure,
-        traffic,
-        part,
-        clock: clock.unwrap_or(Timing::Response),
-        filter: filter.unwrap_or(Filter::All),
-        class,
-        compare,
-        bound,
-    })
+    let (clock, filter) = (clock.unwrap_or(Timing::Response), filter.unwrap_or(Filter::All));
+    Ok(Call { measure, whose: Whose { traffic, part }, clock, filter, class, compare, bound })
 }
 
 /// Reads a promise about the value of a PromQL expression: the comparison and its bound.
@@ -227,8 +270,12 @@ fn parse_measure(name: &str) -> Result<Measure, Refusal> {
 }
 
 pub(super) fn parse_bound(measure: Measure, bound: &str) -> Result<u64, Refusal> {
-    if bound.starts_with("baseline") {
-        return Err(("`baseline` is planned, not built".into(), "write a fixed bound for now".into()));
+    if bound.starts_with(BASELINE) {
+        let what = format!("{measure} cannot be held against a `{BASELINE}` here");
+        return Err((
+            what,
+            "write a quantity; a baseline bounds quantiles, means, shares and rates under `slo:`".into(),
+        ));
     }
     let split = |why: String| match why.split_once(": ") {
         Some((what, remedy)) => (what.to_owned(), remedy.to_owned()),
@@ -333,9 +380,35 @@ mod tests {
             ("detection(quotes) > 5s", "from above"),
             ("detection(quotes, hit) < 5s", "no class"),
             ("detection(quotes, ok) < 5s", "takes no clock"),
-            ("p95(quotes) < baseline + 5%", "planned"),
+            ("p95(quotes) < baseline + 5%", "here"),
         ] {
             let (what, remedy) = parse(bad).expect_err(bad);
+            assert!(what.contains(part), "{bad}: {what}");
+            assert!(!remedy.is_empty(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_bound_may_be_another_run() {
+        let known = [Known { name: "quotes", classes: vec!["hit"], parts: Vec::new() }];
+        let read = |promise| parse_relative(promise, &known);
+        let of = |promise| read(promise).expect("relative").expect("valid");
+        let p99 = of("p99(quotes, service, hit) <= baseline + 5%");
+        assert_eq!((p99.measure, p99.clock), (Measure::Quantile(Quantile(990_000)), Timing::Service));
+        assert_eq!((p99.class, p99.compare, p99.margin), (Some(0), Compare::AtMost, Margin(50_000_000)));
+        assert_eq!(of("rate(quotes) >= baseline-2.5%").margin, Margin(-25_000_000));
+        assert_eq!(of("errors(quotes) < baseline").margin, Margin(0));
+        assert!(read("p99(quotes) < 5ms").is_none() && read("p99(quotes)").is_none());
+        for (bad, part) in [
+            ("p99(quotes) < baseline 5%", "no bound"),
+            ("p99(quotes) < baseline + 5", "no bound"),
+            ("p99(quotes) < baseline - 100%", "no bound"),
+            ("p99(qoutes) < baseline", "no traffic"),
+            ("max(quotes) < baseline + 5%", "longest"),
+            ("recovery(quotes) < baseline", "happens once"),
+            ("errors(quotes) == baseline", "no two runs"),
+        ] {
+            let (what, remedy) = read(bad).expect(bad).expect_err(bad);
             assert!(what.contains(part), "{bad}: {what}");
             assert!(!remedy.is_empty(), "{bad}");
         }

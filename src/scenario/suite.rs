@@ -14,6 +14,10 @@ pub struct Suite {
     pub name: String,
     /// Scenario files, in order, relative to the suite's own folder.
     pub run: Vec<String>,
+    /// Where every one of them sends, instead of to its own target.
+    pub target: Option<String>,
+    /// Whether nothing follows a scenario that is not PASS.
+    pub stop: bool,
     /// What is set in every one of them, before what the command line sets.
     pub set: Vec<(String, String)>,
 }
@@ -49,6 +53,8 @@ pub fn read_suite(file: &str, text: &str, settings: &SuiteSettings<'_>) -> Resul
         Some(raw) if reader.mistakes.is_empty() => Ok(Suite {
             name: raw.name.map_or_else(|| settings.default_name.to_owned(), |n| n.value),
             run: raw.run.into_iter().map(|file| file.value).collect(),
+            target: raw.target.map(|target| target.value),
+            stop: matches!(raw.on_failure, Some(raw::OnFailure::Stop)),
             set: raw.set.into_iter().flat_map(|set| set.0).map(|(path, value)| (path.value, value.value)).collect(),
         }),
         _ => {
@@ -109,10 +115,15 @@ mod tests {
         let want = Suite {
             name: "chaos".into(),
             run: vec!["b.yaml".into(), "a.yaml".into()],
+            target: None,
+            stop: false,
             set: vec![set("seed", "9"), set("traffic.q.load.0.hold.for", "5s")],
         };
         assert_eq!(suite, Ok(want));
         assert_eq!(read("suite: 1\nrun: [a.yaml]").map(|s| s.name), Ok("stem".into()));
+        let shared = read("suite: 1\nrun: [a.yaml]\ntarget: http://127.0.0.1:1\non_failure: stop").expect("valid");
+        assert_eq!((shared.target.as_deref(), shared.stop), (Some("http://127.0.0.1:1"), true));
+        assert!(read("suite: 1\nrun: [a.yaml]\non_failure: perhaps").is_err());
     }
 
     #[test]

@@ -116,6 +116,37 @@ fn set(root: &mut Node, path: &str, value: Node) -> Result<(), (String, String)>
     Ok(())
 }
 
+/// Applies `--target`: another address for the one service, and all else about the target as it is written.
+pub fn retarget(root: &mut Node, address: Option<&str>, reader: &mut Reader) {
+    const WHERE: [&str; 4] = ["sim", "with", "url", "services"];
+    let (Some(address), Kind::Map(entries)) = (address, &mut root.kind) else { return };
+    let at = Place::default();
+    let scalar = Node { at, kind: Kind::Scalar { text: address.into(), plain: false } };
+    let Some((_, target)) = entries.iter_mut().find(|(key, _)| key.text == "target") else { return };
+    match &mut target.kind {
+        Kind::Map(entries) => {
+            let of = |name: &str| entries.iter().find(|(key, _)| key.text == name).map(|(_, node)| &node.kind);
+            match of("services") {
+                Some(Kind::Map(services)) if services.len() > 1 => {
+                    let remedy = "set each: --set target.services.NAME=ADDRESS";
+                    reader.wrong(at, "--target: the scenario names several services", remedy);
+                }
+                Some(Kind::Map(services)) if services.len() == 1 => {
+                    let name = services[0].0.text.clone();
+                    entries.retain(|(key, _)| key.text != "services");
+                    let one = Node { at, kind: Kind::Map(vec![(Key { at, text: name }, scalar)]) };
+                    entries.push((Key { at, text: "services".into() }, one));
+                }
+                _ => {
+                    entries.retain(|(key, _)| !WHERE.contains(&key.text.as_str()));
+                    entries.push((Key { at, text: "url".into() }, scalar));
+                }
+            }
+        }
+        _ => *target = scalar,
+    }
+}
+
 /// The same tree with no places: it stands in no file.
 fn unplaced(mut node: Node) -> Node {
     node.at = Place::default();
@@ -139,6 +170,28 @@ mod tests {
         let mut reader = Reader::default();
         substitute(&mut root, &|name| (name == "HOST").then(|| "here".to_owned()), &mut reader);
         (yaml::print(&root), reader.mistakes.into_iter().map(|m| m.what).collect())
+    }
+
+    #[test]
+    fn another_target_keeps_all_but_its_address() {
+        let with = |text: &str| {
+            let mut root = yaml::parse(text).expect("yaml");
+            let mut reader = Reader::default();
+            retarget(&mut root, Some("http://127.0.0.1:9"), &mut reader);
+            let wrong: Vec<String> = reader.mistakes.into_iter().map(|m| m.what).collect();
+            (yaml::print(&root), wrong)
+        };
+        for (text, parts) in [
+            ("target: sim:quote-service", vec!["target: http://127.0.0.1:9"]),
+            ("target: { sim: x, with: { a: 1 }, timeout: 1s }", vec!["timeout: 1s", "url: http://127.0.0.1:9"]),
+            ("target: { services: { api: http://b }, timeout: 1s }", vec!["timeout: 1s", "api: http://127.0.0.1:9"]),
+        ] {
+            let (printed, wrong) = with(text);
+            assert!(wrong.is_empty() && !printed.contains("sim"), "{printed} {wrong:?}");
+            assert!(parts.iter().all(|part| printed.replace('"', "").contains(part)), "{text}: {printed}");
+        }
+        let (_, wrong) = with("target: { services: { a: http://a, b: http://b } }");
+        assert_eq!(wrong, ["--target: the scenario names several services"]);
     }
 
     #[test]

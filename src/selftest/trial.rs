@@ -70,6 +70,8 @@ impl Bench {
             program: self.program.clone(),
             stage: None,
             standing: None,
+            budget: None,
+            baseline: None,
             board: watch::Sender::new(Board::default()),
             outlook: None,
         };

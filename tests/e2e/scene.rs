@@ -168,6 +168,8 @@ impl Scene {
             };
             found = found.iter().flat_map(inside).collect();
         }
+        // Those of suites stand beside them.
+        found.retain(|run| !run.join("suite.json").exists());
         found.sort();
         found
     }

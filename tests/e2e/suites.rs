@@ -140,3 +140,36 @@ fn the_schema_of_suites_can_be_printed() {
     let schema: Value = serde_json::from_str(&printed.out).expect("JSON");
     assert_eq!((printed.code, &schema["required"]), (Some(0), &serde_json::json!(["suite", "run"])));
 }
+
+#[test]
+fn several_scenarios_leave_one_page_and_stop_where_they_shall() {
+    let (good, bad) = (Server::new(|_| quote()), Server::new(|_| status(500)));
+    let one = scenario("http://127.0.0.1:9", &hold("100/s", "1s"), KEPT);
+    let suite = |on_failure: &str, target: &str| {
+        format!(
+            "suite: 1\nname: may it <b>launch</b>?\ntarget: {target}\non_failure: {on_failure}\nrun: [a.yaml, b.yaml]\n"
+        )
+    };
+    let scene = scene(&suite("stop", &bad.url()), &[("a", one.clone()), ("b", one)]);
+    let page = |name: &str| {
+        let folder = scene.out().join("scenes/suite");
+        let newest = fs::read_dir(folder).expect("a folder").filter_map(|e| Some(e.ok()?.path())).max();
+        fs::read_to_string(newest.expect("a suite").join(name)).expect("readable")
+    };
+    let ended = run(&scene, "scenes/suite.yaml", &[]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_eq!(ended.out.lines().last(), Some("2 scenarios: 1 FAIL, 1 not run (exit 1)"), "{ended:?}");
+    let json: Value = serde_json::from_str(&page("suite.json")).expect("JSON");
+    assert_eq!((&json["outcome"], &json["exit_code"]), (&"NOT READY".into(), &1.into()), "{json}");
+    assert_eq!(json["scenarios"][0]["tightest"]["verdict"], "FAIL", "{json}");
+    let html = page("suite.html");
+    assert!(html.contains("may it &lt;b&gt;launch") && !html.contains("<b>launch"), "{html}");
+    let href = json["scenarios"][0]["evidence"].as_str().expect("a way").to_owned();
+    assert!(html.contains(&format!("href=\"{href}/report.html\"")), "{href}");
+    assert!(page("suite.md").starts_with("## NOT READY"), "{}", page("suite.md"));
+
+    fs::write(scene.path("scenes/suite.yaml"), suite("continue", &bad.url())).expect("written");
+    let ended = run(&scene, "scenes/suite.yaml", &["--target", &good.url()]);
+    assert_eq!(ended.code, Some(0), "the command line has the last word: {ended:?}");
+    assert!(page("suite.html").contains("READY") && page("suite.md").contains("% left"), "{}", page("suite.md"));
+}

@@ -192,6 +192,7 @@ impl World {
             parts: Default::default(),
             decisions: Vec::new().into(),
             fetched: Vec::new(),
+            baseline: None,
             gaps: Vec::new(),
         };
         judge(&self.scenario, &self.plan, &evidence, &series)

@@ -471,6 +471,7 @@ pub fn evidence(scenario: &Scenario, plan: &Plan, played: &Played) -> Evidence {
         parts: Default::default(),
         decisions,
         fetched: Vec::new(),
+        baseline: None,
         gaps: Vec::new(),
     }
 }

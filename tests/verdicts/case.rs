@@ -38,6 +38,8 @@
 //! event: {…}                                  any event, as the log has it; instants of the server are Unix milliseconds
 //! services N      addresses that requests went to        no counts     scrapes without our own counts
 //! gap: WHY
+//! baseline OF [in WINDOW]: VALUE error E of N blocks    a figure of another run; `VALUE` a length of time, a share or a rate
+//! baseline from: PLAN     how that run was planned    baseline unfair: WHY     it was taken all the same
 //! ```
 //!
 //! Times are on the plan's axis. Shots that nothing is said of were never taken up. Last what is expected, which
@@ -52,6 +54,7 @@ use proofload::base::series::{Labels, Sample, Series, stale};
 use proofload::base::time::{Offset, Span};
 use proofload::base::trace::{Shot, TraceId, Tracer};
 use proofload::base::units::{parse_duration, parse_growth, parse_size};
+use proofload::evidence::baseline::Figure;
 use proofload::evidence::event::{Event, Exemplar, FaultStep, Probe, Scrape};
 use proofload::evidence::health::{Called, HostHealth, Lateness, ProcessHealth, StageHealth, WorkerHealth};
 use proofload::evidence::manifest::How;
@@ -101,6 +104,9 @@ pub struct Case {
     pub at: Option<Offset>, // where a run was cut short
     pub series: Vec<Series>,
     pub fetched: Vec<Series>,
+    pub figures: Vec<Figure>,       // of a baseline
+    pub other_plan: Option<String>, // of a baseline
+    pub unfair: Vec<String>,        // about a baseline
     pub gaps: Vec<String>,
     pub services: usize, // addresses that requests went to
     pub counts: bool,    // whether scrapes hold our own counts
@@ -149,6 +155,9 @@ impl Case {
             at: None,
             series: Vec::new(),
             fetched: Vec::new(),
+            figures: Vec::new(),
+            other_plan: None,
+            unfair: Vec::new(),
             gaps: Vec::new(),
             services: 1,
             counts: true,
@@ -236,6 +245,9 @@ impl Case {
             ["event"] => self.events.push(serde_json::from_str(rest).ok()?),
             ["theirs", series, span, "every", every] => self.theirs(series, span_of(span)?, every, rest)?,
             ["gap"] => self.gaps.push(rest.to_owned()),
+            ["baseline", "from"] => self.other_plan = Some(rest.to_owned()),
+            ["baseline", "unfair"] => self.unfair.push(rest.to_owned()),
+            ["baseline", of @ ..] => self.figure(&of.join(" "), rest)?,
             ["declares", job, name] => {
                 let family =
                     Family { name: (*name).into(), kind: Some(Kind::from_word(rest)?), help: None, unit: None };
@@ -278,6 +290,30 @@ impl Case {
             }
             [] => return None,
         }
+        Some(())
+    }
+
+    /// A figure of another run.
+    fn figure(&mut self, of: &str, rest: &str) -> Option<()> {
+        let (of, window) = of.split_once(" in ").unwrap_or((of, "whole run"));
+        let [value, "error", error, "of", blocks, "blocks"] = rest.split_whitespace().collect::<Vec<_>>()[..] else {
+            return None;
+        };
+        let value = match (value.strip_suffix('%'), value.strip_suffix("/s")) {
+            (Some(share), _) => share.parse::<f64>().ok()? / 100.0,
+            (_, Some(rate)) => rate.parse().ok()?,
+            _ => parse_duration(value).ok()?.as_secs_f64(),
+        };
+        let (of, window, error) = (of.into(), window.into(), error.parse().ok()?);
+        self.figures.push(Figure {
+            of,
+            window,
+            value,
+            error,
+            blocks: blocks.parse().ok()?,
+            block: 1.0,
+            samples: 100_000,
+        });
         Some(())
     }
 

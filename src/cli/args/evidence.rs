@@ -88,12 +88,27 @@ pub struct HistogramArgs {
 /// `proofload compare`
 #[derive(Debug, Args)]
 pub struct CompareArgs {
-    /// The folder of the run that is measured by
+    /// The folder of the run that is measured by; with --interleave an address
     #[arg(value_name = "BASE")]
     pub base: PathBuf,
-    /// Folders of the runs that are held against it
+    /// Folders of the runs that are held against it; with --interleave an address
     #[arg(required = true, value_name = "CANDIDATE")]
     pub candidates: Vec<PathBuf>,
+    /// Run both addresses in alternation, so many times each, and compare what comes of it
+    #[arg(long, value_name = "N", requires = "scenario", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub interleave: Option<u32>,
+    /// With --interleave: the scenario that is run
+    #[arg(long, value_name = "FILE", requires = "interleave")]
+    pub scenario: Option<PathBuf>,
+    /// With --interleave: where reports go
+    #[arg(long, value_name = "DIR", default_value = "reports", requires = "interleave")]
+    pub out: PathBuf,
+    /// With --interleave: a host other than this machine that may be loaded and broken
+    #[arg(long, value_name = "HOST", requires = "interleave")]
+    pub allow_host: Vec<String>,
+    /// With --interleave: set a value of the scenario, as `run` does
+    #[arg(long = "set", value_name = "PATH=VALUE", value_parser = super::pair, requires = "interleave")]
+    pub set: Vec<(String, String)>,
     /// A change that is less does not matter; of shares of failures, a tenth of it
     #[arg(long, value_name = "SHARE", default_value = "5%", value_parser = threshold)]
     pub threshold: f64,
@@ -103,6 +118,32 @@ pub struct CompareArgs {
     /// How it is printed
     #[arg(long, value_enum, default_value = "text")]
     pub format: Shape,
+}
+
+/// `proofload history`
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// A folder of runs, or one of reports with the runs of several scenarios below it
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// A change that is less does not matter; of shares of failures, a tenth of it
+    #[arg(long, value_name = "SHARE", default_value = "5%", value_parser = threshold)]
+    pub threshold: f64,
+    /// Write a page with charts here
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// How it is printed
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Drawn,
+}
+
+/// How a history is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Drawn {
+    /// For people
+    Text,
+    /// For machines
+    Json,
 }
 
 /// How something is printed.

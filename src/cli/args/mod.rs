@@ -10,7 +10,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use capacity::{CapacityArgs, CapacityCommand, CapacityPlanArgs, SearchArgs};
 pub use evidence::{
-    CompareArgs, ExportArgs, FolderArgs, HealArgs, HistogramArgs, JudgeArgs, Outcomes, Phase, QueryArgs, Shape,
+    CompareArgs, Drawn, ExportArgs, FolderArgs, HealArgs, HistogramArgs, HistoryArgs, JudgeArgs, Outcomes, Phase,
+    QueryArgs, Shape,
 };
 pub use lint::{Level, LintArgs, MetricsCommand, MetricsLintArgs, Rendering, RulesCommand, RulesTestArgs};
 pub use part::{SimArgs, StageArgs};
@@ -54,6 +55,8 @@ pub enum Command {
     Capacity(CapacityArgs),
     /// Find out whether runs are different, really
     Compare(CompareArgs),
+    /// Show how the figures of a scenario went over many runs, and where they changed
+    History(HistoryArgs),
     /// Write the scraped samples of a run in another format
     Export(ExportArgs),
     /// Show how the response times of runs are distributed, or any other of their clocks
@@ -82,6 +85,9 @@ pub struct Reading {
     /// Set a value of the scenario: dots between keys, indices for lists
     #[arg(long = "set", value_name = "PATH=VALUE", value_parser = pair)]
     pub set: Vec<(String, String)>,
+    /// Where requests go, instead of the target's own address: http://HOST:PORT
+    #[arg(long, value_name = "URL")]
+    pub target: Option<String>,
     /// Run time this many times faster: segments, faults and slices shrink, rates and bounds do not
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub time_scale: u32,

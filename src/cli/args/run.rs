@@ -1,10 +1,12 @@
 //! Arguments of what works on scenario files: `run`, `check`, `plan`, `chaos`, `schema`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{Program, Reading};
+use crate::base::units::parse_duration;
 
 /// `proofload run`
 #[derive(Debug, Args)]
@@ -18,6 +20,18 @@ pub struct RunArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a comment here would become the text of --help")]
     pub reading: Reading,
+    /// Hold promises relative to a baseline against this run, or the newest of the scenario in a folder of reports
+    #[arg(long, value_name = "DIR")]
+    pub baseline: Option<PathBuf>,
+    /// Take a baseline that was not run in the same way, or did not pass
+    #[arg(long, requires = "baseline")]
+    pub unfair: bool,
+    /// How long everything may take: longer plans are refused, and what takes longer is ended, never PASS
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub time_budget: Option<Duration>,
+    /// After a scenario that is not PASS run no other
+    #[arg(long)]
+    pub stop_on_failure: bool,
     /// Use a stage that was started by hand instead of starting one
     #[arg(long, value_name = "HOST:PORT")]
     pub stage: Option<String>,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::super::judge::Judged;
 use super::super::load::load_text;
-use super::super::run::{Ran, Starter, told_stuck};
+use super::super::run::{Ran, Starter, Terms, told_stuck};
 use crate::base::time::monotonic;
 use crate::capacity::{self, Order, Probing, Tried, trimmed};
 use crate::cli::args::Reading;
@@ -210,7 +210,8 @@ impl Hunt<'_> {
             }
         }
         let home = self.folder.path().to_owned();
-        let ran = self.starter.start_in(home, standing.clone(), self.file.clone(), scenario, plan);
+        let terms = Terms { standing: standing.clone(), ..Terms::default() };
+        let ran = self.starter.start_in(home, self.file.clone(), scenario, plan, terms);
         let Ran { folder, judged, stuck, .. } = match ran {
             Ok(ran) => ran,
             Err(why) => {

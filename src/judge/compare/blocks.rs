@@ -37,40 +37,61 @@ fn floor(outcome: Outcome, timeout: u64) -> Option<u64> {
     }
 }
 
-impl Blocks {
-    /// How long blocks should be for a side, in seconds: long against its memory, short enough that there are enough of them.
-    ///
-    /// Memory is the integrated autocorrelation time of the share of shots beyond the p95, cut off where it is no longer
-    /// positive (Geyer, Statistical Science 7, 1992, in its simplest form).
-    pub fn memory(side: &Side<'_>) -> f64 {
-        let tallies = tallies(side, GRID);
-        let mut whole = Tally::default();
-        tallies.iter().for_each(|(tally, ..)| whole.merge(tally));
-        let Some(bound) = whole.quantile(0.95) else { return 1.0 };
-        let share = |(tally, ..): &(Tally, u64, u64)| match tally.count() {
-            0 => None,
-            n => Some(tally.above(bound) as f64 / n as f64),
-        };
-        let shares: Vec<f64> = tallies.iter().filter_map(share).collect();
-        let mean = shares.iter().sum::<f64>() / shares.len().max(1) as f64;
-        let off: Vec<f64> = shares.iter().map(|share| share - mean).collect();
-        let at = |lag: usize| -> f64 { off.iter().zip(&off[lag..]).map(|(a, b)| a * b).sum() };
-        let variance = at(0);
-        let mut memory = 1.0;
-        for lag in 1..off.len() / 4 {
-            let correlation = at(lag) / variance;
-            if correlation.is_nan() || correlation <= 0.05 {
-                break;
-            }
-            memory += 2.0 * correlation;
-        }
-        let longest = (side.measured.length().as_secs_f64() * PART).max(1.0);
-        (memory * GRID.as_secs_f64() * LONGER).ceil().clamp(1.0, longest.floor().max(1.0))
-    }
+/// What a step of time holds: how long what counts took, how many shots those are, and how many of them failed.
+pub type Step = (Tally, u64, u64);
 
+/// How long blocks should be for a side, in seconds.
+pub fn memory_of(side: &Side<'_>) -> f64 {
+    memory(&slow(&tallies(side, GRID)), GRID, side.measured.length())
+}
+
+/// The share of shots beyond the p95 of all, step by step.
+pub fn slow(steps: &[Step]) -> Vec<f64> {
+    let mut whole = Tally::default();
+    steps.iter().for_each(|(tally, ..)| whole.merge(tally));
+    let Some(bound) = whole.quantile(0.95) else { return Vec::new() };
+    let share = |(tally, ..): &Step| match tally.count() {
+        0 => None,
+        n => Some(tally.above(bound) as f64 / n as f64),
+    };
+    steps.iter().filter_map(share).collect()
+}
+
+/// The share of shots that failed, step by step.
+pub fn failed(steps: &[Step]) -> Vec<f64> {
+    steps.iter().filter(|(_, due, _)| *due > 0).map(|(_, due, failed)| *failed as f64 / *due as f64).collect()
+}
+
+/// How long blocks should be, in seconds: long against the memory of what is seen step by step, short enough in what is
+/// `measured` that there are enough of them.
+///
+/// Memory is the integrated autocorrelation time, cut off where it is no longer positive (Geyer, Statistical Science 7, 1992,
+/// in its simplest form).
+pub fn memory(shares: &[f64], step: Duration, measured: Duration) -> f64 {
+    let mean = shares.iter().sum::<f64>() / shares.len().max(1) as f64;
+    let off: Vec<f64> = shares.iter().map(|share| share - mean).collect();
+    let at = |lag: usize| -> f64 { off.iter().zip(&off[lag..]).map(|(a, b)| a * b).sum() };
+    let variance = at(0);
+    let mut memory = 1.0;
+    for lag in 1..off.len() / 4 {
+        let correlation = at(lag) / variance;
+        if correlation.is_nan() || correlation <= 0.05 {
+            break;
+        }
+        memory += 2.0 * correlation;
+    }
+    let longest = (measured.as_secs_f64() * PART).max(1.0);
+    (memory * step.as_secs_f64() * LONGER).ceil().clamp(1.0, longest.floor().max(1.0))
+}
+
+impl Blocks {
     /// Cuts a side into blocks of so many seconds; what is left over at its end belongs to none.
     pub fn read(side: &Side<'_>, length: f64) -> Blocks {
-        let tallies = tallies(side, Duration::from_secs_f64(length));
+        Blocks::of(&tallies(side, Duration::from_secs_f64(length)), length)
+    }
+
+    /// Blocks of so many seconds.
+    pub fn of(tallies: &[Step], length: f64) -> Blocks {
         let mut whole = Tally::default();
         tallies.iter().for_each(|(tally, ..)| whole.merge(tally));
         let lengths: Vec<u64> = whole.cells().map(|(nanos, _)| nanos).collect();
@@ -91,6 +112,11 @@ impl Blocks {
     /// A quantile of all, in seconds.
     pub fn quantile(&self, q: f64) -> Option<f64> {
         self.whole.quantile(q).map(|length| length.as_secs_f64().max(1e-9))
+    }
+
+    /// The mean of all, in seconds.
+    pub fn mean(&self) -> Option<f64> {
+        self.whole.mean().map(|length| length.as_secs_f64().max(1e-9))
     }
 
     /// The share that failed.
@@ -116,7 +142,7 @@ impl Blocks {
 }
 
 /// Lengths, shots that count and failures, by steps of the measured phase.
-fn tallies(side: &Side<'_>, step: Duration) -> Vec<(Tally, u64, u64)> {
+fn tallies(side: &Side<'_>, step: Duration) -> Vec<Step> {
     let nanos = step.as_nanos().max(1) as u64;
     let measured = side.measured;
     let steps = (measured.length().as_nanos() as u64 / nanos) as usize;

@@ -10,6 +10,8 @@ const DRAWS: usize = 600;
 pub struct Spread {
     /// Of the logarithm of each quantile.
     pub quantiles: Vec<f64>,
+    /// Of the logarithm of the mean.
+    pub mean: f64,
     /// Of the share of failures.
     pub errors: f64,
     /// Of the logarithm of the rate.
@@ -48,7 +50,7 @@ impl Spread {
         let n = blocks.count();
         let mut chance = seed.stream(&format!("bootstrap {side}"));
         let mut lengths = vec![Moments::default(); quantiles.len()];
-        let (mut errors, mut rate) = (Moments::default(), Moments::default());
+        let [mut mean, mut errors, mut rate] = std::array::from_fn(|_| Moments::default());
         let mut counts = vec![0u64; blocks.lengths.len()];
         for _ in 0..if n == 0 { 0 } else { DRAWS } {
             counts.fill(0);
@@ -59,9 +61,10 @@ impl Spread {
                 due += blocks.due[block].0;
                 failed += blocks.due[block].1;
             }
-            for (moments, value) in lengths.iter_mut().zip(values(blocks, &counts, due, quantiles)) {
+            for (moments, value) in lengths.iter_mut().zip(values(blocks, &counts, quantiles)) {
                 moments.add(value.ln());
             }
+            mean.add(mean_of(blocks, &counts).ln());
             if due > 0 {
                 errors.add(failed as f64 / due as f64);
             }
@@ -71,6 +74,7 @@ impl Spread {
         let wider = if n > 1 { (n as f64 / (n - 1) as f64).sqrt() } else { 1.0 };
         Spread {
             quantiles: lengths.iter().map(|moments| moments.deviation() * wider).collect(),
+            mean: mean.deviation() * wider,
             errors: errors.deviation() * wider,
             rate: rate.deviation() * wider,
         }
@@ -82,8 +86,15 @@ fn drawn(chance: &mut Stream, n: usize) -> usize {
     ((chance.unit() * n as f64) as usize).min(n - 1)
 }
 
+/// The mean of counted lengths, in seconds.
+fn mean_of(blocks: &Blocks, counts: &[u64]) -> f64 {
+    let sum: f64 = counts.iter().zip(&blocks.lengths).map(|(n, nanos)| *n as f64 * *nanos as f64).sum();
+    sum / 1e9 / counts.iter().sum::<u64>() as f64
+}
+
 /// Quantiles of counted lengths, in seconds, in the order in which they are asked for, which rises.
-fn values(blocks: &Blocks, counts: &[u64], total: u64, quantiles: &[f64]) -> Vec<f64> {
+fn values(blocks: &Blocks, counts: &[u64], quantiles: &[f64]) -> Vec<f64> {
+    let total: u64 = counts.iter().sum();
     let mut seen = 0;
     let mut at = 0;
     let mut value = |q: &f64| {

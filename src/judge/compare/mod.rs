@@ -6,12 +6,14 @@
 //! many degrees of freedom has it. Where several figures are compared, each has to be surer (Holm, Scandinavian Journal
 //! of Statistics 6, 1979). The Mann-Whitney test on the medians of blocks is a second opinion, and decides nothing.
 
-mod blocks;
-mod bootstrap;
+pub(super) mod blocks;
+pub(super) mod bootstrap;
 mod fair;
+mod pairs;
 mod ranks;
 
-pub use fair::{Unfair, unfair};
+pub use fair::{apart, no_base, unfair};
+pub use pairs::compare_pairs;
 
 use serde::Serialize;
 
@@ -23,9 +25,9 @@ use blocks::Blocks;
 use bootstrap::Spread;
 
 /// How sure an interval is, before there are several.
-const CONFIDENCE: f64 = 0.95;
+pub(super) const CONFIDENCE: f64 = 0.95;
 /// From fewer blocks nothing is told.
-const BLOCKS: usize = 12;
+pub(super) const BLOCKS: usize = 12;
 /// The quantiles that are compared.
 const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99)];
 
@@ -137,22 +139,27 @@ impl Scale {
 /// Compares a traffic of two runs. What is less than `threshold`, a part of the base, does not matter; of errors, a tenth of
 /// it. `figures` is how many figures are compared in all, over every traffic.
 pub fn compare(base: Side<'_>, candidate: Side<'_>, threshold: f64, figures: usize, seed: Seed) -> Comparison {
-    let sides = [base, candidate];
-    let length = sides.map(|side| Blocks::memory(&side)).into_iter().fold(1.0, f64::max);
+    compare_pairs(&[[base, candidate]], threshold, figures, seed)
+}
+
+/// What two runs came to, before it is judged.
+struct Measured {
+    figures: Vec<Figure>,
+    blocks: (f64, [usize; 2]),
+    mann_whitney: Option<f64>,
+}
+
+fn measured(sides: [Side<'_>; 2], seed: Seed) -> Measured {
+    let length = sides.map(|side| blocks::memory_of(&side)).into_iter().fold(1.0, f64::max);
     let blocks = sides.map(|side| Blocks::read(&side, length));
-    let counts = [blocks[0].count(), blocks[1].count()];
-    let mann_whitney = ranks::mann_whitney(&blocks[0].medians(), &blocks[1].medians());
     let spread =
         |n: usize| Spread::of(&blocks[n], &QUANTILES.map(|(_, q)| q), seed, if n == 0 { "base" } else { "candidate" });
     let spreads = [spread(0), spread(1)];
-    let few = counts.iter().any(|count| *count < BLOCKS);
-    let freedom = counts.into_iter().min().unwrap_or(0).saturating_sub(1).max(1) as u64;
-    let mut all: Vec<Change> = Vec::new();
-    for figure in read(&blocks, &spreads) {
-        let surely = (figure.error > 0.0 && !few).then_some(figure.error);
-        all.push(figure.judge(base.traffic, surely, threshold, (figures, freedom), few.then_some((length, counts))));
+    Measured {
+        figures: read(&blocks, &spreads),
+        blocks: (length, [blocks[0].count(), blocks[1].count()]),
+        mann_whitney: ranks::mann_whitney(&blocks[0].medians(), &blocks[1].medians()),
     }
-    Comparison { changes: all, blocks: (length, counts), mann_whitney }
 }
 
 /// How many figures a traffic has.

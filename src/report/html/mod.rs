@@ -31,8 +31,8 @@ use chart::{Band, Line};
 use shell::shell;
 use track::Track;
 
-const STYLE: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("page.js");
+pub(in crate::report) const STYLE: &str = include_str!("page.css");
+pub(in crate::report) const SCRIPT: &str = include_str!("page.js");
 
 /// What a page is made of.
 pub struct Run<'r> {
@@ -94,7 +94,7 @@ impl<'r> Page<'r> {
 }
 
 /// The class of a verdict in the page's style.
-fn class(verdict: Verdict) -> &'static str {
+pub(in crate::report) fn class(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "pass",
         Verdict::Fail => "fail",

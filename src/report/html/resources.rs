@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::chart::{Line, Plot, Unit, lines};
+use super::chart::{Across, Line, Plot, Unit, lines};
 use super::{Hover, Page, figure, keys};
 use crate::evidence::event::Event;
 use crate::report::resources;
@@ -18,6 +18,7 @@ pub(super) fn section(page: &Page<'_>) -> Option<Markup> {
     let draw = |id: &str, caption: &str, of: &[Line]| {
         let at = page.middles();
         let plot = Plot {
+            across: Across::Time,
             title: caption,
             text: "over time",
             unit: Unit::Count,

@@ -5,8 +5,10 @@ use std::time::Duration;
 use super::super::Timing;
 use super::super::claim::{Claim, Compare, Expectation, Filter, Measure, Promise, Severity, Unit, Window};
 use super::super::fault::Fault;
+use super::super::part::Whose;
 use super::super::promise;
 use super::super::raw;
+use super::super::relative::Relative;
 use super::super::servers::Source;
 use super::super::shape::At;
 use super::super::traffic::Traffic;
@@ -59,6 +61,7 @@ impl Check<'_, '_> {
                 .or_else(|| self.effect_claim(expect, raw.promql.as_ref(), traffic))
                 .or_else(|| self.capacity_claim(expect, raw.promql.as_ref(), traffic))
                 .or_else(|| self.leak_claim(expect, raw.promql.as_ref(), root))
+                .or_else(|| self.relative_claim(expect, raw.promql.as_ref(), traffic))
             {
                 Some(read) => read,
                 None => self.claim(expect, raw.promql.as_ref(), traffic),
@@ -160,24 +163,37 @@ impl Check<'_, '_> {
                 }
             },
             None => {
-                match promise::parse_client(&expect.value, &promise::Known::all(traffic)) {
-                    Ok(expectation) => Some(Claim::Client(expectation)),
-                    // What could not be read has had its mistakes told already.
-                    Err(_) if self.reader.is_broken_here() => None,
-                    Err((what, _))
-                        if what.strip_suffix(promise::NO_TRAFFIC).is_some_and(|subject| {
-                            self.reader.is_broken(&format!("traffic.{}", subject.trim_matches('`')))
-                        }) =>
-                    {
-                        None
-                    }
-                    Err((what, remedy)) => {
-                        self.reader.wrong(expect.at, what, remedy);
-                        None
-                    }
-                }
+                let read = promise::parse_client(&expect.value, &promise::Known::all(traffic));
+                self.unless_told(expect, read.map(Claim::Client))
             }
         }
+    }
+
+    /// A promise whose bound is another run; `None` where it is none.
+    fn relative_claim(
+        &mut self,
+        expect: &At<String>,
+        promql: Option<&At<String>>,
+        traffic: &[Traffic],
+    ) -> Option<Option<Claim>> {
+        let read =
+            promise::parse_relative(&expect.value, &promise::Known::all(traffic)).filter(|_| promql.is_none())?;
+        Some(self.unless_told(expect, read.map(Claim::Relative)))
+    }
+
+    /// What was read, or its mistake, unless that was told already where the traffic is.
+    fn unless_told(&mut self, expect: &At<String>, read: Result<Claim, promise::Refusal>) -> Option<Claim> {
+        let (what, remedy) = match read {
+            Ok(claim) => return Some(claim),
+            Err(refusal) => refusal,
+        };
+        let subject = what.strip_suffix(promise::NO_TRAFFIC).map(|subject| subject.trim_matches('`'));
+        let told = subject.is_some_and(|subject| self.reader.is_broken(&format!("traffic.{subject}")));
+        // What could not be read has had its mistakes told already.
+        if !told && !self.reader.is_broken_here() {
+            self.reader.wrong(expect.at, what, remedy);
+        }
+        None
     }
 
     /// A slice on the grid.
@@ -239,12 +255,15 @@ impl Check<'_, '_> {
 
     /// A shot of a closed loop is due when it is sent: it has no lag and no wait.
     fn has_clock(&mut self, promise: &Promise, traffic: &[Traffic]) {
-        let Claim::Client(e) = &promise.claim else { return };
-        let load = &traffic[e.traffic].load;
+        let (of, measure, clock) = match &promise.claim {
+            Claim::Client(e) => (&traffic[e.traffic], e.measure, e.clock),
+            Claim::Relative(r) => (&traffic[r.whose.traffic], r.measure, r.clock),
+            _ => return,
+        };
+        let load = &of.load;
         let planned = load.is_empty() || load.iter().any(|s| s.measured && s.saturate.is_none());
-        if e.measure.is_timed() && matches!(e.clock, Timing::Lag | Timing::Wait) && !planned {
-            let what =
-                format!("`{}` is a closed loop, and its shots have no {}", traffic[e.traffic].name, e.clock.word());
+        if measure.is_timed() && matches!(clock, Timing::Lag | Timing::Wait) && !planned {
+            let what = format!("`{}` is a closed loop, and its shots have no {}", of.name, clock.word());
             self.reader.wrong(
                 promise.place,
                 what,
@@ -269,7 +288,13 @@ impl Check<'_, '_> {
         if let (false, Some(stable)) = (is_recovery, raw.stable) {
             self.reader.wrong(stable.at, "`stable` belongs to a promise on recovery", "leave it out");
         }
-        if let (Claim::Client(_) | Claim::Absorbed(_), Some(look_back)) = (&promise.claim, &raw.look_back) {
+        if let (Claim::Relative(_), Some(each)) = (&promise.claim, raw.each) {
+            let what = "a slice is too short to be held against another run";
+            self.reader.wrong(each.at, what, "leave out `each`, or write a fixed bound");
+        }
+        if let (Claim::Client(_) | Claim::Relative(_) | Claim::Absorbed(_), Some(look_back)) =
+            (&promise.claim, &raw.look_back)
+        {
             self.reader.wrong(look_back.at, "`look_back` belongs to a PromQL promise", "leave it out");
         }
         if let (Claim::Server { .. }, Some(confidence)) = (&promise.claim, raw.confidence) {
@@ -292,7 +317,11 @@ impl Check<'_, '_> {
 
     /// Refuses a promise on a reply class that no promise on errors stands beside.
     fn covered(&mut self, promise: &Promise, all: &[Option<Promise>], traffic: &[Traffic]) {
-        let Claim::Client(Expectation { traffic: subject, class: Some(class), .. }) = &promise.claim else { return };
+        let (Claim::Client(Expectation { traffic: subject, class: Some(class), .. })
+        | Claim::Relative(Relative { whose: Whose { traffic: subject, .. }, class: Some(class), .. })) = &promise.claim
+        else {
+            return;
+        };
         let covers = |other: &Promise| match &other.claim {
             Claim::Client(e) => {
                 e.measure == Measure::Errors

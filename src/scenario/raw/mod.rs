@@ -48,7 +48,7 @@ pub use servers::{Alertmanager, Basic, Prometheus};
 pub use sign::{Coding, Sign};
 pub use signal::{Acks, Produce, Signal};
 pub use slo::{Abort, Promise, Severity};
-pub use suite::Suite;
+pub use suite::{OnFailure, Suite};
 pub use target::{Addresses, Reuse, Target, TargetMap, Tls, Version};
 pub use traffic::{Amount, Arrivals, Class, Flow, Popularity, Quote, Traffic};
 pub use value::{Choice, Feed, Pick, Value};

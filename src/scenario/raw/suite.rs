@@ -11,7 +11,21 @@ record! {
         name: Option<At<String>>,
         /// The scenario files, in order, relative to this one.
         run: Vec<At<String>>,
+        /// The address that every scenario sends to, instead of its own target's: http://HOST:PORT.
+        target: Option<At<String>>,
+        /// What follows a scenario that is not PASS: continue (default), or stop.
+        on_failure: Option<OnFailure>,
         /// Values set in every scenario, as by `--set`: dots between keys, indices for lists.
         set: Option<Names<At<String>>>,
+    }
+}
+
+choice! {
+    /// What follows a scenario that is not PASS.
+    pub enum OnFailure {
+        /// The next one.
+        Continue = "continue",
+        /// Nothing.
+        Stop = "stop",
     }
 }

@@ -17,6 +17,7 @@ mod curve;
 mod heat;
 mod lines;
 mod ranks;
+mod runs;
 mod scale;
 
 pub use band::{Band, bands};
@@ -24,6 +25,7 @@ pub use curve::{Dot, Graph, Strand, graph};
 pub use heat::{Heat, heat};
 pub use lines::{Across, Line, Plot, Unit, lines};
 pub use ranks::{Curve, ranks};
+pub use runs::{Course, runs};
 
 use plotters::coord::ranged1d::{Ranged, ValueFormatter};
 use plotters::prelude::*;

@@ -1,5 +1,8 @@
 //! The table at the end of a suite: what became of each scenario, and how the platform stood each fault.
 
+mod html;
+mod machine;
+
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -7,13 +10,77 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
 use super::words;
 use crate::base::{text, units};
-use crate::judge::{Ended, Recovery, Stood, Turn, Verdict};
+use crate::judge::{Ended, Finding, Judgement, Kind, Recovery, Stood, Turn, Verdict};
 
 /// How wide a table may be, in characters.
 const WIDTH: u16 = 110;
 
-/// Renders the turns of a suite; `code` is its exit code.
-pub fn suite(name: &str, turns: &[Turn], code: u8, colour: bool) -> String {
+/// Several runs, for the page about all of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Launchpad<'p> {
+    /// What they are called together.
+    pub name: &'p str,
+    /// What this time is called: the name of its folder.
+    pub run: &'p str,
+    /// Each, and what became of it.
+    pub turns: &'p [Turn],
+    /// The way to the folder of each from that of the page.
+    pub hrefs: &'p [Option<String>],
+    /// How it ends for whoever started it.
+    pub code: u8,
+}
+
+/// The page about all, and the same for machines and for pull requests, by name.
+pub fn suite_files(pad: &Launchpad<'_>) -> Vec<(&'static str, String)> {
+    vec![("suite.html", html::page(pad)), ("suite.json", machine::json(pad)), ("suite.md", machine::markdown(pad))]
+}
+
+/// The headline of all: what its exit code means.
+fn headline(code: u8) -> (&'static str, &'static str) {
+    match code {
+        0 => ("READY", "every scenario keeps its promises"),
+        1 => ("NOT READY", "a promise is broken"),
+        2 => ("NOT READY", "the command line or a scenario is wrong"),
+        3 => ("UNDECIDED", "not everything could be decided"),
+        4 => ("UNDECIDED", "an experiment was not what its scenario describes"),
+        5 => ("UNDECIDED", "something could not start"),
+        6 => ("NOT READY", "a fault could not be undone"),
+        _ => ("UNDECIDED", "interrupted"),
+    }
+}
+
+/// Of a scenario's critical promises the one that is nearest to its bound, or furthest beyond: its room as a part of the bound,
+/// below 0 where it is beyond. Bounds of 0 have no room to tell.
+fn tightest(judgement: &Judgement) -> Option<Tightest<'_>> {
+    let room = |finding: &'_ Finding| {
+        let (observed, bound) = (finding.observed?.value, finding.bound.value);
+        let sign = if finding.compare.starts_with('<') { 1.0 } else { -1.0 };
+        let room = sign * (bound - observed) / bound.abs();
+        (room.is_finite() && finding.bound.kind != Kind::Relative).then_some(room)
+    };
+    let of = judgement.critical().filter_map(|finding| Some(Tightest { finding, room: room(finding)? }));
+    of.min_by(|a, b| a.finding.verdict.cmp(&b.finding.verdict).reverse().then(a.room.total_cmp(&b.room)))
+}
+
+/// A promise and how far it is from being broken.
+struct Tightest<'j> {
+    finding: &'j Finding,
+    room: f64,
+}
+
+impl Tightest<'_> {
+    /// `p95(quotes) 412 ms < 500 ms, 17.6 % left`
+    fn words(&self) -> String {
+        let Tightest { finding, room } = self;
+        let measure = finding.promise.split(['<', '>', '=']).next().unwrap_or_default().trim();
+        let said = if *room >= 0.0 { "left" } else { "beyond" };
+        let observed = words::observed(finding);
+        format!("{measure} {observed} {} {}, {} {said}", finding.compare, finding.bound, units::percent(room.abs()))
+    }
+}
+
+/// Renders the turns of a suite; `code` is its exit code, `page` where its page was written.
+pub fn suite(name: &str, turns: &[Turn], code: u8, page: Option<&str>, colour: bool) -> String {
     let mut out = format!("\n{}\n\n", text::shorten(name, 90));
     let mut scenarios = plain(["", "scenario", "what it came to", "evidence"]);
     for turn in turns {
@@ -33,6 +100,9 @@ pub fn suite(name: &str, turns: &[Turn], code: u8, colour: bool) -> String {
     }
     if any {
         write(&mut out, &resilience, colour);
+    }
+    if let Some(page) = page {
+        let _ = writeln!(out, "page     {page}\n");
     }
     let count = |wanted: &str| turns.iter().filter(|t| ended(&t.ended).0 == wanted).count() as u64;
     let words = ["PASS", "FAIL", "INVALID", "INCONCLUSIVE", "not started", "not run"];
@@ -106,7 +176,7 @@ mod tests {
     fn scenarios_that_did_not_run_are_shown() {
         let turn = |scenario: &str, ended| Turn { scenario: scenario.into(), file: format!("{scenario}.yaml"), ended };
         let turns = [turn("one", Ended::NotStarted("no target".into())), turn("two", Ended::NotRun)];
-        let shown = suite("a suite", &turns, 5, false);
+        let shown = suite("a suite", &turns, 5, None, false);
         let lines: Vec<&str> = shown.lines().map(str::trim).collect();
         assert!(lines.iter().any(|l| l.contains("not started") && l.contains("no target")), "{shown}");
         assert!(lines.iter().any(|l| l.contains("not run") && l.contains("two.yaml")), "{shown}");

@@ -1,0 +1,136 @@
+//! `suite.html`: one page for the question whether to launch. Every scenario with its verdict, the promise that is nearest to
+//! its bound, and the way to its own page; how each fault was stood.
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::{Launchpad, ended, headline, recovery, tightest};
+use crate::base::text;
+use crate::judge::{Ended, Stood, Turn, Verdict};
+use crate::report::html::{SCRIPT, STYLE, class};
+
+/// Renders the page.
+pub fn page(pad: &Launchpad<'_>) -> String {
+    let (word, why) = headline(pad.code);
+    let tone = match word {
+        "READY" => "pass",
+        "NOT READY" => "fail",
+        _ => "inconclusive",
+    };
+    let faults: Vec<(&Turn, &Stood)> = pad.turns.iter().flat_map(faults).collect();
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
+                title { (word) ": " (pad.name) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body class=(tone) {
+                header {
+                    p class="verdict" { (word) }
+                    h1 { (pad.name) }
+                    p class="headline" { (why) " (exit " (pad.code) ")" }
+                }
+                nav aria-label="Sections" {
+                    a href="#scenarios" { "Scenarios" } " "
+                    @if !faults.is_empty() { a href="#faults" { "Faults" } }
+                }
+                main {
+                    section id="scenarios" { h2 { "Scenarios" } (scenarios(pad)) }
+                    @if !faults.is_empty() { section id="faults" { h2 { "Faults" } (stood(&faults)) } }
+                }
+                footer { "proofload " (env!("CARGO_PKG_VERSION")) ", suite " (pad.run) }
+                script { (PreEscaped(SCRIPT)) }
+            }
+        }
+    };
+    page.into_string()
+}
+
+fn scenarios(pad: &Launchpad<'_>) -> Markup {
+    html! {
+        div class="wide" {
+            table class="sortable cards" {
+                thead { tr {
+                    th {} th { "scenario" } th { "what it came to" } th { "nearest to its bound" } th class="n" { "room" } th { "evidence" }
+                } }
+                tbody { @for (turn, href) in pad.turns.iter().zip(pad.hrefs) { (row(turn, href.as_deref())) } }
+            }
+        }
+    }
+}
+
+fn row(turn: &Turn, href: Option<&str>) -> Markup {
+    let (word, why, place) = ended(&turn.ended);
+    let tone = match &turn.ended {
+        Ended::Judged { judgement, .. } => class(judgement.verdict),
+        Ended::Unjudged { .. } => class(Verdict::Inconclusive),
+        Ended::Searched { verdict, .. } => class(*verdict),
+        Ended::NotStarted(_) => class(Verdict::Fail),
+        Ended::NotRun => "aside",
+    };
+    let near = match &turn.ended {
+        Ended::Judged { judgement, .. } => tightest(judgement),
+        _ => None,
+    };
+    html! {
+        tr class=(tone) {
+            td { span class={ "mark " (tone) } { (word) } }
+            td {
+                @match href {
+                    Some(href) => { a href={ (href) "/report.html" } { (turn.scenario) } },
+                    None => { (turn.scenario) },
+                }
+                br; small { (turn.file) }
+            }
+            td { (why) }
+            @match near {
+                Some(near) => {
+                    td { (near.words()) }
+                    td class="n" data-sort=(near.room) { (format!("{:.1} %", near.room * 100.0)) }
+                },
+                None => { td { "–" } td class="n" {} },
+            }
+            td { small { (place) } }
+        }
+    }
+}
+
+fn faults(turn: &Turn) -> impl Iterator<Item = (&Turn, &Stood)> {
+    let faults: &[Stood] = match &turn.ended {
+        Ended::Judged { faults, .. } => faults,
+        _ => &[],
+    };
+    faults.iter().map(move |stood| (turn, stood))
+}
+
+fn stood(faults: &[(&Turn, &Stood)]) -> Markup {
+    let number = |n: Option<u64>| n.map_or_else(|| "–".to_owned(), text::thousands);
+    html! {
+        div class="wide" {
+            table class="sortable cards" {
+                thead { tr {
+                    th {} th { "fault" } th { "kind" } th class="n" { "injected" } th class="n" { "absorbed" } th class="n" { "surfaced" } th { "recovery" } th { "scenario" }
+                } }
+                tbody { @for (turn, stood) in faults {
+                    tr {
+                        td { @match stood.verdict {
+                            Some(verdict) => { span class={ "mark " (class(verdict)) } { (verdict.word()) } },
+                            None => { "–" },
+                        } }
+                        td { (stood.fault) }
+                        td { (stood.kind) }
+                        td class="n" data-sort=(stood.injected) { (text::thousands(stood.injected)) }
+                        td class="n" { (number(stood.absorbed)) }
+                        td class="n" { (number(stood.surfaced)) }
+                        td { (recovery(stood.recovery)) }
+                        td { (turn.scenario) }
+                    }
+                } }
+            }
+        }
+    }
+}
