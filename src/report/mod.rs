@@ -26,7 +26,7 @@ pub use lint::{lint_github, lint_json, lint_text};
 pub use markdown::markdown;
 pub use percentiles::percentiles;
 pub use suite::suite;
-pub use table::table;
+pub use table::{shade, table};
 pub use timeline::timeline;
 
 use crate::judge::Judgement;
