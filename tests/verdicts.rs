@@ -45,6 +45,8 @@ mod page;
 mod parts;
 #[path = "verdicts/polled.rs"]
 mod polled;
+#[path = "verdicts/questions.rs"]
+mod questions;
 #[path = "verdicts/reports.rs"]
 mod reports;
 #[path = "verdicts/schema.rs"]
