@@ -305,12 +305,15 @@ pub struct Settings<'a> {
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// Files that the scenario names.
     pub files: &'a dyn Fn(&str) -> io::Result<Vec<u8>>,
+    /// Reads PromQL, of which nothing is known here. The error says what is wrong, and the remedy.
+    pub promql: &'a dyn Fn(&str, Wanted) -> Result<(), (String, String)>,
     /// The name of the scenario where the file gives none.
     pub default_name: &'a str,
 }
 
 impl<'a> Settings<'a> {
-    /// Of a text that stands alone: as written, with nothing in the environment and no file beside it; anything is allowed.
+    /// Of a text that stands alone: as written, with nothing in the environment and no file beside it; anything is allowed,
+    /// and PromQL is not read.
     pub fn alone(default_name: &'a str) -> Settings<'a> {
         Settings {
             overrides: &[],
@@ -318,9 +321,19 @@ impl<'a> Settings<'a> {
             leave: None,
             env: &|_| None,
             files: &|_| Err(io::ErrorKind::NotFound.into()),
+            promql: &|_, _| Ok(()),
             default_name,
         }
     }
+}
+
+/// What an expression of PromQL is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// Its value: `$window` may stand in it for the length of a window.
+    Value,
+    /// The series of one metric.
+    Metric,
 }
 
 /// What a scenario may do beyond sending to this machine.

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::effects::{Effects, Metric, Seen};
-use super::mistake::Place;
+use super::effects::{Effects, Metric};
 use super::target::HeaderValue;
 use super::template::Template;
 use super::traffic::Flow;
@@ -69,20 +68,6 @@ pub struct Consumer {
     pub group: String,
     /// What the target says of its lag, in seconds.
     pub lag: Option<Metric>,
-}
-
-impl Signal {
-    /// The PromQL that it names: under which key, the expression, and where it is written.
-    pub fn expressions(&self) -> impl Iterator<Item = (&'static str, &str, Place)> {
-        let unmatched = self.unmatched.iter().map(|u| ("unmatched", u.expr.as_str(), u.place));
-        let counted = match &self.effects.seen {
-            Seen::Metric(metric) => Some(("effects.metric", metric.expr.as_str(), metric.place)),
-            _ => None,
-        };
-        let lag = self.consumer.as_ref().and_then(|consumer| consumer.lag.as_ref());
-        let lag = lag.map(|lag| ("consumer.lag", lag.expr.as_str(), lag.place));
-        unmatched.chain(counted).chain(lag)
-    }
 }
 
 impl Acks {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::effects::{Effects, Metric, Poll, Reading, Seen, States};
+use super::super::effects::{Effects, Poll, Reading, Seen, States};
 use super::super::kafka::Kafka;
 use super::super::raw;
 use super::super::shape::At;
@@ -40,7 +40,7 @@ impl Check<'_, '_> {
                 let (path, service) = (c.path(&poll.get), c.service(poll.to.as_ref(), target, poll.get.at));
                 Some(Seen::Poll(Poll { path, service, every, list: list.flatten(), reading: reading? }))
             }),
-            (None, None, Some(expr)) => Some(Seen::Metric(Metric { expr: expr.value.clone(), place: expr.at })),
+            (None, None, Some(expr)) => Some(Seen::Metric(self.seen(expr))),
             (None, None, None) if self.reader.is_broken_here() => None,
             _ => {
                 let what = "effects are seen at one of `kafka`, `poll` and `metric`";

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::super::Wanted;
 use super::super::effects::Metric;
 use super::super::kafka::Kafka;
 use super::super::load::Segment;
@@ -39,20 +40,24 @@ impl Check<'_, '_> {
         }
         self.recognised(raw, &id, &message, &kafka);
         let effects = self.within("effects", |c| c.effects(&raw.effects, target, clusters));
-        let unmatched = raw.unmatched.iter().flat_map(|exprs| &exprs.0);
+        let unmatched = raw.unmatched.iter().flat_map(|exprs| &exprs.0).map(|expr| self.seen(expr)).collect();
+        let lag = raw.consumer.as_ref().and_then(|consumer| consumer.lag.as_ref()).map(|expr| self.seen(expr));
         Some(Signal {
             kafka,
             message,
             id,
             effects: effects?,
-            unmatched: unmatched.map(metric).collect(),
+            unmatched,
             deadline,
-            consumer: raw.consumer.as_ref().map(|consumer| Consumer {
-                group: consumer.group.value.clone(),
-                lag: consumer.lag.as_ref().map(metric),
-            }),
+            consumer: raw.consumer.as_ref().map(|consumer| Consumer { group: consumer.group.value.clone(), lag }),
             flow: Flow { values, feeds, ..Flow::default() },
         })
+    }
+
+    /// A metric that says something of signals.
+    pub(super) fn seen(&mut self, expr: &At<String>) -> Metric {
+        self.promql(expr, Wanted::Value);
+        Metric { expr: expr.value.clone(), place: expr.at }
     }
 
     /// Notes what signals, to which nobody replies, cannot have.
@@ -185,8 +190,4 @@ fn own_uuid(id: &Template, values: &[Value]) -> Option<usize> {
         }
         _ => None,
     }
-}
-
-fn metric(expr: &At<String>) -> Metric {
-    Metric { expr: expr.value.clone(), place: expr.at }
 }
