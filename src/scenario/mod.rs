@@ -305,8 +305,8 @@ pub struct Settings<'a> {
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// Files that the scenario names.
     pub files: &'a dyn Fn(&str) -> io::Result<Vec<u8>>,
-    /// Reads PromQL, of which nothing is known here. The error says what is wrong, and the remedy.
-    pub promql: &'a dyn Fn(&str, Wanted) -> Result<(), (String, String)>,
+    /// Reads PromQL, of which nothing is known here.
+    pub promql: &'a ReadsPromql,
     /// The name of the scenario where the file gives none.
     pub default_name: &'a str,
 }
@@ -326,6 +326,9 @@ impl<'a> Settings<'a> {
         }
     }
 }
+
+/// Reads an expression of PromQL; the error says what is wrong with it, and the remedy.
+pub type ReadsPromql = dyn Fn(&str, Wanted) -> Result<(), (String, String)>;
 
 /// What an expression of PromQL is wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
