@@ -24,6 +24,15 @@ mod flows;
 #[path = "e2e/signals.rs"]
 mod signals;
 
+#[path = "e2e/worker.rs"]
+mod worker;
+
+#[path = "e2e/effects.rs"]
+mod effects;
+
+#[path = "e2e/completions.rs"]
+mod completions;
+
 #[path = "e2e/targets.rs"]
 mod targets;
 

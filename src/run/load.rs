@@ -79,9 +79,9 @@ impl Prepared<'_> {
         let meeting = |t: &Traffic| (t.name.clone(), Arc::new(Meeting::default()));
         let meetings: Vec<(String, Arc<Meeting>)> = scenario.traffic.iter().map(meeting).collect();
         let mut listening = Vec::new();
-        for (name, bound) in std::mem::take(&mut self.webhooks) {
-            let meeting = meetings.iter().find(|(of, _)| *of == name).map(|(_, meeting)| meeting.clone());
-            let heard = bound.listen(self.clock, meeting.unwrap_or_default());
+        for opened in std::mem::take(&mut self.completions) {
+            let meeting = meetings.iter().find(|(of, _)| *of == opened.traffic()).map(|(_, meeting)| meeting.clone());
+            let heard = opened.watch(self.clock, meeting.unwrap_or_default(), events.clone());
             listening.push(heard.map_err(|e| e.to_string())?);
         }
         let setup = traffic::Setup {

@@ -50,7 +50,7 @@ pub use check::{COMES_TO_KAFKA, FLEETS};
 pub use claim::{Claim, Compare, Expectation, Filter, Measure, Promise, Quantile, Severity, Window};
 pub use contract::{Cardinality, Contract, Probe, ScrapeLimits};
 pub use effect_claim::{EffectClaim, EffectMeasure};
-pub use effects::{Effects, Fate, Metric, Poll, Reading, Seen, States};
+pub use effects::{Effects, Fate, Metric, Poll, Reading, Seen, States, Webhook};
 pub use fault::{Fault, Match, On, Process, Ramp, Repeat, When};
 pub use inject::{
     Corruption, DockerAction, HttpFault, Inject, KafkaFault, Keep, Per, ProcessFault, ResetAt, RetryAfter, Stream,
@@ -60,7 +60,7 @@ pub use kafka::Kafka;
 pub use load::{Arrivals, Segment, closed_connections};
 pub use notified::{Handled, Notified};
 pub use part::{Part, Whose, part_name};
-pub use pipeline::{Follow, ID, Leg, Pipeline, Polling, State, StateNames, Webhook};
+pub use pipeline::{Follow, ID, Leg, Pipeline, Polling, State, StateNames};
 pub use reconcile::{Against, Check, Labels as ByLabels, Reconcile, Statuses, Subset, TimeUnit, Timeouts};
 pub use recording::Recording;
 pub use schema::schema;

@@ -78,7 +78,7 @@ impl Check<'_, '_> {
             }
             EffectMeasure::Duplicated | EffectMeasure::Reordered | EffectMeasure::Drain if !by_id => {
                 let what = format!("`{}` is not known where a metric only counts effects", claim.measure);
-                self.reader.wrong(place, what, "see effects where they name ids: `kafka` or `poll`");
+                self.reader.wrong(place, what, "see effects where they name ids: `kafka`, `webhook` or `poll`");
             }
             EffectMeasure::Reordered if signal.kafka.key.is_none() => {
                 let what = "signals without a key have no order";

@@ -14,6 +14,7 @@ use super::super::traffic::Flow;
 use super::super::value::{Value, ValueLaw};
 use super::Check;
 use super::flow::{Scope, Stands};
+use crate::base::text;
 use crate::base::units;
 
 /// A message without effect for so long is lost, where nothing is said.
@@ -137,12 +138,16 @@ impl Check<'_, '_> {
     pub(super) fn on_topic(&mut self, on: &At<String>, topic: &At<String>, clusters: &[Kafka]) {
         self.topic_name(topic);
         let Some(cluster) = clusters.iter().find(|cluster| cluster.name == on.value) else {
-            if self.reader.is_broken("kafka") {
+            let broken = self.broken_clusters();
+            // One that is there and wrong has been told of, and where all of them cannot be read nobody knows.
+            if broken.iter().any(|name| name.is_empty() || *name == on.value) {
                 return;
             }
-            let remedy = match clusters {
+            let mut known: Vec<&str> = clusters.iter().map(|k| k.name.as_str()).collect();
+            known.extend(broken.iter().map(String::as_str));
+            let remedy = match known.as_slice() {
                 [] => format!("add it: `kafka: {{ {}: {{ brokers: [HOST:PORT] }} }}`", on.value),
-                some => crate::base::text::suggest(&on.value, some.iter().map(|k| k.name.as_str())),
+                known => text::suggest(&on.value, known.iter().copied()),
             };
             return self.reader.wrong(on.at, format!("there is no Kafka cluster `{}`", on.value), remedy);
         };
@@ -151,6 +156,19 @@ impl Check<'_, '_> {
             let remedy = format!("add it: `topics: {{ {}: {{ partitions: 6 }} }}`", topic.value);
             self.reader.wrong(topic.at, what, remedy);
         }
+    }
+
+    /// The names of clusters in which something is wrong, each once; an empty one where it is in all of them.
+    fn broken_clusters(&self) -> Vec<String> {
+        let of_clusters =
+            self.reader.mistakes.iter().filter_map(|mistake| match mistake.path.strip_prefix("kafka")? {
+                "" => Some(""),
+                below => below.strip_prefix('.')?.split('.').next(),
+            });
+        let mut names: Vec<String> = of_clusters.map(str::to_owned).collect();
+        names.sort();
+        names.dedup();
+        names
     }
 
     /// Notes an id by which nothing could be recognised.

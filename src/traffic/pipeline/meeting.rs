@@ -28,6 +28,7 @@ struct All {
     over: HashSet<Box<str>>,
     over_since: VecDeque<(Offset, Box<str>)>,
     counts: Followed,
+    missed: Option<Box<str>>,
 }
 
 /// Who waits for something to be told.
@@ -114,7 +115,19 @@ impl Meeting {
 
     /// Something was told faster than it could be taken.
     pub fn refused(&self) {
-        self.all().counts.refused += 1;
+        let mut all = self.all();
+        all.counts.refused += 1;
+        all.missed.get_or_insert_with(|| "more came at once than are taken".into());
+    }
+
+    /// Something may have been told that nobody heard.
+    pub fn miss(&self, why: &str) {
+        self.all().missed = Some(why.into());
+    }
+
+    /// Why something may have been told that nobody heard, if so.
+    pub fn missed(&self) -> Option<Box<str>> {
+        self.all().missed.clone()
     }
 
     /// What is new of what was told; at the end of a run what nobody started by then is strange.

@@ -58,7 +58,8 @@ pub fn open(scenario: &Scenario, world: &effects::World<'_>) -> Result<Vec<Opene
         let found = world.clusters.iter().find(|cluster| cluster.name == signal.kafka.on);
         let cluster = found.ok_or_else(|| told(format!("there is no Kafka cluster `{}`", signal.kafka.on)))?;
         let producer = Producer::open(cluster, &signal.kafka, clerk.clone()).map_err(told)?;
-        let effects = effects::Opened::open(&signal.effects, world).map_err(|why| told(format!("effects: {why}")))?;
+        let effects =
+            effects::Opened::open(&signal.effects.seen, false, world).map_err(|why| told(format!("effects: {why}")))?;
         Ok(Opened { traffic, producer, effects, notes, clerk })
     };
     let signals = scenario.traffic.iter().enumerate();
