@@ -30,6 +30,9 @@ mod worker;
 #[path = "e2e/effects.rs"]
 mod effects;
 
+#[path = "e2e/nats.rs"]
+mod nats;
+
 #[path = "e2e/completions.rs"]
 mod completions;
 

@@ -114,6 +114,9 @@ fn followed(pipeline: &Pipeline, polls: Option<Polls>, out: &mut String) {
         Some(Seen::Kafka { on, topic, .. }) => {
             let _ = writeln!(out, "  the target must tell of completions on topic {topic} of {on}");
         }
+        Some(Seen::Nats { server, subject, .. }) => {
+            let _ = writeln!(out, "  the target must tell of completions on subject {subject} of {}", server.place);
+        }
         _ => {}
     }
     let deadline = units::duration(pipeline.deadline);

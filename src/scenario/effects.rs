@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json_path::JsonPath;
 
 use super::mistake::Place;
+use super::nats::Nats;
 
 /// Where effects are seen, and what their states mean.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +25,15 @@ pub enum Seen {
         on: String,
         /// The topic.
         topic: String,
+        /// Where a message says what.
+        reading: Reading,
+    },
+    /// On a subject of NATS.
+    Nats {
+        /// The server.
+        server: Nats,
+        /// The subject, wild cards included.
+        subject: String,
         /// Where a message says what.
         reading: Reading,
     },
@@ -109,7 +119,7 @@ impl Seen {
     /// Where it is said of each effect what it is; nothing where they are only counted.
     pub fn reading(&self) -> Option<&Reading> {
         match self {
-            Seen::Kafka { reading, .. } => Some(reading),
+            Seen::Kafka { reading, .. } | Seen::Nats { reading, .. } => Some(reading),
             Seen::Webhook(webhook) => Some(&webhook.reading),
             Seen::Poll(poll) => Some(&poll.reading),
             Seen::Metric(_) => None,

@@ -24,19 +24,23 @@ impl Check<'_, '_> {
         clusters: &[Kafka],
     ) -> Option<Effects> {
         let states = raw.states.as_ref().map(|states| self.within("states", |c| c.states(states))).unwrap_or_default();
-        let seen = match (&raw.kafka, &raw.webhook, &raw.poll, &raw.metric) {
-            (Some(kafka), None, None, None) => self.within("kafka", |c| {
+        let seen = match (&raw.kafka, &raw.nats, &raw.webhook, &raw.poll, &raw.metric) {
+            (Some(kafka), None, None, None, None) => self.within("kafka", |c| {
                 c.on_topic(&kafka.on, &kafka.topic, clusters);
                 let paths = [&kafka.pipeline, &kafka.state, &kafka.sequence];
                 let reading = c.reading(&kafka.id, paths);
                 Some(Seen::Kafka { on: kafka.on.value.clone(), topic: kafka.topic.value.clone(), reading: reading? })
             }),
-            (None, Some(webhook), None, None) => self.within("webhook", |c| {
+            (None, Some(nats), None, None, None) => self.within("nats", |c| {
+                let reading = c.reading(&nats.id, [&nats.pipeline, &nats.state, &nats.sequence]);
+                c.on_subject(&nats.server, nats.login.as_ref(), &nats.subject, reading)
+            }),
+            (None, None, Some(webhook), None, None) => self.within("webhook", |c| {
                 let (listen, path) = c.listening(&webhook.listen, webhook.path.as_ref());
                 let reading = c.reading(&webhook.id, [&webhook.pipeline, &webhook.state, &webhook.sequence]);
                 Some(Seen::Webhook(Webhook { listen, path, reading: reading? }))
             }),
-            (None, None, Some(poll), None) => self.within("poll", |c| {
+            (None, None, None, Some(poll), None) => self.within("poll", |c| {
                 let every = poll.every.map_or(EVERY, |every| every.value);
                 if every < SHORTEST {
                     c.reader.wrong(poll.every.map_or(poll.place, |e| e.at), "too often", "write 10ms or more");
@@ -46,11 +50,13 @@ impl Check<'_, '_> {
                 let (path, service) = (c.path(&poll.get), c.service(poll.to.as_ref(), target, poll.get.at));
                 Some(Seen::Poll(Poll { path, service, every, list: list.flatten(), reading: reading? }))
             }),
-            (None, None, None, Some(expr)) => Some(Seen::Metric(Metric { expr: expr.value.clone(), place: expr.at })),
-            (None, None, None, None) if self.reader.is_broken_here() => None,
+            (None, None, None, None, Some(expr)) => {
+                Some(Seen::Metric(Metric { expr: expr.value.clone(), place: expr.at }))
+            }
+            (None, None, None, None, None) if self.reader.is_broken_here() => None,
             _ => {
-                let what = "effects are seen at one of `kafka`, `webhook`, `poll` and `metric`";
-                self.reader.wrong(raw.place, what, "write exactly one of the four");
+                let what = "effects are seen at one of `kafka`, `nats`, `webhook`, `poll` and `metric`";
+                self.reader.wrong(raw.place, what, "write exactly one of the five");
                 None
             }
         };
@@ -88,6 +94,12 @@ impl Check<'_, '_> {
     pub(super) fn states_posted(&mut self, raw: &raw::Webhook) -> Option<Seen> {
         let (listen, path) = self.listening(&raw.listen, raw.path.as_ref());
         Some(Seen::Webhook(Webhook { listen, path, reading: self.told_of(&raw.id, &raw.state)? }))
+    }
+
+    /// The same on a subject of NATS; the path is at `nats`.
+    pub(super) fn states_on_subject(&mut self, raw: &raw::NatsStates) -> Option<Seen> {
+        let reading = self.told_of(&raw.id, &raw.state);
+        self.on_subject(&raw.server, raw.login.as_ref(), &raw.subject, reading)
     }
 
     fn told_of(&mut self, id: &At<String>, state: &At<String>) -> Option<Reading> {

@@ -52,6 +52,7 @@ impl Check<'_, '_> {
             raw::Follow::Kafka(kafka) => {
                 Some((None, Follow::Told(c.within("kafka", |c| c.states_on_topic(kafka, clusters))?)))
             }
+            raw::Follow::Nats(nats) => Some((None, Follow::Told(c.within("nats", |c| c.states_on_subject(nats))?))),
         });
         let poll = followed.as_ref().and_then(|(poll, _)| poll.clone());
         let mut steps: Vec<Step> = std::iter::once(start).chain(poll).collect();

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
+use super::NatsEffects;
 use super::request::OneOrMany;
 use crate::scenario::shape::At;
 
 record! {
-    /// Where effects are seen: exactly one of kafka, webhook, poll and metric.
+    /// Where effects are seen: exactly one of kafka, nats, webhook, poll and metric.
     pub struct Effects {
         /// On a topic of a Kafka cluster.
         kafka: Option<KafkaEffects>,
+        /// On a subject of NATS.
+        nats: Option<NatsEffects>,
         /// In what the target posts to a place where the run listens.
         webhook: Option<WebhookEffects>,
         /// In the reply to a request that is repeated.
@@ -19,7 +22,6 @@ record! {
         /// What states mean; where left out, any effect is the end of its signal.
         states: Option<States>,
     }
-    planned { "nats" }
 }
 
 record! {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value as Schema, json};
 
 use super::request::OneOrMany;
-use super::{Capture, Expects, Feed, Header, Json, Login, Sign, Step, Value};
+use super::{Capture, Expects, Feed, Header, Json, Login, NatsStates, Sign, Step, Value};
 use crate::base::units::Rate;
 use crate::scenario::reader::Reader;
 use crate::scenario::shape::{At, Names, Shape};
@@ -75,8 +75,9 @@ choice! {
         Webhook(Webhook) = "webhook",
         /// By messages on a topic of a Kafka cluster.
         Kafka(KafkaStates) = "kafka",
+        /// By messages on a subject of NATS.
+        Nats(NatsStates) = "nats",
     }
-    planned { "nats" }
 }
 
 record! {

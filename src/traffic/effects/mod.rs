@@ -3,6 +3,7 @@
 
 pub mod kafka;
 pub mod ledger;
+pub mod nats;
 pub mod poll;
 pub mod reading;
 pub mod webhook;
@@ -72,6 +73,8 @@ pub struct World<'a> {
 pub enum Opened {
     /// A topic.
     Kafka(Box<kafka::Watched>),
+    /// A subject.
+    Nats(Box<nats::Watched>),
     /// A place to which effects are posted.
     Webhook(webhook::Bound),
     /// A reply.
@@ -94,6 +97,10 @@ impl Opened {
                 let cluster = found.ok_or_else(|| format!("there is no Kafka cluster `{on}`"))?;
                 Ok(Opened::Kafka(Box::new(kafka::Watched::open(cluster, topic, reader(reading))?)))
             }
+            Seen::Nats { server, subject, reading } => {
+                let watched = nats::Watched::open(server.server(world.secrets), subject, reader(reading))?;
+                Ok(Opened::Nats(Box::new(watched)))
+            }
             Seen::Webhook(webhook) => Ok(Opened::Webhook(webhook::Bound::open(webhook, reader(&webhook.reading))?)),
             Seen::Poll(poll) => Ok(Opened::Poll(Box::new(poll::Watched::open(poll, world)?))),
             Seen::Metric(_) => Ok(Opened::Metric),
@@ -104,6 +111,7 @@ impl Opened {
     pub fn watch(self, clock: Clock, deliver: Deliver) -> io::Result<Source> {
         match self {
             Opened::Kafka(watched) => Source::spawn(move |stop| watched.watch(clock, &deliver, &stop)),
+            Opened::Nats(watched) => Source::spawn(move |stop| watched.watch(clock, &deliver, &stop)),
             Opened::Webhook(bound) => Source::spawn(move |stop| bound.watch(clock, &deliver, &stop)),
             Opened::Poll(watched) => Source::spawn(move |stop| watched.watch(clock, &deliver, &stop)),
             Opened::Metric => Ok(Source { stop: watch::channel(false).0, thread: None }),

@@ -72,7 +72,7 @@ impl Clerk {
             index: index as u16,
             by_id,
             deadline: signal.deadline,
-            timeout: signal.kafka.timeout,
+            timeout: signal.how.timeout,
             quiet,
             ledger: Ledger::new(signal.deadline, signal.effects.states.clone()),
             beyond: Totals::default(),

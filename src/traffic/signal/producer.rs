@@ -6,6 +6,7 @@ use std::time::Duration;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer};
 
 use super::Note;
@@ -14,7 +15,7 @@ use crate::base::kafka::{self, Cluster, Quiet, Trouble};
 use crate::base::time::{Clock, Offset};
 use crate::base::units;
 use crate::evidence::reply::{Outcome, Reach, Stage};
-use crate::scenario::{Acks, Produce};
+use crate::scenario::Acks;
 
 /// So many messages wait in the producer, or for their acknowledgement.
 const QUEUE: i32 = 100_000;
@@ -47,37 +48,44 @@ struct Reports {
 
 impl Producer {
     /// Opens one. The error says why nothing could be produced.
-    pub fn open(cluster: &Cluster, how: &Produce, clerk: mpsc::Sender<Note>) -> Result<Producer, String> {
+    pub fn open(
+        cluster: &Cluster,
+        topic: &str,
+        partition: Option<u32>,
+        acks: Acks,
+        timeout: Duration,
+        clerk: mpsc::Sender<Note>,
+    ) -> Result<Producer, String> {
         let quiet = Arc::new(Quiet::default());
-        let reports = Reports { quiet: quiet.clone(), clock: OnceLock::new(), clerk, timeout: how.timeout };
+        let reports = Reports { quiet: quiet.clone(), clock: OnceLock::new(), clerk, timeout };
         let mut config = kafka::client(cluster);
         config
-            .set("acks", how.acks.word())
+            .set("acks", acks.word())
             // What is sent again must not be there twice; where the broker cannot see to that, nothing is sent again.
-            .set("enable.idempotence", if how.acks == Acks::All { "true" } else { "false" })
-            .set("message.timeout.ms", how.timeout.as_millis().to_string())
+            .set("enable.idempotence", if acks == Acks::All { "true" } else { "false" })
+            .set("message.timeout.ms", timeout.as_millis().to_string())
             // As producers in Java choose.
             .set("partitioner", "murmur2_random")
             .set("linger.ms", "1")
             .set("queue.buffering.max.messages", QUEUE.to_string())
             .set("queue.buffering.max.kbytes", "262144");
-        if how.acks != Acks::All {
+        if acks != Acks::All {
             config.set("message.send.max.retries", "0");
         }
         let library: ThreadedProducer<Reports> =
             config.create_with_context(reports).map_err(|why: KafkaError| why.to_string())?;
         let metadata = library.client().fetch_metadata(None, kafka::PATIENCE);
         let metadata = metadata.map_err(|why| format!("{}: {}", cluster.bootstrap, kafka::reason(&quiet, &why)))?;
-        let partitions = kafka::partitions_of(&metadata, &how.topic)?;
-        let partition = how.partition.map(|partition| partition as i32);
+        let partitions = kafka::partitions_of(&metadata, topic)?;
+        let partition = partition.map(|partition| partition as i32);
         if let Some(partition) = partition.filter(|partition| !partitions.contains(partition)) {
             return Err(format!(
                 "topic `{}` has {} partitions, and not one called {partition}",
-                how.topic,
+                topic,
                 partitions.len()
             ));
         }
-        Ok(Producer { library, topic: how.topic.clone(), partition, timeout: how.timeout })
+        Ok(Producer { library, topic: topic.to_owned(), partition, timeout })
     }
 
     /// From now on acknowledgements are timed.
@@ -97,9 +105,12 @@ impl Producer {
 
     /// Takes a message to be carried.
     pub fn carry(&self, seq: u64, message: &Message) -> Carried {
+        let empty = OwnedHeaders::new_with_capacity(message.headers.len());
+        let headers =
+            message.headers.iter().fold(empty, |all, (key, value)| all.insert(Header { key, value: Some(value) }));
         let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(&self.topic, seq as usize)
             .payload(&message.body)
-            .headers(message.headers.clone());
+            .headers(headers);
         if let Some(key) = &message.key {
             record = record.key(key);
         }
@@ -231,18 +242,9 @@ mod tests {
     fn producer(mock: &MockCluster<'_, DefaultProducerContext>, acks: Acks) -> (Producer, mpsc::Receiver<Note>) {
         let bootstrap = mock.bootstrap_servers();
         let cluster = Cluster { name: "c".into(), bootstrap, properties: Vec::new() };
-        let how = Produce {
-            on: "c".into(),
-            topic: "signals".into(),
-            key: None,
-            partition: None,
-            headers: Vec::new(),
-            written: Vec::new(),
-            acks,
-            timeout: Duration::from_millis(1_500),
-        };
         let (clerk, notes) = mpsc::channel();
-        let producer = Producer::open(&cluster, &how, clerk).expect("opens");
+        let timeout = Duration::from_millis(1_500);
+        let producer = Producer::open(&cluster, "signals", None, acks, timeout, clerk).expect("opens");
         producer.tell_time(Clock::starting_in(Duration::ZERO));
         (producer, notes)
     }
