@@ -32,7 +32,7 @@ pub enum Follow {
     /// By asking again and again: the second step of the flow.
     Poll(Polling),
     /// By what the target tells of it, without being asked: in messages that name a state.
-    Told(Seen),
+    Told(Box<Seen>),
 }
 
 /// How often is asked.

@@ -55,7 +55,7 @@ impl Broker {
     fn spawn(place: &str, folder: &TempDir) -> Child {
         let port = place.rsplit(':').next().expect("a port");
         let store = folder.path().join("store").display().to_string();
-        let child = Command::new("nats-server")
+        let mut child = Command::new("nats-server")
             .args(["--addr", "127.0.0.1", "--port", port, "--auth", TOKEN, "--jetstream", "--store_dir", &store])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -67,6 +67,8 @@ impl Broker {
             }
             thread::sleep(Duration::from_millis(20));
         }
+        let _ = child.kill();
+        let _ = child.wait();
         panic!("nats-server does not answer");
     }
 

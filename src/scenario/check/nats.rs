@@ -15,7 +15,13 @@ impl Check<'_, '_> {
         let place = At { at: server.at, value: bare.to_owned() };
         self.host_port(&place);
         let mut nats = Nats { place: place.value, user: None, token: None };
-        let Some(login) = login else { return nats };
+        if let Some(login) = login {
+            self.within("login", |c| c.nats_login(login, &mut nats));
+        }
+        nats
+    }
+
+    fn nats_login(&mut self, login: &raw::NatsLogin, nats: &mut Nats) {
         match (&login.user, &login.password, &login.token) {
             (Some(user), Some(password), None) => {
                 let user = match user {
@@ -31,7 +37,6 @@ impl Check<'_, '_> {
                 self.reader.wrong(login.place, what, "write `{ user: NAME, password: { secret: VARIABLE } }`");
             }
         }
-        nats
     }
 
     /// Where effects are seen, or where states are told.

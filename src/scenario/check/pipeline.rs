@@ -47,12 +47,14 @@ impl Check<'_, '_> {
                 Some((Some(step), Follow::Poll(c.polling(poll, state))))
             }),
             raw::Follow::Webhook(webhook) => {
-                Some((None, Follow::Told(c.within("webhook", |c| c.states_posted(webhook))?)))
+                Some((None, Follow::Told(Box::new(c.within("webhook", |c| c.states_posted(webhook))?))))
             }
             raw::Follow::Kafka(kafka) => {
-                Some((None, Follow::Told(c.within("kafka", |c| c.states_on_topic(kafka, clusters))?)))
+                Some((None, Follow::Told(Box::new(c.within("kafka", |c| c.states_on_topic(kafka, clusters))?))))
             }
-            raw::Follow::Nats(nats) => Some((None, Follow::Told(c.within("nats", |c| c.states_on_subject(nats))?))),
+            raw::Follow::Nats(nats) => {
+                Some((None, Follow::Told(Box::new(c.within("nats", |c| c.states_on_subject(nats))?))))
+            }
         });
         let poll = followed.as_ref().and_then(|(poll, _)| poll.clone());
         let mut steps: Vec<Step> = std::iter::once(start).chain(poll).collect();
