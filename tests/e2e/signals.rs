@@ -13,7 +13,7 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use serde_json::{Value, json};
 
-use crate::scene::{Ended, Scene, Turn, hold};
+use crate::scene::{Ended, Scene, hold};
 use crate::server::{Request, Server, status};
 
 /// What a system does wrong: every so many-th signal of all, in the order in which it reads them.
@@ -231,32 +231,4 @@ fn without_a_broker_or_a_topic_nothing_starts() {
     assert!(lacking.err.contains("`signals`: there is no topic `signals`"), "{lacking:?}");
     // The library does not write to the terminal by itself.
     assert!(!ran.err.contains("rdkafka") && !ran.err.contains('%'), "{ran:?}");
-}
-
-/// What is due while the only broker is down waits for it, and is late; nothing of it is lost.
-#[test]
-fn a_broker_that_goes_down_in_the_middle_makes_signals_late_and_loses_none() {
-    let cluster = cluster();
-    let system = System::start(&cluster.bootstrap_servers(), Wrong::default());
-    let server = Server::new(|_: &Request<'_>| status(200));
-    let slo = "  - expect: lost(signals) == 0\n  - expect: errors(signals) == 0";
-    let yaml = scenario(&server.url(), &cluster.bootstrap_servers(), "", slo).replace("deadline: 2s", "deadline: 10s");
-    let scene = Scene::new(&yaml);
-    let _turn = Turn::take();
-    let going = scene.start(&[]);
-    scene.wait_for_load(1);
-    cluster.broker_down(1).expect("down");
-    thread::sleep(Duration::from_millis(800));
-    cluster.broker_up(1).expect("up");
-    let ran = going.wait();
-    let truth = system.stop();
-    assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert_eq!(truth.read, 300, "the system has read each once");
-    let traffic = &scene.verdict()["traffic"]["signals"];
-    for (what, count) in [("acked", 300), ("seen", 300), ("missing", 0), ("foreign", 0)] {
-        assert_eq!(traffic["effects"][what], count, "{what}: {traffic}");
-    }
-    // Each counts from when it was due, not from when the broker was back.
-    let longest = |of: &Value| of["clocks"]["response"]["max"].as_f64().expect("measured");
-    assert!(longest(&traffic["parts"]["publish"]) > 0.5 && longest(traffic) > 0.5, "{traffic}");
 }

@@ -133,7 +133,7 @@ mod tests {
         let reading = Reading { id: path("$.id"), pipeline: None, state: Some(path("$.state")), sequence: None };
         let webhook = Webhook { listen: "127.0.0.1:0".into(), path: "/done".into(), reading };
         let bound = Bound::open(&webhook, Reader::new(&webhook.reading).with_state()).expect("a free port");
-        let bound = Bound { patience: Duration::from_millis(500), ..bound };
+        let bound = Bound { patience: Duration::from_secs(2), ..bound };
         let place = bound.listener.local_addr().expect("bound");
         let told = All::default();
         let all = told.clone();
