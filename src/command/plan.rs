@@ -14,7 +14,7 @@ use crate::judge::alerts::forecast;
 use crate::plan::{Foreseen, Phase, Plan, Polls, TrafficPlan, expected_touches, minimum_shots, struck_requests};
 use crate::scenario::kafka;
 use crate::scenario::{
-    COMES_TO_KAFKA, Claim, Fault, Inject, Kafka, Kind, Lead, Link, Match, On, Pipeline, Scenario, System, When,
+    COMES_TO_KAFKA, Claim, Fault, Inject, Kafka, Kind, Lead, Link, Match, On, Pipeline, Scenario, Seen, System, When,
     part_name,
 };
 
@@ -107,8 +107,17 @@ fn followed(pipeline: &Pipeline, polls: Option<Polls>, out: &mut String) {
             false => writeln!(out, "  the budget of {budget} polls/s does not bind"),
         };
     }
-    if let Some(webhook) = pipeline.webhook() {
-        let _ = writeln!(out, "  the target must post completions to {}{}", webhook.listen, webhook.path);
+    match pipeline.told() {
+        Some(Seen::Webhook(webhook)) => {
+            let _ = writeln!(out, "  the target must post completions to {}{}", webhook.listen, webhook.path);
+        }
+        Some(Seen::Kafka { on, topic, .. }) => {
+            let _ = writeln!(out, "  the target must tell of completions on topic {topic} of {on}");
+        }
+        Some(Seen::Nats { server, subject, .. }) => {
+            let _ = writeln!(out, "  the target must tell of completions on subject {subject} of {}", server.place);
+        }
+        _ => {}
     }
     let deadline = units::duration(pipeline.deadline);
     let _ = writeln!(out, "  what still runs when the load ends is followed for up to {deadline} more");

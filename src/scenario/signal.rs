@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::effects::{Effects, Metric};
+use super::effects::{Effects, Metric, Seen};
+use super::mistake::Place;
+use super::nats::Nats;
 use super::target::HeaderValue;
 use super::template::Template;
 use super::traffic::Flow;
@@ -10,8 +12,8 @@ use super::traffic::Flow;
 /// Messages, and what comes of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Signal {
-    /// Where they go.
-    pub kafka: Produce,
+    /// Where and how they go.
+    pub how: Produce,
     /// What their templates can name; it has no steps.
     pub flow: Flow,
     /// The message.
@@ -29,17 +31,34 @@ pub struct Signal {
     pub consumer: Option<Consumer>,
 }
 
-/// How messages are produced to a topic.
+/// Where messages go.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Way {
+    /// To a topic of a Kafka cluster.
+    Kafka {
+        /// The name of the cluster.
+        on: String,
+        /// The topic.
+        topic: String,
+        /// The partition, whatever the key.
+        partition: Option<u32>,
+    },
+    /// To a subject of NATS.
+    Nats {
+        /// The server.
+        server: Nats,
+        /// The subject.
+        subject: Template,
+    },
+}
+
+/// How messages are sent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Produce {
-    /// The name of the cluster.
-    pub on: String,
-    /// The topic.
-    pub topic: String,
-    /// The key; its hash chooses the partition, and what has the same one is kept in order.
+    /// Where to.
+    pub way: Way,
+    /// The key: what has the same one is kept in order. In Kafka its hash chooses the partition.
     pub key: Option<Template>,
-    /// The partition, whatever the key.
-    pub partition: Option<u32>,
     /// Headers that are the same for every message.
     pub headers: Vec<(String, HeaderValue)>,
     /// Headers that are not.

@@ -8,6 +8,7 @@ mod axis;
 mod chart;
 mod course;
 mod distribution;
+mod effects;
 mod faults;
 mod instrument;
 mod record;

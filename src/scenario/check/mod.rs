@@ -14,6 +14,7 @@ mod kafka;
 mod leave;
 mod link;
 mod login;
+mod nats;
 mod notified;
 mod outside;
 mod pipeline;
