@@ -65,8 +65,8 @@ pub fn course(server: &Server<'_>, text: &str) -> Result<Course, String> {
     let scrapes: Vec<&Scrape> = server.trial.evidence.events.iter().filter_map(scrape).filter(of_job).collect();
     let end = server.trial.timeline.end;
     let quiet = |job: &str, after: bool| {
-        let of_job = scrapes.iter().filter(|scrape| scrape.quiet && scrape.job == job);
-        of_job.filter(|scrape| (scrape.a >= end) == after).next_back().copied()
+        let mut of_job = scrapes.iter().filter(|scrape| scrape.quiet && scrape.job == job);
+        of_job.rfind(|scrape| (scrape.a >= end) == after).copied()
     };
     let good = |scrape: Option<&Scrape>, when: &str, job: &str| match scrape {
         None => Err(format!("`{job}` was not scraped {when} the run")),
