@@ -11,7 +11,9 @@ use crate::cli::args::PlanArgs;
 use crate::cli::print;
 use crate::exit::Exit;
 use crate::judge::alerts::forecast;
-use crate::plan::{Foreseen, Phase, Plan, Polls, TrafficPlan, expected_touches, minimum_shots, struck_requests};
+use crate::plan::{
+    Foreseen, Phase, Plan, Polls, TrafficPlan, expected_touches, minimum_shots, streams, struck_requests,
+};
 use crate::scenario::kafka;
 use crate::scenario::{
     COMES_TO_KAFKA, Claim, Fault, Inject, Kafka, Kind, Lead, Link, Match, On, Pipeline, Scenario, Seen, System, When,
@@ -46,7 +48,7 @@ fn describe(scenario: &Scenario, plan: &Plan) -> String {
     faults(scenario, plan, &mut out);
     promises(scenario, plan, &mut out);
     alerts(scenario, plan, &mut out);
-    wiring(scenario, &mut out);
+    wiring(scenario, plan, &mut out);
     out
 }
 
@@ -338,7 +340,7 @@ fn window_text(scenario: &Scenario, window: crate::scenario::Window) -> String {
 }
 
 /// What must be pointed where.
-fn wiring(scenario: &Scenario, out: &mut String) {
+fn wiring(scenario: &Scenario, plan: &Plan, out: &mut String) {
     match &scenario.target.system {
         System::Sim { name, .. } => {
             let _ = writeln!(out, "target sim:{name}: started, pointed at the stage and stopped by the run");
@@ -362,6 +364,16 @@ fn wiring(scenario: &Scenario, out: &mut String) {
     }
     for kafka in &scenario.kafka {
         let _ = writeln!(out, "{}", cluster(scenario, kafka));
+    }
+    for stream in streams(scenario) {
+        let Some(kept) = stream.kept(plan) else { continue };
+        let _ = writeln!(
+            out,
+            "an embedded cluster keeps the last {} of {} at the peak, at worst: keys spread evenly, messages of about {} B, each a batch",
+            units::measured(kept),
+            scenario.traffic[stream.traffic].name,
+            stream.bytes,
+        );
     }
     for job in &scenario.jobs {
         let _ = writeln!(out, "scrapes {} every {}", job.name, units::duration(job.every));
