@@ -11,7 +11,7 @@ use crate::base::time::Span;
 use crate::base::units;
 use crate::scenario::kafka::{KEPT_BATCHES, KEPT_BYTES};
 use crate::scenario::{
-    Fault, Inject, KafkaFault, Kind, Mistake, On, Piece, ProcessFault, Scenario, Template, Toxic, Traffic,
+    Fault, Inject, KafkaFault, Kind, Mistake, On, Piece, ProcessFault, Scenario, Template, Toxic, Traffic, Way,
 };
 
 /// What a batch adds to the message in it: its own head, and that of the record, in bytes.
@@ -67,13 +67,14 @@ impl Stream {
 pub fn streams(scenario: &Scenario) -> Vec<Stream> {
     let of = |(traffic, t): (usize, &Traffic)| {
         let Kind::Signal(signal) = &t.kind else { return None };
-        let to = &signal.kafka;
-        let topic = scenario.kafka.iter().find(|kafka| kafka.name == to.on)?.topic(&to.topic)?;
+        let Way::Kafka { on, topic, partition } = &signal.how.way else { return None };
+        let topic = scenario.kafka.iter().find(|kafka| kafka.name == *on)?.topic(topic)?;
+        let to = &signal.how;
         let written = to.written.iter().map(|(name, value)| name.len() as u64 + length(value));
         let headers = to.headers.iter().map(|(name, _)| name.len() as u64 + VALUE);
         let bytes = length(&signal.message) + to.key.as_ref().map_or(0, length) + written.chain(headers).sum::<u64>();
         // A partition of their own gets them all.
-        Some(Stream { traffic, partitions: if to.partition.is_some() { 1 } else { topic.partitions }, bytes })
+        Some(Stream { traffic, partitions: if partition.is_some() { 1 } else { topic.partitions }, bytes })
     };
     scenario.traffic.iter().enumerate().filter_map(of).collect()
 }
@@ -90,9 +91,10 @@ fn length(template: &Template) -> u64 {
 /// Whether nobody reads a topic while a fault lasts: its cluster cannot be reached, or whoever reads may be stopped.
 fn stops(scenario: &Scenario, fault: &Fault, stream: Stream) -> bool {
     let Kind::Signal(signal) = &scenario.traffic[stream.traffic].kind else { return false };
+    let Way::Kafka { on, topic: to, .. } = &signal.how.way else { return false };
     match (&fault.on, &fault.inject) {
-        (On::Kafka { cluster, .. }, inject) if scenario.kafka[*cluster].name == signal.kafka.on => match inject {
-            Inject::Kafka(KafkaFault::TopicUnavailable { topic }) => *topic == signal.kafka.topic,
+        (On::Kafka { cluster, .. }, inject) if scenario.kafka[*cluster].name == *on => match inject {
+            Inject::Kafka(KafkaFault::TopicUnavailable { topic }) => topic == to,
             Inject::Kafka(KafkaFault::BrokerDown { .. } | KafkaFault::RequestErrors { count: None, .. }) => true,
             Inject::Link(Toxic::Down | Toxic::Timeout { .. }, _) => true,
             _ => false,

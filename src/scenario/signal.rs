@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::effects::{Effects, Metric, Seen};
-use super::mistake::Place;
+use super::effects::{Effects, Metric};
 use super::nats::Nats;
 use super::target::HeaderValue;
 use super::template::Template;

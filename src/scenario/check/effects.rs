@@ -50,9 +50,7 @@ impl Check<'_, '_> {
                 let (path, service) = (c.path(&poll.get), c.service(poll.to.as_ref(), target, poll.get.at));
                 Some(Seen::Poll(Poll { path, service, every, list: list.flatten(), reading: reading? }))
             }),
-            (None, None, None, None, Some(expr)) => {
-                Some(Seen::Metric(self.seen(expr)))
-            }
+            (None, None, None, None, Some(expr)) => Some(Seen::Metric(self.seen(expr))),
             (None, None, None, None, None) if self.reader.is_broken_here() => None,
             _ => {
                 let what = "effects are seen at one of `kafka`, `nats`, `webhook`, `poll` and `metric`";
