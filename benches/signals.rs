@@ -1,6 +1,6 @@
 //! What the ledger of effects costs: a million ids outstanding, in bytes each, and how many signals a second it keeps up with;
 //! then signals to a cluster in this process, with the ledger, from the processor time of one core. Run with
-//! `cargo bench --bench signals`; `-- N` for another number of signals a second.
+//! `cargo bench --bench signals`; `-- N` for another number of signals a second, `-- ledger` for the ledger alone.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -19,13 +19,17 @@ use serde_json::Value;
 
 /// Ids outstanding at once.
 const IDS: u64 = 1_000_000;
+/// The most that they may take, in bytes.
+const BAR: u64 = 200_000_000;
 /// Keys that they share.
 const KEYS: u64 = 10_000;
 
 fn main() {
     let rate = std::env::args().skip(1).find_map(|arg| arg.parse::<u64>().ok()).unwrap_or(20_000);
     ledger();
-    cluster(rate);
+    if !std::env::args().any(|arg| arg == "ledger") {
+        cluster(rate);
+    }
 }
 
 /// How much memory this process has, in bytes.
@@ -62,11 +66,15 @@ fn ledger() {
     let seen = monotonic() - began;
     assert_eq!((ledger.outstanding(), ledger.totals().seen, ledger.totals().reordered), (0, IDS, 0));
     let each = |nanos: u64| nanos as f64 / IDS as f64;
-    println!("| ids outstanding | memory | bytes each | taken up and acknowledged | effect |");
-    println!("|---|---|---|---|---|");
     println!(
-        "| {IDS} | {:.1} MB | {:.0} | {:.0} ns | {:.0} ns |",
+        "| ids outstanding | memory | within {} MB | bytes each | taken up and acknowledged | effect |",
+        BAR / 1_000_000
+    );
+    println!("|---|---|---|---|---|---|");
+    println!(
+        "| {IDS} | {:.1} MB | {} | {:.0} | {:.0} ns | {:.0} ns |",
         held as f64 / 1e6,
+        if held <= BAR { "yes" } else { "no" },
         held as f64 / IDS as f64,
         each(taken),
         each(seen)
@@ -86,16 +94,16 @@ fn cluster(rate: u64) {
     let target = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = target.local_addr().expect("an address").port();
     std::thread::spawn(move || target.incoming().for_each(drop));
-    let verdict = run(folder.path(), port, &brokers, rate);
+    let (verdict, memory) = run(folder.path(), port, &brokers, rate);
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
     echo.join().expect("no panic");
     let (traffic, fitness) = (&verdict["traffic"]["signals"], &verdict["fitness"]);
     println!(
-        "\n| signals/s | sent | with effect | duplicated | p50 | p99 | publish p99 | cores of the run | verdict |"
+        "\n| signals/s | sent | with effect | duplicated | p50 | p99 | publish p99 | cores of the run | its memory at most | verdict |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|");
     println!(
-        "| {rate} | {} | {} | {} | {} s | {} s | {} s | {} | {} |",
+        "| {rate} | {} | {} | {} | {} s | {} s | {} s | {} | {:.0} MB | {} |",
         traffic["effects"]["acked"],
         traffic["effects"]["seen"],
         traffic["effects"]["duplicated"],
@@ -103,6 +111,7 @@ fn cluster(rate: u64) {
         traffic["clocks"]["response"]["p99"],
         traffic["parts"]["publish"]["clocks"]["response"]["p99"],
         fitness["process"]["own"],
+        memory as f64 / 1e6,
         verdict["verdict"]
     );
 }
@@ -131,8 +140,9 @@ fn echo(brokers: &str, stop: &std::sync::atomic::AtomicBool) {
     }
 }
 
-/// Runs the program on one core, where `taskset` is there to see to that; its verdict.
-fn run(folder: &Path, port: u16, brokers: &str, rate: u64) -> Value {
+/// Runs the program on one core, where `taskset` is there to see to that; its verdict, and the most memory that it had, in
+/// bytes.
+fn run(folder: &Path, port: u16, brokers: &str, rate: u64) -> (Value, u64) {
     let file = folder.join("signals.yaml");
     let scenario = format!(
         "proofload: 1
@@ -162,9 +172,21 @@ slo: [ {{ expect: lost(signals) == 0 }}, {{ expect: duplicated(signals) < 0.01% 
         command.args(["-c", "0", program]);
     }
     command.args(["run", "--quiet", "--no-color", "--out"]).arg(&out).arg(&file);
-    command.stdout(Stdio::null()).status().expect("runs");
+    let mut child = command.stdout(Stdio::null()).spawn().expect("runs");
+    let mut memory = 0;
+    while child.try_wait().expect("waited for").is_none() {
+        memory = memory.max(most(child.id()));
+        std::thread::sleep(Duration::from_millis(200));
+    }
     let verdict = find(&out).expect("a verdict");
-    serde_json::from_slice(&std::fs::read(verdict).expect("readable")).expect("JSON")
+    (serde_json::from_slice(&std::fs::read(verdict).expect("readable")).expect("JSON"), memory)
+}
+
+/// The most memory that a process has had so far, in bytes.
+fn most(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    line.trim().trim_end_matches("kB").trim().parse::<u64>().unwrap_or_default() * 1024
 }
 
 /// The verdict below a folder.

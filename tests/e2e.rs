@@ -24,6 +24,18 @@ mod flows;
 #[path = "e2e/signals.rs"]
 mod signals;
 
+#[path = "e2e/worker.rs"]
+mod worker;
+
+#[path = "e2e/effects.rs"]
+mod effects;
+
+#[path = "e2e/nats.rs"]
+mod nats;
+
+#[path = "e2e/completions.rs"]
+mod completions;
+
 #[path = "e2e/targets.rs"]
 mod targets;
 

@@ -60,13 +60,9 @@ fn read(text: &str) -> Result<Scenario, Mistakes> {
         _ => Err(io::Error::from(io::ErrorKind::NotFound)),
     };
     let settings = Settings {
-        overrides: &[],
-        target: None,
-        time_scale: 1,
         leave: Some(Leave { exec: true, pids: &[4242], ..Leave::default() }),
-        env: &|_| None,
         files: &files,
-        default_name: "test",
+        ..Settings::alone("test")
     };
     scenario::read("test.yaml", text, &settings)
 }
@@ -209,15 +205,7 @@ fn a_private_key_is_read_and_not_kept() {
         "ca.pem" | "client.pem" => Ok(b"-----BEGIN CERTIFICATE-----\n".to_vec()),
         _ => Err(io::Error::from(io::ErrorKind::NotFound)),
     };
-    let settings = Settings {
-        overrides: &[],
-        target: None,
-        time_scale: 1,
-        leave: None,
-        env: &|_| None,
-        files: &without_key,
-        default_name: "test",
-    };
+    let settings = Settings { files: &without_key, ..Settings::alone("test") };
     assert!(scenario::read("test.yaml", WIRED, &settings).is_ok());
     let run = Settings { leave: Some(Leave::default()), ..settings };
     let mistakes = scenario::read("test.yaml", WIRED, &run).expect_err("a run needs the key");

@@ -80,13 +80,10 @@ fn text(file: &Path) -> String {
 fn read(file: &Path, time_scale: u32) -> Scenario {
     let beside = file.parent().expect("a folder");
     let settings = Settings {
-        overrides: &[],
-        target: None,
         time_scale,
         leave: Some(Leave::default()),
-        env: &|_| None,
         files: &|name| fs::read(beside.join(name)),
-        default_name: "shipped",
+        ..Settings::alone("shipped")
     };
     scenario::read(&file.display().to_string(), &text(file), &settings).unwrap_or_else(|mistakes| panic!("{mistakes}"))
 }

@@ -51,6 +51,8 @@ mod parts;
 mod polled;
 #[path = "verdicts/published.rs"]
 mod published;
+#[path = "verdicts/questions.rs"]
+mod questions;
 #[path = "verdicts/reports.rs"]
 mod reports;
 #[path = "verdicts/schema.rs"]

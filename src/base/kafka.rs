@@ -50,6 +50,11 @@ impl Quiet {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
+    /// Keeps a trouble.
+    pub fn troubled(&self, trouble: Trouble) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
+    }
+
     /// Keeps what the library tells of an error.
     pub fn keep(&self, error: &KafkaError, reason: &str) {
         use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, Resolve};

@@ -12,6 +12,7 @@ pub mod kafka;
 pub mod law;
 pub mod metrics;
 pub mod mistake;
+pub mod nats;
 pub mod net;
 pub mod process;
 pub mod procfs;

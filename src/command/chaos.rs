@@ -11,6 +11,7 @@ use crate::cli::print;
 use crate::exit::Exit;
 use crate::judge::{self, Judgement};
 use crate::plan::Plan;
+use crate::report;
 use crate::run::{Stuck, Told};
 use crate::scenario::{self, Scenario};
 use crate::shrink::{self, Broken, Part, Seen, Shrunk};
@@ -61,7 +62,7 @@ pub fn shrink(args: &ShrinkArgs) -> Exit {
         }
     };
     print::line(&format!("{} of {} is broken", broken.words(), args.file.display()));
-    tell(1, args.runs, &scenario, &whole(&scenario), "FAIL");
+    tell(args, 1, &scenario, &whole(&scenario), "FAIL");
     let mut tries = Tries { args, starter, told, scenario: &scenario, broken: &broken, count: 1, over: None };
     let needed: Vec<usize> = broken.names(&scenario).into_iter().collect();
     let shrunk = shrink::shrink(scenario.faults.len(), &needed, args.runs - 1, |parts| tries.seen(parts));
@@ -99,7 +100,7 @@ impl Tries<'_> {
         if self.told.so_far() && self.over.is_none() {
             self.over = Some(Exit::Judged(judge::Exit::Interrupted));
         }
-        tell(self.count, self.args.runs, self.scenario, parts, &said);
+        tell(self.args, self.count, self.scenario, parts, &said);
         if self.over.is_some() { Seen::Unclear } else { seen }
     }
 
@@ -185,8 +186,9 @@ fn conclude(shrunk: &Shrunk, broken: &Broken, scenario: &Scenario, args: &Shrink
     Exit::Judged(judge::Exit::Fail)
 }
 
-fn tell(run: u32, most: u32, scenario: &Scenario, parts: &[Part], said: &str) {
-    print::line(&format!("run {run} of at most {most}: {}: {said}", list(scenario, parts)));
+fn tell(args: &ShrinkArgs, run: u32, scenario: &Scenario, parts: &[Part], said: &str) {
+    let said = report::shade(said, print::colour(args.no_color));
+    print::line(&format!("run {run} of at most {}: {}: {said}", args.runs, list(scenario, parts)));
 }
 
 /// Faults by name, with what was cut from them.

@@ -8,7 +8,7 @@ use crate::cli::args::Reading;
 use crate::judge;
 use crate::plan::{self, Plan};
 use crate::promql;
-use crate::scenario::{self, Against, Claim, Leave, MAX_BYTES, Mistake, Mistakes, Place, Scenario, Settings};
+use crate::scenario::{self, Leave, MAX_BYTES, Mistake, Mistakes, Place, Scenario, Settings, Wanted};
 
 /// Reads a scenario file; nothing has been sent, opened or started.
 pub fn load(file: &Path, reading: &Reading) -> Result<(Scenario, Plan), Mistakes> {
@@ -57,75 +57,63 @@ fn understand(
         leave,
         env: &|name| std::env::var(name).ok(),
         files: &files,
+        promql: &promql,
         default_name: &stem,
     };
-    let scenario = scenario::read(&name, &text, &settings)?;
-    let plan = Plan::new(&scenario);
-    let mut all = plan::review(&scenario, &plan);
-    all.extend(expressions(&scenario));
-    all.extend(selectors(&scenario));
-    all.extend(judge::alerts::review(&scenario, &plan));
-    if all.is_empty() { Ok((scenario, plan)) } else { Err(Mistakes { file: name, text, all }) }
+    let mut mistakes = match scenario::read(&name, &text, &settings) {
+        Ok(scenario) => return reviewed(scenario, name, text),
+        Err(mistakes) => mistakes,
+    };
+    // Where nothing but PromQL is wrong, the rest is looked at all the same.
+    if let Ok(scenario) = scenario::read(&name, &text, &Settings { promql: &|_, _| Ok(()), ..settings })
+        && let Err(more) = reviewed(scenario, name, text)
+    {
+        mistakes.all.extend(more.all);
+        mistakes.all.sort_by_key(|mistake| mistake.at);
+    }
+    Err(mistakes)
 }
 
-/// PromQL that cannot be read or evaluated.
-fn expressions(scenario: &Scenario) -> Vec<Mistake> {
-    let mistake = |expr: &str, at: Place, path: String| {
-        let wrong = |what: String, remedy: &str| Some(Mistake { at, path, what, remedy: remedy.into() });
+/// The scenario with its plan, unless what it says of time cannot be.
+fn reviewed(scenario: Scenario, file: String, text: String) -> Result<(Scenario, Plan), Mistakes> {
+    let plan = Plan::new(&scenario);
+    let mut all = plan::review(&scenario, &plan);
+    all.extend(judge::alerts::review(&scenario, &plan));
+    if all.is_empty() { Ok((scenario, plan)) } else { Err(Mistakes { file, text, all }) }
+}
+
+/// What is wrong with an expression, and the remedy: it cannot be read, or is not what is wanted.
+pub fn promql(expr: &str, wanted: Wanted) -> Result<(), (String, String)> {
+    let wrong = |what: String, remedy: &str| Err((what, remedy.to_owned()));
+    match wanted {
         // Any length will do to see whether it reads.
-        match promql::parse(&expr.replace("$window", "1m")) {
+        Wanted::Value => match promql::parse(&expr.replace("$window", "1m")) {
             Err(why) => {
                 wrong(why.to_string(), "write PromQL as Prometheus 3 reads it; `$window` is the length of the window")
             }
             Ok(expr) if matches!(expr.kind(), promql::Kind::Matrix | promql::Kind::Text) => {
                 wrong("it has no value to compare".into(), "write rate(…) or …_over_time(…), not a range or a text")
             }
-            Ok(_) => None,
+            Ok(_) => Ok(()),
+        },
+        Wanted::Metric => {
+            let remedy = "write a metric's name, with {label=\"value\"} after it if need be";
+            match promql::parse(expr) {
+                Err(why) => wrong(why.to_string(), remedy),
+                Ok(read) if matches!(read.selectors().as_slice(), [one] if is_plain(one)) && ends_it(expr) => Ok(()),
+                Ok(_) => wrong(format!("`{expr}` is more than a metric"), remedy),
+            }
         }
-    };
-    let promises = scenario.promises.iter().enumerate().map(|(i, p)| (&p.claim, format!("slo.{i}.promql")));
-    let aborts = scenario.abort_when.iter().enumerate().map(|(i, a)| (&a.claim, format!("abort_when.{i}.promql")));
-    let claimed = promises.chain(aborts).filter_map(|(claim, path)| match claim {
-        Claim::Server { expr, place, .. } => Some((expr.as_str(), *place, path)),
-        _ => None,
-    });
-    let of_signals = scenario.traffic.iter().flat_map(|traffic| {
-        let exprs = traffic.kind.signal().into_iter().flat_map(scenario::Signal::expressions);
-        exprs.map(|(key, expr, place)| (expr, place, format!("traffic.{}.signal.{key}", traffic.name)))
-    });
-    claimed.chain(of_signals).filter_map(|(expr, at, path)| mistake(expr, at, path)).collect()
+    }
 }
 
-/// Metrics of `reconcile` that are no plain selectors.
-fn selectors(scenario: &Scenario) -> Vec<Mistake> {
-    let wrong = |metric: &String, place| {
-        let what = match promql::parse(metric) {
-            Ok(expr) if matches!(expr.selectors().as_slice(), [one] if is_plain(one)) && ends_it(metric) => {
-                return None;
-            }
-            Ok(_) => format!("`{metric}` is more than a metric"),
-            Err(why) => why.to_string(),
-        };
-        let remedy = "write a metric's name, with {label=\"value\"} after it if need be".to_owned();
-        Some(Mistake { at: place, path: "reconcile".into(), what, remedy })
-    };
-    fn is_plain(selection: &promql::Selection<'_>) -> bool {
-        selection.range_ms.is_none() && selection.selector.offset_ms() == 0 && selection.selector.at.is_none()
-    }
-    // What stands before its matchers is a name: that was looked at before.
-    fn ends_it(metric: &str) -> bool {
-        !metric.contains('{') || metric.trim_end().ends_with('}')
-    }
-    let of_check = |check: &scenario::Check| {
-        let metrics = match &check.against {
-            Against::Counter { metric, .. } | Against::Histogram { metric, .. } | Against::Summary { metric, .. } => {
-                vec![metric]
-            }
-            Against::Ratio { metric, over } => vec![metric, over],
-        };
-        metrics.into_iter().filter_map(|metric| wrong(metric, check.place)).collect::<Vec<_>>()
-    };
-    scenario.reconcile.checks.iter().flat_map(of_check).collect()
+fn is_plain(selection: &promql::Selection<'_>) -> bool {
+    selection.range_ms.is_none() && selection.selector.offset_ms() == 0 && selection.selector.at.is_none()
+}
+
+/// What stands before its matchers is a name: that was looked at before.
+fn ends_it(metric: &str) -> bool {
+    !metric.contains('{') || metric.trim_end().ends_with('}')
 }
 
 /// The text of a scenario or suite file.

@@ -11,10 +11,12 @@ use crate::cli::args::PlanArgs;
 use crate::cli::print;
 use crate::exit::Exit;
 use crate::judge::alerts::forecast;
-use crate::plan::{Foreseen, Phase, Plan, Polls, TrafficPlan, expected_touches, minimum_shots, struck_requests};
+use crate::plan::{
+    Foreseen, Phase, Plan, Polls, TrafficPlan, expected_touches, minimum_shots, streams, struck_requests,
+};
 use crate::scenario::kafka;
 use crate::scenario::{
-    COMES_TO_KAFKA, Claim, Fault, Inject, Kafka, Kind, Lead, Link, Match, On, Pipeline, Scenario, System, When,
+    COMES_TO_KAFKA, Claim, Fault, Inject, Kafka, Kind, Lead, Link, Match, On, Pipeline, Scenario, Seen, System, When,
     part_name,
 };
 
@@ -46,7 +48,7 @@ fn describe(scenario: &Scenario, plan: &Plan) -> String {
     faults(scenario, plan, &mut out);
     promises(scenario, plan, &mut out);
     alerts(scenario, plan, &mut out);
-    wiring(scenario, &mut out);
+    wiring(scenario, plan, &mut out);
     out
 }
 
@@ -107,8 +109,17 @@ fn followed(pipeline: &Pipeline, polls: Option<Polls>, out: &mut String) {
             false => writeln!(out, "  the budget of {budget} polls/s does not bind"),
         };
     }
-    if let Some(webhook) = pipeline.webhook() {
-        let _ = writeln!(out, "  the target must post completions to {}{}", webhook.listen, webhook.path);
+    match pipeline.told() {
+        Some(Seen::Webhook(webhook)) => {
+            let _ = writeln!(out, "  the target must post completions to {}{}", webhook.listen, webhook.path);
+        }
+        Some(Seen::Kafka { on, topic, .. }) => {
+            let _ = writeln!(out, "  the target must tell of completions on topic {topic} of {on}");
+        }
+        Some(Seen::Nats { server, subject, .. }) => {
+            let _ = writeln!(out, "  the target must tell of completions on subject {subject} of {}", server.place);
+        }
+        _ => {}
     }
     let deadline = units::duration(pipeline.deadline);
     let _ = writeln!(out, "  what still runs when the load ends is followed for up to {deadline} more");
@@ -327,7 +338,7 @@ fn window_text(scenario: &Scenario, window: crate::scenario::Window) -> String {
 }
 
 /// What must be pointed where.
-fn wiring(scenario: &Scenario, out: &mut String) {
+fn wiring(scenario: &Scenario, plan: &Plan, out: &mut String) {
     match &scenario.target.system {
         System::Sim { name, .. } => {
             let _ = writeln!(out, "target sim:{name}: started, pointed at the stage and stopped by the run");
@@ -351,6 +362,16 @@ fn wiring(scenario: &Scenario, out: &mut String) {
     }
     for kafka in &scenario.kafka {
         let _ = writeln!(out, "{}", cluster(scenario, kafka));
+    }
+    for stream in streams(scenario) {
+        let Some(kept) = stream.kept(plan) else { continue };
+        let _ = writeln!(
+            out,
+            "an embedded cluster keeps the last {} of {} at the peak, at worst: keys spread evenly, messages of about {} B, each a batch",
+            units::measured(kept),
+            scenario.traffic[stream.traffic].name,
+            stream.bytes,
+        );
     }
     for job in &scenario.jobs {
         let _ = writeln!(out, "scrapes {} every {}", job.name, units::duration(job.every));

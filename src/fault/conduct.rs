@@ -226,4 +226,6 @@ impl Conductor<'_> {
 }
 
 #[cfg(test)]
+mod scripted;
+#[cfg(test)]
 mod tests;

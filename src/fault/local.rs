@@ -84,6 +84,13 @@ impl Locals {
         Locals { faults: vec![Some(Arc::new(local))], afar: HashMap::new() }
     }
 
+    /// A single fault that the stage applies on somebody else's server.
+    #[cfg(test)]
+    pub(super) fn afar(name: &str, ttl: Duration, undo: Undo, guards: &Arc<Guards>) -> Locals {
+        let afar = Afar { name: name.into(), ttl, undo, guards: guards.clone() };
+        Locals { faults: Vec::new(), afar: HashMap::from([(0, afar)]) }
+    }
+
     /// Sees, before the load, that each could be applied. The error says what is missing, of all of them.
     pub async fn ready(&self) -> Result<(), String> {
         let mut missing = Vec::new();

@@ -291,7 +291,11 @@ fn observe(expectation: &Expectation, population: &Population, timeout: Duration
             Observed { point: point.map(seconds), samples, spread, nothing }
         }
         Measure::Errors | Measure::Timeouts | Measure::Rejected => {
-            let bad = population.count(|o| counts(expectation.measure, o)) + population.spoilt + population.lost;
+            let came_to = match expectation.measure {
+                Measure::Errors => population.failures(),
+                measure => population.count(|o| counts(measure, o)),
+            };
+            let bad = came_to + population.spoilt + population.lost;
             of_all((due > 0).then(|| bad as f64 / due as f64), Spread::Share(bad))
         }
         // Without a shot that was due, a rate of 0 is the plan's and not the target's.
@@ -322,7 +326,8 @@ pub fn lengths(filter: Filter, population: &Population, timeout: Duration) -> Ta
     }
     let failures = population.count(Outcome::is_failure);
     let without_length = failures.saturating_sub(population.failed.count());
-    let mut tally = population.failed.at_least(timeout);
+    // What is excused is over at its deadline, and no failure counts at less.
+    let mut tally = population.failed.at_least(timeout).without_shortest(population.excused);
     tally.add(cell(timeout.as_nanos() as u64), without_length + population.spoilt + population.lost);
     if filter == Filter::All {
         tally.merge(&ok);

@@ -23,6 +23,7 @@ mod history;
 mod injector;
 mod ledger;
 mod measure;
+mod missing;
 mod notified;
 mod reconcile;
 mod recovery;
@@ -83,50 +84,53 @@ use crate::evidence::event::Event;
 use crate::evidence::manifest::How;
 use crate::evidence::reader::Evidence;
 use crate::plan::Plan;
-use crate::scenario::{Claim, Measure, Promise, Scenario, Source, Window};
+use crate::scenario::{Claim, Measure, Promise, Scenario, Source, Traffic, Window};
 use trial::Trial;
 
 /// Judges a run by its evidence. `samples` are the scraped series, in Unix milliseconds.
 pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[Series]) -> Judgement {
-    let trial = Trial::new(scenario, plan, evidence);
-    let fetched = fetched::Fetched::read(&trial);
-    let server = server::Server::new(&trial, samples).beside(&fetched);
-    let ledger = ledger::Ledger::read(&trial);
+    let strict = Trial::new(scenario, plan, evidence);
+    let known = lay_out(&strict, samples);
+    let trial = known.as_ref().unwrap_or(&strict);
+    let fetched = fetched::Fetched::read(trial);
+    let server = server::Server::new(trial, samples).beside(&fetched);
+    let ledger = ledger::Ledger::read(trial);
     let replayed = alerts::Replayed::new(&server);
-    let injector = injector::Injector::read(&trial);
-    let effects = effects::Accounts::read(&trial, &server);
-    let resources = resources::Resources::read(&trial, samples);
+    let injector = injector::Injector::read(trial);
+    let effects = effects::Accounts::read(trial, &server);
+    let resources = resources::Resources::read(trial, samples);
     let finding = |promise: &Promise| match &promise.claim {
         Claim::Client(expectation) => {
-            let mut finding = evaluate::client(&trial, promise, expectation);
+            let mut finding = evaluate::client(trial, promise, expectation);
             if let (Measure::Detection, Window::After(fault)) = (expectation.measure, promise.window) {
                 finding.why.extend(replayed.as_ref().map(|replayed| replayed.beside_detection(fault)));
             }
             finding
         }
-        Claim::Relative(claim) => relative::finding(&trial, promise, claim),
-        Claim::Absorbed(absorbed) => ledger::finding(&trial, &ledger, promise, absorbed),
-        Claim::Effects(claim) => effects.finding(&trial, &server, promise, claim),
-        Claim::Leak(claim) => resources.finding(&trial, promise, claim),
+        Claim::Relative(claim) => relative::finding(trial, promise, claim),
+        Claim::Absorbed(absorbed) => ledger::finding(trial, &ledger, promise, absorbed),
+        Claim::Effects(claim) => effects.finding(trial, &server, promise, claim),
+        Claim::Leak(claim) => resources.finding(trial, promise, claim),
         Claim::Server { expr, compare, bound, source, .. } => server.finding(promise, expr, *compare, *bound, *source),
-        Claim::Notified(notified) => notified::finding(&trial, promise, notified),
-        Claim::Alert(claim) => alerts::finding(&trial, replayed.as_ref(), promise, claim),
+        Claim::Notified(notified) => notified::finding(trial, promise, notified),
+        Claim::Alert(claim) => alerts::finding(trial, replayed.as_ref(), promise, claim),
         Claim::Capacity(claim) => capacity::finding(promise, claim),
     };
     let promised = scenario.promises.iter();
-    let mut findings: Vec<Finding> = promised.map(|p| injector.doubt(&trial, p, finding(p))).collect();
+    let mut findings: Vec<Finding> = promised.map(|p| injector.doubt(trial, p, finding(p))).collect();
     findings.extend(replayed.iter().flat_map(alerts::Replayed::expected));
-    let (of_contracts, contracts) = contract::contracts(&trial, samples);
+    let (of_contracts, contracts) = contract::contracts(trial, samples);
     findings.extend(of_contracts);
-    let mut traffic = summary::traffic(&trial);
+    let mut traffic = summary::traffic(trial);
     for (position, (_, summary)) in traffic.iter_mut().enumerate() {
-        summary.effects = effects.summary(&trial, &server, position);
+        summary.effects = effects.summary(trial, &server, position);
     }
-    let reconcile = reconcile::reconcile(&trial, samples);
-    let gate = gate::summary(&trial).filter(|gate| gate.window.end <= trial.windows.seen || withheld(&trial).is_some());
-    let reasons = reasons(&trial, &ledger, (&findings, &reconcile), &traffic, gate.as_ref());
+    let reconcile = reconcile::reconcile(trial, samples);
+    // The gate decided when nobody knew yet what would rightly come to nothing.
+    let gate = gate::summary(&strict).filter(|gate| gate.window.end <= trial.windows.seen || withheld(trial).is_some());
+    let reasons = reasons(trial, &ledger, (&findings, &reconcile), &traffic, gate.as_ref());
     let verdict = overall(&findings, &reconcile, &reasons);
-    let stuck = stuck(&trial);
+    let stuck = stuck(trial);
     Judgement {
         format: FORMAT,
         scenario: scenario.name.clone(),
@@ -138,20 +142,31 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
         findings,
         fitness: trial.fitness.summary(scenario, evidence, trial.timeline.measured(None)),
         traffic,
-        baseline: relative::summary(&trial),
+        baseline: relative::summary(trial),
         gate,
-        faults: toll::faults(&trial, &ledger, replayed.as_ref()),
+        faults: toll::faults(trial, &ledger, replayed.as_ref()),
         injector: injector.summary(),
         canary: toll::canary(evidence),
-        scrapes: summary::scrapes(&trial),
+        scrapes: summary::scrapes(trial),
         alerts: replayed.as_ref().map(alerts::Replayed::summary),
         contracts,
-        prometheus: fetched.summary(&trial, server.checks()),
-        alertmanager: notified::summary(&trial),
-        resources: resources.summary(&trial),
+        prometheus: fetched.summary(trial, server.checks()),
+        alertmanager: notified::summary(trial),
+        resources: resources.summary(trial),
         reconcile,
         stuck,
     }
+}
+
+/// The same run, with what the system's own counters say of signals that had no effect; nothing where there are none.
+fn lay_out<'a>(strict: &Trial<'a>, samples: &[Series]) -> Option<Trial<'a>> {
+    let counted = |traffic: &Traffic| traffic.kind.signal().is_some_and(|signal| !signal.unmatched.is_empty());
+    if !strict.scenario.traffic.iter().any(counted) {
+        return None;
+    }
+    let server = server::Server::new(strict, samples);
+    let missing = effects::Accounts::read(strict, &server).missing(strict);
+    Some(Trial::knowing(strict.scenario, strict.plan, strict.evidence, missing))
 }
 
 /// What a Prometheus server must be asked, whose samples are in the evidence, to hold its own answers against ours.
@@ -174,9 +189,11 @@ pub struct Question {
 
 /// All expressions that the findings of a judgement hang on.
 pub fn questions(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[Series]) -> Vec<Question> {
-    let trial = Trial::new(scenario, plan, evidence);
-    let fetched = fetched::Fetched::read(&trial);
-    let server = server::Server::new(&trial, samples).beside(&fetched);
+    let strict = Trial::new(scenario, plan, evidence);
+    let known = lay_out(&strict, samples);
+    let trial = known.as_ref().unwrap_or(&strict);
+    let fetched = fetched::Fetched::read(trial);
+    let server = server::Server::new(trial, samples).beside(&fetched);
     let of = |(finding, promise): (usize, &Promise)| {
         match &promise.claim {
             // Of samples that a server gave, its own answers are in the evidence.

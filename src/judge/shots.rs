@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::missing::Missing;
 use super::window::{Cut, FaultTimes};
 use crate::base::time::{Offset, Span};
 use crate::base::timing::Timing;
@@ -53,6 +54,8 @@ pub struct Population {
     pub failed: Tally,
     /// Of the ok ones, how many count as failed because we spoilt them.
     pub spoilt: u64,
+    /// Of the unfinished ones, how many rightly came to nothing: they count as skipped.
+    pub excused: u64,
     /// Shots that we lost sight of: due, and nowhere else.
     pub lost: u64,
 }
@@ -66,6 +69,11 @@ impl Population {
     /// Shots that came to an outcome.
     pub fn of(&self, outcome: Outcome) -> u64 {
         self.outcomes[usize::from(outcome.code())]
+    }
+
+    /// Shots that failed.
+    pub fn failures(&self) -> u64 {
+        self.count(Outcome::is_failure).saturating_sub(self.excused)
     }
 
     /// Shots that came to an outcome for which `wanted` holds.
@@ -84,6 +92,8 @@ pub struct Who {
     pub class: Option<usize>,
     /// What became of the shots.
     pub outcome: Outcome,
+    /// What the log says of it, which does not know what rightly came to nothing.
+    pub told: Outcome,
     /// Which clock.
     pub timing: Timing,
 }
@@ -153,7 +163,19 @@ pub struct Shots<'e> {
 
 impl<'e> Shots<'e> {
     /// The shots of a run. Tags of traffic that the scenario does not know are left out.
-    pub fn new(scenario: &Scenario, timeline: &'e Timeline, evidence: &'e Evidence, faults: &[FaultTimes]) -> Self {
+    ///
+    /// What rightly came to nothing, all of it, is skipped.
+    pub fn new(
+        scenario: &Scenario,
+        timeline: &'e Timeline,
+        evidence: &'e Evidence,
+        faults: &[FaultTimes],
+        missing: &[Missing],
+    ) -> Self {
+        let excused = |traffic: usize, part: Option<usize>, outcome: Outcome| match missing.get(traffic) {
+            Some(Missing::Skipped) if part.is_none() && outcome == Outcome::Unfinished => Outcome::Skipped,
+            _ => outcome,
+        };
         let mut named: BTreeMap<String, Whose> = BTreeMap::new();
         for (position, traffic) in scenario.traffic.iter().enumerate() {
             named.insert(traffic.name.clone(), Whose::whole(position));
@@ -165,10 +187,12 @@ impl<'e> Shots<'e> {
             let Whose { traffic, part } = *named.get(&tag.traffic)?;
             let classes = &scenario.traffic[traffic].classes;
             let class = tag.class.as_ref().and_then(|name| classes.iter().position(|c| c.name == *name));
-            Some(Who { traffic, part, class, outcome: tag.outcome, timing: tag.timing })
+            let outcome = excused(traffic, part, tag.outcome);
+            Some(Who { traffic, part, class, outcome, told: tag.outcome, timing: tag.timing })
         };
         let strike = |span: Span| {
             let met = evidence.shots.iter().map(Met::from).chain(evidence.parts.iter().map(Met::from));
+            let met = met.map(|shot| Met { outcome: excused(shot.traffic, shot.part, shot.outcome), ..shot });
             let mut under_way: Vec<Met> = met.filter(|shot| is_under_way(shot, span.start)).collect();
             under_way.sort_by_key(|shot| shot.due);
             Strike { span, under_way }

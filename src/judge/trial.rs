@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use super::fitness::{Fitness, Spoilt};
 use super::measure::{self, Ruling};
+use super::missing::{self, Missing};
 use super::recovery;
 use super::shots::{Population, Shots, Stretch, Subject};
+use super::verdict::Verdict;
 use super::window::{self, Cut, FaultTimes, Windows};
 use crate::base::time::{Offset, Span};
 use crate::base::timing::Timing;
@@ -42,6 +44,8 @@ pub struct Trial<'a> {
     pub shots: Shots<'a>,
     /// How fit the generator was.
     pub fitness: Fitness,
+    /// What is to be made of signals without effect, by traffic.
+    missing: Vec<Missing>,
     /// The target's timeout.
     timeout: Duration,
 }
@@ -49,15 +53,20 @@ pub struct Trial<'a> {
 impl<'a> Trial<'a> {
     /// Lays out a run.
     pub fn new(scenario: &'a Scenario, plan: &'a Plan, evidence: &'a Evidence) -> Trial<'a> {
+        Trial::knowing(scenario, plan, evidence, vec![Missing::Failed; scenario.traffic.len()])
+    }
+
+    /// Lays out a run of which is known what is to be made of signals without effect, by traffic.
+    pub fn knowing(scenario: &'a Scenario, plan: &'a Plan, evidence: &'a Evidence, missing: Vec<Missing>) -> Trial<'a> {
         let timeline = &plan.timeline;
         let seen = window::seen(timeline, evidence);
         let faults: Vec<FaultTimes> =
             (0..scenario.faults.len()).map(|f| FaultTimes::read(f, scenario, timeline, evidence, seen)).collect();
-        let shots = Shots::new(scenario, timeline, evidence, &faults);
+        let shots = Shots::new(scenario, timeline, evidence, &faults, &missing);
         let fitness = Fitness::read(scenario, plan, evidence, &shots);
         let windows = Windows { timeline, faults, seen, recoveries: Vec::new() };
         let timeout = Duration::from_nanos(evidence.manifest.timeout);
-        let mut trial = Trial { scenario, plan, timeline, evidence, windows, shots, fitness, timeout };
+        let mut trial = Trial { scenario, plan, timeline, evidence, windows, shots, fitness, missing, timeout };
         let of_strike = |fault, strike| {
             (0..scenario.traffic.len()).map(|traffic| recovery::locate(&trial, fault, strike, traffic)).collect()
         };
@@ -97,10 +106,11 @@ impl<'a> Trial<'a> {
             }
         }
         let floor = self.floor(expectation.whose());
-        let ruling = measure::rule(expectation, confidence, &population, floor, length);
+        let rule = |population: &Population| measure::rule(expectation, confidence, population, floor, length);
+        let ruling = self.excused(expectation, &population, rule);
         match self.sooner(subject, cut, stretches, &left_out, population).filter(|_| timed) {
             Some(least) => {
-                let least = measure::rule(expectation, confidence, &least, floor, length);
+                let least = self.excused(expectation, &least, rule);
                 ruling.or_sooner(least, &measure::label(expectation))
             }
             None => ruling,
@@ -122,6 +132,26 @@ impl<'a> Trial<'a> {
             Reading::WithoutUnfit => self.shots.population(subject, cut, stretches, &unfit(), timed),
             Reading::Worst => self.worst(subject, cut, stretches, &unfit(), timed),
         }
+    }
+
+    /// Rules on shots some of which may rightly have come to nothing.
+    fn excused(&self, expectation: &Expectation, shots: &Population, rule: impl Fn(&Population) -> Ruling) -> Ruling {
+        let traffic = &self.scenario.traffic[expectation.traffic];
+        let (missing, unfinished) = (&self.missing[expectation.traffic], shots.of(Outcome::Unfinished));
+        if expectation.part.is_some() || unfinished == 0 || traffic.kind.signal().is_none() {
+            return rule(shots);
+        }
+        let (fewest, most) = missing.skipped(unfinished);
+        let ruling = |excused| rule(&Population { excused, ..shots.clone() });
+        let mut decided = match fewest == most {
+            true => ruling(fewest),
+            false => missing.either(ruling(fewest), ruling(most), &measure::label(expectation)),
+        };
+        let nobody_counts = traffic.kind.signal().is_some_and(|signal| signal.unmatched.is_empty());
+        if nobody_counts && decided.verdict == Verdict::Fail && ruling(unfinished).verdict != Verdict::Fail {
+            decided.why.push_str(&missing::waited_for(unfinished));
+        }
+        decided
     }
 
     /// How long a failure counts at least: for what is one exchange the timeout, for what is followed its deadline.

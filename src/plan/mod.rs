@@ -14,7 +14,7 @@ mod timeline;
 mod values;
 
 pub use arrival::DueTimes;
-pub use backlog::{Backlog, Stream as BacklogOf};
+pub use backlog::streams;
 pub use closed::ClosedLoop;
 pub use mix::{Mix, QuoteRequest};
 pub use polls::Polls;

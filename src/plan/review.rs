@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Plan;
+use super::backlog::overflows;
 use crate::base::text;
 use crate::base::time::{Offset, Span};
 use crate::base::timing::Timing;
@@ -188,6 +189,7 @@ pub fn review(scenario: &Scenario, plan: &Plan) -> Vec<Mistake> {
             });
         }
     }
+    mistakes.extend(overflows(scenario, plan));
     for (traffic, plan) in scenario.traffic.iter().zip(&plan.traffic) {
         let Some(flow) = traffic.kind.flow() else { continue };
         for feed in flow.feeds.iter().filter(|feed| feed.pick == Pick::Unique) {

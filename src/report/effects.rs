@@ -1,4 +1,4 @@
-//! Signals and their effects, for the table and for markdown.
+//! Signals and their effects, in words.
 
 use crate::base::text;
 use crate::judge::EffectsSummary;

@@ -3,7 +3,7 @@
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::{alerts, contract, ledger, reconcile, words};
+use super::{alerts, contract, effects, ledger, reconcile, words};
 use crate::judge::{Finding, Judgement, Reconciliation, Severity, Verdict};
 
 /// Renders a judgement.
@@ -22,6 +22,14 @@ pub fn junit(judgement: &Judgement) -> String {
         suite.add_test_case(case);
     }
     for (name, traffic) in &judgement.traffic {
+        for (part, of) in &traffic.parts {
+            suite.add_property((format!("{name}: part").as_str(), words::part(part, of).as_str()));
+        }
+        let told = traffic.effects.iter().flat_map(|of| effects::lines(of, usize::MAX));
+        let told: Vec<String> = words::followed(traffic).into_iter().chain(told).collect();
+        if !told.is_empty() {
+            suite.add_property((format!("{name}: effects").as_str(), told.join("; ").as_str()));
+        }
         for closed in &traffic.closed_loops {
             suite.add_property((
                 format!("{name}: closed loop").as_str(),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{alerts, contract, ledger, reconcile, resources, servers, words};
+use super::{alerts, contract, effects, ledger, reconcile, resources, servers, words};
 use crate::base::text;
 use crate::judge::alerts::AlertsSummary;
 use crate::judge::{Judgement, Verdict};
@@ -76,6 +76,9 @@ pub fn markdown(judgement: &Judgement) -> String {
             let _ = writeln!(out, "  - {}", words::claimed(claimed));
         }
         for line in words::followed(traffic) {
+            let _ = writeln!(out, "  - {}", escape(&line));
+        }
+        for line in traffic.effects.iter().flat_map(|of| effects::lines(of, usize::MAX)) {
             let _ = writeln!(out, "  - {}", escape(&line));
         }
         for closed in &traffic.closed_loops {

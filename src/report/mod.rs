@@ -36,7 +36,7 @@ pub use markdown::{escape, markdown};
 pub use percentiles::percentiles;
 pub use suite::{Launchpad, suite, suite_files};
 pub use summary::summary;
-pub use table::table;
+pub use table::{shade, table};
 pub use timeline::timeline;
 
 use crate::judge::Judgement;

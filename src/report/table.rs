@@ -206,7 +206,7 @@ fn mark(finding: &Finding) -> String {
 }
 
 /// A line with its first word in the colour of what it says.
-pub(super) fn shade(line: &str, colour: bool) -> String {
+pub fn shade(line: &str, colour: bool) -> String {
     let word = line.split_whitespace().next().unwrap_or_default();
     let code = match word {
         "PASS" | "pass" | "OK" => 32,

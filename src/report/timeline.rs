@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use crate::base::time::{Offset, Span};
 use crate::base::timing::Timing;
+use crate::evidence::latency::Tag;
 use crate::evidence::reader::Evidence;
 use crate::evidence::reply::Outcome;
 use crate::evidence::tally::Tally;
 use crate::judge::Judgement;
 use crate::plan::Plan;
 
-/// Renders the run second by second; shots count in the second in which they were due. `closed_loop` holds the
+/// Renders the run second by second; shots count in the second in which they were due, and so do their parts, which have rows of
+/// their own: `TRAFFIC.PART`, with nothing planned. `closed_loop` holds the
 /// connections of the closed loops that ran in it: how long their shots took is what such a loop sees. `faults` are those
 /// that were planned, `effective` those that struck.
 pub fn timeline(plan: &Plan, evidence: &Evidence, judgement: &Judgement) -> String {
@@ -83,6 +85,36 @@ pub fn timeline(plan: &Plan, evidence: &Evidence, judgement: &Judgement) -> Stri
                     effective.join(" "),
                 ])
             });
+            for (part, _) in &judgement.traffic[i].1.parts {
+                let part = format!("{name}.{part}");
+                let of = |wanted: &dyn Fn(Outcome) -> bool| {
+                    let is = |t: &Tag| t.traffic == part && t.timing == Timing::Response && wanted(t.outcome);
+                    evidence.latency.tally(span, is)
+                };
+                let all = of(&|_| true);
+                if all.count() == 0 {
+                    continue;
+                }
+                let (ok, failed) = (of(&|o| o == Outcome::Ok).count(), of(&Outcome::is_failure).count());
+                written = written.and_then(|()| {
+                    csv.write_record([
+                        second.to_string(),
+                        part,
+                        String::new(),
+                        all.count().to_string(),
+                        ok.to_string(),
+                        failed.to_string(),
+                        ms(&all, 0.5),
+                        ms(&all, 0.95),
+                        ms(&all, 0.99),
+                        ms(&all, 1.0),
+                        String::new(),
+                        faults.join(" "),
+                        String::new(),
+                        effective.join(" "),
+                    ])
+                });
+            }
         }
     }
     // Cannot fail: it is written to memory.

@@ -26,7 +26,7 @@ use crate::lint;
 use crate::observe::probe::{self, Probed};
 use crate::observe::{HostMeter, Observer, Process, ResourceMeter, Watched, lag};
 use crate::plan::Plan;
-use crate::scenario::{Contract, Page, Scenario, TARGET, Traffic, part_name};
+use crate::scenario::{Contract, Page, Scenario, TARGET, Traffic, Way, part_name};
 use crate::stage::client::Stage;
 use crate::traffic::{self, Aside, Meeting};
 
@@ -83,9 +83,9 @@ impl Prepared<'_> {
         let meeting = |t: &Traffic| (t.name.clone(), Arc::new(Meeting::default()));
         let meetings: Vec<(String, Arc<Meeting>)> = scenario.traffic.iter().map(meeting).collect();
         let mut listening = Vec::new();
-        for (name, bound) in std::mem::take(&mut self.webhooks) {
-            let meeting = meetings.iter().find(|(of, _)| *of == name).map(|(_, meeting)| meeting.clone());
-            let heard = bound.listen(self.clock, meeting.unwrap_or_default());
+        for opened in std::mem::take(&mut self.completions) {
+            let meeting = meetings.iter().find(|(of, _)| *of == opened.traffic()).map(|(_, meeting)| meeting.clone());
+            let heard = opened.watch(self.clock, meeting.unwrap_or_default(), events.clone());
             listening.push(heard.map_err(|e| e.to_string())?);
         }
         let setup = traffic::Setup {
@@ -233,8 +233,9 @@ impl Prepared<'_> {
         let clusters = self.clients_of_kafka();
         let watched = self.launch.scenario.traffic.iter().filter_map(|traffic| {
             let signal = traffic.kind.signal()?;
-            let cluster = clusters.iter().find(|cluster| cluster.name == signal.kafka.on)?.clone();
-            let (topic, group) = (signal.kafka.topic.clone(), signal.consumer.as_ref()?.group.clone());
+            let Way::Kafka { on, topic, .. } = &signal.how.way else { return None };
+            let cluster = clusters.iter().find(|cluster| cluster.name == *on)?.clone();
+            let (topic, group) = (topic.clone(), signal.consumer.as_ref()?.group.clone());
             Some(lag::Watched { traffic: traffic.name.clone(), cluster, topic, group })
         });
         let started = watched.map(|watched| lag::watch(watched, self.clock, events.clone(), stop.clone()));

@@ -22,11 +22,11 @@ use crate::fault::victim::Victim;
 use crate::observe::alertmanager::Alertmanager;
 use crate::observe::prometheus::Prometheus;
 use crate::plan::Plan;
-use crate::scenario::{COMES_TO_KAFKA, Lead, Pipeline, Process, Scenario};
+use crate::scenario::{COMES_TO_KAFKA, Lead, Process, Scenario, Traffic};
 use crate::stage;
 use crate::stage::client::Stage;
 use crate::traffic::effects::World;
-use crate::traffic::{Aside, Keeper, signal, webhook};
+use crate::traffic::{Aside, Keeper, completions, signal};
 
 /// Between the last preparation and the plan's zero.
 pub(super) const LEAD: Duration = Duration::from_millis(300);
@@ -43,8 +43,8 @@ pub(super) struct Prepared<'l> {
     pub(super) services: Vec<(String, Vec<Address>)>,
     /// Where traffic is sent: the same, or links that lead there.
     pub(super) ways: Vec<(String, Vec<Address>)>,
-    /// Where completions will be posted, by traffic.
-    pub(super) webhooks: Vec<(String, webhook::Bound)>,
+    /// Where it is told what pipelines came to, without being asked.
+    pub(super) completions: Vec<completions::Opened>,
     /// Who keeps the tokens that requests carry, by traffic.
     pub(super) keepers: Vec<(String, Arc<Keeper>)>,
     /// Where clients find each Kafka cluster: name and HOST:PORT, separated by commas.
@@ -109,7 +109,7 @@ impl<'l> Prepared<'l> {
             clock,
             services: Vec::new(),
             ways: Vec::new(),
-            webhooks: Vec::new(),
+            completions: Vec::new(),
             keepers: Vec::new(),
             kafka: Vec::new(),
             signals: Vec::new(),
@@ -171,12 +171,6 @@ impl<'l> Prepared<'l> {
             }
         }
         for traffic in &scenario.traffic {
-            if let Some(webhook) = traffic.kind.pipeline().and_then(Pipeline::webhook) {
-                let bound = webhook::Bound::new(webhook).map_err(|why| format!("{}: {why}", traffic.name))?;
-                self.webhooks.push((traffic.name.clone(), bound));
-            }
-        }
-        for traffic in &scenario.traffic {
             let Some(login) = traffic.kind.flow().and_then(|flow| flow.login.as_ref()) else { continue };
             let service = login.step.service.as_deref().or(traffic.service.as_deref());
             let keeper = aside.log_in(login, service).await;
@@ -193,22 +187,24 @@ impl<'l> Prepared<'l> {
             locals.ready().await?;
             self.locals = Arc::new(locals);
         }
-        self.open_signals().await
+        self.open_sources().await
     }
 
-    /// Opens the signals last: what happens from here on is watched.
-    async fn open_signals(&mut self) -> Result<(), String> {
+    /// Opens the signals last, and where it is told what pipelines came to: what happens from here on is watched.
+    async fn open_sources(&mut self) -> Result<(), String> {
         let (scenario, clusters) = (self.launch.scenario.clone(), self.clients_of_kafka());
-        if scenario.traffic.iter().any(|traffic| traffic.kind.signal().is_some()) {
+        let is_told = |traffic: &Traffic| traffic.kind.pipeline().is_some_and(|pipeline| pipeline.told().is_some());
+        if scenario.traffic.iter().any(|traffic| traffic.kind.signal().is_some() || is_told(traffic)) {
             let (services, secrets) = (self.ways.clone(), self.secrets.clone());
             let open = move || {
                 let secret = |name: &str| secrets.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
                 let target = &scenario.target;
                 let world = World { clusters: &clusters, services: &services, target, secrets: &secret };
-                signal::open(&scenario, &world)
+                Ok((completions::open(&scenario, &world)?, signal::open(&scenario, &world)?))
             };
             let opened = tokio::task::spawn_blocking(open).await;
-            self.signals = opened.map_err(|_| "opening the signals panicked".to_owned())??;
+            let opened: Result<_, String> = opened.map_err(|_| "opening the signals panicked".to_owned())?;
+            (self.completions, self.signals) = opened?;
         }
         Ok(())
     }

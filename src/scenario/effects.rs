@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json_path::JsonPath;
 
 use super::mistake::Place;
+use super::nats::Nats;
 
 /// Where effects are seen, and what their states mean.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,10 +28,32 @@ pub enum Seen {
         /// Where a message says what.
         reading: Reading,
     },
+    /// On a subject of NATS.
+    Nats {
+        /// The server.
+        server: Nats,
+        /// The subject, wild cards included.
+        subject: String,
+        /// Where a message says what.
+        reading: Reading,
+    },
+    /// In what the target posts to us.
+    Webhook(Webhook),
     /// In the reply to a request that is repeated.
     Poll(Poll),
     /// In a counter of the target's metrics: how many, not which.
     Metric(Metric),
+}
+
+/// A place to which the target posts what it has done.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Webhook {
+    /// HOST:PORT on which the run listens.
+    pub listen: String,
+    /// The path of its posts.
+    pub path: String,
+    /// Where a post says what.
+    pub reading: Reading,
 }
 
 /// A request whose reply says which effects there are.
@@ -90,6 +113,18 @@ pub enum Fate {
     Failed,
     /// It was rightly not done.
     Skipped,
+}
+
+impl Seen {
+    /// Where it is said of each effect what it is; nothing where they are only counted.
+    pub fn reading(&self) -> Option<&Reading> {
+        match self {
+            Seen::Kafka { reading, .. } | Seen::Nats { reading, .. } => Some(reading),
+            Seen::Webhook(webhook) => Some(&webhook.reading),
+            Seen::Poll(poll) => Some(&poll.reading),
+            Seen::Metric(_) => None,
+        }
+    }
 }
 
 impl States {

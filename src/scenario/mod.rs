@@ -18,6 +18,7 @@ pub mod kafka;
 mod leak;
 mod load;
 mod locate;
+mod nats;
 mod notified;
 mod part;
 mod pipeline;
@@ -54,7 +55,7 @@ pub use check::{COMES_TO_KAFKA, FLEETS};
 pub use claim::{Claim, Compare, Expectation, Filter, Measure, Promise, Quantile, Severity, Window};
 pub use contract::{Cardinality, Contract, Probe, ScrapeLimits};
 pub use effect_claim::{EffectClaim, EffectMeasure};
-pub use effects::{Effects, Fate, Metric, Poll, Reading, Seen, States};
+pub use effects::{Effects, Fate, Metric, Poll, Reading, Seen, States, Webhook};
 pub use fault::{Fault, Match, On, Process, Ramp, Repeat, When};
 pub use inject::{
     Corruption, DockerAction, HttpFault, Inject, KafkaFault, Keep, Per, ProcessFault, ResetAt, RetryAfter, Stream,
@@ -63,16 +64,17 @@ pub use inject::{
 pub use kafka::Kafka;
 pub use leak::{Grower, LeakClaim, TARGET};
 pub use load::{Arrivals, Segment, closed_connections};
+pub use nats::Nats;
 pub use notified::{Handled, Notified};
 pub use part::{Part, Whose, part_name};
-pub use pipeline::{Follow, ID, Leg, Pipeline, Polling, State, StateNames, Webhook};
+pub use pipeline::{Follow, ID, Leg, Pipeline, Polling, State, StateNames};
 pub use reconcile::{Against, Check, Labels as ByLabels, Reconcile, Statuses, Subset, TimeUnit, Timeouts};
 pub use recording::Recording;
 pub use relative::{Margin, Relative};
 pub use schema::schema;
 pub use servers::{Alertmanager, Login, Prometheus, Server, Source};
 pub use sign::{Coding, Sign, SignPlace};
-pub use signal::{Acks, Consumer, Produce, Signal};
+pub use signal::{Acks, Consumer, Produce, Signal, Way};
 pub use stub::{Lead, Link, RateLimit, StubReply, Toxiproxy, Upstream};
 pub use suite::{Suite, SuiteSettings, is_suite, read_suite, suite_schema};
 pub use target::{HeaderValue, Ready, Service, System, Target};
@@ -182,7 +184,7 @@ impl Scenario {
             Kind::Flow(_) | Kind::Pipeline(_) => {
                 t.kind.flow().iter().flat_map(|flow| &flow.steps).flat_map(|s| &s.headers).collect()
             }
-            Kind::Signal(signal) => signal.kafka.headers.iter().collect(),
+            Kind::Signal(signal) => signal.how.headers.iter().collect(),
         });
         let hooks = self.hooks.iter().flat_map(|hook| [&hook.apply, &hook.undo, &hook.probe]);
         let called = hooks.flat_map(|action| match action {
@@ -207,11 +209,13 @@ impl Scenario {
         });
         let logins = self.traffic.iter().filter_map(|t| t.kind.flow()?.login.as_ref());
         let of_kafka = self.kafka.iter().flat_map(Kafka::secrets);
+        let of_nats = self.traffic.iter().flat_map(|t| t.kind.nats()).flat_map(Nats::secrets);
         let of_signs = self.signs().map(|sign| sign.secret.as_str());
         in_headers
             .chain(self.servers().filter_map(Server::secret))
             .chain(logins.flat_map(Bearer::secrets))
             .chain(of_kafka)
+            .chain(of_nats)
             .chain(of_signs)
     }
 
@@ -315,12 +319,15 @@ pub struct Settings<'a> {
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// Files that the scenario names.
     pub files: &'a dyn Fn(&str) -> io::Result<Vec<u8>>,
+    /// Reads PromQL, of which nothing is known here.
+    pub promql: &'a ReadsPromql,
     /// The name of the scenario where the file gives none.
     pub default_name: &'a str,
 }
 
 impl<'a> Settings<'a> {
-    /// Of a text that stands alone: as written, with nothing in the environment and no file beside it; anything is allowed.
+    /// Of a text that stands alone: as written, with nothing in the environment and no file beside it; anything is allowed,
+    /// and PromQL is not read.
     pub fn alone(default_name: &'a str) -> Settings<'a> {
         Settings {
             overrides: &[],
@@ -329,9 +336,22 @@ impl<'a> Settings<'a> {
             leave: None,
             env: &|_| None,
             files: &|_| Err(io::ErrorKind::NotFound.into()),
+            promql: &|_, _| Ok(()),
             default_name,
         }
     }
+}
+
+/// Reads an expression of PromQL; the error says what is wrong with it, and the remedy.
+pub type ReadsPromql = dyn Fn(&str, Wanted) -> Result<(), (String, String)>;
+
+/// What an expression of PromQL is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// Its value: `$window` may stand in it for the length of a window.
+    Value,
+    /// The series of one metric.
+    Metric,
 }
 
 /// What a scenario may do beyond sending to this machine.

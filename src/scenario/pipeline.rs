@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json_path::JsonPath;
-
+use super::effects::Seen;
 use super::part::Part;
 use super::traffic::Flow;
 use crate::base::units::Rate;
@@ -32,21 +31,8 @@ pub struct Pipeline {
 pub enum Follow {
     /// By asking again and again: the second step of the flow.
     Poll(Polling),
-    /// By what the target posts to us.
-    Webhook(Webhook),
-}
-
-/// Where the target posts what comes to an end.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Webhook {
-    /// HOST:PORT on which the run listens.
-    pub listen: String,
-    /// The path of its posts.
-    pub path: String,
-    /// Where a post says of what it tells.
-    pub id: JsonPath,
-    /// Where it names the state.
-    pub state: JsonPath,
+    /// By what the target tells of it, without being asked: in messages that name a state.
+    Told(Box<Seen>),
 }
 
 /// How often is asked.
@@ -164,15 +150,15 @@ impl Pipeline {
     pub fn polling(&self) -> Option<&Polling> {
         match &self.follow {
             Follow::Poll(polling) => Some(polling),
-            Follow::Webhook(_) => None,
+            Follow::Told(_) => None,
         }
     }
 
-    /// Where completions are posted to us, where they are.
-    pub fn webhook(&self) -> Option<&Webhook> {
+    /// Where states are told without being asked for, where they are.
+    pub fn told(&self) -> Option<&Seen> {
         match &self.follow {
             Follow::Poll(_) => None,
-            Follow::Webhook(webhook) => Some(webhook),
+            Follow::Told(seen) => Some(seen),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::effects::{Effects, Metric, Seen};
-use super::mistake::Place;
+use super::effects::{Effects, Metric};
+use super::nats::Nats;
 use super::target::HeaderValue;
 use super::template::Template;
 use super::traffic::Flow;
@@ -11,8 +11,8 @@ use super::traffic::Flow;
 /// Messages, and what comes of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Signal {
-    /// Where they go.
-    pub kafka: Produce,
+    /// Where and how they go.
+    pub how: Produce,
     /// What their templates can name; it has no steps.
     pub flow: Flow,
     /// The message.
@@ -30,17 +30,34 @@ pub struct Signal {
     pub consumer: Option<Consumer>,
 }
 
-/// How messages are produced to a topic.
+/// Where messages go.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Way {
+    /// To a topic of a Kafka cluster.
+    Kafka {
+        /// The name of the cluster.
+        on: String,
+        /// The topic.
+        topic: String,
+        /// The partition, whatever the key.
+        partition: Option<u32>,
+    },
+    /// To a subject of NATS.
+    Nats {
+        /// The server.
+        server: Nats,
+        /// The subject.
+        subject: Template,
+    },
+}
+
+/// How messages are sent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Produce {
-    /// The name of the cluster.
-    pub on: String,
-    /// The topic.
-    pub topic: String,
-    /// The key; its hash chooses the partition, and what has the same one is kept in order.
+    /// Where to.
+    pub way: Way,
+    /// The key: what has the same one is kept in order. In Kafka its hash chooses the partition.
     pub key: Option<Template>,
-    /// The partition, whatever the key.
-    pub partition: Option<u32>,
     /// Headers that are the same for every message.
     pub headers: Vec<(String, HeaderValue)>,
     /// Headers that are not.
@@ -69,20 +86,6 @@ pub struct Consumer {
     pub group: String,
     /// What the target says of its lag, in seconds.
     pub lag: Option<Metric>,
-}
-
-impl Signal {
-    /// The PromQL that it names: under which key, the expression, and where it is written.
-    pub fn expressions(&self) -> impl Iterator<Item = (&'static str, &str, Place)> {
-        let unmatched = self.unmatched.iter().map(|u| ("unmatched", u.expr.as_str(), u.place));
-        let counted = match &self.effects.seen {
-            Seen::Metric(metric) => Some(("effects.metric", metric.expr.as_str(), metric.place)),
-            _ => None,
-        };
-        let lag = self.consumer.as_ref().and_then(|consumer| consumer.lag.as_ref());
-        let lag = lag.map(|lag| ("consumer.lag", lag.expr.as_str(), lag.place));
-        unmatched.chain(counted).chain(lag)
-    }
 }
 
 impl Acks {

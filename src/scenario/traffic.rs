@@ -7,11 +7,13 @@ use std::time::Duration;
 use serde_json_path::JsonPath;
 
 use super::bearer::Bearer;
+use super::effects::Seen;
 use super::load::{Arrivals, Segment};
+use super::nats::Nats;
 use super::part::{Part, part_name};
 use super::pipeline::Pipeline;
 use super::sign::Sign;
-use super::signal::Signal;
+use super::signal::{Signal, Way};
 use super::target::HeaderValue;
 use super::template::Template;
 use super::value::{Feed, Value};
@@ -101,6 +103,24 @@ impl Kind {
             Kind::Pipeline(_) => "pipeline",
             Kind::Signal(_) => "signal",
         }
+    }
+
+    /// Servers of NATS that it needs.
+    pub fn nats(&self) -> Vec<&Nats> {
+        let seen = match self {
+            Kind::Quote(_) | Kind::Flow(_) => None,
+            Kind::Pipeline(pipeline) => pipeline.told(),
+            Kind::Signal(signal) => Some(&signal.effects.seen),
+        };
+        let seen = match seen {
+            Some(Seen::Nats { server, .. }) => Some(server),
+            _ => None,
+        };
+        let sent = self.signal().and_then(|signal| match &signal.how.way {
+            Way::Nats { server, .. } => Some(server),
+            Way::Kafka { .. } => None,
+        });
+        seen.into_iter().chain(sent).collect()
     }
 
     /// What is started and followed to its end, if that is what is sent.

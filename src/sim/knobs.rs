@@ -9,6 +9,57 @@ use crate::base::units;
 /// A setting: its name, its help, how its value is read, how it is printed.
 pub(super) type Row<O> = (&'static str, &'static str, fn(&mut O, &str) -> Result<(), String>, fn(&O) -> String);
 
+/// A row by the kind of its value: `knob!(share declined, "…")`, `knob!(whole(10) retries, "…")`. The setting is called as its
+/// field is, unless it says otherwise: `knob!(outage = length venue.outage, "…")`.
+macro_rules! knob {
+    (@ share [] $name:expr, $help:literal, $($field:ident).+) => {
+        knob!(@ $name, $help, $($field).+, |v| $crate::base::units::parse_share(v), |value| value.to_string())
+    };
+    (@ rate [] $name:expr, $help:literal, $($field:ident).+) => {
+        knob!(@ $name, $help, $($field).+, |v| $crate::base::units::parse_rate(v), |value| value.to_string())
+    };
+    (@ length [] $name:expr, $help:literal, $($field:ident).+) => {
+        knob!(@ $name, $help, $($field).+, |v| $crate::sim::knobs::length(v), |value| $crate::base::units::duration(*value))
+    };
+    // A length that something is waited for, or none.
+    (@ patience [] $name:expr, $help:literal, $($field:ident).+) => {
+        knob!(@ $name, $help, $($field).+, |v| $crate::sim::knobs::or("none", v, $crate::sim::knobs::length),
+            |value| value.map_or("none".into(), $crate::base::units::duration))
+    };
+    (@ switch [] $name:expr, $help:literal, $($field:ident).+) => {
+        knob!(@ $name, $help, $($field).+, |v| $crate::sim::knobs::switch(v), |value| $crate::sim::knobs::on_off(*value))
+    };
+    (@ whole [$most:expr] $name:expr, $help:literal, $($field:ident).+) => {
+        knob!(@ $name, $help, $($field).+, |v| $crate::sim::knobs::whole(v, $most), |value| value.to_string())
+    };
+    // A whole number from 1.
+    (@ some [$most:expr] $name:expr, $help:literal, $($field:ident).+) => {
+        knob!(@ $name, $help, $($field).+,
+            |v| $crate::sim::knobs::whole(v, $most).and_then($crate::sim::knobs::at_least_one), |value| value.to_string())
+    };
+    (@ number [$least:expr] $name:expr, $help:literal, $($field:ident).+) => {
+        knob!(@ $name, $help, $($field).+, |v| $crate::sim::knobs::number(v, $least), |value| value.to_string())
+    };
+    (@ $name:expr, $help:literal, $($field:ident).+, |$v:ident| $read:expr, |$value:ident| $show:expr) => {
+        (
+            $name,
+            $help,
+            |options, $v| $crate::sim::knobs::put(&mut options.$($field).+, $read),
+            |options| {
+                let $value = &options.$($field).+;
+                $show
+            },
+        )
+    };
+    ($name:ident = $kind:ident $(($limit:expr))? $($field:ident).+, $help:literal) => {
+        knob!(@ $kind [$($limit)?] stringify!($name), $help, $($field).+)
+    };
+    ($kind:ident $(($limit:expr))? $field:ident, $help:literal) => {
+        knob!(@ $kind [$($limit)?] stringify!($field), $help, $field)
+    };
+}
+pub(in crate::sim) use knob;
+
 /// The settings of a system and of its fleet, with their defaults.
 pub(super) fn keys<O: Default>(rows: &[Row<O>]) -> Vec<Knob> {
     let options = O::default();

@@ -234,3 +234,6 @@ fn request(call: &Call) -> Result<Ask, String> {
     ask.body.clone_from(body);
     Ok(ask)
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@
 //! - [`child`]: the process · [`by_hand`]: without a run · [`serve`]: its life · `world`: what is open · `link`: TCP proxies
 //! - `kafka`: clusters, embedded or behind a proxy
 //! - `stub`, `quoter`, `quote`, `template`, `price`, `bucket`: how a stub answers
-//! - `forward`: how requests are passed on to a real upstream
+//! - `front`: how an upstream hears and answers · `forward`: how requests are passed on to a real one
 //! - `warden`: undoes what is broken outside the stage when the run no longer can · [`keeper`]: the run's side of that ·
 //!   [`mend`]: how it is done
 //! - `pulse`: what the stage takes for itself, and whether it keeps up
@@ -25,6 +25,7 @@ mod effect;
 mod faults;
 mod filter;
 mod forward;
+mod front;
 pub mod kafka;
 pub mod keeper;
 mod link;

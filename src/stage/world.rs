@@ -1,7 +1,6 @@
 //! The outside world of a service under test: every stub quoter and every link, open and answering.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,9 +9,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::config::{Config, KafkaConfig, LeadConfig, LinkConfig};
-use super::effect::{Effects, End};
+use super::effect::End;
 use super::faults::{Arrival, Faults, Who};
-use super::forward::{Forward, Trouble};
+use super::forward::Forward;
+use super::front::{Course, Front, Source};
 use super::kafka::cluster::{Cluster, Note};
 use super::kafka::faults::KafkaFaults;
 use super::link::faults::{LinkFaults, Tell};
@@ -23,9 +23,9 @@ use super::protocol::Report;
 use super::pulse::{Pulse, beat};
 use super::stub::{MADE, Made, Stub};
 use super::ways::WayFaults;
-use crate::base::httpd::{self, Answer, Handler, Request, Response};
+use crate::base::httpd::{self, Answer, Request};
 use crate::base::seed::Seed;
-use crate::base::time::{Clock, Offset, monotonic};
+use crate::base::time::{Clock, Offset};
 use crate::base::trace::{Shot, TraceId, Tracer};
 use crate::evidence::touches::{Decision, Effect, Writer};
 
@@ -192,8 +192,18 @@ impl Scene {
         self.faults.touched(&decision);
     }
 
+    /// Whether the upstream of a slot only passes on.
+    pub(super) fn is_real(&self, slot: usize) -> bool {
+        self.real[slot].is_some()
+    }
+
+    /// Whether the upstream of a slot takes a connection.
+    pub(super) fn admits(&mut self, slot: usize, now: Offset) -> bool {
+        self.faults.admits(&self.stubs[slot].name, now)
+    }
+
     /// What becomes of a request at the upstream of a slot.
-    fn receive(&mut self, slot: usize, request: &Request) -> Course {
+    pub(super) fn receive(&mut self, slot: usize, request: &Request) -> Course {
         let at = self.clock.now();
         let wall = self.clock.wall_nanos(at);
         let stub = &mut self.stubs[slot];
@@ -231,106 +241,8 @@ impl Scene {
     }
 }
 
-/// What becomes of a request.
-struct Course {
-    own: Duration, // the upstream's own delay
-    source: Source,
-    effects: Effects,
-    untouched: bool, // by any fault
-}
-
-/// Where a reply comes from.
-enum Source {
-    /// There is none.
-    Nothing(Answer),
-    /// From here.
-    Reply(Response),
-    /// From a real upstream.
-    Real(Arc<Forward>),
-}
-
-/// One upstream's ear.
-struct Front {
-    scene: Arc<Mutex<Scene>>,
-    slot: usize,
-    pulse: Arc<Pulse>,
-}
-
-impl Front {
-    /// Answers a request; its body is in it, or comes as it comes.
-    async fn answer(&self, request: Request, body: Option<httpd::Stream>) -> Answer {
-        let (came, began) = (crate::base::time::timer(), monotonic());
-        let Course { own, source, mut effects, untouched } = lock(&self.scene).receive(self.slot, &request);
-        let mut due = began + own.as_nanos() as u64;
-        let mut reply = match source {
-            Source::Reply(reply) => reply,
-            Source::Real(real) => {
-                let answered = match real.pass(&request, body).await {
-                    // A large one is passed on as it comes, unless what becomes of it depends on all of it.
-                    Ok(passed) if !passed.is_here() && !effects.need_all(passed.length()) => {
-                        effects.wait(came, own).await;
-                        let (response, body) = passed.stream();
-                        return effects.dress_stream(response, body);
-                    }
-                    Ok(passed) => passed.whole().await,
-                    Err(trouble) => Err(trouble),
-                };
-                // How long it takes nobody declared: what we add is counted from its answer on.
-                due = monotonic();
-                match answered {
-                    Ok(reply) => reply,
-                    Err(Trouble::Left) => return Answer::Close,
-                    Err(trouble) => {
-                        if let Some(first) = real.first(&trouble) {
-                            lock(&self.scene).faults.note(first);
-                        }
-                        trouble.reply()
-                    }
-                }
-            }
-            Source::Nothing(answer) => {
-                effects.wait(came, own).await;
-                return answer;
-            }
-        };
-        effects.wait(came, own).await;
-        if request.method == "HEAD" && !reply.body.is_empty() {
-            reply = reply.without_body();
-        }
-        match effects.dress(reply) {
-            Answer::Reply(reply) if untouched => Answer::Due(reply, due),
-            answer => answer,
-        }
-    }
-}
-
-impl Handler for Front {
-    async fn handle(&self, request: Request) -> Answer {
-        self.answer(request, None).await
-    }
-
-    async fn handle_stream(&self, request: Request, body: httpd::Stream) -> Answer {
-        self.answer(request, Some(body)).await
-    }
-
-    fn streams(&self) -> bool {
-        lock(&self.scene).real[self.slot].is_some()
-    }
-
-    fn sent(&self, late: Duration) {
-        self.pulse.call(late);
-    }
-
-    fn admits(&self, _: SocketAddr) -> bool {
-        let mut scene = lock(&self.scene);
-        let now = scene.now();
-        let Scene { stubs, faults, .. } = &mut *scene;
-        faults.admits(&stubs[self.slot].name, now)
-    }
-}
-
 /// A panic elsewhere must not close the stubs: the state is whole between two calls.
-fn lock(scene: &Mutex<Scene>) -> MutexGuard<'_, Scene> {
+pub(super) fn lock(scene: &Mutex<Scene>) -> MutexGuard<'_, Scene> {
     scene.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

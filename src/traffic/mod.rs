@@ -24,7 +24,7 @@ mod worker;
 pub use aside::{Answered, Aside};
 pub use bearer::Keeper;
 pub use drive::{Senders, Setup, spawn};
-pub use pipeline::{Meeting, webhook};
+pub use pipeline::{Meeting, completions};
 
 use crate::scenario::HeaderValue;
 

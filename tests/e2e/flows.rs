@@ -350,6 +350,59 @@ slo:
     assert!(missing.code == Some(5) && missing.err.contains("SIGN_KEY"), "{missing:?}");
 }
 
+/// The start of a pipeline is signed as its pipeline says, and its poll as it says itself.
+#[test]
+fn what_a_pipeline_asks_is_signed_too() {
+    use proofload::base::hmac::{HmacSha256, hex};
+    let server = Server::new(|r: &Request<'_>| {
+        let line: Vec<&str> = r.head.split(' ').collect();
+        let (name, over) = match line[0] {
+            "POST" => ("X-SIGN", format!("POST{}{}", line[1], String::from_utf8_lossy(r.body))),
+            _ => ("X-POLL", line[1].to_owned()),
+        };
+        if header(r.head, name) != hex(&HmacSha256::new(b"hush-hush").sign(over.as_bytes())) {
+            return status(401);
+        }
+        let body = json!({ "id": format!("e-{}", r.nth), "status": "DONE" });
+        Answer::Whole(202, "", body.to_string().into())
+    });
+    let yaml = format!(
+        r#"proofload: 1
+target: {}
+traffic:
+  executions:
+    pipeline:
+      sign: {{ hmac_sha256: {{ secret: SIGN_KEY, over: "{{{{method}}}}{{{{path}}}}{{{{body}}}}", header: X-SIGN }} }}
+      start: {{ post: /executions, json: {{ symbol: AAPL }}, id: $.id }}
+      follow:
+        poll:
+          get: "/executions/{{{{id}}}}"
+          state: $.status
+          sign: {{ hmac_sha256: {{ secret: SIGN_KEY, over: "{{{{path}}}}", header: X-POLL }} }}
+      states: {{ ok: DONE }}
+      deadline: 5s
+    arrivals: even
+    load: [{}]
+fitness: {{ lag: 10s, cpu: 100% }}
+slo:
+  - expect: errors(executions) < 5%
+"#,
+        server.url(),
+        hold("60/s", "1s"),
+    );
+    let scene = Scene::new(&yaml);
+    let run = |key: &str| {
+        let _turn = crate::scene::Turn::take();
+        let mut command = scene.command(&[]);
+        command.env("SIGN_KEY", key);
+        crate::scene::Going::start(command, &scene.path(".")).wait()
+    };
+    let ran = run("hush-hush");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(scene.verdict()["traffic"]["executions"]["outcomes"]["ok"], 60, "{ran:?}");
+    assert_eq!(run("another").code, Some(1), "a wrong key is refused");
+}
+
 #[test]
 fn what_a_log_recorded_is_played_again_as_it_came() {
     let server = Server::new(|_| Answer::Whole(200, "", b"{}".to_vec()));

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::time::Duration;
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use proofload::base::seed::Seed;
 use proofload::base::trace::{Shot, Tracer};
@@ -45,12 +47,40 @@ fn ask(upstream: &str, trace: &str) -> bool {
         && stream.read(&mut reply).is_ok_and(|n| reply[..n].starts_with(b"HTTP/1.1 200"))
 }
 
+/// A target that waits as it is told, with everything that comes meanwhile, and then asks for all of them at once.
+fn breaker(upstream: String) -> Server {
+    let shut = Mutex::new(None::<Instant>);
+    Server::new(move |request| {
+        let trace = request.head.lines().find(|line| line.to_lowercase().starts_with("traceparent:"));
+        let wait = || {
+            let until = *shut.lock().expect("no panic");
+            thread::sleep(until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now())));
+        };
+        for _ in 0..2 {
+            wait();
+            if ask(&upstream, trace.unwrap_or("X-No: trace")) {
+                break;
+            }
+            let mut shut = shut.lock().expect("no panic");
+            let open = shut.is_none_or(|until| until <= Instant::now());
+            if open {
+                *shut = Some(Instant::now() + Duration::from_secs(1));
+            }
+        }
+        quote()
+    })
+}
+
 /// Three seconds at 60/s, a second and a half of them under a fault on the one quoter, and what became of it.
 fn run(manners: Manners, fault: &str, slo: &str) -> (Ended, Value, Scene) {
+    run_with(|upstream| service(upstream, manners), fault, slo)
+}
+
+fn run_with(service: impl FnOnce(String) -> Server, fault: &str, slo: &str) -> (Ended, Value, Scene) {
     let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let upstream = free.local_addr().expect("an address").to_string();
     drop(free);
-    let server = service(upstream.clone(), manners);
+    let server = service(upstream.clone());
     let target = format!("{{ url: {}, timeout: 1s, connections: 200 }}", server.url());
     let yaml = scenario(&target, &hold("60/s", "3s"), slo)
         + &format!(
@@ -139,6 +169,20 @@ fn a_service_that_does_not_wait_as_it_is_told_is_found_out() {
     assert!(count("told") > 100 && count("early") * 10 > count("knowing") * 9, "{verdict}");
     assert!(count("again") > 60 && count("again_early") == count("again"), "{verdict}");
     assert!(ran.out.contains("came too early"), "{}", ran.out);
+}
+
+/// A breaker that lets everything wait, and then go at the same instant, obeys each `Retry-After` and is a herd.
+#[test]
+fn what_waits_as_it_is_told_and_comes_back_at_once_is_a_herd() {
+    let limit = "{ status: { code: 429, headers: { Retry-After: '1' } } }";
+    let (ran, verdict, _scene) = run_with(breaker, limit, "  - expect: errors(q) < 100%\n");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let told = &verdict["faults"][0]["ledger"]["retry_after"];
+    let count = |word: &str| told["herd"][word].as_u64().unwrap_or_default();
+    assert!(count("herds") == 1 && count("most") > count("threshold") && count("most") > 20, "{verdict}");
+    assert!(ran.out.contains("ended a wait brought a herd"), "{}", ran.out);
+    // The herd is all that came once the first refusal was known, and it came in time.
+    assert_eq!(told["early"], 0, "{verdict}");
 }
 
 /// Traffic, number of the shot, attempt.

@@ -24,7 +24,7 @@ fn the_guilty_fault_is_found_and_written_down() {
     let _turn = Turn::take();
     let scene = Scene::new(&three_faults());
     let (file, out) = (scene.file(), scene.out());
-    let args = ["chaos", "shrink", file.to_str().expect("text"), "--quiet", "--runs", "5", "--out"];
+    let args = ["chaos", "shrink", file.to_str().expect("text"), "--quiet", "--no-color", "--runs", "5", "--out"];
     let ended = scene.ask(&[&args[..], &[out.to_str().expect("text")]].concat());
     assert_eq!(ended.code, Some(1), "what is left is broken: {ended:?}");
     for said in [

@@ -1,5 +1,5 @@
-//! `--verify-with`: a second program is asked what the promises over metrics come to. Where there is no real one, and for
-//! what a real one would not do, a shell script stands in for it.
+//! `--verify-with`: a second program is asked what the promises over metrics come to, and what the rules of promised alerts
+//! read. Where there is no real one, and for what a real one would not do, a shell script stands in for it.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -11,7 +11,11 @@ use crate::server::{Answer, Server, quote};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_proofload");
 const PROMISES: &str =
-    "  - promql: stock\n    expect: value > 2\n  - promql: rate(done_total[$window])\n    expect: value >= 0\n";
+    "  - promql: stock\n    expect: value > 2\n  - promql: rate(done_total[$window])\n    expect: value >= 0
+  - { alert: SoldOut, stays_silent: true }\n";
+/// How many of the promises are about values.
+const VALUES: u64 = 2;
+const RULES: &str = "groups: [{ name: g, interval: 200ms, rules: [{ alert: SoldOut, expr: stock < 1, labels: { severity: info } }] }]\n";
 
 fn watched() -> Scene {
     let server = Server::new(|r| match r.head.starts_with("GET /metrics ") {
@@ -21,8 +25,10 @@ fn watched() -> Scene {
         }
         false => quote(),
     });
-    let observe = "observe: { jobs: { stocks: { metrics: /metrics, every: 200ms } } }\n";
+    let observe =
+        "observe: { jobs: { stocks: { metrics: /metrics, every: 200ms } } }\nalerts: { rules: [rules.yml] }\n";
     let scene = Scene::new(&(scenario(&server.url(), &hold("50/s", "1s"), PROMISES) + observe));
+    fs::write(scene.path("scenes/rules.yml"), RULES).expect("written");
     let ran = scene.run(&[]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     scene
@@ -48,6 +54,13 @@ fn liar(folder: &Path, answer: &str) {
     fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("executable");
 }
 
+/// On how many expressions of how many it said that it agrees.
+fn agreed(ended: &Ended) -> (u64, u64) {
+    let (_, rest) = ended.err.split_once(" agrees on ").unwrap_or_else(|| panic!("{ended:?}"));
+    let mut numbers = rest.split(' ').filter_map(|word| word.parse().ok());
+    (numbers.next().expect("agreed"), numbers.next().expect("asked"))
+}
+
 #[test]
 fn what_a_second_program_does_not_share_is_not_decided() {
     let scene = watched();
@@ -56,9 +69,14 @@ fn what_a_second_program_does_not_share_is_not_decided() {
     liar(&bin, "stock{instance=\"x\"} 4E+00");
     let ended = judged(&scene, "promtool", &bin.display().to_string());
     assert_eq!(ended.code, Some(3), "{ended:?}");
-    assert!(ended.err.contains("promtool 2.42 agrees on 0 of 2 expressions"), "{ended:?}");
+    let (agree, of) = agreed(&ended);
+    assert!(agree == 0 && of > VALUES, "also about the alert, at each of some evaluations: {ended:?}");
+    assert!(ended.err.contains("`stock < 1` at "), "{ended:?}");
     assert!(ended.err.contains("`rate(done_total[1s])` at "), "{ended:?}");
-    for finding in scene.verdict()["findings"].as_array().expect("findings") {
+    let verdict = scene.verdict();
+    let findings = verdict["findings"].as_array().expect("findings");
+    assert!(findings.len() > VALUES as usize, "{verdict}");
+    for finding in findings {
         let why = finding["why"].as_str().unwrap_or_default();
         assert_eq!(finding["verdict"], "INCONCLUSIVE", "{finding}");
         assert!(why.contains("promtool 2.42 says stock{instance=\"x\"} 4, we say "), "both values: {why}");
@@ -89,7 +107,8 @@ fn a_real_prometheus_shares_what_we_say_and_leaves_nothing_running() {
         command.args(["judge", &folder, "--verify-with", program]).env("TMPDIR", &temporary);
         let ended = Going::start(command, &scene.path("")).wait();
         assert_eq!(ended.code, Some(0), "{ended:?}");
-        assert!(ended.err.contains(" agrees on 2 of 2 expressions"), "{ended:?}");
+        let (agree, of) = agreed(&ended);
+        assert!(agree == of && of > VALUES, "{ended:?}");
         let left: Vec<_> = fs::read_dir(&temporary).expect("a folder").collect();
         assert!(left.is_empty(), "{left:?}");
     }

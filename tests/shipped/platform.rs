@@ -5,7 +5,7 @@ use std::thread;
 use super::*;
 
 /// Every scenario that has a twin.
-const NAMES: [&str; 3] = ["chaos/stuck-worker", "prelaunch", "smoke"];
+const NAMES: [&str; 4] = ["chaos/broker-outage", "chaos/stuck-worker", "prelaunch", "smoke"];
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/trading-platform")

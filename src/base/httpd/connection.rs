@@ -12,7 +12,7 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 
-use super::request::{self, Begun, Body, MAX_BODY};
+use super::request::{self, Begun, Body};
 use super::response::{write_head, write_stream_head};
 use super::{Answer, Delivery, Framing, Handler, Response, Stream, next_piece};
 use crate::base::time::monotonic;
@@ -85,6 +85,7 @@ async fn converse<H: Handler>(mut stream: TcpStream, peer: SocketAddr, handler: 
                 return;
             }
             Err(status) => {
+                handler.refused(status);
                 out.clear();
                 write_head(&mut out, &Response::text(status, ""), false);
                 let _ = stream.write_all(&out).await;
@@ -102,9 +103,11 @@ async fn exchange<H: Handler>(
     buffer: &mut BytesMut,
     out: &mut Vec<u8>,
 ) -> Result<Next, u16> {
-    let Some(Begun { mut request, mut framing, keep_alive }) = request::read_begin(stream, buffer).await? else {
-        return Ok(Next::Close);
+    let begun = match in_time(handler.patience(), request::read_begin(stream, buffer)).await {
+        Err(408) if buffer.is_empty() => None,
+        begun => begun?,
     };
+    let Some(Begun { mut request, mut framing, keep_alive }) = begun else { return Ok(Next::Close) };
     request.peer = Some(peer.ip());
     let waits = request.header("expect").is_some_and(|what| what.eq_ignore_ascii_case("100-continue"));
     if waits && buffer.is_empty() && stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.is_err() {
@@ -112,8 +115,9 @@ async fn exchange<H: Handler>(
     }
     let terms = Terms { keep_alive, head_only: request.method == "HEAD", takes_chunks: request.takes_chunks };
     let streams = framing != Framing::Done && handler.streams();
-    let most = if streams { HELD } else { MAX_BODY };
-    let begun = match request::read_body(stream, buffer, &mut framing, most).await? {
+    let most = if streams { HELD } else { handler.longest() };
+    let body = request::read_body(stream, buffer, &mut framing, most);
+    let begun = match in_time(handler.patience(), body).await? {
         Body::Whole(body) => {
             request.body = body;
             let answer = handler.handle(request).await;
@@ -142,6 +146,14 @@ async fn exchange<H: Handler>(
         came => came.unwrap_or(false),
     };
     Ok(if keep_alive && whole { next } else { next.last() })
+}
+
+/// What a client says, unless it takes too long to say it.
+async fn in_time<T>(patience: Option<Duration>, said: impl Future<Output = Result<T, u16>>) -> Result<T, u16> {
+    match patience {
+        Some(patience) => tokio::time::timeout(patience, said).await.unwrap_or(Err(408)),
+        None => said.await,
+    }
 }
 
 /// Brings a body to who takes it; what nobody takes is dropped. Whether all of it came.

@@ -119,6 +119,20 @@ pub trait Handler: Send + Sync + 'static {
 
     /// Hears that a connection was reset because there were too many.
     fn turned_away(&self) {}
+
+    /// How long a body may be that is held, in bytes; a longer one is refused with 413, unless it is taken as it comes.
+    fn longest(&self) -> usize {
+        MAX_BODY
+    }
+
+    /// How long a head may take to come, and a body that is held; nothing for ever. A connection on which no request has
+    /// begun by then is closed, a request that has is refused with 408.
+    fn patience(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Hears that a request was refused with a status before it could be handled.
+    fn refused(&self, _status: u16) {}
 }
 
 #[cfg(test)]

@@ -96,6 +96,9 @@ pub struct ShrinkArgs {
     /// Print no progress of runs
     #[arg(long, short)]
     pub quiet: bool,
+    /// Print without colour
+    #[arg(long)]
+    pub no_color: bool,
 }
 
 /// `proofload check`

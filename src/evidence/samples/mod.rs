@@ -26,6 +26,7 @@ mod dictionary;
 mod follow;
 mod openmetrics;
 mod read;
+mod target;
 mod write;
 
 pub use follow::{Follower, Keep};

@@ -8,7 +8,7 @@ use crate::stage::config::{Config, FaultConfig};
 use crate::stage::serve::serve;
 use crate::stage::testing::{Line, QUOTE, config, lease};
 
-fn fault(name: &str) -> Fault {
+pub(super) fn fault(name: &str) -> Fault {
     let second = Duration::from_secs(1);
     Fault {
         name: name.into(),
@@ -33,7 +33,7 @@ fn alone(stage: &mut Stage) -> Actors<'_> {
     Actors { stage, locals: &NONE }
 }
 
-fn span(start: i64, end: i64) -> Span {
+pub(super) fn span(start: i64, end: i64) -> Span {
     Span { start: Offset::from_millis(start), end: Offset::from_millis(end) }
 }
 
@@ -48,7 +48,7 @@ async fn stage(names: &[&str]) -> (Stage, Clock, tokio::task::JoinHandle<()>) {
     (stage, clock, life)
 }
 
-fn steps(events: &mut mpsc::UnboundedReceiver<Event>) -> Vec<(String, Offset, FaultStep)> {
+pub(super) fn steps(events: &mut mpsc::UnboundedReceiver<Event>) -> Vec<(String, Offset, FaultStep)> {
     std::iter::from_fn(|| events.try_recv().ok())
         .filter_map(|event| match event {
             Event::Fault { at, fault, step } => Some((fault, at, step)),
@@ -57,7 +57,7 @@ fn steps(events: &mut mpsc::UnboundedReceiver<Event>) -> Vec<(String, Offset, Fa
         .collect()
 }
 
-fn words(steps: &[(String, Offset, FaultStep)]) -> Vec<String> {
+pub(super) fn words(steps: &[(String, Offset, FaultStep)]) -> Vec<String> {
     let word = |step: &FaultStep| format!("{step:?}").split([' ', '{']).next().unwrap_or_default().to_owned();
     steps.iter().map(|(fault, _, step)| format!("{fault} {}", word(step))).collect()
 }

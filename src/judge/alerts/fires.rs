@@ -80,19 +80,8 @@ pub fn rule(promised: &Promised<'_>, strike: Strike, within: Duration) -> Ruling
             }
         },
         _ => {
-            let fired = match (first, last) {
-                (Some(first), Some(last)) if times.len() == seen.len() => format!("fired {}", after(first, last)),
-                _ => format!("fired at {} of {} phases of its group", times.len(), seen.len()),
-            };
-            let tolerance = units::duration(promised.interval());
-            ruling(
-                Verdict::Inconclusive,
-                last,
-                format!(
-                    "{fired}: within {} or not is up to the phase, and the tolerance one interval, {tolerance}",
-                    units::duration(within)
-                ),
-            )
+            let when = first.zip(last).map(|(first, last)| after(first, last));
+            ruling(Verdict::Inconclusive, last, promised.up_to_the_phase("fired", times.len(), when, within))
         }
     }
 }

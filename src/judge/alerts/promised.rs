@@ -63,6 +63,18 @@ impl<'r> Promised<'r> {
         self.interval() / (self.replayed.phases.len().max(1) as u32)
     }
 
+    /// What is said where it is up to the phase of the group whether something was in time: what its alert did, at how many
+    /// of the phases that were tried, and when.
+    pub fn up_to_the_phase(&self, did: &str, times: usize, when: Option<String>, within: Duration) -> String {
+        let phases = self.replayed.phases.len();
+        let seen = match when {
+            Some(when) if times == phases => format!("{did} {when}"),
+            _ => format!("{did} at {times} of {phases} phases of its group"),
+        };
+        let (within, tolerance) = (units::duration(within), units::duration(self.interval()));
+        format!("{seen}: within {within} or not is up to the phase, and the tolerance one interval, {tolerance}")
+    }
+
     /// The rule's `keep_firing_for`.
     pub fn keep_firing_for(&self) -> Duration {
         self.longest(|alert| alert.keep)

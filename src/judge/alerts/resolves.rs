@@ -91,19 +91,8 @@ pub fn rule(promised: &Promised<'_>, strike: Strike, within: Duration) -> Ruling
             _ => undecided(format!("it still fired at {}, when what was scraped ends", instant(last_tick))),
         },
         _ => {
-            let why = match (first, last) {
-                (Some(first), Some(last)) if times.len() == seen.len() => format!("resolved {}", after(first, last)),
-                _ => format!("resolved at {} of {} phases of its group", times.len(), seen.len()),
-            };
-            let tolerance = units::duration(promised.interval());
-            ruling(
-                Verdict::Inconclusive,
-                last,
-                format!(
-                    "{why}: within {} or not is up to the phase, and the tolerance one interval, {tolerance}",
-                    units::duration(within)
-                ),
-            )
+            let when = first.zip(last).map(|(first, last)| after(first, last));
+            ruling(Verdict::Inconclusive, last, promised.up_to_the_phase("resolved", times.len(), when, within))
         }
     }
 }

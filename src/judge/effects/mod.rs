@@ -3,6 +3,8 @@
 //! A signal that was acknowledged and had no effect by its deadline is missing. Of what is missing, the system's own
 //! counters say how much rightly came to nothing; the rest is lost.
 
+mod backlog;
+mod books;
 mod drain;
 mod lag;
 mod share;
@@ -15,14 +17,17 @@ pub use unmatched::UnmatchedSummary;
 use std::collections::BTreeMap;
 
 use super::measure::Ruling;
+use super::missing::Missing;
 use super::server::Server;
 use super::trial::Trial;
 use super::verdict::{Finding, Kind, Quantity, Verdict};
 use crate::base::time::Offset;
+use crate::base::timing::Timing;
 use crate::evidence::effects::{Example, Lag, Row, Totals};
 use crate::evidence::event::Event;
+use crate::evidence::reply::Outcome;
 use crate::scenario::{EffectClaim, EffectMeasure, Promise, Seen};
-use unmatched::{Known, increase};
+use unmatched::{Course, Known, course};
 
 /// What the evidence says of the effects of one traffic's signals.
 #[derive(Debug, Clone, Default)]
@@ -35,7 +40,9 @@ pub struct Account {
     missed: Option<String>,
     lags: Vec<Lag>,
     /// What rightly came to nothing, by counter.
-    unmatched: Vec<(String, Known)>,
+    unmatched: Vec<(String, Result<Course, String>)>,
+    /// How many signals those may stand for that are not missing.
+    others: u64,
     /// What a counter of effects rose by, where effects are only counted.
     counted: Option<Known>,
 }
@@ -46,7 +53,7 @@ pub struct Accounts(Vec<Option<Account>>);
 impl Accounts {
     /// Reads them.
     pub fn read(trial: &Trial<'_>, server: &Server<'_>) -> Accounts {
-        let account = |traffic: &crate::scenario::Traffic| {
+        let account = |(position, traffic): (usize, &crate::scenario::Traffic)| {
             let signal = traffic.kind.signal()?;
             let mut account = Account::default();
             for event in &trial.evidence.events {
@@ -57,13 +64,28 @@ impl Accounts {
                 }
             }
             let unmatched = signal.unmatched.iter();
-            account.unmatched = unmatched.map(|u| (u.expr.clone(), increase(server, &u.expr))).collect();
+            account.unmatched = unmatched.map(|u| (u.expr.clone(), course(server, &u.expr))).collect();
+            account.others = account.others(trial, position);
             if let Seen::Metric(metric) = &signal.effects.seen {
-                account.counted = Some(increase(server, &metric.expr));
+                account.counted = Some(course(server, &metric.expr).map(|course| course.rise()));
             }
             Some(account)
         };
-        Accounts(trial.scenario.traffic.iter().map(account).collect())
+        Accounts(trial.scenario.traffic.iter().enumerate().map(account).collect())
+    }
+
+    /// What is to be made of signals without effect, by traffic.
+    pub fn missing(&self, trial: &Trial<'_>) -> Vec<Missing> {
+        let unfinished = |traffic: usize| {
+            let of_run = trial.shots.on(Timing::Response);
+            let of_run = of_run.filter(|(who, _)| who.traffic == traffic && who.told == Outcome::Unfinished);
+            of_run.map(|(_, interval)| books::shots(interval)).sum()
+        };
+        let of = |(traffic, account): (usize, &Option<Account>)| match account {
+            Some(account) => account.missing(unfinished(traffic)),
+            None => Missing::Failed,
+        };
+        self.0.iter().enumerate().map(of).collect()
     }
 
     /// What a promise about signals comes to.
@@ -102,7 +124,7 @@ impl Account {
     fn unmatched(&self) -> Result<u64, String> {
         let mut sum = 0;
         for (expr, known) in &self.unmatched {
-            sum += known.as_ref().map_err(|why| format!("`{expr}`: {why}"))?;
+            sum += known.as_ref().map_err(|why| format!("`{expr}`: {why}"))?.rise();
         }
         Ok(sum)
     }

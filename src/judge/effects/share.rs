@@ -8,6 +8,7 @@ use super::super::shots::{Stretch, Subject};
 use super::super::trial::Trial;
 use super::super::verdict::{Finding, Verdict, instant};
 use super::super::window::Cut;
+use super::books::Books;
 use super::{Account, bound, undecided};
 use crate::base::text;
 use crate::base::time::Span;
@@ -117,16 +118,16 @@ fn finished(trial: &Trial<'_>, traffic: usize) -> u64 {
 /// Of what is missing in a window, what the counters do not explain. They say how many came to nothing in all of the run,
 /// and not when: where that could decide either way, nothing is decided.
 fn lost(account: &Account, missing: u64, rule: &impl Fn(u64) -> Ruling) -> Ruling {
-    let explained = match account.unmatched() {
-        Ok(explained) => explained,
+    let books = match account.books() {
+        Ok(books) => books,
         Err(why) => {
             let missing = text::count(missing, "signal");
             return undecided(format!("{missing} without effect, and what rightly had none is not known: {why}"));
         }
     };
-    let all = account.totals.lost.max(missing);
-    let lost = all.saturating_sub(explained);
-    let (least, most) = (missing.saturating_sub(explained), missing.min(lost));
+    let Books { explained, .. } = books;
+    let all = books.missing.max(missing);
+    let (least, most) = (missing.saturating_sub(all.saturating_sub(books.least)), missing.min(books.most));
     let (low, high) = (rule(least), rule(most));
     let told = |mut ruling: Ruling| {
         if explained > 0 && all > 0 {
@@ -142,10 +143,16 @@ fn lost(account: &Account, missing: u64, rule: &impl Fn(u64) -> Ruling) -> Rulin
     match low.verdict == high.verdict {
         true => told(high),
         false => undecided(format!(
-            "{} to {} are lost here: counters say that {} of the run rightly came to nothing, and not when",
+            "{} to {} are lost here: {}",
             text::thousands(least),
             text::thousands(most),
-            text::thousands(explained)
+            match books.least == books.most {
+                true => format!(
+                    "counters say that {} of the run rightly came to nothing, and not when",
+                    text::thousands(explained)
+                ),
+                false => books.doubt(),
+            }
         )),
     }
 }

@@ -116,7 +116,8 @@ pub fn of(trial: &Trial<'_>, server: &Server<'_>, account: &Account, traffic: us
     };
     let lost = match &account.counted {
         Some(Err(_)) => None,
-        _ => account.unmatched().ok().map(|explained| missing.saturating_sub(explained)),
+        Some(Ok(_)) => account.unmatched().ok().map(|explained| missing.saturating_sub(explained)),
+        None => account.books().ok().filter(|books| books.least == books.most).map(|books| books.least),
     };
     EffectsSummary {
         signals: totals.taken,
@@ -135,7 +136,11 @@ pub fn of(trial: &Trial<'_>, server: &Server<'_>, account: &Account, traffic: us
         forgotten: totals.forgotten,
         unreadable: totals.unreadable,
         backlog: account.backlog.iter().map(|(_, outstanding)| *outstanding).max().unwrap_or_default(),
-        unmatched: account.unmatched.iter().map(|(expr, rise)| known(expr, rise)).collect(),
+        unmatched: account
+            .unmatched
+            .iter()
+            .map(|(expr, course)| known(expr, &course.clone().map(|c| c.rise())))
+            .collect(),
         counted: account.counted.as_ref().map(|rise| known("effects", rise)),
         lag: lag_of(trial, server, account, traffic),
         examples: account.examples.iter().map(example).collect(),

@@ -1,10 +1,15 @@
-//! What the system's own counters rose by over the run: from the quiet scrape before it to the one after it.
+//! What the system's own counters rose by: over the run, from the quiet scrape before it to the one after it, and how far
+//! they had come at each scrape in between.
+
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use super::super::server::Server;
+use super::super::verdict::instant;
+use crate::base::time::Offset;
 use crate::evidence::event::{Event, Scrape};
-use crate::promql::{self, Options, Value};
+use crate::promql::{self, Expr, Options, Value};
 
 /// What a counter rose by, or why that is not known.
 pub type Known = Result<u64, String>;
@@ -22,18 +27,46 @@ pub struct UnmatchedSummary {
     pub why: Option<String>,
 }
 
-/// What the elements of an expression rose by together.
-pub fn increase(server: &Server<'_>, text: &str) -> Known {
+/// The way of a counter from the quiet scrape before the load to the one after the drain: what it had risen by at each
+/// good scrape. It never falls.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Course(Vec<(Offset, f64)>);
+
+impl Course {
+    /// By how much it rose in all.
+    pub fn rise(&self) -> u64 {
+        self.0.last().map_or(0, |(_, rise)| rise.round() as u64)
+    }
+
+    /// When it was looked at.
+    pub fn looks(&self) -> impl Iterator<Item = Offset> {
+        self.0.iter().map(|(at, _)| *at)
+    }
+
+    /// By how much it had risen: at a look what that saw, between two looks as if it rose evenly. Nothing before the
+    /// first, after the last, and where two lie farther apart than `blind`.
+    pub fn at(&self, at: Offset, blind: std::time::Duration) -> Option<f64> {
+        let next = self.0.partition_point(|(look, _)| *look < at);
+        let (end, high) = *self.0.get(next)?;
+        if end == at {
+            return Some(high);
+        }
+        let (start, low) = *self.0.get(next.checked_sub(1)?)?;
+        let share = at.since(start).as_secs_f64() / end.since(start).as_secs_f64();
+        (end.since(start) <= blind).then_some(low + (high - low) * share)
+    }
+}
+
+/// The way of what the elements of an expression count together.
+pub fn course(server: &Server<'_>, text: &str) -> Result<Course, String> {
     let expr = promql::parse(text).map_err(|why| why.to_string())?;
     let jobs = server.jobs([&expr]);
+    let of_job = |scrape: &&Scrape| jobs.contains(scrape.job.as_str());
+    let scrapes: Vec<&Scrape> = server.trial.evidence.events.iter().filter_map(scrape).filter(of_job).collect();
+    let end = server.trial.timeline.end;
     let quiet = |job: &str, after: bool| {
-        let events = server.trial.evidence.events.iter();
-        let of_job = events.filter_map(|event| match event {
-            Event::Scrape(scrape) if scrape.quiet && scrape.job == job => Some(scrape),
-            _ => None,
-        });
-        let mut fit = of_job.filter(|scrape| (scrape.a >= server.trial.timeline.end) == after);
-        fit.next_back()
+        let mut of_job = scrapes.iter().filter(|scrape| scrape.quiet && scrape.job == job);
+        of_job.rfind(|scrape| (scrape.a >= end) == after).copied()
     };
     let good = |scrape: Option<&Scrape>, when: &str, job: &str| match scrape {
         None => Err(format!("`{job}` was not scraped {when} the run")),
@@ -49,18 +82,63 @@ pub fn increase(server: &Server<'_>, text: &str) -> Known {
     let (Some(before), Some(after)) = (before.into_iter().max(), after.into_iter().max()) else {
         return Err("nothing that was scraped has it".into());
     };
-    let sum = |at| match promql::evaluate(&expr, &server.storage, server.unix_ms(at), &Options::default()) {
+    let sum = |at| sum(server, &expr, at);
+    // A counter may be born with its first count; at the end it must be there.
+    let base = sum(before)?.unwrap_or(0.0);
+    sum(after)?.ok_or("nothing that was scraped has it")?;
+    let (mut course, mut last) = (Course(vec![(before, 0.0)]), base);
+    let mut is_good: BTreeMap<&str, bool> = jobs.iter().map(|job| (*job, true)).collect();
+    for scrape in scrapes.iter().filter(|scrape| scrape.a > before && scrape.a <= after) {
+        let answered = !scrape.missed && scrape.failed.is_none();
+        is_good.insert(scrape.job.as_str(), answered);
+        // A sum over several jobs is a sum only where each of them has told its part.
+        if !answered || is_good.values().any(|good| !good) {
+            continue;
+        }
+        let now = sum(scrape.a)?.unwrap_or(0.0);
+        if now.is_nan() {
+            return Err("it is not a number".into());
+        }
+        if now < last {
+            return Err(format!("it fell from {last} to {now} by {}: whoever counts was restarted", instant(scrape.a)));
+        }
+        course.0.push((scrape.a, now - base));
+        last = now;
+    }
+    Ok(course)
+}
+
+fn scrape(event: &Event) -> Option<&Scrape> {
+    match event {
+        Event::Scrape(scrape) => Some(scrape),
+        _ => None,
+    }
+}
+
+/// All elements of an expression together; nothing where there is none.
+fn sum(server: &Server<'_>, expr: &Expr, at: Offset) -> Result<Option<f64>, String> {
+    match promql::evaluate(expr, &server.storage, server.unix_ms(at), &Options::default()) {
         Ok(Value::Vector(elements)) if elements.is_empty() => Ok(None),
         Ok(Value::Vector(elements)) => Ok(Some(elements.iter().map(|e| e.value).sum::<f64>())),
         Ok(Value::Scalar(value)) => Ok(Some(value)),
         Ok(Value::Matrix(_) | Value::Text(_)) => Err("not a number at an instant".to_owned()),
         Err(why) => Err(why.to_string()),
-    };
-    // A counter may be born with its first count; at the end it must be there.
-    let (from, to) = (sum(before)?.unwrap_or(0.0), sum(after)?.ok_or("nothing that was scraped has it")?);
-    match to - from {
-        rise if rise.is_nan() => Err("it is not a number".into()),
-        rise if rise < 0.0 => Err(format!("it fell from {from} to {to}: whoever counts was restarted")),
-        rise => Ok(rise.round() as u64),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn between_two_looks_it_rises_evenly_and_where_nobody_looked_nothing_is_known() {
+        let at = Offset::from_millis;
+        let course = Course(vec![(at(-500), 0.0), (at(500), 4.0), (at(1_500), 4.0), (at(5_000), 9.0)]);
+        let of = |ms| course.at(at(ms), Duration::from_secs(2));
+        assert_eq!((of(-500), of(0), of(500), of(1_200)), (Some(0.0), Some(2.0), Some(4.0), Some(4.0)));
+        assert_eq!((of(-501), of(2_000), of(5_000), of(5_001)), (None, None, Some(9.0), None));
+        assert_eq!((course.rise(), course.looks().count(), Course::default().rise()), (9, 4, 0));
     }
 }

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::chart::{self, Across, Band, Line, Plot, Unit, lines};
 use super::track::{QUANTILES, Track};
-use super::{Hover, Page, Run, figure, keys};
+use super::{Hover, Page, Run, effects, figure, keys};
 use crate::base::text;
 use crate::evidence::event::Event;
 use crate::judge::alerts::{AlertSummary, State, Stint};
@@ -49,6 +49,7 @@ fn traffic(page: &Page<'_>, n: usize, track: &Track) -> Markup {
             (rate(page, n, track))
             (latency(page, n, track))
             (failures(page, n, track))
+            (effects::of_traffic(page, n))
         }
     }
 }

@@ -9,6 +9,7 @@ mod capacity;
 pub mod chart;
 mod course;
 mod distribution;
+mod effects;
 mod faults;
 mod instrument;
 mod record;

@@ -78,9 +78,9 @@ impl Check<'_, '_> {
             }
             EffectMeasure::Duplicated | EffectMeasure::Reordered | EffectMeasure::Drain if !by_id => {
                 let what = format!("`{}` is not known where a metric only counts effects", claim.measure);
-                self.reader.wrong(place, what, "see effects where they name ids: `kafka` or `poll`");
+                self.reader.wrong(place, what, "see effects where they name ids: `kafka`, `nats`, `webhook` or `poll`");
             }
-            EffectMeasure::Reordered if signal.kafka.key.is_none() => {
+            EffectMeasure::Reordered if signal.how.key.is_none() => {
                 let what = "signals without a key have no order";
                 self.reader.wrong(place, what, "give them one: `key: \"{{ticker}}\"`");
             }

@@ -111,14 +111,7 @@ impl Check<'_, '_> {
             self.reader.wrong(raw.at, "a flow without steps", "write at least one: `- get: /path`");
         }
         let mut step = |(i, raw): (usize, &raw::Step)| {
-            self.within(&format!("steps.{i}"), |c| {
-                let mut step = c.step_in(raw, target, &mut scope);
-                step.sign = match &raw.sign {
-                    Some(own) => c.within("sign", |c| c.sign(own, &mut scope)),
-                    None => sign.cloned(),
-                };
-                step
-            })
+            self.within(&format!("steps.{i}"), |c| c.signed_step(raw, sign, target, &mut scope))
         };
         let mut steps: Vec<Step> = raw.value.iter().enumerate().map(&mut step).collect();
         for capture in steps.iter_mut().flat_map(|step| &mut step.captures) {
@@ -133,6 +126,22 @@ impl Check<'_, '_> {
             names.push(&name.value);
         }
         (steps, scope.captures)
+    }
+
+    /// A step that is signed as it says itself, or else as all are.
+    pub(super) fn signed_step(
+        &mut self,
+        raw: &raw::Step,
+        common: Option<&Sign>,
+        target: Option<&Target>,
+        scope: &mut Scope<'_>,
+    ) -> Step {
+        let step = self.step_in(raw, target, scope);
+        let sign = match &raw.sign {
+            Some(own) => self.within("sign", |c| c.sign(own, scope)),
+            None => common.cloned(),
+        };
+        Step { sign, ..step }
     }
 
     /// What templates can name that no reply says.

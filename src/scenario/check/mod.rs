@@ -16,6 +16,7 @@ mod leak;
 mod leave;
 mod link;
 mod login;
+mod nats;
 mod notified;
 mod outside;
 mod pipeline;
@@ -40,7 +41,7 @@ use super::raw;
 use super::reader::Reader;
 use super::shape::At;
 use super::{Claim, Timing};
-use super::{Fitness, Input, Job, Leave, Page, Precision, Promise, Resolve, Scenario, Settings};
+use super::{Fitness, Input, Job, Leave, Page, Precision, Promise, Resolve, Scenario, Settings, Wanted};
 use crate::base::net::{self, Address};
 use crate::base::seed::Seed;
 use crate::base::units::Share;
@@ -177,6 +178,21 @@ impl Check<'_, '_> {
                 None
             }
         }
+    }
+
+    /// Refuses PromQL that cannot be read, or that is not what is wanted.
+    fn promql(&mut self, expr: &At<String>, wanted: Wanted) {
+        if self.told(expr) {
+            return;
+        }
+        if let Err((what, remedy)) = (self.settings.promql)(&expr.value, wanted) {
+            self.reader.wrong(expr.at, what, remedy);
+        }
+    }
+
+    /// Whether a text is empty for a reason that was told already, such as a variable that is not set.
+    fn told(&self, text: &At<String>) -> bool {
+        text.value.is_empty() && self.reader.is_broken_here()
     }
 
     /// `HOST:PORT` whose host is allowed.

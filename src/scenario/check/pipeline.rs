@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::super::pipeline::{Follow, Pipeline, Polling, State, StateNames, Webhook};
+use super::super::kafka::Kafka;
+use super::super::pipeline::{Follow, Pipeline, Polling, State, StateNames};
 use super::super::raw;
 use super::super::recording::Recording;
 use super::super::shape::At;
@@ -10,7 +11,6 @@ use super::super::target::Target;
 use super::super::traffic::{Flow, Step};
 use super::Check;
 use super::flow::Scope;
-use crate::base::net;
 use crate::base::units::{self, Rate};
 
 /// From one poll to the next where the scenario does not say.
@@ -29,19 +29,31 @@ impl Check<'_, '_> {
         raw: &raw::Pipeline,
         target: Option<&Target>,
         recording: Option<&Recording>,
+        clusters: &[Kafka],
     ) -> Option<Pipeline> {
         let (values, mut feeds) = self.named(raw.values.as_ref(), raw.data.as_ref());
         feeds.extend(recording.and_then(|r| r.rows.clone()));
         let mut scope = Scope { values: &values, feeds: &feeds, flow: true, ..Scope::default() };
-        let start = self.within("start", |c| c.step_in(&raw.start.step(), target, &mut scope));
+        let sign = raw.sign.as_ref().and_then(|sign| {
+            let mut scope = Scope { values: &values, feeds: &feeds, flow: true, ..Scope::default() };
+            self.within("sign", |c| c.sign(sign, &mut scope))
+        });
+        let sign = sign.as_ref();
+        let start = self.within("start", |c| c.signed_step(&raw.start.step(), sign, target, &mut scope));
         let followed = self.within("follow", |c| match &raw.follow {
             raw::Follow::Poll(poll) => c.within("poll", |c| {
-                let step = c.step_in(&poll.step(), target, &mut scope);
+                let step = c.signed_step(&poll.step(), sign, target, &mut scope);
                 let state = scope.captures.len().saturating_sub(1);
                 Some((Some(step), Follow::Poll(c.polling(poll, state))))
             }),
             raw::Follow::Webhook(webhook) => {
-                Some((None, Follow::Webhook(c.within("webhook", |c| c.webhook(webhook))?)))
+                Some((None, Follow::Told(Box::new(c.within("webhook", |c| c.states_posted(webhook))?))))
+            }
+            raw::Follow::Kafka(kafka) => {
+                Some((None, Follow::Told(Box::new(c.within("kafka", |c| c.states_on_topic(kafka, clusters))?))))
+            }
+            raw::Follow::Nats(nats) => {
+                Some((None, Follow::Told(Box::new(c.within("nats", |c| c.states_on_subject(nats))?))))
             }
         });
         let poll = followed.as_ref().and_then(|(poll, _)| poll.clone());
@@ -71,17 +83,6 @@ impl Check<'_, '_> {
             deadline,
             takes: raw.takes.map(|t| t.value),
         })
-    }
-
-    fn webhook(&mut self, raw: &raw::Webhook) -> Option<Webhook> {
-        let place = net::split_host(&raw.listen.value, 0).filter(|(_, port)| *port > 0);
-        if place.is_none() {
-            let what = format!("`{}` is no place to listen on", raw.listen.value);
-            self.reader.wrong(raw.listen.at, what, "write HOST:PORT, such as 127.0.0.1:9009");
-        }
-        let path = raw.path.as_ref().map_or_else(|| "/".to_owned(), |path| self.path(path));
-        let (id, state) = (self.json_path(&raw.id), self.json_path(&raw.state));
-        Some(Webhook { listen: raw.listen.value.clone(), path, id: id?, state: state? })
     }
 
     fn polling(&mut self, raw: &raw::Polling, state: usize) -> Polling {

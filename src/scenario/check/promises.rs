@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::super::Timing;
 use super::super::claim::{Claim, Compare, Expectation, Filter, Measure, Promise, Severity, Unit, Window};
 use super::super::fault::Fault;
 use super::super::part::Whose;
@@ -12,6 +11,7 @@ use super::super::relative::Relative;
 use super::super::servers::Source;
 use super::super::shape::At;
 use super::super::traffic::Traffic;
+use super::super::{Timing, Wanted};
 use super::{Check, alerts};
 use crate::base::text;
 use crate::base::units::Share;
@@ -149,19 +149,22 @@ impl Check<'_, '_> {
         traffic: &[Traffic],
     ) -> Option<Claim> {
         match promql {
-            Some(expr) => match promise::parse_server(&expect.value) {
-                Ok((compare, bound)) => Some(Claim::Server {
-                    expr: expr.value.clone(),
-                    compare,
-                    bound,
-                    source: Source::Scrape,
-                    place: expr.at,
-                }),
-                Err((what, remedy)) => {
-                    self.reader.wrong(expect.at, what, remedy);
-                    None
+            Some(expr) => {
+                self.promql(expr, Wanted::Value);
+                match promise::parse_server(&expect.value) {
+                    Ok((compare, bound)) => Some(Claim::Server {
+                        expr: expr.value.clone(),
+                        compare,
+                        bound,
+                        source: Source::Scrape,
+                        place: expr.at,
+                    }),
+                    Err((what, remedy)) => {
+                        self.reader.wrong(expect.at, what, remedy);
+                        None
+                    }
                 }
-            },
+            }
             None => {
                 let read = promise::parse_client(&expect.value, &promise::Known::all(traffic));
                 self.unless_told(expect, read.map(Claim::Client))

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::super::Job;
 use super::super::claim::Severity;
 use super::super::raw;
 use super::super::reconcile::{self, Against, Reconcile, Statuses, Subset, TimeUnit, Timeouts};
 use super::super::shape::At;
 use super::super::traffic::{Kind, Traffic};
+use super::super::{Job, Wanted};
 use super::Check;
 use crate::base::text;
 
@@ -246,7 +246,7 @@ impl Check<'_, '_> {
         }
     }
 
-    /// Refuses what cannot be a metric's name before any label matchers. The rest is read where PromQL is.
+    /// Refuses what is not the series of one metric.
     fn metric(&mut self, metric: &At<String>, suffix: &str) {
         let name = metric.value.split('{').next().unwrap_or_default().trim();
         let first = |c: char| c.is_ascii_alphabetic() || c == '_' || c == ':';
@@ -265,11 +265,7 @@ impl Check<'_, '_> {
                 self.reader.wrong(metric.at, what, format!("name the histogram: {base}"));
             }
         }
-    }
-
-    /// Whether a text is empty for a reason that was told already, such as a variable that is not set.
-    fn told(&self, text: &At<String>) -> bool {
-        text.value.is_empty() && self.reader.is_broken_here()
+        self.promql(metric, Wanted::Metric);
     }
 
     /// Refuses what cannot be a label's name.

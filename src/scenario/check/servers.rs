@@ -29,20 +29,27 @@ struct Reached<'r> {
     insecure: Option<At<bool>>,
 }
 
+/// Of a kind of server that is written down.
+macro_rules! reached {
+    ($raw:ident) => {
+        Reached {
+            url: &$raw.url,
+            headers: $raw.headers.as_ref(),
+            basic: $raw.basic.as_ref(),
+            bearer: $raw.bearer.as_ref(),
+            tenant: $raw.tenant.as_ref(),
+            timeout: $raw.timeout,
+            ca: $raw.ca.as_ref(),
+            insecure: $raw.insecure,
+        }
+    };
+}
+
 impl Check<'_, '_> {
     pub(super) fn prometheus(&mut self, raw: &raw::Root) -> Option<Prometheus> {
         let raw = raw.observe.as_ref()?.prometheus.as_ref()?;
         self.within("prometheus", |c| {
-            let server = c.server(Reached {
-                url: &raw.url,
-                headers: raw.headers.as_ref(),
-                basic: raw.basic.as_ref(),
-                bearer: raw.bearer.as_ref(),
-                tenant: raw.tenant.as_ref(),
-                timeout: raw.timeout,
-                ca: raw.ca.as_ref(),
-                insecure: raw.insecure,
-            });
+            let server = c.server(reached!(raw));
             let (least, most) = EVERY_LIMITS;
             if let Some(every) = raw.every.filter(|e| e.value < least || e.value > most) {
                 c.reader.wrong(every.at, "no server scrapes so often, or so seldom", "write 1ms to 1h, such as 15s");
@@ -71,16 +78,7 @@ impl Check<'_, '_> {
     pub(super) fn alertmanager(&mut self, raw: &raw::Root) -> Option<Alertmanager> {
         let raw = raw.observe.as_ref()?.alertmanager.as_ref()?;
         self.within("alertmanager", |c| {
-            let server = c.server(Reached {
-                url: &raw.url,
-                headers: raw.headers.as_ref(),
-                basic: raw.basic.as_ref(),
-                bearer: raw.bearer.as_ref(),
-                tenant: raw.tenant.as_ref(),
-                timeout: raw.timeout,
-                ca: raw.ca.as_ref(),
-                insecure: raw.insecure,
-            });
+            let server = c.server(reached!(raw));
             if let Some(every) = raw.every.filter(|e| e.value < FLOOR) {
                 c.reader.wrong(every.at, "asks more often than every 200ms", "write 200ms or more");
             }

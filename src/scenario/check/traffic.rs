@@ -85,7 +85,8 @@ impl Check<'_, '_> {
             }
             (None, None, Some(pipeline), None) => {
                 let rows = recording.as_deref();
-                self.within("pipeline", |c| c.pipeline(pipeline, target, rows)).map(|p| Kind::Pipeline(Box::new(p)))
+                self.within("pipeline", |c| c.pipeline(pipeline, target, rows, kafka))
+                    .map(|p| Kind::Pipeline(Box::new(p)))
             }
             (None, None, None, Some(signal)) => {
                 self.without_replies(raw, &load);

@@ -2,14 +2,19 @@
 
 use std::time::Duration;
 
+use super::NatsEffects;
 use super::request::OneOrMany;
 use crate::scenario::shape::At;
 
 record! {
-    /// Where effects are seen: exactly one of kafka, poll and metric.
+    /// Where effects are seen: exactly one of kafka, nats, webhook, poll and metric.
     pub struct Effects {
         /// On a topic of a Kafka cluster.
         kafka: Option<KafkaEffects>,
+        /// On a subject of NATS.
+        nats: Option<NatsEffects>,
+        /// In what the target posts to a place where the run listens.
+        webhook: Option<WebhookEffects>,
         /// In the reply to a request that is repeated.
         poll: Option<PollEffects>,
         /// In a counter of the target's metrics: how many, not which.
@@ -17,7 +22,6 @@ record! {
         /// What states mean; where left out, any effect is the end of its signal.
         states: Option<States>,
     }
-    planned { "webhook", "nats" }
 }
 
 record! {
@@ -27,6 +31,24 @@ record! {
         on: At<String>,
         /// The topic.
         topic: At<String>,
+        /// Where the id of what we sent stands; JSONPath.
+        id: At<String>,
+        /// Where the pipeline stands, if one signal may start several; JSONPath.
+        pipeline: Option<At<String>>,
+        /// Where the state stands; JSONPath.
+        state: Option<At<String>>,
+        /// Where a number stands that rises with each effect of a key; JSONPath.
+        sequence: Option<At<String>>,
+    }
+}
+
+record! {
+    /// A place where the run listens, and what is posted there: one effect each time.
+    pub struct WebhookEffects {
+        /// HOST:PORT on which the run listens; what the target is told to call is up to the scenario.
+        listen: At<String>,
+        /// The path of the posts; / when left out.
+        path: Option<At<String>>,
         /// Where the id of what we sent stands; JSONPath.
         id: At<String>,
         /// Where the pipeline stands, if one signal may start several; JSONPath.

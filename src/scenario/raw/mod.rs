@@ -10,6 +10,7 @@ mod inject;
 mod kafka;
 mod load;
 mod login;
+mod nats;
 mod outside;
 mod pipeline;
 mod reconcile;
@@ -39,8 +40,9 @@ pub use inject::{
 pub use kafka::{EmbeddedCluster, Kafka, KafkaSecurity, KafkaTopic, SaslMechanism};
 pub use load::Segment;
 pub use login::Login;
+pub use nats::{NatsEffects, NatsLogin, NatsPublish, NatsStates};
 pub use outside::{Law, LawKind, Link, StubReply, Upstream};
-pub use pipeline::{Every, Follow, Pipeline, Polling, StateNames, Webhook};
+pub use pipeline::{Every, Follow, KafkaStates, Pipeline, Polling, StateNames, Webhook};
 pub use reconcile::{Count, Latency as TimedBy, Ratio, Reconcile, Timeouts, Unit};
 pub use replay::Replay;
 pub use request::{Capture, Expects, Header, Json, OneOrMany, Secret, Step, Until};

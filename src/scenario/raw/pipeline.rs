@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value as Schema, json};
 
 use super::request::OneOrMany;
-use super::{Capture, Expects, Feed, Header, Json, Login, Step, Value};
+use super::{Capture, Expects, Feed, Header, Json, Login, NatsStates, Sign, Step, Value};
 use crate::base::units::Rate;
 use crate::scenario::reader::Reader;
 use crate::scenario::shape::{At, Names, Shape};
@@ -20,6 +20,8 @@ record! {
         data: Option<Names<Feed>>,
         /// How a token is got that requests carry.
         login: Option<Login>,
+        /// How its requests are signed, unless they say otherwise.
+        sign: Option<Sign>,
         /// The request that starts it.
         start: Start,
         /// How its end is learnt.
@@ -57,6 +59,8 @@ record! {
         id: Capture,
         /// Names for what else the reply says.
         capture: Option<Names<Capture>>,
+        /// How this request is signed; as the pipeline says when left out.
+        sign: Option<Sign>,
         /// Which service, where there are several; as the traffic says when left out.
         to: Option<At<String>>,
     }
@@ -69,8 +73,11 @@ choice! {
         Poll(Box<Polling>) = "poll",
         /// By what the target posts to a place where the run listens.
         Webhook(Webhook) = "webhook",
+        /// By messages on a topic of a Kafka cluster.
+        Kafka(KafkaStates) = "kafka",
+        /// By messages on a subject of NATS.
+        Nats(NatsStates) = "nats",
     }
-    planned { "kafka", "nats" }
 }
 
 record! {
@@ -92,6 +99,8 @@ record! {
         every: Option<Every>,
         /// So many polls the target can bear, of all shots together; 500/s when left out.
         budget: Option<At<Rate>>,
+        /// How this request is signed; as the pipeline says when left out.
+        sign: Option<Sign>,
         /// Which service, where there are several; as the traffic says when left out.
         to: Option<At<String>>,
     }
@@ -107,6 +116,20 @@ record! {
         /// Where a post says of what it tells; JSONPath.
         id: At<String>,
         /// Where a post names the state; JSONPath.
+        state: At<String>,
+    }
+}
+
+record! {
+    /// Messages of a topic. They are read from the end of every partition on, by nobody's group.
+    pub struct KafkaStates {
+        /// The name of the cluster.
+        on: At<String>,
+        /// The topic.
+        topic: At<String>,
+        /// Where a message says of what it tells; JSONPath.
+        id: At<String>,
+        /// Where a message names the state; JSONPath.
         state: At<String>,
     }
 }
@@ -173,6 +196,7 @@ impl Start {
             headers: self.headers.clone(),
             expect: self.expect.clone(),
             capture: Some(Names(std::iter::once(id).chain(others).collect())),
+            sign: self.sign.clone(),
             to: self.to.clone(),
             ..Step::bare(self.place)
         }
@@ -190,6 +214,7 @@ impl Polling {
             headers: self.headers.clone(),
             expect: self.expect.clone(),
             capture: Some(Names(vec![state])),
+            sign: self.sign.clone(),
             to: self.to.clone(),
             ..Step::bare(self.place)
         }

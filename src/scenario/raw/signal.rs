@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use super::request::{Header, Json, OneOrMany};
-use super::{Effects, Feed, Value};
+use super::{Effects, Feed, NatsPublish, Value};
 use crate::scenario::shape::{At, Names};
 
 record! {
     /// Messages, and what comes of them.
     pub struct Signal {
-        /// Where they go.
-        kafka: Produce,
+        /// Where they go: a topic of a Kafka cluster.
+        kafka: Option<Produce>,
+        /// Where they go: a subject of NATS.
+        nats: Option<NatsPublish>,
         /// Values that templates can name, drawn anew for each message.
         values: Option<Names<Value>>,
         /// Files whose rows templates can name, as `{{feed.column}}`.
@@ -30,7 +32,6 @@ record! {
         /// Who reads the topic: how far it is behind can be promised.
         consumer: Option<Consumer>,
     }
-    planned { "nats" }
 }
 
 record! {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::market::EXCHANGES;
 use crate::base::net::Address;
 use crate::base::units::{self, Rate, Share};
-use crate::sim::knobs::{self, Row, at_least_one, length, number, on_off, or, put, switch, whole};
+use crate::sim::knobs::{self, Row, knob, length, or, put};
 use crate::sim::trading::exchange::{self, Venue};
 use crate::sim::{Knob, fleet};
 
@@ -106,132 +106,47 @@ const KNOBS: &[Row<Options>] = &[
         |o, v| length(v).map(|median| o.venue.latency = Venue::prompt(median).latency),
         |_| "600us".into(),
     ),
-    (
-        "exchange_failures",
-        "share of orders that the exchange fails on, where no upstream stands for it",
-        |o, v| put(&mut o.venue.failures, units::parse_share(v)),
-        |o| o.venue.failures.to_string(),
+    knob!(
+        exchange_failures = share venue.failures,
+        "share of orders that the exchange fails on, where no upstream stands for it"
     ),
-    (
-        "outage_after",
-        "from the first order to the time in which the exchange answers nothing, where no upstream stands for it",
-        |o, v| put(&mut o.venue.outage_after, length(v)),
-        |o| units::duration(o.venue.outage_after),
+    knob!(
+        outage_after = length venue.outage_after,
+        "from the first order to the time in which the exchange answers nothing, where no upstream stands for it"
     ),
-    (
-        "outage",
-        "how long that is; never when 0s",
-        |o, v| put(&mut o.venue.outage, length(v)),
-        |o| units::duration(o.venue.outage),
-    ),
-    (
-        "exchange_timeout",
-        "how long an acknowledgement is waited for, or none: a real weakness",
-        |o, v| put(&mut o.exchange_timeout, or("none", v, length)),
-        |o| o.exchange_timeout.map_or("none".into(), units::duration),
-    ),
-    (
-        "fill",
-        "median time from an acknowledgement to the fill",
-        |o, v| put(&mut o.fill, length(v)),
-        |o| units::duration(o.fill),
-    ),
+    knob!(outage = length venue.outage, "how long that is; never when 0s"),
+    knob!(patience exchange_timeout, "how long an acknowledgement is waited for, or none: a real weakness"),
+    knob!(length fill, "median time from an acknowledgement to the fill"),
     (
         "rate",
         "orders per second that the rate limiter lets through, or none",
         |o, v| put(&mut o.rate, or("none", v, units::parse_rate).map(Option::unwrap_or_default)),
         |o| if o.rate == Rate::default() { "none".into() } else { o.rate.to_string() },
     ),
-    (
-        "burst",
-        "orders that may come at once",
-        |o, v| put(&mut o.burst, whole(v, u32::MAX.into())),
-        |o| o.burst.to_string(),
+    knob!(whole(u32::MAX.into()) burst, "orders that may come at once"),
+    knob!(switch breaker, "whether a circuit breaker stands before the exchange; off is a real weakness"),
+    knob!(some(1_000_000) breaker_failures, "failures in a row that open the circuit breaker"),
+    knob!(length breaker_open, "how long the circuit breaker stays open before it tries again"),
+    knob!(some(1_000_000) breaker_probes, "tries that must succeed before the circuit breaker closes"),
+    knob!(
+        some(1 << 20) workers,
+        "orders that are on their way to the exchange at a time; the others wait in the queue"
     ),
-    (
-        "breaker",
-        "whether a circuit breaker stands before the exchange; off is a real weakness",
-        |o, v| put(&mut o.breaker, switch(v)),
-        |o| on_off(o.breaker),
+    knob!(share declined, "share of orders that end as REJECTED by the exchange"),
+    knob!(share partial, "share of orders that are filled in two parts"),
+    knob!(share canceled, "share of orders that end as CANCELED"),
+    knob!(share maker, "share of limit orders that make; market orders take"),
+    knob!(
+        number(-10_000.0) edge,
+        "how much better than the mid price fills are, in hundredths of a percent; negative loses money"
     ),
-    (
-        "breaker_failures",
-        "failures in a row that open the circuit breaker",
-        |o, v| put(&mut o.breaker_failures, whole(v, 1_000_000).and_then(at_least_one)),
-        |o| o.breaker_failures.to_string(),
+    knob!(number(0.0) balance, "what the account begins with, in dollars"),
+    knob!(
+        number(0.001) position_limit,
+        "the largest position in one symbol, in units of it; orders beyond are REJECTED"
     ),
-    (
-        "breaker_open",
-        "how long the circuit breaker stays open before it tries again",
-        |o, v| put(&mut o.breaker_open, length(v)),
-        |o| units::duration(o.breaker_open),
-    ),
-    (
-        "breaker_probes",
-        "tries that must succeed before the circuit breaker closes",
-        |o, v| put(&mut o.breaker_probes, whole(v, 1_000_000).and_then(at_least_one)),
-        |o| o.breaker_probes.to_string(),
-    ),
-    (
-        "workers",
-        "orders that are on their way to the exchange at a time; the others wait in the queue",
-        |o, v| put(&mut o.workers, whole(v, 1 << 20).and_then(at_least_one)),
-        |o| o.workers.to_string(),
-    ),
-    (
-        "declined",
-        "share of orders that end as REJECTED by the exchange",
-        |o, v| put(&mut o.declined, units::parse_share(v)),
-        |o| o.declined.to_string(),
-    ),
-    (
-        "partial",
-        "share of orders that are filled in two parts",
-        |o, v| put(&mut o.partial, units::parse_share(v)),
-        |o| o.partial.to_string(),
-    ),
-    (
-        "canceled",
-        "share of orders that end as CANCELED",
-        |o, v| put(&mut o.canceled, units::parse_share(v)),
-        |o| o.canceled.to_string(),
-    ),
-    (
-        "maker",
-        "share of limit orders that make; market orders take",
-        |o, v| put(&mut o.maker, units::parse_share(v)),
-        |o| o.maker.to_string(),
-    ),
-    (
-        "edge",
-        "how much better than the mid price fills are, in hundredths of a percent; negative loses money",
-        |o, v| put(&mut o.edge, number(v, -10_000.0)),
-        |o| o.edge.to_string(),
-    ),
-    (
-        "balance",
-        "what the account begins with, in dollars",
-        |o, v| put(&mut o.balance, number(v, 0.0)),
-        |o| o.balance.to_string(),
-    ),
-    (
-        "position_limit",
-        "the largest position in one symbol, in units of it; orders beyond are REJECTED",
-        |o, v| put(&mut o.position_limit, number(v, 0.001)),
-        |o| o.position_limit.to_string(),
-    ),
-    (
-        "gaps",
-        "share of messages of market data before which some are missing",
-        |o, v| put(&mut o.gaps, units::parse_share(v)),
-        |o| o.gaps.to_string(),
-    ),
-    (
-        "disconnects",
-        "from one loss of a feed to the next; never when 0s",
-        |o, v| put(&mut o.disconnects, length(v)),
-        |o| units::duration(o.disconnects),
-    ),
+    knob!(share gaps, "share of messages of market data before which some are missing"),
+    knob!(length disconnects, "from one loss of a feed to the next; never when 0s"),
     (
         "disconnected",
         "a feed that is never connected: binance, bybit or none",
@@ -241,20 +156,10 @@ const KNOBS: &[Row<Options>] = &[
         },
         |o| o.disconnected.unwrap_or("none").into(),
     ),
-    ("strategies", "strategies that run", |o, v| put(&mut o.strategies, whole(v, 8)), |o| o.strategies.to_string()),
-    (
-        "signals",
-        "signals per second, of all strategies",
-        |o, v| put(&mut o.signals, units::parse_rate(v)),
-        |o| o.signals.to_string(),
-    ),
-    (
-        "mismatch",
-        "whether the exchange knows another position than the account",
-        |o, v| put(&mut o.mismatch, switch(v)),
-        |o| on_off(o.mismatch),
-    ),
-    ("seed", "where all chance is drawn from", |o, v| put(&mut o.seed, whole(v, u64::MAX)), |o| o.seed.to_string()),
+    knob!(whole(8) strategies, "strategies that run"),
+    knob!(rate signals, "signals per second, of all strategies"),
+    knob!(switch mismatch, "whether the exchange knows another position than the account"),
+    knob!(whole(u64::MAX) seed, "where all chance is drawn from"),
 ];
 
 impl Options {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::log::Target;
 use crate::base::net::Address;
-use crate::base::units::{self, Rate, Share};
-use crate::sim::knobs::{self, Row, length, number, on_off, or, put, switch, whole};
+use crate::base::units::{Rate, Share};
+use crate::sim::knobs::{self, Row, knob, length};
 use crate::sim::trading::exchange::{self, Venue};
 use crate::sim::{Knob, fleet};
 
@@ -70,66 +70,25 @@ const KNOBS: &[Row<Options>] = &[
         |o, v| length(v).map(|median| o.venue.latency = Venue::prompt(median).latency),
         |_| "5ms".into(),
     ),
-    (
-        "exchange_failures",
-        "share of orders that an exchange fails on, where no upstream stands for it",
-        |o, v| put(&mut o.venue.failures, units::parse_share(v)),
-        |o| o.venue.failures.to_string(),
+    knob!(
+        exchange_failures = share venue.failures,
+        "share of orders that an exchange fails on, where no upstream stands for it"
     ),
-    (
-        "outage_after",
-        "from the first order to the time in which an exchange answers nothing, where no upstream stands for it",
-        |o, v| put(&mut o.venue.outage_after, length(v)),
-        |o| units::duration(o.venue.outage_after),
+    knob!(
+        outage_after = length venue.outage_after,
+        "from the first order to the time in which an exchange answers nothing, where no upstream stands for it"
     ),
-    (
-        "outage",
-        "how long that is; never when 0s",
-        |o, v| put(&mut o.venue.outage, length(v)),
-        |o| units::duration(o.venue.outage),
+    knob!(outage = length venue.outage, "how long that is; never when 0s"),
+    knob!(patience exchange_timeout, "how long an exchange's answer is waited for, or none: a real weakness"),
+    knob!(switch failover, "whether an order goes to the second exchange when the first fails; off is a real weakness"),
+    knob!(length inference, "median time of a prediction"),
+    knob!(share hold, "share of predictions that say to do nothing"),
+    knob!(
+        number(0.001) position_limit,
+        "the largest position in one symbol, in units of it; the risk gate denies orders beyond"
     ),
-    (
-        "exchange_timeout",
-        "how long an exchange's answer is waited for, or none: a real weakness",
-        |o, v| put(&mut o.exchange_timeout, or("none", v, length)),
-        |o| o.exchange_timeout.map_or("none".into(), units::duration),
-    ),
-    (
-        "failover",
-        "whether an order goes to the second exchange when the first fails; off is a real weakness",
-        |o, v| put(&mut o.failover, switch(v)),
-        |o| on_off(o.failover),
-    ),
-    (
-        "inference",
-        "median time of a prediction",
-        |o, v| put(&mut o.inference, length(v)),
-        |o| units::duration(o.inference),
-    ),
-    (
-        "hold",
-        "share of predictions that say to do nothing",
-        |o, v| put(&mut o.hold, units::parse_share(v)),
-        |o| o.hold.to_string(),
-    ),
-    (
-        "position_limit",
-        "the largest position in one symbol, in units of it; the risk gate denies orders beyond",
-        |o, v| put(&mut o.position_limit, number(v, 0.001)),
-        |o| o.position_limit.to_string(),
-    ),
-    (
-        "denied",
-        "share of orders that the risk gate denies for reasons of its own",
-        |o, v| put(&mut o.denied, units::parse_share(v)),
-        |o| o.denied.to_string(),
-    ),
-    (
-        "episodes",
-        "episodes of training per second",
-        |o, v| put(&mut o.episodes, units::parse_rate(v)),
-        |o| o.episodes.to_string(),
-    ),
+    knob!(share denied, "share of orders that the risk gate denies for reasons of its own"),
+    knob!(rate episodes, "episodes of training per second"),
     (
         "ready",
         "what /health/ready says: exchanges (503 while none of those that are asked answers) or always (200: a lie)",
@@ -160,7 +119,7 @@ const KNOBS: &[Row<Options>] = &[
             Target::File(path) => path.display().to_string(),
         },
     ),
-    ("seed", "where all chance is drawn from", |o, v| put(&mut o.seed, whole(v, u64::MAX)), |o| o.seed.to_string()),
+    knob!(whole(u64::MAX) seed, "where all chance is drawn from"),
 ];
 
 impl Options {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::base::net::Address;
-use crate::base::units::{self, Share};
-use crate::sim::knobs::{self, Row, length, number, on_off, or, put, switch, whole};
+use crate::base::units::Share;
+use crate::sim::knobs::{self, Row, knob, length};
 use crate::sim::trading::exchange::{self, Venue};
 use crate::sim::{Knob, fleet};
 
@@ -78,103 +78,35 @@ const KNOBS: &[Row<Options>] = &[
         |o, v| length(v).map(|median| o.venue.latency = Venue::prompt(median).latency),
         |_| "15ms".into(),
     ),
-    (
-        "exchange_failures",
-        "share of orders that the exchange fails on, where no upstream stands for it",
-        |o, v| put(&mut o.venue.failures, units::parse_share(v)),
-        |o| o.venue.failures.to_string(),
+    knob!(
+        exchange_failures = share venue.failures,
+        "share of orders that the exchange fails on, where no upstream stands for it"
     ),
-    (
-        "outage_after",
-        "from the first order to the time in which the exchange answers nothing, where no upstream stands for it",
-        |o, v| put(&mut o.venue.outage_after, length(v)),
-        |o| units::duration(o.venue.outage_after),
+    knob!(
+        outage_after = length venue.outage_after,
+        "from the first order to the time in which the exchange answers nothing, where no upstream stands for it"
     ),
-    (
-        "outage",
-        "how long that is; never when 0s",
-        |o, v| put(&mut o.venue.outage, length(v)),
-        |o| units::duration(o.venue.outage),
+    knob!(outage = length venue.outage, "how long that is; never when 0s"),
+    knob!(patience exchange_timeout, "how long the exchange's answer is waited for, or none: a real weakness"),
+    knob!(whole(10) retries, "how often an order is sent again after it failed"),
+    knob!(
+        switch idempotent,
+        "whether an order that is sent again has the name that it had; off is a real weakness: it may be executed twice"
     ),
-    (
-        "exchange_timeout",
-        "how long the exchange's answer is waited for, or none: a real weakness",
-        |o, v| put(&mut o.exchange_timeout, or("none", v, length)),
-        |o| o.exchange_timeout.map_or("none".into(), units::duration),
+    knob!(length fill, "median time from an acknowledgement to the fill"),
+    knob!(share declined, "share of orders that end as REJECTED by the exchange"),
+    knob!(share partial, "share of orders that are filled in two parts"),
+    knob!(number(0.0) min_confidence, "signals that are less certain are not traded, 0 to 1"),
+    knob!(number(0.001) max_position, "the largest position in one symbol, in units of it; orders beyond are REJECTED"),
+    knob!(number(0.0) max_loss, "the largest loss, in dollars; after it orders that open something are REJECTED"),
+    knob!(number(0.0) balance, "what the account begins with, in dollars"),
+    knob!(
+        share mongo_failures,
+        "share of writes to the database that fail at first; each is tried again and costs time"
     ),
-    (
-        "retries",
-        "how often an order is sent again after it failed",
-        |o, v| put(&mut o.retries, whole(v, 10)),
-        |o| o.retries.to_string(),
-    ),
-    (
-        "idempotent",
-        "whether an order that is sent again has the name that it had; off is a real weakness: it may be executed twice",
-        |o, v| put(&mut o.idempotent, switch(v)),
-        |o| on_off(o.idempotent),
-    ),
-    (
-        "fill",
-        "median time from an acknowledgement to the fill",
-        |o, v| put(&mut o.fill, length(v)),
-        |o| units::duration(o.fill),
-    ),
-    (
-        "declined",
-        "share of orders that end as REJECTED by the exchange",
-        |o, v| put(&mut o.declined, units::parse_share(v)),
-        |o| o.declined.to_string(),
-    ),
-    (
-        "partial",
-        "share of orders that are filled in two parts",
-        |o, v| put(&mut o.partial, units::parse_share(v)),
-        |o| o.partial.to_string(),
-    ),
-    (
-        "min_confidence",
-        "signals that are less certain are not traded, 0 to 1",
-        |o, v| put(&mut o.min_confidence, number(v, 0.0)),
-        |o| o.min_confidence.to_string(),
-    ),
-    (
-        "max_position",
-        "the largest position in one symbol, in units of it; orders beyond are REJECTED",
-        |o, v| put(&mut o.max_position, number(v, 0.001)),
-        |o| o.max_position.to_string(),
-    ),
-    (
-        "max_loss",
-        "the largest loss, in dollars; after it orders that open something are REJECTED",
-        |o, v| put(&mut o.max_loss, number(v, 0.0)),
-        |o| o.max_loss.to_string(),
-    ),
-    (
-        "balance",
-        "what the account begins with, in dollars",
-        |o, v| put(&mut o.balance, number(v, 0.0)),
-        |o| o.balance.to_string(),
-    ),
-    (
-        "mongo_failures",
-        "share of writes to the database that fail at first; each is tried again and costs time",
-        |o, v| put(&mut o.mongo_failures, units::parse_share(v)),
-        |o| o.mongo_failures.to_string(),
-    ),
-    (
-        "mongo",
-        "whether the database is there; off: nothing is traded, and /ready says 503",
-        |o, v| put(&mut o.mongo, switch(v)),
-        |o| on_off(o.mongo),
-    ),
-    (
-        "mongo_write",
-        "median time of a write to the database",
-        |o, v| put(&mut o.mongo_write, length(v)),
-        |o| units::duration(o.mongo_write),
-    ),
-    ("seed", "where all chance is drawn from", |o, v| put(&mut o.seed, whole(v, u64::MAX)), |o| o.seed.to_string()),
+    knob!(switch mongo, "whether the database is there; off: nothing is traded, and /ready says 503"),
+    knob!(length mongo_write, "median time of a write to the database"),
+    knob!(whole(u64::MAX) seed, "where all chance is drawn from"),
 ];
 
 impl Options {

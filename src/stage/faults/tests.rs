@@ -314,3 +314,75 @@ fn no_kind_depends_on_order_or_on_other_faults() {
         assert!((69..=132).contains(&struck), "{name}: {struck} of 300 at a third");
     }
 }
+
+/// The chance that a standard normal is at most `z`, by Simpson's rule: nothing of it is shared with the laws.
+fn normal(z: f64) -> f64 {
+    let density = |x: f64| (-x * x / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
+    let (steps, width) = (400, z.clamp(-8.0, 8.0) / 400.0);
+    let inner = (0..=steps).map(|i| {
+        let weight = if i == 0 || i == steps { 1.0 } else { 2.0 + 2.0 * f64::from(i % 2) };
+        weight * density(f64::from(i) * width)
+    });
+    0.5 + inner.sum::<f64>() * width / 3.0
+}
+
+/// The delays in seconds that a third of twenty thousand calls is given by this law, in order.
+fn delays(law: &Law, replace: bool) -> Vec<f64> {
+    let inject = HttpFault::Latency { law: law.clone(), replace };
+    let (mut faults, _reports) = faults(&[fault("late", inject, THIRD)]);
+    faults.apply(0, Offset::ZERO);
+    let mut all: Vec<f64> = (0..20_000)
+        .filter_map(|seq| {
+            let effects = ask(&mut faults, "jupiter", seq, 1, &Request::default());
+            assert!(effects.added.len() <= 1, "a request is delayed once");
+            let held = if replace { effects.replaced } else { effects.added.into_iter().next() };
+            held.map(|held| held.length.as_secs_f64())
+        })
+        .collect();
+    all.sort_by(f64::total_cmp);
+    all
+}
+
+/// The statistic of Kolmogorov and Smirnov, times the root of the count: above 1.95 once in a thousand times by chance.
+fn apart(sorted: &[f64], declared: &dyn Fn(f64) -> f64) -> f64 {
+    let n = sorted.len() as f64;
+    let gap = |(i, x): (usize, &f64)| {
+        let share = declared(*x);
+        (share - i as f64 / n).abs().max(((i + 1) as f64 / n - share).abs())
+    };
+    sorted.iter().enumerate().map(gap).fold(0.0, f64::max) * n.sqrt()
+}
+
+/// Delays are distributed as declared among the requests that are struck, also where only some are; a law that is off by a
+/// tenth would be seen.
+#[test]
+fn delays_have_the_distribution_that_was_declared() {
+    let ms = Duration::from_millis;
+    let ln = |x: f64, median: f64| (x / median).ln();
+    type Declared = Box<dyn Fn(f64) -> f64>;
+    let laws: [(Law, Declared); 5] = [
+        (Law::Uniform(ms(50), ms(150)), Box::new(|x| ((x - 0.05) / 0.1).clamp(0.0, 1.0))),
+        (Law::Normal { mean: ms(100), sd: ms(20) }, Box::new(|x| normal((x - 0.1) / 0.02))),
+        (Law::Lognormal { median: ms(80), sigma: 0.5 }, Box::new(move |x| normal(ln(x, 0.08) / 0.5))),
+        (Law::Pareto { min: ms(20), alpha: 1.5 }, Box::new(|x| 1.0 - (0.02 / x).powf(1.5))),
+        (
+            Law::Quantiles(vec![(0.5, ms(120)), (0.95, ms(280))]),
+            Box::new(move |x| normal(ln(x, 0.12) / (ln(0.28, 0.12) / 1.644_853_626_951_472_2))),
+        ),
+    ];
+    for (law, declared) in &laws {
+        for replace in [false, true] {
+            let all = delays(law, replace);
+            // The 99.9 % interval of 20 000 at a third.
+            assert!((6_447..=6_887).contains(&all.len()), "{law:?}: {} struck", all.len());
+            let off = apart(&all, declared);
+            assert!(off < 1.95, "{law:?}: {off}");
+            let longer: Vec<f64> = all.iter().map(|x| x * 1.1).collect();
+            assert!(apart(&longer, declared) > 1.95, "{law:?}: a tenth longer would not be seen");
+        }
+    }
+    // What would be below zero is none at all.
+    let cut = delays(&Law::Normal { mean: ms(10), sd: ms(10) }, false);
+    let none = cut.iter().filter(|x| **x == 0.0).count() as f64 / cut.len() as f64;
+    assert!((none - normal(-1.0)).abs() < 0.02, "{none}");
+}

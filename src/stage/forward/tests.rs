@@ -334,3 +334,21 @@ async fn a_streaming_body_is_slowed_and_what_needs_all_of_one_refuses_it() {
     service.read_to_string(&mut answered).await.expect("text");
     assert!(answered.starts_with("HTTP/1.1 502 ") && answered.contains("larger than 16 MB"), "{answered}");
 }
+
+/// Seven hundred pieces of a body wait once for all of them; each by itself would take minutes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_streaming_body_is_delayed_once_and_not_piece_by_piece() {
+    let short = Duration::from_millis(300);
+    for chunked in [false, true] {
+        let (url, _written) = large(chunked).await;
+        let late = HttpFault::Latency { law: crate::base::law::Law::Fixed(short), replace: false };
+        let began = crate::base::time::timer();
+        let (mut service, world) = asking(url, Some(late)).await;
+        let heard = tokio::time::timeout(Duration::from_secs(60), hear(&mut service)).await;
+        let (body, end) = heard.expect("not piece by piece");
+        assert!(began.elapsed() + Duration::from_millis(1) >= short, "it was not delayed at all");
+        assert_eq!((body.len(), end), (LARGE, Ok(())));
+        assert!(body.iter().enumerate().all(|(at, b)| *b == byte(at)));
+        drop(world);
+    }
+}

@@ -155,3 +155,44 @@ async fn links_pass_traffic_on() {
     server.read_exact(&mut heard).await.expect("reads");
     assert_eq!(&heard, b"ping");
 }
+
+/// However much the stubs have to do, an order is obeyed: sixty-four connections that ask all the time do not keep faults
+/// from beginning and ending, and what is told of each beginning and end is in order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn orders_are_obeyed_beside_a_load_that_never_rests() {
+    let mut config = config();
+    config.faults[0].inject = crate::scenario::Inject::Http(crate::scenario::HttpFault::Status {
+        code: 503,
+        headers: Vec::new(),
+        body: None,
+    });
+    let (mut stage, _life) = stage(&config).await;
+    let url = url(&stage);
+    let load: Vec<JoinHandle<[u64; 2]>> = (0..64)
+        .map(|_| {
+            let url = url.clone();
+            tokio::spawn(async move {
+                let (mut line, mut seen) = (Line::open(&url).await, [0, 0]);
+                loop {
+                    let status = line.ask(QUOTE).await;
+                    seen[usize::from(status == 503)] += 1;
+                    // As long as it takes to have seen both.
+                    if seen.iter().all(|n| *n >= 20) {
+                        return seen;
+                    }
+                }
+            })
+        })
+        .collect();
+    let mut last = None;
+    while !load.iter().all(JoinHandle::is_finished) {
+        let begun = timeout(Duration::from_secs(5), stage.apply(0)).await.expect("obeyed").expect("applied");
+        sleep(Duration::from_millis(5)).await;
+        let over = timeout(Duration::from_secs(5), stage.clear(0)).await.expect("obeyed").expect("cleared");
+        assert!(last <= Some(begun) && begun <= over.at, "{last:?}, {begun:?}, {:?}", over.at);
+        assert!(over.injected <= over.eligible);
+        last = Some(over.at);
+        sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(Line::open(&url).await.ask(QUOTE).await, 200, "nothing is left of it");
+}

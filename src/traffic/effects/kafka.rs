@@ -81,3 +81,68 @@ fn is_missed(why: &KafkaError) -> bool {
 fn shown(body: &[u8]) -> String {
     text::shorten(&String::from_utf8_lossy(&body[..body.len().min(80)]), 80)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+    use std::thread;
+
+    use rdkafka::config::ClientConfig;
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+    use serde_json_path::JsonPath;
+
+    use super::*;
+    use crate::scenario::Reading;
+
+    /// Others join a group of our consumer's name, and read; messages carry clocks of other hosts: one 50 years behind, one
+    /// 50 years ahead.
+    #[test]
+    fn nobody_takes_messages_from_us_and_only_our_clock_counts() {
+        let mock = MockCluster::new(1).expect("a cluster");
+        mock.create_topic("effects", 2, 1).expect("a topic");
+        let brokers = mock.bootstrap_servers();
+        let cluster = Cluster { name: "c".into(), bootstrap: brokers.clone(), properties: Vec::new() };
+        let id = JsonPath::parse("$.id").expect("a path");
+        let reading = Reading { id, pipeline: None, state: None, sequence: None };
+        let watched = Watched::open(&cluster, "effects", Reader::new(&reading)).expect("opens");
+        let thieves: Vec<BaseConsumer> = (0..2)
+            .map(|_| {
+                let thief: BaseConsumer = ClientConfig::new()
+                    .set("bootstrap.servers", &brokers)
+                    .set("group.id", "proofload-effects")
+                    .set("auto.offset.reset", "earliest")
+                    .create()
+                    .expect("a consumer");
+                thief.subscribe(&["effects"]).expect("subscribed");
+                thief
+            })
+            .collect();
+        let producer: ThreadedProducer<DefaultProducerContext> =
+            ClientConfig::new().set("bootstrap.servers", &brokers).create().expect("a producer");
+        let clock = Clock::starting_in(Duration::ZERO);
+        let from = clock.now();
+        for n in 0..100 {
+            let (body, year) = (format!(r#"{{"id":"s-{n}"}}"#), 31_557_600_000_i64);
+            let stamp = clock.wall_nanos(from) / 1_000_000 + if n % 2 == 0 { 50 * year } else { -50 * year };
+            let record = BaseRecord::<str, str>::to("effects").payload(&body).partition(n % 2).timestamp(stamp);
+            producer.send(record).map_err(|(why, _)| why).expect("sent");
+            thieves.iter().for_each(|thief| _ = thief.poll(Duration::ZERO));
+        }
+        producer.flush(Duration::from_secs(5)).expect("written");
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let all = told.clone();
+        let deliver: Deliver = Arc::new(move |told| all.lock().expect("no panic").push(told));
+        let (stop, stopping) = watch::channel(false);
+        let watching = thread::spawn(move || watched.watch(clock, &deliver, &stopping));
+        while told.lock().expect("no panic").len() < 100 && clock.now() < Offset::from_millis(20_000) {
+            thieves.iter().for_each(|thief| _ = thief.poll(Duration::from_millis(10)));
+        }
+        let _ = stop.send(true);
+        watching.join().expect("no panic");
+        let now = clock.now();
+        let told = told.lock().expect("no panic");
+        let in_time = told.iter().filter(|told| matches!(told, Told::Effect(e) if (from..=now).contains(&e.at)));
+        assert_eq!((in_time.count(), told.len()), (100, 100));
+    }
+}

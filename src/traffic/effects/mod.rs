@@ -3,8 +3,10 @@
 
 pub mod kafka;
 pub mod ledger;
+pub mod nats;
 pub mod poll;
 pub mod reading;
+pub mod webhook;
 
 use std::io;
 use std::sync::Arc;
@@ -17,7 +19,7 @@ pub use reading::Reader;
 use crate::base::kafka::Cluster;
 use crate::base::net::Address;
 use crate::base::time::{Clock, Offset};
-use crate::scenario::{Effects, Seen, Target};
+use crate::scenario::{Seen, Target};
 
 /// Something that the system did because of something that we sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +46,8 @@ pub enum Told {
     Effect(Effect),
     /// Something came that says of no id; what it looks like.
     Unreadable(String),
+    /// Somebody who came to tell was turned away: too many came at once.
+    Refused,
     /// The source has trouble, such as brokers that do not answer: effects may be seen late.
     Trouble(String),
     /// Effects may have been missed for good.
@@ -69,6 +73,10 @@ pub struct World<'a> {
 pub enum Opened {
     /// A topic.
     Kafka(Box<kafka::Watched>),
+    /// A subject.
+    Nats(Box<nats::Watched>),
+    /// A place to which effects are posted.
+    Webhook(webhook::Bound),
     /// A reply.
     Poll(Box<poll::Watched>),
     /// A counter, which is read from the evidence when all is over.
@@ -76,14 +84,24 @@ pub enum Opened {
 }
 
 impl Opened {
-    /// Opens it; may block for seconds. The error says what stands in the way.
-    pub fn open(effects: &Effects, world: &World<'_>) -> Result<Opened, String> {
-        match &effects.seen {
+    /// Opens it; may block for seconds. Where effects must name states, what names none is unreadable. The error says what
+    /// stands in the way.
+    pub fn open(seen: &Seen, must_name_state: bool, world: &World<'_>) -> Result<Opened, String> {
+        let reader = |reading| match Reader::new(reading) {
+            reader if must_name_state => reader.with_state(),
+            reader => reader,
+        };
+        match seen {
             Seen::Kafka { on, topic, reading } => {
                 let found = world.clusters.iter().find(|cluster| cluster.name == *on);
                 let cluster = found.ok_or_else(|| format!("there is no Kafka cluster `{on}`"))?;
-                Ok(Opened::Kafka(Box::new(kafka::Watched::open(cluster, topic, Reader::new(reading))?)))
+                Ok(Opened::Kafka(Box::new(kafka::Watched::open(cluster, topic, reader(reading))?)))
             }
+            Seen::Nats { server, subject, reading } => {
+                let watched = nats::Watched::open(server.server(world.secrets), subject, reader(reading))?;
+                Ok(Opened::Nats(Box::new(watched)))
+            }
+            Seen::Webhook(webhook) => Ok(Opened::Webhook(webhook::Bound::open(webhook, reader(&webhook.reading))?)),
             Seen::Poll(poll) => Ok(Opened::Poll(Box::new(poll::Watched::open(poll, world)?))),
             Seen::Metric(_) => Ok(Opened::Metric),
         }
@@ -93,6 +111,8 @@ impl Opened {
     pub fn watch(self, clock: Clock, deliver: Deliver) -> io::Result<Source> {
         match self {
             Opened::Kafka(watched) => Source::spawn(move |stop| watched.watch(clock, &deliver, &stop)),
+            Opened::Nats(watched) => Source::spawn(move |stop| watched.watch(clock, &deliver, &stop)),
+            Opened::Webhook(bound) => Source::spawn(move |stop| bound.watch(clock, &deliver, &stop)),
             Opened::Poll(watched) => Source::spawn(move |stop| watched.watch(clock, &deliver, &stop)),
             Opened::Metric => Ok(Source { stop: watch::channel(false).0, thread: None }),
         }

@@ -144,6 +144,11 @@ impl Picked<'_> {
         self.text() == text
     }
 
+    /// Whether it is `null`, which says that there is nothing.
+    pub fn is_null(&self) -> bool {
+        matches!(self, Picked::Other(value) if value.is_null())
+    }
+
     /// A number, written as one or as text.
     pub fn amount(&self) -> Option<f64> {
         match self {

@@ -28,6 +28,7 @@ struct All {
     over: HashSet<Box<str>>,
     over_since: VecDeque<(Offset, Box<str>)>,
     counts: Followed,
+    missed: Option<Box<str>>,
 }
 
 /// Who waits for something to be told.
@@ -60,8 +61,11 @@ impl Meeting {
         if all.open.contains_key(id) {
             return None;
         }
-        all.open.insert(id.into(), waits);
-        Some(all.early.remove(id).unwrap_or_default())
+        let early = all.early.remove(id).unwrap_or_default();
+        // What was told early has been told: the same once more is told again.
+        let last = early.last().map(|(state, _)| state.clone());
+        all.open.insert(id.into(), waits.map(|waits| Waits { last, ..waits }));
+        Some(early)
     }
 
     /// Work is over.
@@ -114,7 +118,19 @@ impl Meeting {
 
     /// Something was told faster than it could be taken.
     pub fn refused(&self) {
-        self.all().counts.refused += 1;
+        let mut all = self.all();
+        all.counts.refused += 1;
+        all.missed.get_or_insert_with(|| "more came at once than are taken".into());
+    }
+
+    /// Something may have been told that nobody heard.
+    pub fn miss(&self, why: &str) {
+        self.all().missed = Some(why.into());
+    }
+
+    /// Why something may have been told that nobody heard, if so.
+    pub fn missed(&self) -> Option<Box<str>> {
+        self.all().missed.clone()
     }
 
     /// What is new of what was told; at the end of a run what nobody started by then is strange.
@@ -188,6 +204,17 @@ mod tests {
         meeting.hear("a", "DONE", at(6));
         assert_eq!(counts(&meeting, 7), (3, 0));
         assert!(news.try_recv().is_err());
+    }
+
+    #[test]
+    fn what_was_told_early_and_comes_once_more_is_told_again() {
+        let meeting = Meeting::default();
+        meeting.hear("a", "DONE", at(1));
+        let (first, mut news) = waits(1);
+        assert_eq!(meeting.open("a", Some(first)), Some(vec![("DONE".into(), at(1))]));
+        meeting.hear("a", "DONE", at(2));
+        assert!(news.try_recv().is_err());
+        assert_eq!(counts(&meeting, 3), (1, 0));
     }
 
     #[test]

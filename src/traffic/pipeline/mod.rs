@@ -4,9 +4,9 @@
 
 mod budget;
 mod cadence;
+pub mod completions;
 mod meeting;
 mod track;
-pub mod webhook;
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
@@ -31,7 +31,7 @@ use crate::base::time::Offset;
 use crate::base::trace::Shot;
 use crate::base::units;
 use crate::evidence::followed::Followed;
-use crate::evidence::reply::{Outcome, PartReply, Reply};
+use crate::evidence::reply::{Outcome, PartReply, Reply, Why};
 use crate::scenario::{self, ID, Polling, State};
 
 /// The step that starts the work.
@@ -252,9 +252,17 @@ impl Pipeline {
                 let why = format!("its state was {state}, {deadline} after it was due; the last poll: {why}");
                 Heard::Over(Outcome::Unfinished, Some(why))
             }
-            None => {
-                Heard::Over(Outcome::Unfinished, Some(format!("its state was {state}, {deadline} after it was due")))
-            }
+            None => match self.meeting.missed() {
+                // Nor does that nobody of us heard it.
+                Some(why) => {
+                    let why = format!("its state was {state}, and its end may have been missed: {why}");
+                    Heard::Over(Outcome::NotSent(Why::Resources), Some(why))
+                }
+                None => {
+                    let why = format!("its state was {state}, {deadline} after it was due");
+                    Heard::Over(Outcome::Unfinished, Some(why))
+                }
+            },
         }
     }
 

@@ -1,6 +1,6 @@
 //! Keeps the ledger of one traffic, and reports what becomes of its signals.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::evidence::recorder::Batch;
 use crate::evidence::reply::{Maybe, Opening, Outcome, PartReply, Reply};
 use crate::scenario::{Fate, Signal};
 use crate::traffic::drive::Setup;
-use crate::traffic::effects::ledger::{Ended, Kind, Ledger, Sent};
+use crate::traffic::effects::ledger::{Ended, Kind, Ledger, Sent, hash};
 use crate::traffic::effects::{Effect, Told};
 
 /// How often deadlines are looked at and the backlog is noted.
@@ -30,6 +30,8 @@ const BATCH: usize = 512;
 const NOTES: usize = 256;
 /// At most so many examples of a kind in a run.
 const EXAMPLES: u32 = 10;
+/// So many strangers in lists are told apart; more of them are not counted.
+const STRANGERS: usize = 100_000;
 /// When all is over, what comes twice has so much time to show itself.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -50,6 +52,7 @@ pub struct Clerk {
     shown: HashMap<&'static str, u32>,
     examples: Vec<Example>,
     missed: Option<String>,
+    strangers: HashSet<u64>, // that stand in a list: each is counted once, however often that is read
     batch: Batch,
 }
 
@@ -69,7 +72,7 @@ impl Clerk {
             index: index as u16,
             by_id,
             deadline: signal.deadline,
-            timeout: signal.kafka.timeout,
+            timeout: signal.how.timeout,
             quiet,
             ledger: Ledger::new(signal.deadline, signal.effects.states.clone()),
             beyond: Totals::default(),
@@ -78,6 +81,7 @@ impl Clerk {
             shown: HashMap::new(),
             examples: Vec::new(),
             missed: None,
+            strangers: HashSet::new(),
             batch: Batch::default(),
         }
     }
@@ -169,11 +173,15 @@ impl Clerk {
                 let name = &self.setup.scenario.traffic[self.traffic].name;
                 self.batch.told.push(Event::Note { at, text: format!("`{name}`: effects may be seen late: {why}") });
             }
+            Told::Refused => self.missed = Some("more senders came at once than are taken".into()),
             Told::Missed(why) => self.missed = Some(why),
         }
     }
 
     fn foreign(&mut self, effect: &Effect) {
+        if effect.listed.is_some() && (self.strangers.len() >= STRANGERS || !self.strangers.insert(stranger(effect))) {
+            return;
+        }
         self.beyond.foreign += 1;
         self.example("foreign", effect.at, &effect.id, effect.pipeline.as_deref());
     }
@@ -295,4 +303,10 @@ impl Clerk {
         self.batch.told.push(Event::Effects(new));
         self.hand_in(now);
     }
+}
+
+/// A number for an effect that stands in a list and is none of ours.
+fn stranger(effect: &Effect) -> u64 {
+    let pipeline = effect.pipeline.as_deref().unwrap_or_default();
+    hash(format!("{}\n{pipeline}\n{}", effect.id, effect.listed.unwrap_or_default()).as_bytes())
 }

@@ -1,10 +1,8 @@
 //! Writes messages.
 
-use rdkafka::message::{Header, OwnedHeaders};
-
 use crate::base::trace::TraceId;
 use crate::plan::Values;
-use crate::scenario::Signal;
+use crate::scenario::{Signal, Way};
 use crate::traffic::flow::{Bag, Says};
 
 /// A message that is ready to go.
@@ -15,7 +13,9 @@ pub struct Message {
     /// Its key, if it has one.
     pub key: Option<Vec<u8>>,
     /// Its headers.
-    pub headers: OwnedHeaders,
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The subject to which it goes, where it goes to one.
+    pub to: String,
 }
 
 /// Writes the messages of one traffic.
@@ -40,16 +40,20 @@ impl<'s> Writer<'s> {
             says.fill(template, &mut out);
             out
         };
-        let kafka = &self.signal.kafka;
+        let how = &self.signal.how;
         let parent = trace.traceparent();
-        let mut headers = OwnedHeaders::new_with_capacity(1 + self.headers.len() + kafka.written.len());
-        headers = headers.insert(Header { key: "traceparent", value: Some(&parent) });
-        for (name, value) in &self.headers {
-            headers = headers.insert(Header { key: name, value: Some(value) });
-        }
-        for (name, template) in &kafka.written {
-            headers = headers.insert(Header { key: name, value: Some(&filled(template)) });
-        }
-        Message { body: filled(&self.signal.message), key: kafka.key.as_ref().map(filled), headers }
+        let mut headers = Vec::with_capacity(2 + self.headers.len() + how.written.len());
+        headers.push(("traceparent".to_owned(), parent.to_vec()));
+        headers.extend(self.headers.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes())));
+        headers.extend(how.written.iter().map(|(name, template)| (name.clone(), filled(template))));
+        let to = match &how.way {
+            Way::Kafka { .. } => String::new(),
+            Way::Nats { subject, .. } => {
+                // By it a stream knows what is published again.
+                headers.push(("Nats-Msg-Id".to_owned(), parent.to_vec()));
+                String::from_utf8_lossy(&filled(subject)).into_owned()
+            }
+        };
+        Message { body: filled(&self.signal.message), key: how.key.as_ref().map(filled), headers, to }
     }
 }

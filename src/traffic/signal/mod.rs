@@ -1,10 +1,12 @@
-//! Signals: messages that are due, produced to a topic, and followed to their effects. Each traffic has a thread that
+//! Signals: messages that are due, sent to a topic or a subject, and followed to their effects. Each traffic has a thread that
 //! sends, threads of the library that carry, a source that watches, and a clerk who keeps the ledger.
 
 mod clerk;
 mod message;
+mod nats;
 mod producer;
 mod sender;
+mod way;
 
 use std::io;
 use std::sync::Arc;
@@ -20,8 +22,8 @@ use crate::base::time::Offset;
 use crate::evidence::reply::Outcome;
 use crate::scenario::{Scenario, Seen};
 use clerk::Clerk;
-use producer::Producer;
 use sender::Sender;
+use way::Carrier;
 
 /// What a clerk is told, in the order in which it happens.
 enum Note {
@@ -44,7 +46,7 @@ enum Note {
 /// The signals of one traffic, ready to go: its topic is there, and its effects are watched from now on.
 pub struct Opened {
     traffic: usize,
-    producer: Producer,
+    carrier: Carrier,
     effects: effects::Opened,
     notes: mpsc::Receiver<Note>,
     clerk: mpsc::Sender<Note>,
@@ -55,11 +57,10 @@ pub fn open(scenario: &Scenario, world: &effects::World<'_>) -> Result<Vec<Opene
     let one = |(traffic, name, signal): (usize, &str, &crate::scenario::Signal)| {
         let (clerk, notes) = mpsc::channel();
         let told = |why: String| format!("`{name}`: {why}");
-        let found = world.clusters.iter().find(|cluster| cluster.name == signal.kafka.on);
-        let cluster = found.ok_or_else(|| told(format!("there is no Kafka cluster `{}`", signal.kafka.on)))?;
-        let producer = Producer::open(cluster, &signal.kafka, clerk.clone()).map_err(told)?;
-        let effects = effects::Opened::open(&signal.effects, world).map_err(|why| told(format!("effects: {why}")))?;
-        Ok(Opened { traffic, producer, effects, notes, clerk })
+        let carrier = Carrier::open(&signal.how, world, clerk.clone()).map_err(told)?;
+        let effects =
+            effects::Opened::open(&signal.effects.seen, false, world).map_err(|why| told(format!("effects: {why}")))?;
+        Ok(Opened { traffic, carrier, effects, notes, clerk })
     };
     let signals = scenario.traffic.iter().enumerate();
     signals.filter_map(|(i, traffic)| traffic.kind.signal().map(|s| (i, traffic.name.as_str(), s))).map(one).collect()
@@ -77,19 +78,19 @@ impl Opened {
     }
 
     fn run(self, setup: &Arc<Setup>, index: usize) -> io::Result<()> {
-        let Opened { traffic, producer, effects, notes, clerk } = self;
-        producer.tell_time(setup.clock);
+        let Opened { traffic, carrier, effects, notes, clerk } = self;
+        carrier.tell_time(setup.clock);
         let named = setup.scenario.traffic[traffic].kind.signal();
         let signal = named.ok_or_else(|| io::Error::other("no signals"))?;
         let by_id = !matches!(signal.effects.seen, Seen::Metric(_));
-        let keeper = Clerk::new(setup, traffic, index, signal, by_id, producer.trouble());
+        let keeper = Clerk::new(setup, traffic, index, signal, by_id, carrier.trouble());
         let keeping = thread::Builder::new().name("ledger".into()).spawn(move || keeper.keep(&notes))?;
         let to_clerk = clerk.clone();
         let source = effects.watch(setup.clock, Arc::new(move |told| _ = to_clerk.send(Note::Told(told))))?;
         let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
         let to_clerk = clerk.clone();
         let sent = runtime.block_on(async {
-            let sender = Sender::new(setup, traffic, index, signal, &producer, clerk)?;
+            let sender = Sender::new(setup, traffic, index, signal, &carrier, clerk)?;
             sender.send().await
         });
         if sent.is_err() {
@@ -97,7 +98,7 @@ impl Opened {
             let _ = to_clerk.send(Note::Over { stopped: true });
         }
         let kept = keeping.join().map_err(|_| io::Error::other("the clerk of a ledger panicked"));
-        drop((source, producer));
+        drop((source, carrier));
         sent.and(kept)
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::Message as _;
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer};
 
 use super::Note;
@@ -15,7 +15,7 @@ use crate::base::kafka::{self, Cluster, Quiet, Trouble};
 use crate::base::time::{Clock, Offset};
 use crate::base::units;
 use crate::evidence::reply::{Outcome, Reach, Stage};
-use crate::scenario::{Acks, Produce};
+use crate::scenario::Acks;
 
 /// So many messages wait in the producer, or for their acknowledgement.
 const QUEUE: i32 = 100_000;
@@ -48,37 +48,44 @@ struct Reports {
 
 impl Producer {
     /// Opens one. The error says why nothing could be produced.
-    pub fn open(cluster: &Cluster, how: &Produce, clerk: mpsc::Sender<Note>) -> Result<Producer, String> {
+    pub fn open(
+        cluster: &Cluster,
+        topic: &str,
+        partition: Option<u32>,
+        acks: Acks,
+        timeout: Duration,
+        clerk: mpsc::Sender<Note>,
+    ) -> Result<Producer, String> {
         let quiet = Arc::new(Quiet::default());
-        let reports = Reports { quiet: quiet.clone(), clock: OnceLock::new(), clerk, timeout: how.timeout };
+        let reports = Reports { quiet: quiet.clone(), clock: OnceLock::new(), clerk, timeout };
         let mut config = kafka::client(cluster);
         config
-            .set("acks", how.acks.word())
+            .set("acks", acks.word())
             // What is sent again must not be there twice; where the broker cannot see to that, nothing is sent again.
-            .set("enable.idempotence", if how.acks == Acks::All { "true" } else { "false" })
-            .set("message.timeout.ms", how.timeout.as_millis().to_string())
+            .set("enable.idempotence", if acks == Acks::All { "true" } else { "false" })
+            .set("message.timeout.ms", timeout.as_millis().to_string())
             // As producers in Java choose.
             .set("partitioner", "murmur2_random")
             .set("linger.ms", "1")
             .set("queue.buffering.max.messages", QUEUE.to_string())
             .set("queue.buffering.max.kbytes", "262144");
-        if how.acks != Acks::All {
+        if acks != Acks::All {
             config.set("message.send.max.retries", "0");
         }
         let library: ThreadedProducer<Reports> =
             config.create_with_context(reports).map_err(|why: KafkaError| why.to_string())?;
         let metadata = library.client().fetch_metadata(None, kafka::PATIENCE);
         let metadata = metadata.map_err(|why| format!("{}: {}", cluster.bootstrap, kafka::reason(&quiet, &why)))?;
-        let partitions = kafka::partitions_of(&metadata, &how.topic)?;
-        let partition = how.partition.map(|partition| partition as i32);
+        let partitions = kafka::partitions_of(&metadata, topic)?;
+        let partition = partition.map(|partition| partition as i32);
         if let Some(partition) = partition.filter(|partition| !partitions.contains(partition)) {
             return Err(format!(
                 "topic `{}` has {} partitions, and not one called {partition}",
-                how.topic,
+                topic,
                 partitions.len()
             ));
         }
-        Ok(Producer { library, topic: how.topic.clone(), partition, timeout: how.timeout })
+        Ok(Producer { library, topic: topic.to_owned(), partition, timeout })
     }
 
     /// From now on acknowledgements are timed.
@@ -98,9 +105,12 @@ impl Producer {
 
     /// Takes a message to be carried.
     pub fn carry(&self, seq: u64, message: &Message) -> Carried {
+        let empty = OwnedHeaders::new_with_capacity(message.headers.len());
+        let headers =
+            message.headers.iter().fold(empty, |all, (key, value)| all.insert(Header { key, value: Some(value) }));
         let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(&self.topic, seq as usize)
             .payload(&message.body)
-            .headers(message.headers.clone());
+            .headers(headers);
         if let Some(key) = &message.key {
             record = record.key(key);
         }
@@ -145,9 +155,8 @@ impl ProducerContext for Reports {
         let at = self.clock.get().map_or(Offset::ZERO, Clock::now);
         let seq = seq as u64;
         let note = match result {
-            Ok(message) => {
+            Ok(_) => {
                 self.quiet.is_well();
-                debug_assert!(message.offset() >= -1);
                 Note::Acked { seq, at }
             }
             Err((why, _)) => {
@@ -200,6 +209,11 @@ pub fn silence(trouble: Option<&Trouble>, timeout: Duration) -> (Outcome, String
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::DefaultProducerContext;
+
     use super::*;
 
     #[test]
@@ -222,5 +236,86 @@ mod tests {
             assert_eq!(found, outcome, "{code}");
             assert!(why.contains(part), "{code}: {why}");
         }
+    }
+
+    /// A producer to a topic of a cluster in this process, and what becomes of what it carries.
+    fn producer(mock: &MockCluster<'_, DefaultProducerContext>, acks: Acks) -> (Producer, mpsc::Receiver<Note>) {
+        let bootstrap = mock.bootstrap_servers();
+        let cluster = Cluster { name: "c".into(), bootstrap, properties: Vec::new() };
+        let (clerk, notes) = mpsc::channel();
+        let timeout = Duration::from_millis(1_500);
+        let producer = Producer::open(&cluster, "signals", None, acks, timeout, clerk).expect("opens");
+        producer.tell_time(Clock::starting_in(Duration::ZERO));
+        (producer, notes)
+    }
+
+    fn cluster() -> MockCluster<'static, DefaultProducerContext> {
+        let mock = MockCluster::new(1).expect("a cluster");
+        mock.create_topic("signals", 2, 1).expect("a topic");
+        mock
+    }
+
+    fn message(size: usize) -> Message {
+        Message { body: vec![b'x'; size], ..Message::default() }
+    }
+
+    /// What became of each of so many, by its number: nothing for what was acknowledged.
+    fn became(notes: &mpsc::Receiver<Note>, of: usize) -> BTreeMap<u64, Option<(Outcome, String)>> {
+        let mut all = BTreeMap::new();
+        while all.len() < of {
+            match notes.recv_timeout(Duration::from_secs(10)).expect("told of each") {
+                Note::Acked { seq, .. } => assert!(all.insert(seq, None).is_none(), "{seq} once"),
+                Note::Refused { seq, outcome, why, .. } => {
+                    assert!(all.insert(seq, Some((outcome, why))).is_none(), "{seq} once");
+                }
+                _ => {}
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn each_message_is_acknowledged_once_whatever_is_asked_of_brokers() {
+        let mock = cluster();
+        for acks in [Acks::All, Acks::Leader, Acks::None] {
+            let (producer, notes) = producer(&mock, acks);
+            (0..50).for_each(|seq| assert!(matches!(producer.carry(seq, &message(10)), Carried::Handed)));
+            assert!(became(&notes, 50).values().all(Option::is_none), "{acks:?}");
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_too_large_is_refused_and_the_others_are_not() {
+        let mock = cluster();
+        let (producer, notes) = producer(&mock, Acks::All);
+        let Carried::Refused(outcome, why) = producer.carry(0, &message(2_000_000)) else {
+            panic!("it is over what a client sends")
+        };
+        assert!(outcome == Outcome::Rejected && why.contains("too large"), "{outcome:?}: {why}");
+        // What the client takes a broker may still refuse.
+        use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+        mock.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]);
+        assert!(matches!(producer.carry(1, &message(10)), Carried::Handed));
+        let Some((outcome, why)) = became(&notes, 1).remove(&1).flatten() else { panic!("refused") };
+        assert!(outcome == Outcome::Rejected && why.contains("too large"), "{outcome:?}: {why}");
+        assert!(matches!(producer.carry(2, &message(10)), Carried::Handed));
+        assert_eq!(became(&notes, 1).remove(&2), Some(None));
+    }
+
+    /// What is due while the broker is down waits for it as long as it may, and no longer.
+    #[test]
+    fn a_broker_that_goes_down_in_the_middle_costs_what_waited_too_long_and_nothing_else() {
+        let mock = cluster();
+        let (producer, notes) = producer(&mock, Acks::All);
+        assert!(matches!(producer.carry(0, &message(10)), Carried::Handed));
+        assert_eq!(became(&notes, 1).remove(&0), Some(None));
+        mock.broker_down(1).expect("down");
+        assert!(matches!(producer.carry(1, &message(10)), Carried::Handed));
+        let Some((outcome, why)) = became(&notes, 1).remove(&1).flatten() else { panic!("nobody has it") };
+        assert_ne!(outcome, Outcome::Rejected, "{why}");
+        assert!(why.contains("not acknowledged within 1.5s"), "{outcome:?}: {why}");
+        assert!(matches!(producer.carry(2, &message(10)), Carried::Handed));
+        mock.broker_up(1).expect("up");
+        assert_eq!(became(&notes, 1).remove(&2), Some(None), "it waited, and went");
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::Note;
 use super::message::{Message, Writer};
-use super::producer::{Carried, Producer};
+use super::producer::Carried;
+use super::way::Carrier;
 use crate::base::time::Offset;
 use crate::base::trace::Shot as ShotId;
 use crate::base::units;
@@ -35,7 +36,7 @@ pub struct Sender<'s> {
     traffic: usize,
     index: u16,
     signal: &'s Signal,
-    producer: &'s Producer,
+    carrier: &'s Carrier,
     clerk: mpsc::Sender<Note>,
     writer: Writer<'s>,
     pacer: Pacer,
@@ -53,7 +54,7 @@ impl<'s> Sender<'s> {
         traffic: usize,
         index: usize,
         signal: &'s Signal,
-        producer: &'s Producer,
+        carrier: &'s Carrier,
         clerk: mpsc::Sender<Note>,
     ) -> io::Result<Sender<'s>> {
         let values = setup.plan.traffic[traffic].values().ok_or_else(|| io::Error::other("signals without a plan"))?;
@@ -64,9 +65,9 @@ impl<'s> Sender<'s> {
             traffic,
             index: index as u16,
             signal,
-            producer,
+            carrier,
             clerk,
-            writer: Writer::new(signal, values, resolve(&signal.kafka.headers, &secret)),
+            writer: Writer::new(signal, values, resolve(&signal.how.headers, &secret)),
             pacer: Pacer::new(setup.clock, Pace::of(setup))?,
             meter: HealthMeter::new(index as u16, now),
             batch: Batch::default(),
@@ -135,7 +136,7 @@ impl<'s> Sender<'s> {
         }
         let message = self.write(&shot, now);
         let key = message.key.as_ref().map_or(0, |key| hash(key));
-        let behind = !self.waiting.is_empty() || self.producer.is_full();
+        let behind = !self.waiting.is_empty() || self.carrier.is_full();
         let handed = if behind { Offset::MAX } else { now };
         // Told before it goes out: no effect can come first.
         self.tell(Note::Taken(Sent { due: shot.due, ready: now, handed, key }));
@@ -147,11 +148,11 @@ impl<'s> Sender<'s> {
     /// Hands over what waits, as far as there is room, and gives up what has waited too long.
     fn hand_over(&mut self, now: Offset) {
         while let Some(shot) = self.waiting.front().copied() {
-            if shot.due + self.signal.kafka.timeout <= now {
-                let why = format!("the producer had no room for {}", units::duration(self.signal.kafka.timeout));
+            if shot.due + self.signal.how.timeout <= now {
+                let why = format!("the producer had no room for {}", units::duration(self.signal.how.timeout));
                 self.refuse(shot.seq, now, Outcome::NotSent(Why::Backlog), why);
             } else {
-                if self.producer.is_full() {
+                if self.carrier.is_full() {
                     break;
                 }
                 let message = self.write(&shot, now);
@@ -166,7 +167,7 @@ impl<'s> Sender<'s> {
 
     /// Whether it need not be tried again.
     fn carry(&mut self, shot: &Shot, message: &Message, now: Offset) -> bool {
-        match self.producer.carry(shot.seq, message) {
+        match self.carrier.carry(shot.seq, message, now) {
             Carried::Handed => self.setup.counters.sent(self.traffic),
             Carried::Full => {
                 self.tell(Note::Held { seq: shot.seq });

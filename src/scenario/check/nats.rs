@@ -1,0 +1,62 @@
+//! Servers of NATS, and subjects.
+
+use super::super::effects::{Reading, Seen};
+use super::super::nats::Nats;
+use super::super::raw;
+use super::super::shape::At;
+use super::super::target::HeaderValue;
+use super::Check;
+
+impl Check<'_, '_> {
+    /// A server, and who we are there.
+    pub(super) fn nats(&mut self, server: &At<String>, login: Option<&raw::NatsLogin>) -> Nats {
+        // As addresses of NATS are often written.
+        let bare = server.value.strip_prefix("nats://").unwrap_or(&server.value);
+        let place = At { at: server.at, value: bare.to_owned() };
+        self.host_port(&place);
+        let mut nats = Nats { place: place.value, user: None, token: None };
+        if let Some(login) = login {
+            self.within("login", |c| c.nats_login(login, &mut nats));
+        }
+        nats
+    }
+
+    fn nats_login(&mut self, login: &raw::NatsLogin, nats: &mut Nats) {
+        match (&login.user, &login.password, &login.token) {
+            (Some(user), Some(password), None) => {
+                let user = match user {
+                    raw::Header::Text(text) => HeaderValue::Text(text.value.clone()),
+                    raw::Header::Secret(secret) => HeaderValue::Secret(secret.secret.value.clone()),
+                };
+                nats.user = Some((user, password.secret.value.clone()));
+            }
+            (None, None, Some(token)) => nats.token = Some(token.secret.value.clone()),
+            _ if self.reader.is_broken_here() => {}
+            _ => {
+                let what = "a login is a `user` with a `password`, or a `token`";
+                self.reader.wrong(login.place, what, "write `{ user: NAME, password: { secret: VARIABLE } }`");
+            }
+        }
+    }
+
+    /// Where effects are seen, or where states are told.
+    pub(super) fn on_subject(
+        &mut self,
+        server: &At<String>,
+        login: Option<&raw::NatsLogin>,
+        subject: &At<String>,
+        reading: Option<Reading>,
+    ) -> Option<Seen> {
+        let nats = self.nats(server, login);
+        let tokens: Vec<&str> = subject.value.split('.').collect();
+        let fits = |(i, token): (usize, &str)| {
+            let wild = token == "*" || (token == ">" && i + 1 == tokens.len());
+            wild || (!token.is_empty() && token.chars().all(|c| c.is_ascii_graphic() && c != '*' && c != '>'))
+        };
+        if !tokens.iter().copied().enumerate().all(fits) {
+            let what = format!("`{}` is no subject", subject.value);
+            self.reader.wrong(subject.at, what, "tokens with dots between them; `*` for one, `>` for the rest");
+        }
+        Some(Seen::Nats { server: nats, subject: subject.value.clone(), reading: reading? })
+    }
+}

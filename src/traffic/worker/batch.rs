@@ -1,0 +1,69 @@
+//! What is reported, batch by batch.
+
+use std::time::Duration;
+
+use super::Worker;
+use crate::base::time::Offset;
+use crate::evidence::event::Event;
+use crate::evidence::health::WorkerHealth;
+use crate::evidence::recorder::second_of;
+
+/// A batch with so many replies is reported at once: it stays small enough to be reused by the allocator.
+pub const BATCH: usize = 512;
+/// What is new is told this often.
+const NEWS: Duration = Duration::from_secs(1);
+
+impl Worker {
+    /// Counts a shot that was taken up, by when it was due.
+    pub(super) fn taken(&self, traffic: usize, due: Offset) {
+        let taken = &mut self.report.borrow_mut().taken;
+        let second = second_of(due);
+        match taken.iter_mut().find(|(t, s, _)| usize::from(*t) == traffic && *s == second) {
+            Some((_, _, count)) => *count += 1,
+            None => taken.push((traffic as u16, second, 1)),
+        }
+    }
+
+    /// Tells what has happened since the last batch.
+    pub(super) fn tell(&self) {
+        let now = self.clock.now();
+        let health = {
+            let mut meter = self.meter.borrow_mut();
+            let depths = self.pools.iter().map(|pool| pool.depth());
+            let (waiting, open) = depths.fold((0, 0), |(w, o), (waiting, open)| (w + waiting, o + open));
+            meter.depth(waiting, open, self.in_flight.get());
+            meter.sample(now)
+        };
+        self.send_batch(now, health);
+    }
+
+    /// Tells what has happened since, at the very end.
+    pub(super) fn last(&self) {
+        let now = self.clock.now();
+        let health = self.meter.borrow_mut().last(now);
+        if self.index == 0 {
+            let heard =
+                self.kinds.iter().filter_map(|kind| kind.pipeline()?.take_heard(now, true)).map(Event::Followed);
+            self.report.borrow_mut().told.extend(heard);
+        }
+        self.send_batch(now, health);
+    }
+
+    fn send_batch(&self, now: Offset, health: Option<WorkerHealth>) {
+        if now >= self.news.get() + NEWS || self.draining.get() {
+            self.news.set(now);
+            let news = self.kinds.iter().filter_map(|kind| kind.pipeline()?.take_told(now)).map(Event::Followed);
+            self.report.borrow_mut().told.extend(news);
+            if self.index == 0 {
+                let heard = self.kinds.iter().filter_map(|kind| kind.pipeline()?.take_heard(now, false));
+                self.report.borrow_mut().told.extend(heard.map(Event::Followed));
+            }
+        }
+        let mut batch = self.report.take();
+        batch.worker = self.index;
+        batch.at = now;
+        batch.through = self.through.get().min(now);
+        batch.health.extend(health);
+        let _ = self.reports.send(batch); // nobody records any more when the run is over
+    }
+}

@@ -1,0 +1,297 @@
+//! Signals and completions over a real server of NATS with JetStream: Debian's nats-server, where it is installed or
+//! `PROOFLOAD_REQUIRE` names `nats`.
+
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use proofload::base::nats::{self, Line, Speaker};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::scene::{Going, Scene, Turn, finding, hold};
+use crate::server::{Answer, Request, Server, status};
+
+const TOKEN: &str = "n0b0dy-kn0ws";
+
+/// A server with a stream that keeps `signals.*`, and nothing over 10 000 bytes.
+struct Broker {
+    child: Child,
+    folder: TempDir,
+    place: String,
+}
+
+impl Broker {
+    /// Nothing where there is no nats-server.
+    fn start() -> Option<Broker> {
+        if Command::new("nats-server").arg("--version").stdout(Stdio::null()).status().is_err() {
+            let required = std::env::var("PROOFLOAD_REQUIRE").is_ok_and(|list| list.split(',').any(|n| n == "nats"));
+            assert!(!required, "nats-server is not here, and PROOFLOAD_REQUIRE names it");
+            eprintln!("skipped: nats-server is not installed");
+            return None;
+        }
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port");
+        let (folder, place) = (tempfile::tempdir().expect("a folder"), free.to_string());
+        let child = Broker::spawn(&place, &folder);
+        let broker = Broker { child, folder, place };
+        let mut line = broker.line();
+        line.subscribe("_INBOX.made").expect("subscribed");
+        let stream = json!({ "name": "SIGNALS", "subjects": ["signals.*"], "max_msg_size": 10_000, "storage": "file" });
+        let made =
+            nats::publish("$JS.API.STREAM.CREATE.SIGNALS", Some("_INBOX.made"), &[], stream.to_string().as_bytes());
+        line.speaker().say(&made.expect("written")).expect("asked");
+        let answer = loop {
+            if let Some(answer) = line.next(Duration::from_secs(5)).expect("answered") {
+                break String::from_utf8(answer.body).expect("text");
+            }
+        };
+        assert!(answer.contains("\"config\""), "{answer}");
+        Some(broker)
+    }
+
+    fn spawn(place: &str, folder: &TempDir) -> Child {
+        let port = place.rsplit(':').next().expect("a port");
+        let store = folder.path().join("store").display().to_string();
+        let mut child = Command::new("nats-server")
+            .args(["--addr", "127.0.0.1", "--port", port, "--auth", TOKEN, "--jetstream", "--store_dir", &store])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("starts");
+        for _ in 0..500 {
+            if TcpStream::connect(place).is_ok() {
+                return child;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        let _ = child.kill();
+        let _ = child.wait();
+        panic!("nats-server does not answer");
+    }
+
+    fn line(&self) -> Line {
+        let server = nats::Server { place: self.place.clone(), user: None, token: Some(TOKEN.into()) };
+        Line::open(&server).expect("connects")
+    }
+
+    /// Ends it, and starts it again over what it has kept.
+    fn restart(&mut self, after: Duration) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        thread::sleep(after);
+        self.child = Broker::spawn(&self.place, &self.folder);
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads signals and publishes effects: one in fifty never, one in ten twice.
+struct System {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<(u64, u64)>>,
+}
+
+fn say(speaker: &Speaker, subject: &str, what: &Value) {
+    let written = nats::publish(subject, None, &[], what.to_string().as_bytes()).expect("written");
+    speaker.say(&written).expect("said");
+}
+
+impl System {
+    fn start(broker: &Broker) -> System {
+        let mut line = broker.line();
+        line.subscribe("signals.*").expect("subscribed");
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopping = stop.clone();
+        let act = move || {
+            let (mut nth, mut wrong) = (0_u64, 0);
+            while !stopping.load(Ordering::Relaxed) {
+                let Some(message) = line.next(Duration::from_millis(20)).expect("connected") else { continue };
+                let signal: Value = serde_json::from_slice(&message.body).expect("JSON");
+                wrong += u64::from(message.subject != format!("signals.{}", signal["ticker"].as_str().unwrap_or("?")));
+                let times = [1, 2, 0][usize::from(nth % 10 == 5) + 2 * usize::from(nth % 50 == 7)];
+                let effect = json!({ "of": signal["id"], "state": "DONE" });
+                (0..times).for_each(|_| say(&line.speaker(), "effects.done", &effect));
+                nth += 1;
+            }
+            (nth, wrong)
+        };
+        System { stop, thread: Some(thread::spawn(act)) }
+    }
+
+    /// How many signals it read, and how many of them came to a wrong subject.
+    fn stop(mut self) -> (u64, u64) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.take().expect("a thread").join().expect("no panic")
+    }
+}
+
+fn scenario(url: &str, place: &str, signal: &str, effects: &str, slo: &str) -> String {
+    format!(
+        "proofload: 1
+target: {url}
+traffic:
+  signals:
+    signal:
+      nats: {{ server: 'nats://{place}', login: {{ token: {{ secret: NATS_KEY }} }}, {signal} }}
+      values: {{ ticker: {{ choice: [AAPL, MSFT] }} }}
+      json: {{ id: \"{{{{uuid}}}}\", ticker: \"{{{{ticker}}}}\" }}
+      id: \"{{{{uuid}}}}\"
+      effects: {effects}
+      deadline: 6s
+    arrivals: even
+    load: [{load}]
+fitness: {{ lag: 10s, cpu: 100% }}
+slo:
+{slo}
+",
+        load = hold("150/s", "2s"),
+    )
+}
+
+fn effects(place: &str) -> String {
+    let login = "login: { token: { secret: NATS_KEY } }";
+    format!(
+        "{{ nats: {{ server: '{place}', {login}, subject: effects.>, id: $.of, state: $.state }}, states: {{ ok: DONE }} }}"
+    )
+}
+
+fn start(scene: &Scene, token: &str) -> Going {
+    let mut command = scene.command(&[]);
+    command.env("NATS_KEY", token);
+    Going::start(command, &scene.path("."))
+}
+
+#[test]
+fn signals_over_a_stream_are_acknowledged_and_what_comes_of_them_is_counted() {
+    let Some(broker) = Broker::start() else { return };
+    let system = System::start(&broker);
+    let server = Server::new(|_: &Request<'_>| status(200));
+    let slo = "  - expect: lost(signals) < 5%\n  - expect: lost(signals) < 1%\n  - expect: duplicated(signals) < 5%";
+    let signal = "subject: \"signals.{{ticker}}\", key: \"{{ticker}}\"";
+    let scene = Scene::new(&scenario(&server.url(), &broker.place, signal, &effects(&broker.place), slo));
+    let _turn = Turn::take();
+    let ran = start(&scene, TOKEN).wait();
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert_eq!(system.stop(), (300, 0));
+    let verdict = scene.verdict();
+    let traffic = &verdict["traffic"]["signals"];
+    for (what, count) in
+        [("acked", 300), ("seen", 294), ("lost", 6), ("duplicated", 30), ("foreign", 0), ("unreadable", 0)]
+    {
+        assert_eq!(traffic["effects"][what], count, "{what}: {traffic} {ran:?}");
+    }
+    for (promise, decided) in
+        [("lost(signals) < 5%", "PASS"), ("lost(signals) < 1%", "FAIL"), ("duplicated(signals) < 5%", "FAIL")]
+    {
+        assert_eq!(finding(&verdict, promise)["verdict"], decided, "{promise}: {ran:?}");
+    }
+    for file in scene.files() {
+        let bytes = std::fs::read(&file).expect("readable");
+        assert!(!String::from_utf8_lossy(&bytes).contains(TOKEN), "{}", file.display());
+    }
+    // Who is not let in, and what no stream takes, is told before anything is sent.
+    let refused = start(&scene, "wrong").wait();
+    assert!(refused.code == Some(5) && refused.err.contains("Authorization Violation"), "{refused:?}");
+    let nowhere =
+        Scene::new(&scenario(&server.url(), &broker.place, "subject: elsewhere.a", &effects(&broker.place), slo));
+    let nowhere = start(&nowhere, TOKEN).wait();
+    let said = "there is no stream that takes `elsewhere.a`";
+    assert!(nowhere.code == Some(5) && nowhere.err.contains(said), "{nowhere:?}");
+}
+
+/// The server dies in the middle of the load and comes back: what was not acknowledged is published again, and is there once.
+#[test]
+fn a_server_that_dies_and_comes_back_loses_no_signal_and_has_none_twice() {
+    let Some(mut broker) = Broker::start() else { return };
+    let server = Server::new(|r: &Request<'_>| match r.head.starts_with("GET /metrics") {
+        true => Answer::Whole(200, "Content-Type: text/plain; version=0.0.4\r\n", b"done_total 0\n".to_vec()),
+        false => status(200),
+    });
+    let slo = "  - { expect: lost(signals) < 50%, severity: warning }\n  - expect: errors(signals) == 0";
+    let signal = "subject: \"signals.{{ticker}}\"";
+    let yaml = scenario(&server.url(), &broker.place, signal, "{ metric: done_total }", slo);
+    let observed = "observe: { jobs: { api: { metrics: /metrics, every: 500ms } } }\ntraffic:\n";
+    let scene = Scene::new(&yaml.replacen("traffic:\n", observed, 1));
+    let _turn = Turn::take();
+    let going = start(&scene, TOKEN);
+    scene.wait_for_load(1);
+    broker.restart(Duration::from_millis(700));
+    let ran = going.wait();
+    let traffic = &scene.verdict()["traffic"]["signals"];
+    assert_eq!(traffic["effects"]["acked"], 300, "{traffic} {ran:?}");
+    assert!(traffic["clocks"]["response"]["max"].as_f64() > Some(0.5), "late, from when each was due: {traffic}");
+    let mut line = broker.line();
+    line.subscribe("_INBOX.info").expect("subscribed");
+    let asked = nats::publish("$JS.API.STREAM.INFO.SIGNALS", Some("_INBOX.info"), &[], b"").expect("written");
+    line.speaker().say(&asked).expect("asked");
+    let info = loop {
+        if let Some(answer) = line.next(Duration::from_secs(5)).expect("answered") {
+            break serde_json::from_slice::<Value>(&answer.body).expect("JSON");
+        }
+    };
+    assert_eq!(info["state"]["messages"], 300, "each once: {info}");
+}
+
+#[test]
+fn what_a_subject_tells_ends_what_was_started() {
+    let Some(broker) = Broker::start() else { return };
+    let (speaker, _line) = {
+        let line = broker.line();
+        (line.speaker(), line)
+    };
+    let started = AtomicUsize::new(0);
+    let server = Server::new(move |_: &Request<'_>| {
+        let n = started.fetch_add(1, Ordering::Relaxed);
+        let tell = |speaker: &Speaker, state: &str| {
+            say(speaker, "executions.e", &json!({ "id": format!("e-{n}"), "state": state }))
+        };
+        match n % 4 {
+            // Told before the answer, told twice, told to have failed, never told.
+            0 => {
+                tell(&speaker, "DONE");
+                thread::sleep(Duration::from_millis(200));
+            }
+            1 => (0..2).for_each(|_| tell(&speaker, "DONE")),
+            2 => tell(&speaker, "FAILED"),
+            _ => {}
+        }
+        Answer::Whole(202, "", json!({ "id": format!("e-{n}") }).to_string().into())
+    });
+    let yaml = format!(
+        "proofload: 1
+target: {}
+traffic:
+  executions:
+    pipeline:
+      start: {{ post: /executions, json: {{}}, id: $.id }}
+      follow: {{ nats: {{ server: '{}', login: {{ token: {{ secret: NATS_KEY }} }}, subject: 'executions.*', id: $.id, state: $.state }} }}
+      states: {{ ok: DONE, failed: FAILED }}
+      deadline: 2s
+    arrivals: even
+    load: [{}]
+fitness: {{ lag: 10s, cpu: 100% }}
+slo:
+  - expect: errors(executions) < 10%
+",
+        server.url(),
+        broker.place,
+        hold("40/s", "2s"),
+    );
+    let scene = Scene::new(&yaml);
+    let _turn = Turn::take();
+    let ran = start(&scene, TOKEN).wait();
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let traffic = &scene.verdict()["traffic"]["executions"];
+    let outcomes = ["ok", "failed", "unfinished"].map(|word| traffic["outcomes"][word].as_u64().unwrap_or(0));
+    assert_eq!(outcomes, [40, 20, 20], "{traffic} {ran:?}");
+    assert!(traffic["followed"]["early"].as_u64() >= Some(20), "{traffic}");
+    assert_eq!(traffic["followed"]["again"], 20, "{traffic}");
+}
