@@ -345,8 +345,30 @@ fn fails_for_real(name: &str, time_scale: u32) {
     breaks_for_real(&twin(name), time_scale);
 }
 
+/// A promise that our own doing may have broken says nothing: up to three runs are made until none of the named is INVALID.
 fn breaks_for_real(twin: &Path, time_scale: u32) {
     let name = twin.display();
+    for left in (0..3).rev() {
+        let (said, verdict) = run_for_real(twin, time_scale);
+        let all = verdict["findings"].as_array().cloned().unwrap_or_default();
+        let came = must_break(twin).into_iter().map(|wanted| {
+            let is_it =
+                |f: &&serde_json::Value| format!("{}, {}", word(&f["promise"]), word(&f["window"]["name"])) == wanted;
+            let finding = all.iter().find(is_it).unwrap_or_else(|| panic!("{name}: no finding on {wanted}: {said}"));
+            (word(&finding["verdict"]).to_owned(), wanted)
+        });
+        let came: Vec<(String, String)> = came.collect();
+        if left > 0 && came.iter().any(|(verdict, _)| verdict == "INVALID") {
+            continue;
+        }
+        assert!(came.iter().all(|(verdict, _)| verdict == "FAIL"), "{name}: {came:?}: {said}");
+        assert_eq!(verdict["exit_code"], 1, "{name}: {said}");
+        return;
+    }
+}
+
+/// What a run said, and its `verdict.json`.
+fn run_for_real(twin: &Path, time_scale: u32) -> (String, serde_json::Value) {
     let out = tempfile::tempdir().expect("a folder");
     let run = Command::new(env!("CARGO_BIN_EXE_proofload"))
         .args(["run", "--quiet", "--no-color", "--time-scale", &time_scale.to_string(), "--out"])
@@ -355,16 +377,11 @@ fn breaks_for_real(twin: &Path, time_scale: u32) {
         .output()
         .expect("runs");
     let said = String::from_utf8_lossy(&run.stdout).into_owned() + &String::from_utf8_lossy(&run.stderr);
-    assert_eq!(run.status.code(), Some(1), "{name}: {said}");
-    let verdict = find(out.path(), "verdict.json").unwrap_or_else(|| panic!("{name}: no verdict.json: {said}"));
+    let verdict = find(out.path(), "verdict.json");
+    let verdict = verdict.unwrap_or_else(|| panic!("{}: no verdict.json: {said}", twin.display()));
     let verdict: serde_json::Value = serde_json::from_str(&text(&verdict)).expect("JSON");
-    for wanted in must_break(twin) {
-        let is_it =
-            |f: &&serde_json::Value| format!("{}, {}", word(&f["promise"]), word(&f["window"]["name"])) == wanted;
-        let finding = verdict["findings"].as_array().and_then(|all| all.iter().find(is_it));
-        let finding = finding.unwrap_or_else(|| panic!("{name}: no finding on {wanted}"));
-        assert_eq!(word(&finding["verdict"]), "FAIL", "{name}: {wanted}: {said}");
-    }
+    assert_eq!(run.status.code().map(i64::from), verdict["exit_code"].as_i64(), "{}: {said}", twin.display());
+    (said, verdict)
 }
 
 fn word(value: &serde_json::Value) -> &str {

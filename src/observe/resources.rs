@@ -134,9 +134,7 @@ fn family(root: u32) -> BTreeMap<u32, Counts> {
             next.extend(children.split_ascii_whitespace().filter_map(|child| child.parse::<u32>().ok()));
         }
         (counts.voluntary, counts.involuntary) = (voluntary, involuntary);
-        if !all.contains_key(&pid) {
-            all.insert(pid, counts);
-        }
+        all.entry(pid).or_insert(counts);
     }
     all
 }

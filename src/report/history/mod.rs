@@ -140,7 +140,7 @@ mod tests {
         assert!(shown.contains("4 runs before them") && shown.contains("* 200 ms"), "{shown}");
         assert!(shown.contains("▁▁▁▁▁▁▁▁▁▁▁▁████████████"), "{shown}");
         assert!(shown.contains("left out: old: plans"), "{shown}");
-        let page = history_html(&[history.clone()], "reports");
+        let page = history_html(std::slice::from_ref(&history), "reports");
         assert!(page.contains("run12") && page.contains("<circle") && !page.contains("<q>"), "{page}");
         let value: serde_json::Value = serde_json::from_str(&history_json(&[history])).expect("json");
         assert_eq!(value["histories"][0]["series"][0]["changes"][0]["at"], 12);

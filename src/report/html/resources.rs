@@ -64,10 +64,10 @@ fn course(page: &Page<'_>, figure: impl Fn(&crate::evidence::resources::ProcessU
         }
     }
     let mean = |(sum, n): &(f64, f64)| (*n > 0.0).then(|| sum / n);
-    let line = |(i, (name, sums)): (usize, (&&str, &Vec<(f64, f64)>))| Line {
+    let lines = names.iter().zip(&sums).enumerate().map(|(i, (name, sums))| Line {
         name: (*name).to_owned(),
         colour: Some(i),
         values: sums.iter().map(mean).collect(),
-    };
-    names.iter().zip(&sums).enumerate().map(line).collect()
+    });
+    lines.collect()
 }

@@ -86,9 +86,8 @@ fn solve<const P: usize>(mut m: [[f64; P]; P], mut v: [f64; P]) -> Option<[f64; 
         v.swap(i, pivot);
         for below in i + 1..P {
             let factor = m[below][i] / m[i][i];
-            for column in i..P {
-                m[below][column] -= factor * m[i][column];
-            }
+            let row = m[i];
+            m[below].iter_mut().zip(row).skip(i).for_each(|(of, above)| *of -= factor * above);
             v[below] -= factor * v[i];
         }
     }

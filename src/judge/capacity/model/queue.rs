@@ -51,6 +51,9 @@ pub struct Queue {
     pub off: f64,
 }
 
+/// How many serve; how long one is busy and what a shot takes besides, in seconds; the squares that remain.
+type Fitted = (u32, [f64; 2], f64);
+
 impl Queue {
     /// The queue that lies nearest to some points. Nothing where there are too few, or where latency does not grow enough to
     /// tell a queue from a constant.
@@ -62,20 +65,19 @@ impl Queue {
         if points.len() < LEAST || last.mean < first.mean * 1.2 {
             return None;
         }
-        let fits: Vec<(u32, [f64; 2], f64)> = candidates().filter_map(|c| of_servers(&points, c)).collect();
+        let fits: Vec<Fitted> = candidates().filter_map(|c| of_servers(&points, c)).collect();
         let best = fits.iter().min_by(|a, b| a.2.total_cmp(&b.2))?.0;
         // Between the numbers that were tried there are others.
         let near = (best.saturating_sub(best / 2).max(1)..=(best + best / 2 + 1).min(MOST))
             .step_by((best as usize / 64).max(1));
-        let mut fits: Vec<(u32, [f64; 2], f64)> =
-            fits.into_iter().chain(near.filter_map(|c| of_servers(&points, c))).collect();
+        let mut fits: Vec<Fitted> = fits.into_iter().chain(near.filter_map(|c| of_servers(&points, c))).collect();
         fits.sort_by_key(|fit| fit.0);
         fits.dedup_by_key(|fit| fit.0);
         let (servers, [service, besides], squares) = *fits.iter().min_by(|a, b| a.2.total_cmp(&b.2))?;
         let n = points.len() as f64;
-        let may_be = |of: &&(u32, [f64; 2], f64)| n * ((of.2 + EXACT) / (squares + EXACT)).ln() <= WORSE;
-        let likely: Vec<&(u32, [f64; 2], f64)> = fits.iter().filter(may_be).collect();
-        let span = |of: &dyn Fn(&(u32, [f64; 2], f64)) -> f64| {
+        let may_be = |of: &&Fitted| n * ((of.2 + EXACT) / (squares + EXACT)).ln() <= WORSE;
+        let likely: Vec<&Fitted> = fits.iter().filter(may_be).collect();
+        let span = |of: &dyn Fn(&Fitted) -> f64| {
             likely.iter().fold((f64::INFINITY, 0.0f64), |(low, high), fit| (low.min(of(fit)), high.max(of(fit))))
         };
         let (low, high) = span(&|fit| f64::from(fit.0));
@@ -103,7 +105,7 @@ fn candidates() -> impl Iterator<Item = u32> {
 }
 
 /// The lengths that fit best for a number of servers, and the squares that are left.
-fn of_servers(points: &[Point], servers: u32) -> Option<(u32, [f64; 2], f64)> {
+fn of_servers(points: &[Point], servers: u32) -> Option<Fitted> {
     let (first, last) = (points.first()?, points.last()?);
     let read = |p: &[f64; 2]| [p[0].exp(), p[1] * p[1]];
     let off = |p: &[f64; 2]| {
