@@ -7,7 +7,7 @@ mod model;
 use model::{Made, compared};
 use proofload::judge::{Change, Compared};
 
-const MADE: Made = Made { seed: 1, rate: 400, seconds: 40, slower: 1.0, fails: 0.0 };
+const MADE: Made = Made { seed: 1, rate: 400, seconds: 40, busy: 0.7, slower: 1.0, fails: 0.0 };
 
 fn changes(base: Made, candidate: Made) -> Vec<Change> {
     let folder = tempfile::tempdir().expect("a folder");

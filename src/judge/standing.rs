@@ -10,7 +10,7 @@ use super::window;
 use crate::base::series::Series;
 use crate::evidence::reader::Evidence;
 use crate::plan::Plan;
-use crate::scenario::{Claim, On, Promise, Scenario, Severity, Source, Window};
+use crate::scenario::{Claim, Expectation, On, Promise, Scenario, Severity, Source, Window};
 
 /// Where a promise stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,6 +55,7 @@ pub fn standings(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples:
     let server = Server::new(&trial, samples);
     let finding = |promise: &Promise| match &promise.claim {
         Claim::Client(_) if hangs_on_touches(scenario, promise.window) => None,
+        Claim::Client(expectation) if hangs_on_counters(scenario, expectation) => None,
         Claim::Client(expectation) => Some(evaluate::client(&trial, promise, expectation)),
         Claim::Server { expr, compare, bound, source, .. } if *source != Source::Prometheus => {
             Some(server.finding(promise, expr, *compare, *bound, *source))
@@ -86,6 +87,12 @@ pub fn standings(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples:
 fn hangs_on_touches(scenario: &Scenario, window: Window) -> bool {
     let as_a_whole = scenario.faults.iter().any(|fault| matches!(fault.on, On::Process(_) | On::Hook(_)));
     as_a_whole && !matches!(window, Window::Measured | Window::Before(_))
+}
+
+/// Whether the system's own counters have the last word on what had no effect: they have it when all is drained.
+fn hangs_on_counters(scenario: &Scenario, expectation: &Expectation) -> bool {
+    let signal = scenario.traffic[expectation.traffic].kind.signal();
+    expectation.part.is_none() && signal.is_some_and(|signal| !signal.unmatched.is_empty())
 }
 
 fn state(promise: &Promise, finding: &Finding) -> State {

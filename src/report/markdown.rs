@@ -85,6 +85,9 @@ pub fn markdown(judgement: &Judgement) -> String {
             let _ = writeln!(out, "  - {}", words::closed_loop(closed).join("; "));
         }
     }
+    if let Some(baseline) = &judgement.baseline {
+        let _ = writeln!(out, "- baseline: {}", escape(&words::baseline(baseline)));
+    }
     if let Some(gate) = &judgement.gate {
         let _ = writeln!(out, "- steady: {}", escape(&words::gate(gate)));
     }

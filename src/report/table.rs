@@ -78,6 +78,9 @@ pub fn table(judgement: &Judgement, place: &str, colour: bool) -> String {
             let _ = writeln!(out, "         {line}");
         }
     }
+    if let Some(baseline) = &judgement.baseline {
+        let _ = writeln!(out, "baseline {}", words::baseline(baseline));
+    }
     if let Some(gate) = &judgement.gate {
         let _ = writeln!(out, "steady   {}", words::gate(gate));
     }

@@ -5,7 +5,7 @@ use crate::base::time::{Offset, Span};
 use crate::base::units;
 use crate::judge::alerts::FirstAlert;
 use crate::judge::{
-    CanarySummary, CauseSummary, Claimed, FaultSummary, Finding, GateSummary, Judgement, LoopSummary,
+    BaselineSummary, CanarySummary, CauseSummary, Claimed, FaultSummary, Finding, GateSummary, Judgement, LoopSummary,
     OccurrenceSummary, PartSummary, Percentiles, TrafficSummary, Verdict,
 };
 use std::time::Duration;
@@ -156,6 +156,15 @@ fn first_alert(first: &FirstAlert, zero: Offset) -> String {
 /// `20 s to 21 s`, to a tenth of a second.
 pub fn instants(span: Span) -> String {
     format!("{} to {}", seconds(span.start.secs()), seconds(span.end.secs()))
+}
+
+/// What a run was held against, and what makes it no fair one where it was taken all the same.
+pub fn baseline(baseline: &BaselineSummary) -> String {
+    let BaselineSummary { run, verdict, unfair, .. } = baseline;
+    match unfair.is_empty() {
+        true => format!("{run}, {verdict}"),
+        false => format!("{run}, {verdict}, taken although no fair one: {}", unfair.join("; ")),
+    }
 }
 
 /// Whether the target was steady before the first fault, in a sentence.

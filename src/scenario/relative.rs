@@ -5,7 +5,10 @@ use std::fmt;
 use super::claim::{Compare, Filter, Measure, Unit, least_good, least_kept};
 use super::part::Whose;
 use crate::base::timing::Timing;
-use crate::base::units::{self, Share};
+use crate::base::units;
+
+/// A bound further from its baseline says nothing, in percent.
+const MOST: f64 = 10_000.0;
 
 /// A claim about what the client saw, beside what it saw in another run.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,8 +44,12 @@ impl Margin {
             (_, Some(less)) => (-1, less),
             _ => return None,
         };
-        let Share(share) = units::parse_share(share.trim()).ok()?;
-        let margin = Margin(sign * i64::from(share));
+        // Unlike a share, it may be more than all.
+        let percent: f64 = share.trim().strip_suffix('%')?.trim_end().parse().ok()?;
+        if !(0.0..=MOST).contains(&percent) {
+            return None;
+        }
+        let margin = Margin(sign * (percent * 1e7).round() as i64);
         (margin.0 > -1_000_000_000).then_some(margin)
     }
 
@@ -92,7 +99,7 @@ mod tests {
             assert_eq!(read, Some(Margin(margin)), "{text}");
             assert_eq!(read.map(|m| m.to_string()).as_deref(), Some(shown));
         }
-        for bad in ["5%", "+ 5", "* 2", "+", "- 100%", "+ -5%"] {
+        for bad in ["5%", "+ 5", "* 2", "+", "- 100%", "+ -5%", "+ NaN%", "+ inf%", "+ 20000%"] {
             assert_eq!(Margin::parse(bad), None, "{bad}");
         }
     }

@@ -20,8 +20,6 @@ use proofload::scenario::{self, Scenario, Settings};
 const REPORT: Duration = Duration::from_millis(100);
 /// From the due time to the queue, and from the server back.
 const WAY: f64 = 0.004;
-/// The share of time that the server works.
-const BUSY: f64 = 0.7;
 
 /// A run to be made up.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +30,8 @@ pub struct Made {
     pub rate: u64,
     /// How many seconds.
     pub seconds: u64,
+    /// The share of time that the server works.
+    pub busy: f64,
     /// How many times as long everything takes.
     pub slower: f64,
     /// The share of shots that fail.
@@ -96,7 +96,7 @@ impl Made {
 
     fn replies(&self, plan: &Plan) -> Vec<Reply> {
         let mut stream = Seed(self.seed).stream("target");
-        let mean = BUSY / self.rate as f64;
+        let mean = self.busy / self.rate as f64;
         let mut free = 0.0; // when the server has done all that came before
         let mut reply = |seq: u64, due: Offset| {
             // A lognormal length: many are short and some are long.

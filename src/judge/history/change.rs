@@ -225,7 +225,7 @@ mod tests {
             series[18..].iter_mut().for_each(|v| *v *= 1.10);
             let changes = found(&series, seed);
             let [one] = changes.as_slice() else { continue };
-            assert!(one.worse && (one.change - 0.10).abs() < 0.04, "{one:?}");
+            assert!(one.worse && (one.change - 0.10).abs() < 0.05, "{one:?}");
             near += usize::from(one.at.abs_diff(18) <= 1);
         }
         assert!(near >= 36, "{near} of 40");

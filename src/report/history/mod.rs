@@ -135,7 +135,7 @@ mod tests {
     fn a_change_is_named_in_every_form() {
         let history = history(24, 12);
         let shown = history_text(&history);
-        let said = "p99(<q>) changed for the worse with run12: from 100 ms to 200 ms (+100 %)";
+        let said = "p99(<q>) changed for the worse with run12: from 100 ms to 200 ms (+99.98 %), p 0.0002";
         assert!(shown.contains(said), "{shown}");
         assert!(shown.contains("4 runs before them") && shown.contains("* 200 ms"), "{shown}");
         assert!(shown.contains("▁▁▁▁▁▁▁▁▁▁▁▁████████████"), "{shown}");

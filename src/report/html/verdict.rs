@@ -22,6 +22,7 @@ pub(super) fn banner(page: &Page<'_>) -> Markup {
         @if !judgement.reasons.is_empty() {
             ul { @for reason in &judgement.reasons { li { strong { (reason.verdict.word()) } ": " (reason.why) } } }
         }
+        @if let Some(baseline) = &judgement.baseline { p { "Held against " (words::baseline(baseline)) "." } }
         @for stuck in &judgement.stuck {
             p class="stuck" {
                 "Fault " strong { (stuck.fault) } " could not be undone: " (stuck.why) ". Type: " code { (stuck.remedy) }
