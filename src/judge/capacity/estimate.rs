@@ -84,7 +84,7 @@ impl Estimate {
         self.quantile(0.5)
     }
 
-    /// Between which rates it lies, with [`CONFIDENCE`].
+    /// Between which rates it lies, with `CONFIDENCE`.
     pub fn range(&self) -> (f64, f64) {
         let tail = (1.0 - CONFIDENCE) / 2.0;
         (self.quantile(tail), self.quantile(1.0 - tail))

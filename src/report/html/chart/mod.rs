@@ -10,7 +10,7 @@
 //!
 //! Each is text that begins with `<svg`, [`WIDTH`] wide in pixels of its own and as wide as there is room on a page, with a
 //! title and a sentence for those who do not see it. A value that is not there leaves a gap; a chart without any is a chart
-//! still. A new kind draws on a plotters area, calls [`axes`] for its axes and [`finish`] on what came out.
+//! still. A new kind draws on a plotters area, calls `axes` for its axes and [`finish`] on what came out.
 
 mod band;
 mod curve;
