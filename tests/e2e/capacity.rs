@@ -56,14 +56,15 @@ fn a_scenario_with_a_capacity_is_searched_on_one_target_and_judged_again() {
     assert!(found["left_out"].to_string().contains("rate(q) > 1000/s"), "{found}");
     for search in searches {
         let probes = search["probes"].as_array().expect("some");
-        assert_eq!(probes.len(), 2, "{search}");
+        // One to warm up, one that counts; a busy machine has one more of what it spoiled.
+        assert!(probes.len() >= 2, "{search}");
         let services = probes.iter().map(|probe| {
             let manifest = folder.join(probe["report"].as_str().expect("a folder")).join("manifest.json");
             serde_json::from_str::<Value>(&fs::read_to_string(manifest).expect("read")).expect("JSON")["services"]
                 .clone()
         });
         let services: Vec<Value> = services.collect();
-        assert_eq!(services[0], services[1], "one target for all");
+        assert!(services.iter().all(|known| *known == services[0]), "one target for all: {services:?}");
     }
     let before = fs::read(folder.join("capacity.json")).expect("read");
     let again = scene.ask(&["capacity", "judge", folder.to_str().expect("text")]);

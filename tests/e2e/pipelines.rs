@@ -362,7 +362,7 @@ fn five_thousand_in_flight_are_followed_to_their_end_within_the_budget() {
     let slo = "  - expect: errors(executions) == 0";
     let load = hold("1250/s", "4s");
     let scene = Scene::new(&scenario(&server.url(), every, "deadline: 40s", &load, slo));
-    let _turn = Turn::alone();
+    let _turn = Turn::heavy();
     let ran = scene.start(&[]).wait();
     let verdict = scene.verdict();
     assert_eq!(outcome(&verdict, "ok"), 5_000, "{ran:?}");

@@ -182,7 +182,7 @@ fn an_alert_goes_all_its_way_from_a_failure_to_whoever_is_paged() {
     if !are_here() {
         return;
     }
-    let _turn = Turn::alone();
+    let _turn = Turn::heavy();
     let stand = Stand::new("b25", 7);
     let ended = stand.run("alert-drill.yaml", &[]);
     let verdict = verdict(&stand.evidence());
@@ -228,7 +228,7 @@ fn the_rules_of_a_running_server_are_replayed_over_its_samples() {
     if !are_here() {
         return;
     }
-    let _turn = Turn::alone();
+    let _turn = Turn::heavy();
     let stand = Stand::new("b25", 7);
     let scenes = stand.folder.path().join("scenes");
     let drill = fs::read_to_string(scenes.join("alert-drill.yaml")).expect("it ships");
@@ -284,7 +284,7 @@ fn a_drill_that_cannot_fire_fails() {
     if !are_here() {
         return;
     }
-    let _turn = Turn::alone();
+    let _turn = Turn::heavy();
     let stand = Stand::new("quantum-trader", 5);
     let ended = stand.run("alert-drill.yaml", &["--set", "traffic.nowhere.load.0.hold.for=6s"]);
     let findings = findings(&verdict(&stand.evidence()));

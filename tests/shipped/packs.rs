@@ -92,7 +92,7 @@ fn scenarios_keep_what_clients_are_promised() {
     for (system, chaos) in PACKS {
         for name in ["smoke".to_owned(), "prelaunch".to_owned(), format!("chaos/{chaos}")] {
             let file = pack(system).join(format!("{name}.yaml"));
-            for (seed, judgement) in judgements(&file, 0..10) {
+            for (seed, judgement) in judgements(&file, 0..crate::seeds().div_ceil(2)) {
                 for finding in &judgement.findings {
                     let what = label(finding);
                     assert_eq!(finding.verdict, Verdict::Pass, "{system}/{name}, seed {seed}: {what}: {}", finding.why);
@@ -112,7 +112,7 @@ fn twins_break_what_they_say_of_clients_and_nothing_else() {
             // What is promised of series and of alerts real runs show.
             let of_clients = |promise: &String| !promise.starts_with("value") && !promise.contains("stays silent");
             let wanted: Vec<String> = must_break(&file).into_iter().filter(of_clients).collect();
-            for (seed, judgement) in judgements(&file, 0..5) {
+            for (seed, judgement) in judgements(&file, 0..crate::seeds().div_ceil(4)) {
                 let broken = judgement.findings.iter().filter(|f| f.verdict != Verdict::Pass).map(label);
                 assert_eq!(broken.collect::<Vec<_>>(), wanted, "{system}/{name}, seed {seed}");
             }
