@@ -12,7 +12,7 @@ COPY Cargo.toml Cargo.lock ./
 # What the manifest names must be there, and what the sources take in.
 COPY benches benches
 COPY examples examples
-COPY docs/verdict.schema.json docs/
+COPY docs/verdict.schema.json docs/capacity.schema.json docs/suite.schema.json docs/history.schema.json docs/compare.schema.json docs/
 COPY src src
 RUN cargo build --release --locked --bin proofload && strip target/release/proofload
 

@@ -59,6 +59,8 @@ mod reports;
 mod schema;
 #[path = "verdicts/servers.rs"]
 mod servers;
+#[path = "verdicts/several.rs"]
+mod several;
 #[path = "verdicts/stops.rs"]
 mod stops;
 

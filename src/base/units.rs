@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::text;
+
 /// Shots per second, held in millionths of a shot per second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Rate(pub u64);
@@ -237,6 +239,9 @@ pub fn measured(length: Duration) -> String {
     format!("{value:.digits$} {unit}")
 }
 
+/// Ten times as much is so much more, as a part.
+const TENFOLD: f64 = 9.0;
+
 /// Prints a share to four significant digits, for tables: `0.1234 %`.
 pub fn percent(fraction: f64) -> String {
     let value = fraction * 100.0;
@@ -249,6 +254,16 @@ pub fn percent(fraction: f64) -> String {
     let text = format!("{value:.digits$}");
     let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
     format!("{text} %")
+}
+
+/// Prints a change as a part of what was before: `+4.2 %`; from the tenfold on in times of that, which people can picture:
+/// `7 147 times`.
+pub fn change(part: f64) -> String {
+    if part >= TENFOLD {
+        return format!("{} times", text::thousands((part + 1.0).round() as u64));
+    }
+    let sign = if part < 0.0 { "-" } else { "+" };
+    format!("{sign}{}", percent(part.abs()))
 }
 
 /// `value / unit` as a plain decimal without trailing zeros. `unit` must divide a power of ten times itself.

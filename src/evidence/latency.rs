@@ -4,20 +4,19 @@
 //! and cut at planned edges: 100 ms long for `response` and `earliest`, 1 s for the other clocks. A shot that finishes after its
 //! interval was written appends another line with the same start; readers sum.
 
+mod decode;
 mod encode;
 mod pending;
 mod write;
 
+use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use hdrhistogram::Histogram;
-use hdrhistogram::serialization::Deserializer;
-use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
+use hdrhistogram::serialization::interval_log::{IntervalLogHistogram, IntervalLogIterator, LogEntry};
 
+use decode::Decoder;
 pub use write::Writer;
 
 use super::reply::Outcome;
@@ -99,11 +98,18 @@ impl LatencyLog {
     /// Appends whole lines of a log, those whose tags are wanted. The error says what could not be read; what stands before
     /// it is kept.
     pub fn extend(&mut self, lines: &[u8], wanted: impl Fn(&Tag) -> bool) -> Result<(), String> {
-        let mut deserializer = Deserializer::new();
+        let mut decoder = Decoder::new();
+        // The position of each tag as it is written; of those that are not wanted none.
+        let mut known = HashMap::new();
         let mut read = Ok(());
         for entry in IntervalLogIterator::new(lines) {
             read = match entry {
-                Ok(LogEntry::Interval(interval)) => self.push(&interval, &mut deserializer, &wanted),
+                Ok(LogEntry::Interval(interval)) => {
+                    let text = interval.tag().map_or("", |tag| tag.as_str());
+                    let tag = known.get(text).copied().map_or_else(|| self.tag(text, &wanted), Ok);
+                    known.extend(tag.iter().map(|tag| (text, *tag)));
+                    tag.and_then(|tag| tag.map_or(Ok(()), |tag| self.push(&interval, tag, &mut decoder)))
+                }
                 Ok(_) => Ok(()),
                 Err(why) => Err(format!("{why:?}")),
             };
@@ -143,29 +149,23 @@ impl LatencyLog {
         self.intervals = joined;
     }
 
-    fn push(
-        &mut self,
-        interval: &hdrhistogram::serialization::interval_log::IntervalLogHistogram<'_>,
-        deserializer: &mut Deserializer,
-        wanted: &impl Fn(&Tag) -> bool,
-    ) -> Result<(), String> {
-        let text = interval.tag().map_or("", |t| t.as_str());
+    /// The position of a tag, a new one where it is wanted.
+    fn tag(&mut self, text: &str, wanted: &impl Fn(&Tag) -> bool) -> Result<Option<usize>, String> {
         let tag = Tag::parse(text).ok_or_else(|| format!("`{text}` is no tag"))?;
         if !wanted(&tag) {
-            return Ok(());
+            return Ok(None);
         }
-        let tag = match self.tags.iter().position(|t| *t == tag) {
-            Some(known) => known,
-            None => {
-                self.tags.push(tag);
-                self.tags.len() - 1
-            }
-        };
-        let bytes = STANDARD.decode(interval.encoded_histogram()).map_err(|e| e.to_string())?;
-        let histogram: Histogram<u64> = deserializer.deserialize(&mut bytes.as_slice()).map_err(|e| e.to_string())?;
-        let cells = histogram.iter_recorded().map(|v| (v.value_iterated_to(), v.count_at_value())).collect();
-        let start = Offset::from_millis((interval.start_timestamp().as_secs_f64() * 1e3).round() as i64);
-        let length = Duration::from_millis((interval.duration().as_secs_f64() * 1e3).round() as u64);
+        let known = self.tags.iter().position(|t| *t == tag);
+        Ok(Some(known.unwrap_or_else(|| {
+            self.tags.push(tag);
+            self.tags.len() - 1
+        })))
+    }
+
+    fn push(&mut self, of: &IntervalLogHistogram<'_>, tag: usize, decoder: &mut Decoder) -> Result<(), String> {
+        let cells = decoder.cells(of.encoded_histogram())?;
+        let start = Offset::from_millis((of.start_timestamp().as_secs_f64() * 1e3).round() as i64);
+        let length = Duration::from_millis((of.duration().as_secs_f64() * 1e3).round() as u64);
         self.intervals.push(Interval { span: Span { start, end: start + length }, tag, cells });
         Ok(())
     }

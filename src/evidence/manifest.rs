@@ -71,6 +71,12 @@ pub struct Identity {
 }
 
 impl Manifest {
+    /// When its load began: `2026-11-27 17:09:18 UTC`.
+    pub fn began(&self) -> String {
+        let time = jiff::Timestamp::from_nanosecond(i128::from(self.wall_zero)).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        time.strftime("%F %T UTC").to_string()
+    }
+
     /// How it was run.
     pub fn identity(&self) -> Identity {
         Identity {

@@ -23,3 +23,17 @@ pub(super) fn zigzag(n: i64) -> u64 {
 pub(super) fn unzigzag(z: u64) -> i64 {
     (z >> 1) as i64 ^ -((z & 1) as i64)
 }
+
+/// Takes a number off the front, as [`put_signed`] put it there; `None` where it is not whole or longer than nine bytes.
+pub(super) fn take_signed(bytes: &mut &[u8]) -> Option<i64> {
+    let mut n = 0;
+    for at in 0..9 {
+        let byte = *bytes.get(at)?;
+        n |= u64::from(byte & 0x7f) << (7 * at);
+        if byte < 0x80 {
+            *bytes = &bytes[at + 1..];
+            return Some(unzigzag(n));
+        }
+    }
+    None
+}

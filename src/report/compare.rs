@@ -73,9 +73,9 @@ fn cells(change: &Change) -> [String; 7] {
     ]
 }
 
-/// `+4.2 %`
+/// `+4.2 %`, `72 times`
 fn signed(part: f64) -> String {
-    format!("{:+.1} %", part * 100.0)
+    if part >= 9.0 { units::change(part) } else { format!("{:+.1} %", part * 100.0) }
 }
 
 /// For people.

@@ -3,12 +3,27 @@
 use crate::base::text;
 use crate::base::time::{Offset, Span};
 use crate::base::units;
+use crate::evidence::manifest::Manifest;
 use crate::judge::alerts::FirstAlert;
 use crate::judge::{
     BaselineSummary, CanarySummary, CauseSummary, Claimed, FaultSummary, Finding, GateSummary, Judgement, LoopSummary,
     OccurrenceSummary, PartSummary, Percentiles, TrafficSummary, Verdict,
 };
 use std::time::Duration;
+
+/// When something was run, for how long, of what: `2026-11-27 17:09:18 UTC, 30 s of load on sim:quote-service, seed 7`.
+pub fn occasion(manifest: &Manifest, end: Offset) -> String {
+    let services: Vec<&str> = manifest.services.iter().map(|(_, address)| address.as_str()).collect();
+    let on = if services.is_empty() { String::new() } else { format!(" on {}", services.join(", ")) };
+    let load = units::duration(Duration::from_secs_f64(end.secs().max(0.0)));
+    format!("{}, {load} of load{on}, seed {}", manifest.began(), manifest.seed)
+}
+
+/// What became of shots, in words and numbers: `ok 2 514, timed out head 115`.
+pub fn outcomes(of: &[(String, u64)]) -> String {
+    let one = |(word, n): &(String, u64)| format!("{} {}", word.replace('_', " "), text::thousands(*n));
+    of.iter().map(one).collect::<Vec<_>>().join(", ")
+}
 
 /// What was observed, or a dash.
 pub fn observed(finding: &Finding) -> String {
@@ -196,10 +211,9 @@ pub fn response(traffic: &TrafficSummary) -> Option<&Percentiles> {
 
 /// What became of a part of a traffic's shots, in a line.
 pub fn part(name: &str, of: &PartSummary) -> String {
-    let outcomes: Vec<String> = of.outcomes.iter().map(|(word, n)| format!("{word} {}", text::thousands(*n))).collect();
     let response = of.clocks.iter().find(|(clock, _)| clock == "response").map(|(_, lengths)| lengths);
     match response.filter(|lengths| lengths.count > 0) {
-        Some(lengths) => format!("{name}: {}; response {}", outcomes.join(", "), percentiles(lengths)),
+        Some(lengths) => format!("{name}: {}; response {}", outcomes(&of.outcomes), percentiles(lengths)),
         None => format!("{name}: no shot came to it"),
     }
 }
@@ -364,6 +378,19 @@ pub fn headline(judgement: &Judgement) -> String {
             let open = agree(Verdict::Inconclusive, "undecided");
             format!("{undecided} of {} undecided{open}", text::count(all, "critical promise"))
         }
-        Verdict::Invalid => "the experiment was not what the scenario describes".into(),
+        Verdict::Invalid => {
+            let not = "the experiment was not what the scenario describes";
+            // What is said of the run as a whole stands below.
+            let (invalid, told) = (count(Verdict::Invalid), !judgement.reasons.is_empty());
+            match judgement.fitness.unfit_seconds {
+                _ if told || invalid == 0 => not.into(),
+                0 => format!("{not}: {invalid} of {} cannot be ruled on", text::count(all, "critical promise")),
+                n => format!(
+                    "{not}: {invalid} of {} cannot be ruled on, the harness was unfit in {n} of {} seconds",
+                    text::count(all, "critical promise"),
+                    judgement.fitness.seconds
+                ),
+            }
+        }
     }
 }

@@ -141,6 +141,12 @@ pub enum Described {
     Verdict,
     /// capacity.json
     Capacity,
+    /// suite.json
+    Launch,
+    /// What history --format json prints
+    History,
+    /// What compare --format json prints
+    Compare,
 }
 
 /// `proofload import`

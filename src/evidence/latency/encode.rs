@@ -13,9 +13,10 @@ use super::super::tally::{self, DIGITS, HIGHEST, LOWEST, PLACES};
 use super::super::varint::put_signed;
 
 // HdrHistogram's encoding cookies, version 2, for counts of up to eight bytes.
-const COOKIE: u32 = 0x1c84_9303 | 0x10;
-const COMPRESSED_COOKIE: u32 = 0x1c84_9304 | 0x10;
-const HEADER: usize = 40;
+pub(super) const COOKIE: u32 = 0x1c84_9303 | 0x10;
+pub(super) const COMPRESSED_COOKIE: u32 = 0x1c84_9304 | 0x10;
+/// Bytes before the first count.
+pub(super) const HEADER: usize = 40;
 
 /// Counts by cell, and their encoding. Holds the same memory from first to last.
 #[derive(Debug)]
@@ -70,11 +71,8 @@ impl Encoder {
         let out = &mut self.plain;
         out.clear();
         out.extend(COOKIE.to_be_bytes());
-        out.extend([0; 8]); // length of what follows the header, filled in below; no offset between index and cell
-        out.extend(u32::from(DIGITS).to_be_bytes());
-        out.extend(LOWEST.to_be_bytes());
-        out.extend(HIGHEST.to_be_bytes());
-        out.extend(1f64.to_be_bytes()); // one unit is one nanosecond
+        out.extend([0; 4]); // length of what follows the header, filled in below
+        out.extend(bounds());
         let mut zeros = self.low.min(self.end);
         for count in &mut self.counts[zeros..self.end] {
             match std::mem::take(count) {
@@ -108,6 +106,17 @@ impl Encoder {
         self.packed[4..8].copy_from_slice(&length.to_be_bytes());
         Ok(())
     }
+}
+
+/// What stands in the header behind the length: no offset between index and cell, the bounds, and that one unit is one
+/// nanosecond.
+pub(super) fn bounds() -> [u8; HEADER - 8] {
+    let mut bytes = [0; HEADER - 8];
+    bytes[4..8].copy_from_slice(&u32::from(DIGITS).to_be_bytes());
+    bytes[8..16].copy_from_slice(&LOWEST.to_be_bytes());
+    bytes[16..24].copy_from_slice(&HIGHEST.to_be_bytes());
+    bytes[24..].copy_from_slice(&1f64.to_be_bytes());
+    bytes
 }
 
 fn put_zeros(out: &mut Vec<u8>, zeros: usize) {

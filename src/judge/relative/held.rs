@@ -61,7 +61,7 @@ impl Terms<'_> {
         };
         let shown = |step: f64| if is_share { step } else { step.exp_m1() };
         let surely = match off > 0.0 {
-            true => format!(", surely {} to {}", percent(shown(step - off)), percent(shown(step + off))),
+            true => format!(", surely {} to {}", units::change(shown(step - off)), units::change(shown(step + off))),
             false => String::new(),
         };
         let quantity = |value| Quantity { value, kind: kind(self.claim) };
@@ -69,7 +69,7 @@ impl Terms<'_> {
             "{} {} is {}{} beside the baseline's {}{surely}",
             label(self.claim),
             quantity(is),
-            percent(shown(step)),
+            units::change(shown(step)),
             if is_share { " of all shots" } else { "" },
             quantity(was),
         );
@@ -87,12 +87,6 @@ impl Terms<'_> {
         use crate::scenario::Compare::{Greater, Less};
         matches!(self.claim.compare, Less | Greater)
     }
-}
-
-/// `+4.2 %`
-fn percent(part: f64) -> String {
-    let sign = if part < 0.0 { "-" } else { "+" };
-    format!("{sign}{}", units::percent(part.abs()))
 }
 
 #[cfg(test)]

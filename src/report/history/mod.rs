@@ -34,15 +34,14 @@ fn name(trend: &Trend) -> String {
 
 /// A change, in a sentence.
 fn change(trend: &Trend, shift: &Shift, run: &str) -> String {
-    let sign = if shift.change < 0.0 { "-" } else { "+" };
     let of = if trend.measure == "errors" { " of all shots" } else { "" };
     format!(
-        "{} changed for the {} with {run}: from {} to {} ({sign}{}{of}), p {:.4}",
+        "{} changed for the {} with {run}: from {} to {} ({}{of}), p {:.4}",
         name(trend),
         if shift.worse { "worse" } else { "better" },
         value(&trend.measure, shift.before),
         value(&trend.measure, shift.after),
-        units::percent(shift.change.abs()),
+        units::change(shift.change),
         shift.p
     )
 }

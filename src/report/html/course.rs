@@ -5,41 +5,51 @@ use maud::{Markup, html};
 use super::chart::{self, Across, Band, Line, Plot, Unit, lines};
 use super::track::{QUANTILES, Track};
 use super::{Hover, Page, Run, effects, figure, keys};
-use crate::base::text;
 use crate::evidence::event::Event;
 use crate::judge::alerts::{AlertSummary, State, Stint};
-use crate::judge::{Finding, Kind};
+use crate::judge::{FaultSummary, Finding, Kind, OccurrenceSummary};
 use crate::report::words;
+
+/// What stands before the rows of faults.
+const FAULTS: &str = "faults";
 
 /// Every traffic over time.
 pub(super) fn section(page: &Page<'_>) -> Markup {
     html! {
-        (legend(page))
+        (rows(page, "windows", "Phases and faults", &page.bands))
         @for (n, track) in page.tracks.iter().enumerate() { (traffic(page, n, track)) }
         (in_flight(page))
+        (spans(page))
     }
 }
 
-/// Phases, faults and alerts, in rows.
-fn legend(page: &Page<'_>) -> Markup {
-    let alerts = alerts(page.run);
-    let all: Vec<Band> = page.bands.iter().chain(&alerts).cloned().collect();
+/// What was when, in rows.
+fn rows(page: &Page<'_>, id: &str, caption: &str, all: &[Band]) -> Markup {
     if all.is_empty() {
         return html! {};
     }
-    let svg = chart::bands(&all, page.axis.range(), "Phases, faults and alerts");
+    let svg = chart::bands(all, page.axis.range(), caption);
     let hover = Hover { axis: &page.axis, unit: Unit::Count, lines: &[] };
-    figure("windows", "Phases, faults and alerts", svg, &[], Some(&hover))
+    figure(id, caption, svg, &[], Some(&hover))
+}
+
+/// When alerts were pending and when they fired, below the faults that should explain them.
+fn spans(page: &Page<'_>) -> Markup {
+    let alerts = alerts(page.run);
+    if alerts.is_empty() {
+        return html! {};
+    }
+    let faults = page.bands.iter().filter(|band| band.label == FAULTS).cloned();
+    let all: Vec<Band> = faults.chain(alerts).collect();
+    rows(page, "alerts", "Alerts: pending lighter, firing darker", &all)
 }
 
 fn traffic(page: &Page<'_>, n: usize, track: &Track) -> Markup {
     let (name, summary) = &page.run.judgement.traffic[n];
-    let outcomes: Vec<String> =
-        summary.outcomes.iter().map(|(word, count)| format!("{word} {}", text::thousands(*count))).collect();
     html! {
         h3 id={ "traffic-" (n) } { (name) }
         @if track.is_empty() { p { "No shot of this traffic came to an end." } } @else {
-            p { (outcomes.join(", ")) }
+            p { (words::outcomes(&summary.outcomes)) }
             ul class="facts" {
                 @for (part, of) in &summary.parts { li { (words::part(part, of)) } }
                 @if let Some(claimed) = &summary.closed_loop_claim { li { (words::claimed(claimed)) } }
@@ -234,16 +244,39 @@ pub(super) fn bands(run: &Run<'_>) -> Vec<Band> {
                     format!("{} (touched nothing)", fault.name)
                 },
                 row: format!("fault {}", fault.name),
-                label: "faults".into(),
+                label: FAULTS.into(),
                 from: span.start.secs(),
                 to: span.end.secs(),
                 fault: true,
                 odd: false,
                 colour: 3,
             });
+            all.extend(recovery(run, fault, occurrence));
         }
     }
     all
+}
+
+/// From the end of a fault to where the last traffic was itself again; nothing where that was at once or is not known.
+fn recovery(run: &Run<'_>, fault: &FaultSummary, occurrence: &OccurrenceSummary) -> Option<Band> {
+    let end = occurrence.effective?.end;
+    let never = occurrence.recovery.iter().any(|(_, of)| of.found == "never");
+    let by = occurrence.recovery.iter().filter_map(|(_, of)| of.between).map(|[_, by]| by).max();
+    let to = if never { run.plan.timeline.end } else { by? };
+    (to > end).then(|| Band {
+        name: if never {
+            "never recovered".into()
+        } else {
+            format!("recovered in {}", words::seconds(to.since(end).as_secs_f64()))
+        },
+        row: format!("fault {}", fault.name),
+        label: FAULTS.into(),
+        from: end.secs(),
+        to: to.secs(),
+        fault: false,
+        odd: false,
+        colour: 1,
+    })
 }
 
 /// When alerts were pending and when they fired.

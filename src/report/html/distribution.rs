@@ -21,13 +21,14 @@ pub(super) fn section(page: &Page<'_>) -> Option<Markup> {
 fn one(page: &Page<'_>, n: usize, track: &super::Track) -> Markup {
     let windows = windows(page, &track.name);
     let mut curves = vec![
-        Curve { name: "response".into(), colour: 0, lengths: &track.response },
-        Curve { name: "service".into(), colour: 5, lengths: &track.service },
+        Curve { name: "service".into(), colour: 5, wide: true, lengths: &track.service },
+        Curve { name: "response".into(), colour: 0, wide: false, lengths: &track.response },
     ];
     let named = windows.iter().enumerate();
     curves.extend(named.map(|(i, (name, tally))| Curve {
         name: name.clone(),
         colour: [3, 2, 1, 4, 6][i % 5],
+        wide: false,
         lengths: tally,
     }));
     curves.retain(|curve| curve.lengths.count() > 0);

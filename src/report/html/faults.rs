@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::Page;
+use super::{Page, coded};
 use crate::base::text;
 use crate::judge::{FaultSummary, LedgerSummary};
 use crate::report::{ledger, words};
@@ -15,7 +15,7 @@ pub(super) fn section(page: &Page<'_>) -> Option<Markup> {
     }
     let gate = judgement.gate.as_ref().map(words::gate);
     Some(html! {
-        @if let Some(gate) = gate { p { "Steady: " (gate) "." } }
+        @if let Some(gate) = gate { p { "Steady: " (coded(&gate)) "." } }
         @for fault in &judgement.faults { (one(fault)) }
     })
 }
@@ -26,8 +26,8 @@ fn one(fault: &FaultSummary) -> Markup {
         p { (words::fault(fault)) }
         @if let Some(of) = fault.ledger.as_ref().filter(|of| of.chosen.eligible > 0) { (accounts(of)) }
         ul {
-            @for line in ledger::lines(fault) { li { (line) } }
-            @for line in words::control(fault).into_iter().chain(words::damage(fault)) { li { (line) } }
+            @for line in ledger::lines(fault) { li { (coded(&line)) } }
+            @for line in words::control(fault).into_iter().chain(words::damage(fault)) { li { (coded(&line)) } }
         }
         @if let Some(of) = fault.ledger.as_ref().filter(|of| !of.examples.is_empty()) {
             details {

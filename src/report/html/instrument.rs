@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::chart::{Across, Line, Plot, Unit, lines};
-use super::{Hover, Page, figure, keys};
+use super::{Hover, Page, coded, figure, keys};
 use crate::base::text;
 use crate::base::time::Offset;
 use crate::base::timing::Timing;
@@ -18,7 +18,7 @@ pub(super) fn section(page: &Page<'_>) -> Markup {
     let unfit: Vec<_> = fitness.unfit.iter().take(20).collect();
     html! {
         p { strong { (words::fitness(judgement)) } "." }
-        ul { @for cause in words::causes(judgement) { li { (cause) } } }
+        ul { @for cause in words::causes(judgement) { li { (coded(&cause)) } } }
         @if !unfit.is_empty() {
             details {
                 summary { (text::count(fitness.unfit.len() as u64, "unfit second")) }
@@ -42,7 +42,7 @@ pub(super) fn section(page: &Page<'_>) -> Markup {
         }
         @if !page.run.evidence.gaps.is_empty() {
             p { strong { "Missing or torn" } }
-            ul { @for gap in &page.run.evidence.gaps { li { (gap) } } }
+            ul { @for gap in &page.run.evidence.gaps { li { (coded(gap)) } } }
         }
     }
 }

@@ -104,6 +104,16 @@ pub(in crate::report) fn class(verdict: Verdict) -> &'static str {
     }
 }
 
+/// A sentence in which names stand between backticks, as the terminal has it; here they are set as code.
+fn coded(text: &str) -> Markup {
+    let parts: Vec<&str> = text.split('`').collect();
+    // One without its partner is one that somebody wrote.
+    if parts.len() % 2 == 0 {
+        return html! { (text) };
+    }
+    html! { @for (n, part) in parts.iter().enumerate() { @if n % 2 == 1 { code { (part) } } @else { (part) } } }
+}
+
 /// A drawing with its caption and what its colours mean. `values` lets the page say what is under the pointer.
 fn figure(
     id: &str,

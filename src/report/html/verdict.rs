@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use maud::{Markup, html};
 
-use super::{Page, class};
+use super::{Page, class, coded};
 use crate::base::text;
 use crate::judge::{Finding, Judgement, Severity, Verdict};
 use crate::report::words;
@@ -16,11 +16,12 @@ pub(super) fn banner(page: &Page<'_>) -> Markup {
         p class="verdict" { (judgement.verdict.word()) }
         h1 { (judgement.scenario) }
         p class="headline" { (words::headline(judgement)) " (exit " (judgement.exit.code()) ")" }
+        p class="when" { (words::occasion(&page.run.evidence.manifest, page.run.plan.timeline.end)) }
         @if judgement.time_scale > 1 {
             p { strong { "Scaled 1:" (judgement.time_scale) } ": the load was shorter than written, and is no baseline." }
         }
         @if !judgement.reasons.is_empty() {
-            ul { @for reason in &judgement.reasons { li { strong { (reason.verdict.word()) } ": " (reason.why) } } }
+            ul { @for reason in &judgement.reasons { li { strong { (reason.verdict.word()) } ": " (coded(&reason.why)) } } }
         }
         @if let Some(baseline) = &judgement.baseline { p { "Held against " (words::baseline(baseline)) "." } }
         @for stuck in &judgement.stuck {
@@ -73,7 +74,7 @@ fn row(judgement: &Judgement, finding: &Finding) -> Markup {
             }
             td class="place" { (finding.window.name) }
             td {
-                (finding.why)
+                (coded(&finding.why))
                 @if let Some(anatomy) = words::anatomy(finding) { br; small { (anatomy) } }
             }
         }

@@ -90,7 +90,7 @@ fn row(turn: &Turn, href: Option<&str>) -> Markup {
             @match near {
                 Some(near) => {
                     td { (near.words()) }
-                    td class="n" data-sort=(near.room) { (format!("{:.1} %", near.room * 100.0)) }
+                    td class="n" data-sort=(near.room) { (near.distance()) }
                 },
                 None => { td { "–" } td class="n" {} },
             }

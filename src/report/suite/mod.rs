@@ -12,6 +12,8 @@ use super::words;
 use crate::base::{text, units};
 use crate::judge::{Ended, Finding, Judgement, Kind, Recovery, Stood, Turn, Verdict};
 
+/// From here on a part of a bound is told in times and not in percent.
+const FAR: f64 = 2.0;
 /// How wide a table may be, in characters.
 const WIDTH: u16 = 110;
 
@@ -71,11 +73,21 @@ struct Tightest<'j> {
 impl Tightest<'_> {
     /// `p95(quotes) 412 ms < 500 ms, 17.6 % left`
     fn words(&self) -> String {
-        let Tightest { finding, room } = self;
+        let finding = self.finding;
         let measure = finding.promise.split(['<', '>', '=']).next().unwrap_or_default().trim();
-        let said = if *room >= 0.0 { "left" } else { "beyond" };
         let observed = words::observed(finding);
-        format!("{measure} {observed} {} {}, {} {said}", finding.compare, finding.bound, units::percent(room.abs()))
+        format!("{measure} {observed} {} {}, {}", finding.compare, finding.bound, self.distance())
+    }
+
+    /// How far it is from its bound, as people say it: `17.6 % left`, `12 % beyond`, `714 times its bound`.
+    fn distance(&self) -> String {
+        // Of a lower bound no more than all of it can be missing; of an upper one there is no end to what is beyond.
+        match self.room {
+            room if room >= FAR => format!("{} times its bound", text::thousands(room.round() as u64 + 1)),
+            room if room >= 0.0 => format!("{} left", units::percent(room)),
+            room if room <= -FAR => format!("{} times its bound", text::thousands((1.0 - room).round() as u64)),
+            room => format!("{} beyond", units::percent(-room)),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use plotters::prelude::*;
 
 use super::super::axis::clock;
 use super::scale::{Even, Magnitudes, Steps};
-use super::{BOUND, Band, Failed, GREY, PALETTE, PHASE, RED, WIDTH, axes, drawn, finish};
+use super::{BOUND, Band, Failed, GREY, INK, PALETTE, PHASE, RED, WIDTH, axes, drawn, finish};
 use crate::base::text;
 use crate::base::units;
 
@@ -15,6 +15,10 @@ use crate::base::units;
 const HEIGHT: u32 = 230;
 /// Room for the words of the axis of values.
 const LEFT: u32 = 78;
+const RIGHT: u32 = 24;
+/// The font of names within a chart, in pixels, and how wide a letter of it is.
+const SMALL: (&str, u32) = ("sans-serif", 12);
+const LETTER: f64 = 7.0;
 /// On a logarithmic axis nothing is lower than a microsecond.
 const FLOOR: f64 = 1e-6;
 
@@ -43,12 +47,14 @@ impl Unit {
     }
 }
 
+/// To a tenth; below one to two digits that count, so that no two marks of an axis read alike.
 fn number(value: f64) -> String {
     if value >= 100.0 || value.fract().abs() < 1e-9 {
-        text::thousands(value.round() as u64)
-    } else {
-        format!("{}", (value * 10.0).round() / 10.0)
+        return text::thousands(value.round() as u64);
     }
+    let digits = if value >= 1.0 { 1 } else { (1.0 - value.abs().log10().floor()).clamp(1.0, 9.0) as i32 };
+    let scale = 10f64.powi(digits);
+    format!("{}", (value * scale).round() / scale)
 }
 
 /// One value over time.
@@ -132,7 +138,7 @@ fn draw(plot: &Plot<'_>, area: &DrawingArea<SVGBackend<'_>, Shift>) -> Result<()
     if plot.log {
         let lowest = values.chain(promised).filter(|v| *v > 0.0).fold(f64::INFINITY, f64::min);
         let axis = Magnitudes::around(lowest.max(FLOOR), highest * 1.05);
-        let low = axis.low;
+        let (low, top) = (axis.low, axis.high);
         let mut chart = builder(area).build_cartesian_2d(across, axis)?;
         chart.draw_series(shades(plot, low, axis.high))?;
         axes(&mut chart, &mark, &|y| plot.unit.show(y))?;
@@ -143,6 +149,9 @@ fn draw(plot: &Plot<'_>, area: &DrawingArea<SVGBackend<'_>, Shift>) -> Result<()
             }
         }
         chart.draw_series(bounds(plot))?;
+        chart.draw_series(
+            names(plot).map(|(at, name)| EmptyElement::at((at, top)) + Text::new(name, (4, 3), small())),
+        )?;
     } else {
         let high = if highest > 0.0 { highest * 1.08 } else { 1.0 };
         let mut chart = builder(area).build_cartesian_2d(across, 0.0..high)?;
@@ -160,6 +169,9 @@ fn draw(plot: &Plot<'_>, area: &DrawingArea<SVGBackend<'_>, Shift>) -> Result<()
             }
         }
         chart.draw_series(bounds(plot))?;
+        chart.draw_series(
+            names(plot).map(|(at, name)| EmptyElement::at((at, high)) + Text::new(name, (4, 3), small())),
+        )?;
     }
     area.present()?;
     Ok(())
@@ -167,7 +179,7 @@ fn draw(plot: &Plot<'_>, area: &DrawingArea<SVGBackend<'_>, Shift>) -> Result<()
 
 fn builder<'a, 'b>(area: &'a DrawingArea<SVGBackend<'b>, Shift>) -> ChartBuilder<'a, 'b, SVGBackend<'b>> {
     let mut builder = ChartBuilder::on(area);
-    builder.margin_top(8).margin_right(24).y_label_area_size(LEFT).x_label_area_size(24);
+    builder.margin_top(8).margin_right(RIGHT).y_label_area_size(LEFT).x_label_area_size(24);
     builder
 }
 
@@ -185,6 +197,27 @@ fn shades<'p>(plot: &'p Plot<'_>, low: f64, high: f64) -> impl Iterator<Item = R
         let style = if band.fault { RED.mix(0.16).filled() } else { PHASE.mix(0.05).filled() };
         (a < b && (band.fault || band.odd)).then(|| Rectangle::new([(a, low), (b, high)], style))
     })
+}
+
+/// What was broken, and where its name begins: at the head of its shade, where no other name stands.
+fn names<'p>(plot: &'p Plot<'_>) -> impl Iterator<Item = (f64, String)> + use<'p> {
+    let [from, to] = plot.range;
+    let room = f64::from(WIDTH - LEFT - RIGHT);
+    let mut free = from;
+    plot.bands.iter().filter(|band| band.fault).filter_map(move |band| {
+        let at = band.from.max(from);
+        let width = (band.name.chars().count() as f64 * LETTER + 8.0) / room * (to - from);
+        let fits = at >= free && at + width <= to;
+        fits.then(|| {
+            free = at + width;
+            (at, band.name.clone())
+        })
+    })
+}
+
+/// The words of a name within a chart.
+fn small() -> TextStyle<'static> {
+    SMALL.into_font().color(&INK)
 }
 
 /// Stretches of a line without a gap; a point between two gaps becomes a short stretch.
@@ -223,6 +256,15 @@ mod tests {
 
     fn line(values: &[Option<f64>]) -> Line {
         Line { name: "a".into(), colour: Some(0), values: values.into() }
+    }
+
+    #[test]
+    fn no_two_marks_read_alike() {
+        assert_eq!(
+            [0.0, 0.02, 0.04, 0.125, 0.5, 1.5, 12.34, 1_234.4].map(number)[..7],
+            ["0", "0.02", "0.04", "0.13", "0.5", "1.5", "12.3"]
+        );
+        assert_eq!([-0.001, -0.25].map(number), ["-0.001", "-0.25"]);
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub struct Curve<'a> {
     pub name: String,
     /// Its colour by position in the palette.
     pub colour: usize,
+    /// Whether it is drawn wide, so that one that lies on it leaves it seen.
+    pub wide: bool,
     /// Its lengths.
     pub lengths: &'a Tally,
 }
@@ -50,8 +52,8 @@ fn points(lengths: &Tally) -> Vec<(f64, f64)> {
 }
 
 fn draw(curves: &[Curve<'_>], area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>) -> Result<(), Failed> {
-    let curves: Vec<(usize, Vec<(f64, f64)>)> = curves.iter().map(|c| (c.colour, points(c.lengths))).collect();
-    let all = curves.iter().flat_map(|(_, points)| points);
+    let curves: Vec<_> = curves.iter().map(|c| (c.colour, c.wide, points(c.lengths))).collect();
+    let all = curves.iter().flat_map(|(.., points)| points);
     let right = all.clone().map(|p| p.0).fold(1.0, f64::max);
     let low = all.clone().map(|p| p.1).fold(f64::INFINITY, f64::min);
     let axis = Magnitudes::around(low, all.map(|p| p.1).fold(0.0, f64::max) * 1.05);
@@ -63,8 +65,8 @@ fn draw(curves: &[Curve<'_>], area: &DrawingArea<SVGBackend<'_>, plotters::coord
         .build_cartesian_2d(Even { from: 0.0, to: right, steps: Steps::One }, axis)?;
     let length = |seconds: f64| units::measured(Duration::from_secs_f64(seconds.clamp(0.0, 1e9)));
     axes(&mut chart, &rank, &length)?;
-    for (colour, points) in curves {
-        let style = PALETTE[colour % PALETTE.len()].stroke_width(2);
+    for (colour, wide, points) in curves {
+        let style = PALETTE[colour % PALETTE.len()].stroke_width(if wide { 6 } else { 2 });
         chart.draw_series(LineSeries::new(points, style))?;
     }
     area.present()?;
