@@ -4,6 +4,7 @@
 //! `cargo bench --bench capacity -- [--real]`
 
 #[path = "../tests/capacity/known.rs"]
+#[allow(dead_code, reason = "the tests ask for more")]
 mod known;
 #[path = "../tests/capacity/laws.rs"]
 #[allow(dead_code, reason = "the tests ask for more")]
@@ -56,17 +57,30 @@ fn virtually() {
     }
 }
 
-/// Settings of `sim:queue`, the promises, and the knee by the books.
-fn laws() -> Vec<(&'static str, &'static str, &'static str, f64)> {
+/// Settings of `sim:queue`, the promises, how long a probe is in seconds, and the knee by the books.
+fn laws() -> Vec<(&'static str, &'static str, &'static str, u32, f64)> {
     vec![
-        ("M/M/4", "servers: 4, service: 40ms", "p95(x) < 250ms", oracle::mmc(4, 0.04, 0.25)),
-        ("M/D/1", "service: 8ms, spread: fixed", "p95(x) < 40ms", oracle::md1(0.008, 0.04)),
-        ("concurrency limit", "servers: 20, service: 100ms, room: 0", "errors(x) < 1%", oracle::limit(20, 0.1, 0.01)),
-        ("token bucket", "service: 0s, bucket: 100/s, burst: 20", "errors(x) < 1%", oracle::bucket(100.0, 20, 0.01)),
+        ("M/M/4", "servers: 4, service: 40ms", "p95(x) < 250ms", 20, oracle::mmc(4, 0.04, 0.25)),
+        ("M/D/1", "service: 8ms, spread: fixed", "p95(x) < 40ms", 20, oracle::md1(0.008, 0.04)),
+        (
+            "concurrency limit",
+            "servers: 20, service: 100ms, room: 0",
+            "errors(x) < 1%",
+            20,
+            oracle::limit(20, 0.1, 0.01),
+        ),
+        (
+            "token bucket",
+            "service: 0s, bucket: 100/s, burst: 20",
+            "errors(x) < 1%",
+            20,
+            oracle::bucket(100.0, 20, 0.01),
+        ),
         (
             "GC pauses",
             "service: 2ms, spread: fixed, pause: 200ms, every: 2s",
             "p95(x) < 150ms",
+            40,
             oracle::pauses(0.002, 0.2, 2.0, 0.15),
         ),
     ]
@@ -75,21 +89,21 @@ fn laws() -> Vec<(&'static str, &'static str, &'static str, f64)> {
 fn real() {
     println!("| law | seed | knee by the books | found | range | error | probes | took | ended |");
     println!("|---|---|---|---|---|---|---|---|---|");
-    for (name, with, promise, knee) in laws() {
+    for (name, with, promise, probe, knee) in laws() {
         for seed in 1..=3 {
-            let line = one(with, promise, seed, knee).unwrap_or_else(|why| format!("– | – | – | – | – | {why}"));
+            let line = one(with, promise, probe, seed, knee).unwrap_or_else(|why| format!("– | – | – | – | – | {why}"));
             println!("| {name} | {seed} | {knee:.2}/s | {line} |");
         }
     }
 }
 
-fn one(with: &str, promise: &str, seed: u64, knee: f64) -> Result<String, String> {
+fn one(with: &str, promise: &str, probe: u32, seed: u64, knee: f64) -> Result<String, String> {
     let folder = tempfile::tempdir().map_err(|why| why.to_string())?;
     let file = folder.path().join("knee.yaml");
     let scenario = format!(
         "proofload: 1\nseed: {seed}\ntarget: {{ sim: queue, with: {{ {with}, seed: {seed} }}, timeout: 2s }}\ntraffic:\n  x:\n    \
          flow: {{ steps: [ {{ get: / }} ] }}\n    load: [ {{ hold: {{ at: 20/s, for: 10s }} }} ]\nslo: [ {{ expect: {promise} }} ]\n\
-         capacity: {{ probe: 20s }}\nfitness: {{ lag: 10ms }}\n"
+         capacity: {{ probe: {probe}s }}\nfitness: {{ lag: 10ms }}\n"
     );
     std::fs::write(&file, scenario).map_err(|why| why.to_string())?;
     let begun = std::time::Instant::now();

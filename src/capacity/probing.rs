@@ -9,7 +9,8 @@ use crate::base::units;
 use crate::judge::capacity::needed;
 use crate::plan::Plan;
 use crate::scenario::{
-    Arrivals, Capacity, Changes, Claim, Measure, Mistake, Promise, Scenario, Segment, Severity, System, Window, probed,
+    Arrivals, Capacity, Changes, Claim, Measure, Mistake, Promise, Scenario, Segment, Service, Severity, System,
+    Window, Without, probed,
 };
 
 /// The minimum of the most demanding promise, times this, is a good number of shots.
@@ -22,12 +23,14 @@ const LONGEST: Duration = Duration::from_secs(600);
 const LEAST: f64 = 64.0;
 /// At the most so many slices, scrapes and the like have room in a probe as they need.
 const ROOM: u32 = 3;
+/// What the service of a target without names is called.
+const ONLY: &str = "target";
 
 /// Makes scenarios of probes.
 pub struct Probing<'s> {
     scenario: &'s Scenario,
     capacity: Capacity,
-    fault: Option<usize>,
+    without: Option<Without>,
     unpromised: Vec<usize>,
     left_out: Vec<String>,
     background: Vec<(String, f64)>,
@@ -35,12 +38,12 @@ pub struct Probing<'s> {
 }
 
 impl<'s> Probing<'s> {
-    /// Of a scenario, under one of its faults or none. The error says why its rate cannot be searched.
+    /// Of a scenario, without something or with all. The error says why its rate cannot be searched.
     pub fn new(
         scenario: &'s Scenario,
         plan: &Plan,
         capacity: &Capacity,
-        fault: Option<usize>,
+        without: Option<Without>,
     ) -> Result<Probing<'s>, String> {
         let traffic = scenario.traffic.get(capacity.traffic).ok_or("there is no traffic")?;
         if matches!(traffic.arrivals, Arrivals::Replay(_)) {
@@ -55,8 +58,9 @@ impl<'s> Probing<'s> {
         }
         let first = capacity.from.map(units::Rate::hertz).or_else(|| begins(&traffic.load));
         let first = first.ok_or_else(|| format!("`{}` has no rate to begin with: say `from: 50/s`", traffic.name))?;
-        let (unpromised, left_out) = left_out(scenario, capacity.traffic, fault);
-        let probing = Probing { scenario, capacity: capacity.clone(), fault, unpromised, left_out, background, first };
+        let (unpromised, left_out) = left_out(scenario, capacity.traffic, without.and_then(Without::fault));
+        let probing =
+            Probing { scenario, capacity: capacity.clone(), without, unpromised, left_out, background, first };
         if probing.critical().next().is_none() {
             return Err("there is no critical promise that a probe could keep or break: add one under `slo:`, such as `errors < 1%`".into());
         }
@@ -135,12 +139,16 @@ impl<'s> Probing<'s> {
             let load = format!("[ {warm}{{ hold: {{ at: {rate}/s, for: {hold} }} }} ]");
             set.push((format!("traffic.{other}.load"), load));
         }
-        if let Some(fault) = self.fault {
+        let fault = self.without.and_then(Without::fault);
+        if let Some(fault) = fault {
             let fault = &scenario.faults[fault].name;
             set.push((format!("faults.{fault}.at"), "0s".into()));
             set.push((format!("faults.{fault}.for"), self.written(before + measured)));
         }
-        let without = scenario.faults.iter().enumerate().filter(|(i, _)| Some(*i) != self.fault);
+        if self.without == Some(Without::Replica) {
+            set.push(self.one_less()?);
+        }
+        let without = scenario.faults.iter().enumerate().filter(|(i, _)| Some(*i) != fault);
         let without: Vec<&str> = without.map(|(_, fault)| fault.name.as_str()).collect();
         let changes = Changes {
             without: &without,
@@ -152,6 +160,32 @@ impl<'s> Probing<'s> {
         };
         let told = |all: Vec<Mistake>| all.first().map_or(String::new(), |m| format!("{}: {}", m.what, m.remedy));
         probed(&scenario.source, &changes).map_err(told)
+    }
+
+    /// One replica less, as by `--set`: a practice target is started with one fewer, and of addresses the last is not used.
+    fn one_less(&self) -> Result<(String, String), String> {
+        match &self.scenario.target.system {
+            System::Sim { .. } => {
+                Ok(("target.with.replicas".into(), (self.scenario.target.replicas().max(2) - 1).to_string()))
+            }
+            System::Services(_) => {
+                let service = self.service().filter(|service| service.addresses.len() > 1);
+                let service = service.ok_or("what is searched has a single address: without it nothing is left")?;
+                let rest = &service.addresses[..service.addresses.len() - 1];
+                let rest: Vec<String> = rest.iter().map(|address| quoted(&address.to_string())).collect();
+                let named = matches!(&self.scenario.target.system, System::Services(all) if all.len() > 1)
+                    || service.name != ONLY;
+                let path = if named { format!("target.services.{}", service.name) } else { "target.url".into() };
+                Ok((path, format!("[ {} ]", rest.join(", "))))
+            }
+        }
+    }
+
+    /// The service whose rate is searched, of those that stand already.
+    fn service(&self) -> Option<&Service> {
+        let System::Services(services) = &self.scenario.target.system else { return None };
+        let wanted = self.scenario.traffic[self.capacity.traffic].service.as_ref();
+        services.iter().find(|s| wanted.is_none_or(|wanted| *wanted == s.name))
     }
 
     /// A length as it is written in the scenario's text, which is then scaled again.
@@ -169,10 +203,8 @@ impl<'s> Probing<'s> {
     pub fn target(&self) -> (String, u32) {
         match &self.scenario.target.system {
             System::Sim { name, .. } => (format!("sim:{name}"), self.scenario.target.replicas()),
-            System::Services(services) => {
-                let wanted = self.scenario.traffic[self.capacity.traffic].service.as_ref();
-                let found = services.iter().find(|s| wanted.is_none_or(|wanted| *wanted == s.name));
-                let addresses = found.map(|s| s.addresses.as_slice()).unwrap_or_default();
+            System::Services(_) => {
+                let addresses = self.service().map(|s| s.addresses.as_slice()).unwrap_or_default();
                 let names: Vec<String> = addresses.iter().map(ToString::to_string).collect();
                 (names.join(", "), addresses.len() as u32)
             }

@@ -57,7 +57,7 @@ pub struct Order {
 }
 
 /// More probes say no more.
-const MOST_PROBES: usize = 60;
+const MOST_PROBES: usize = 100;
 /// The first rate is tried so often at the most.
 const MOST_WARM: usize = 5;
 /// A median below this part of the one before: the target still gets faster.

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::claim::Compare;
+use super::fault::Fault;
 use super::promise::{NO_TRAFFIC, Refusal, split_compare};
 use crate::base::text;
 use crate::base::units::{self, Rate, Share};
@@ -28,8 +29,38 @@ pub struct Capacity {
     pub warm_up: Duration,
     /// How long the search may take; as long as it takes when not given.
     pub max_time: Option<Duration>,
-    /// The faults, by their positions in the scenario, under each of which it is repeated.
-    pub without: Vec<usize>,
+    /// What is taken away, one at a time, when it is repeated.
+    pub without: Vec<Without>,
+}
+
+/// What a search goes without from the beginning of every probe to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Without {
+    /// What the fault at this position of the scenario takes away.
+    Fault(usize),
+    /// One replica: the others share the load, as behind a balancer that has noticed.
+    Replica,
+}
+
+impl Without {
+    /// How one replica less is asked for.
+    pub const REPLICA: &str = "replica";
+
+    /// The fault, if it is one.
+    pub fn fault(self) -> Option<usize> {
+        match self {
+            Without::Fault(fault) => Some(fault),
+            Without::Replica => None,
+        }
+    }
+
+    /// In words.
+    pub fn name(self, faults: &[Fault]) -> String {
+        match self {
+            Without::Fault(fault) => faults.get(fault).map(|f| f.name.clone()).unwrap_or_default(),
+            Without::Replica => "one replica gone".into(),
+        }
+    }
 }
 
 impl Capacity {

@@ -50,7 +50,7 @@ pub use crate::base::timing::Timing;
 pub use absorbed::Absorbed;
 pub use alerts::{AlertClaim, Alerts, Live, Must, RuleFile, Semantics};
 pub use bearer::Bearer;
-pub use capacity::{Capacity, CapacityClaim};
+pub use capacity::{Capacity, CapacityClaim, Without};
 pub use check::{COMES_TO_KAFKA, FLEETS};
 pub use claim::{Claim, Compare, Expectation, Filter, Measure, Promise, Quantile, Severity, Window};
 pub use contract::{Cardinality, Contract, Probe, ScrapeLimits};

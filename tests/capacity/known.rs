@@ -14,6 +14,8 @@ pub struct Known {
     pub case: Case,
     /// Its knee, per second.
     pub knee: f64,
+    /// What is bad, from which length on in seconds, and the share of it that the promise allows.
+    pub allows: (f64, f64),
     make: fn() -> Box<dyn Law>,
 }
 
@@ -22,6 +24,17 @@ impl Known {
     pub fn search(&self, seed: u64) -> Search {
         let mut law = (self.make)();
         Case { seed, ..self.case.clone() }.search(law.as_mut(), &Day::default())
+    }
+
+    /// The same, no closer than a tenth.
+    pub fn coarsely(&self, seed: u64) -> Search {
+        let mut law = (self.make)();
+        Case { seed, more: ", resolution: 10%", ..self.case.clone() }.search(law.as_mut(), &Day::default())
+    }
+
+    /// The target.
+    pub fn law(&self) -> Box<dyn Law> {
+        (self.make)()
     }
 
     /// By what part what was found is off; nothing where nothing was.
@@ -38,36 +51,43 @@ pub fn all() -> Vec<Known> {
             name: "M/M/4",
             case: case("p95(x) < 250ms; errors(x) < 1%"),
             knee: oracle::mmc(4, 0.04, 0.25),
+            allows: (0.25, 0.05),
             make: || Box::new(Servers::new(4, 0.04, true)),
         },
         Known {
             name: "M/M/1",
             case: case("p95(x) < 150ms"),
             knee: oracle::mmc(1, 0.01, 0.15),
+            allows: (0.15, 0.05),
             make: || Box::new(Servers::new(1, 0.01, true)),
         },
         Known {
             name: "M/D/1",
             case: case("p95(x) < 40ms"),
             knee: oracle::md1(0.008, 0.04),
+            allows: (0.04, 0.05),
             make: || Box::new(Servers::new(1, 0.008, false)),
         },
         Known {
             name: "concurrency limit",
             case: case("errors(x) < 1%"),
             knee: oracle::limit(20, 0.1, 0.01),
+            allows: (f64::INFINITY, 0.01),
             make: || Box::new(Servers::new(20, 0.1, true).limited()),
         },
         Known {
             name: "token bucket",
             case: case("errors(x) < 1%"),
             knee: oracle::bucket(100.0, 20, 0.01),
+            allows: (f64::INFINITY, 0.01),
             make: || Box::new(Bucket::new(100.0, 20.0)),
         },
         Known {
             name: "GC pauses",
-            case: case("p95(x) < 150ms"),
+            // Long against what comes and goes: twenty pauses.
+            case: Case { probe: 40, ..case("p95(x) < 150ms") },
             knee: oracle::pauses(0.002, 0.2, 2.0, 0.15),
+            allows: (0.15, 0.05),
             make: || Box::new(Pauses { service: 0.002, pause: 0.2, every: 2.0, free: 0.0 }),
         },
     ]

@@ -72,13 +72,17 @@ pub fn bucket(rate: f64, burst: u32, share: f64) -> f64 {
     reaches(share, rate * 0.2, rate * 2.0, refused)
 }
 
-/// A server that stands still for P in every E: whoever comes u into a pause waits P − u(1 − ρ), so that a share
-/// P / (E(1 − ρ)) of all waits evenly between nothing and P. A request by itself takes S and its own queue, S(1 + ρ/2(1 − ρ)).
+/// A server that stands still for P in every E, by the time that work waits longer than x = bound − S. At the beginning of a pause
+/// there is P and the work V of a queue M/D/1, λS² / 2(1 − ρ); from then on it goes down by one a second and up by S with every arrival.
+/// Such a process is above x for (P + V − x) / (1 − ρ), until it is there for the first time, and then again and again, for
+/// λS² / 2(1 − ρ)² in all (from its generator, −f′(w) + λ(f(w + S) − f(w)) = −1 above and 0 below). Beside those who come
+/// then, whoever is in the system when a pause begins waits through it: S + V by Little, for each arrival.
 pub fn pauses(service: f64, pause: f64, every: f64, bound: f64) -> f64 {
     let slow = |lambda: f64| {
         let idle = 1.0 - lambda * service;
-        let own = service * (1.0 + (1.0 - idle) / (2.0 * idle));
-        pause / (every * idle) * (1.0 - (bound - own) / pause)
+        let work = lambda * service * service / (2.0 * idle);
+        let above = (pause + work - (bound - service)) / idle + work / idle;
+        (above + service + work) / every
     };
     reaches(0.05, 0.0, 0.999 / service, slow)
 }

@@ -104,11 +104,16 @@ fn every_mistake_of_the_command_line_is_told_and_nothing_is_sent() {
     let scene = Scene::new(&stands(""));
     let file = scene.file();
     let file = file.to_str().expect("text");
-    let wrong = ["--traffic", "p", "--under", "slwo", "--from", "9/s", "--max-rate", "5/s"];
+    let wrong = ["--traffic", "p", "--under", "slwo,replica", "--from", "9/s", "--max-rate", "5/s"];
     let ended = scene.ask(&[&["capacity", file][..], &wrong].concat());
     assert_eq!(ended.code, Some(2), "{ended:?}");
-    for said in ["--traffic p: no traffic", "--under slwo: no fault", "did you mean `slow`?", "5/s, is below the first"]
-    {
+    for said in [
+        "--traffic p: no traffic",
+        "--under slwo: no fault",
+        "did you mean `slow`?",
+        "--under replica: without its only replica",
+        "5/s, is below the first",
+    ] {
         assert!(ended.err.contains(said), "{said}: {ended:?}");
     }
     for (more, said) in [

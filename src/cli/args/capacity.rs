@@ -89,7 +89,7 @@ pub struct SearchArgs {
     /// How long each probe warms up before; 3s when left out
     #[arg(long, value_name = "TIME", value_parser = crate::base::units::parse_duration)]
     pub warm_up: Option<Duration>,
-    /// Search again under each of these faults of the scenario, or under `all` of them
+    /// Search again under each of these faults of the scenario, without one `replica` of several, or under `all` of that
     #[arg(long, value_name = "FAULT", value_delimiter = ',')]
     pub under: Vec<String>,
     /// Where reports go

@@ -16,7 +16,7 @@ use crate::exit::Exit;
 use crate::judge::capacity::Study;
 use crate::report;
 use crate::run::Told;
-use crate::scenario::{Capacity, Scenario};
+use crate::scenario::{Capacity, Scenario, Without};
 
 pub(super) use plan::study;
 pub(super) use search::{Found, Wanted, search};
@@ -103,15 +103,20 @@ fn wanted(scenario: &Scenario, args: &SearchArgs) -> Result<Capacity, String> {
     capacity.warm_up = args.warm_up.map_or(capacity.warm_up, scaled);
     let faults = || scenario.faults.iter().map(|f| f.name.as_str()).collect::<Vec<_>>();
     if args.under.iter().any(|name| name == "all") {
-        capacity.without = (0..scenario.faults.len()).collect();
-        if faults().is_empty() {
-            wrong.push("--under all: there are no faults in this scenario".into());
+        capacity.without = (0..scenario.faults.len()).map(Without::Fault).collect();
+        capacity.without.extend((scenario.target.replicas() > 1).then_some(Without::Replica));
+        if capacity.without.is_empty() {
+            wrong.push("--under all: there are no faults in this scenario, and no second replica".into());
         }
     } else if !args.under.is_empty() {
         let mut under = Vec::new();
         for name in &args.under {
-            match faults().iter().position(|known| known == name) {
-                Some(fault) if !under.contains(&fault) => under.push(fault),
+            let fault = faults().iter().position(|known| known == name).map(Without::Fault);
+            match fault.or_else(|| (name == Without::REPLICA).then_some(Without::Replica)) {
+                Some(Without::Replica) if scenario.target.replicas() < 2 => {
+                    wrong.push("--under replica: without its only replica nothing is left of the target".into());
+                }
+                Some(of) if !under.contains(&of) => under.push(of),
                 Some(_) => {}
                 None => {
                     wrong.push(format!("--under {name}: no fault of this scenario: {}", text::suggest(name, faults())))

@@ -18,7 +18,7 @@ use crate::judge::{self, Verdict};
 use crate::plan::Plan;
 use crate::report;
 use crate::run::{self, Standing, Told};
-use crate::scenario::{Capacity, Claim, Scenario};
+use crate::scenario::{Capacity, Claim, Scenario, Without};
 
 /// How often it is asked whether somebody wants a rest to end.
 const NAP: Duration = Duration::from_millis(50);
@@ -54,9 +54,9 @@ pub fn search(starter: &Starter, told: &Told, wanted: Wanted<'_>, colour: bool) 
     let Wanted { file, scenario, plan, capacity, reading } = wanted;
     let mut probings = Vec::new();
     let mut wrong = Vec::new();
-    for fault in std::iter::once(None).chain(capacity.without.iter().copied().map(Some)) {
-        match first(&scenario, &plan, &capacity, fault, (&file, reading)) {
-            Ok(probing) => probings.push((fault, probing)),
+    for without in std::iter::once(None).chain(capacity.without.iter().copied().map(Some)) {
+        match first(&scenario, &plan, &capacity, without, (&file, reading)) {
+            Ok(probing) => probings.push((without, probing)),
             Err(why) => wrong.push(why),
         }
     }
@@ -93,11 +93,11 @@ pub fn search(starter: &Starter, told: &Told, wanted: Wanted<'_>, colour: bool) 
     let begun = monotonic();
     let mut hunt =
         Hunt { starter, told, scenario: &scenario, capacity: &capacity, file, reading, folder, study, over: None };
-    for (fault, probing) in &probings {
+    for (without, probing) in &probings {
         if hunt.over.is_some() || hunt.is_ended() {
             break;
         }
-        hunt.search(*fault, probing, begun);
+        hunt.search(*without, probing, begun);
     }
     let place = hunt.folder.path().display().to_string();
     super::write(&hunt.study, &hunt.folder);
@@ -110,16 +110,16 @@ pub fn search(starter: &Starter, told: &Told, wanted: Wanted<'_>, colour: bool) 
     })
 }
 
-/// What a search under a fault needs, looked at before anything is sent: its first probe is a valid scenario.
+/// What a search without something needs, looked at before anything is sent: its first probe is a valid scenario.
 fn first<'s>(
     scenario: &'s Scenario,
     plan: &Plan,
     capacity: &Capacity,
-    fault: Option<usize>,
+    without: Option<Without>,
     (file, reading): (&std::path::Path, &Reading),
 ) -> Result<Probing<'s>, String> {
-    let under = fault.map_or(String::new(), |fault| format!("under `{}`: ", scenario.faults[fault].name));
-    let probing = Probing::new(scenario, plan, capacity, fault).map_err(|why| format!("{under}{why}"))?;
+    let under = without.map_or(String::new(), |of| format!("under `{}`: ", of.name(&scenario.faults)));
+    let probing = Probing::new(scenario, plan, capacity, without).map_err(|why| format!("{under}{why}"))?;
     if let capacity::Next::Probe(order) = capacity::next(&probing.aim(), &[], 0.0) {
         let text = probing.text(&order, 1).map_err(|why| format!("{under}{why}"))?;
         load_text(file, &text, &plain(reading)).map_err(|mistakes| {
@@ -149,9 +149,9 @@ struct Hunt<'a> {
 }
 
 impl Hunt<'_> {
-    /// Searches under one fault, or none, and writes the study after every probe.
-    fn search(&mut self, fault: Option<usize>, probing: &Probing<'_>, begun: u64) {
-        let name = fault.map(|fault| self.scenario.faults[fault].name.clone());
+    /// Searches without something, or with all, and writes the study after every probe.
+    fn search(&mut self, without: Option<Without>, probing: &Probing<'_>, begun: u64) {
+        let name = without.map(|of| of.name(&self.scenario.faults));
         let aim = probing.aim();
         let mut standing: Option<Arc<Standing>> = None;
         let told = self.told;

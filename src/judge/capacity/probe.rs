@@ -47,6 +47,10 @@ pub struct Probe {
     pub promises: Vec<Held>,
     /// Response: from when a shot was due. A failure counts at least at the timeout.
     pub response: Lengths,
+    /// Between what its p95 lies, with 95 %, by how it differs from one part of the probe to the next; nothing where there are
+    /// too few shots to part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p95_between: Option<(f64, f64)>,
     /// Service: from when it was sent.
     pub service: Lengths,
     /// The share of shots that were neither ok nor skipped.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::estimate::CONFIDENCE;
 use super::probe::{Approach, Borne, Held, Lengths, Probe, Role, UpstreamUse};
 use crate::base::time::{Offset, Span};
 use crate::base::timing::Timing;
@@ -10,12 +11,21 @@ use crate::evidence::health::Called;
 use crate::evidence::manifest::How;
 use crate::evidence::reader::Evidence;
 use crate::evidence::reply::Outcome;
+use crate::judge::measure;
 use crate::judge::shots::{Stretch, Subject};
+use crate::judge::stat;
 use crate::judge::trial::Trial;
 use crate::judge::window::Cut;
 use crate::judge::{Exit, Finding, Judgement, Percentiles, Verdict};
 use crate::plan::Plan;
-use crate::scenario::{Scenario, Severity, TARGET};
+use crate::scenario::{Filter, Scenario, Severity, TARGET};
+
+/// A probe is parted into so many parts at the most, to see how its p95 differs among them.
+const PARTS: u64 = 10;
+/// With fewer it is not.
+const LEAST_PARTS: u32 = 4;
+/// A part has at least so many shots: as many as make a p95.
+const LEAST_OF_PART: u64 = 59;
 
 /// What a search knows of a probe that its evidence does not say.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,6 +73,7 @@ impl Probe {
         let all: u64 = outcomes.values().sum();
         let bad: u64 = outcomes.iter().filter(|(word, _)| !good.contains(&word.as_str())).map(|(_, n)| n).sum();
         let critical: Vec<&Finding> = judgement.critical().collect();
+        let trial = Trial::new(scenario, plan, evidence);
         let length = measured.length().as_secs_f64();
         Probe {
             number: made.number,
@@ -82,11 +93,12 @@ impl Probe {
             first_broken: first_broken(judgement),
             promises: critical.iter().map(|finding| Held::from(*finding)).collect(),
             response: lengths(Timing::Response),
+            p95_between: p95_between(&trial, traffic, measured),
             service: lengths(Timing::Service),
             errors: if all == 0 { 0.0 } else { bad as f64 / all as f64 },
             outcomes,
             in_flight: in_flight(evidence, traffic, measured),
-            little: little(&Trial::new(scenario, plan, evidence), traffic, measured),
+            little: little(&trial, traffic, measured),
             upstreams: upstreams(scenario, evidence, measured),
             resources: resources(evidence, judgement),
             unfit_seconds: judgement.fitness.unfit_seconds,
@@ -162,6 +174,33 @@ fn in_flight(evidence: &Evidence, traffic: usize, measured: Span) -> Option<f64>
         }
     }
     (!counted.is_empty()).then(|| counted.iter().sum::<f64>() / counted.len() as f64)
+}
+
+/// Between what the p95 of the responses lies. Shots of a queue hang together, and what independent ones would say is far too
+/// sure of itself: so the measured phase is parted, and its parts, long against what they remember, are compared (batch
+/// means, over the logarithms of their p95).
+fn p95_between(trial: &Trial<'_>, traffic: usize, measured: Span) -> Option<(f64, f64)> {
+    let subject = Subject { traffic, part: None, class: None, clock: Timing::Response };
+    let p95 = |span: Span| {
+        let cut = Cut { parts: vec![span], ..Cut::default() };
+        let shots = trial.shots.population(subject, &cut, &[Stretch::whole(span)], &BTreeSet::new(), true);
+        let lengths = measure::lengths(Filter::All, &shots, trial.scenario.target.timeout);
+        Some((lengths.count(), lengths.quantile(0.95)?.as_secs_f64().max(1e-9).ln()))
+    };
+    let seen = Span { start: measured.start, end: measured.end.min(trial.windows.seen) };
+    let (shots, whole) = p95(seen).filter(|_| seen.start < seen.end)?;
+    let parts = (shots / LEAST_OF_PART).min(PARTS) as u32;
+    if parts < LEAST_PARTS {
+        return None;
+    }
+    let length = seen.length() / parts;
+    let spans = (0..parts).map(|n| Span { start: seen.start + length * n, end: seen.start + length * (n + 1) });
+    let all: Vec<f64> = spans.filter_map(p95).map(|(_, p95)| p95).collect();
+    let n = all.len() as f64;
+    let mean = all.iter().sum::<f64>() / n;
+    let variance = all.iter().map(|of| (of - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
+    let off = stat::errors_of_mean(all.len() as u64, (1.0 + CONFIDENCE) / 2.0) * (variance / n).sqrt();
+    Some(((whole - off).exp(), (whole + off).exp()))
 }
 
 /// Shots under way by Little's law, L = λW: shots a second times how long each really took.

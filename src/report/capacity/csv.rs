@@ -22,7 +22,7 @@ pub fn csv(study: &Study) -> String {
     out
 }
 
-const HEAD: [&str; 19] = [
+const HEAD: [&str; 21] = [
     "fault",
     "probe",
     "verdict",
@@ -34,6 +34,8 @@ const HEAD: [&str; 19] = [
     "errors",
     "p50",
     "p95",
+    "p95_low",
+    "p95_high",
     "p99",
     "mean",
     "in_flight",
@@ -57,6 +59,8 @@ fn row(search: &Search, probe: &Probe) -> Vec<String> {
         number(Some(probe.errors)),
         number(probe.response.p50),
         number(probe.response.p95),
+        number(probe.p95_between.map(|between| between.0)),
+        number(probe.p95_between.map(|between| between.1)),
         number(probe.response.p99),
         number(probe.response.mean),
         number(probe.in_flight),

@@ -52,6 +52,7 @@ fn probe(number: u32, offered: f64, knee: f64) -> Probe {
             ("cores".to_owned(), 2.0),
         ]),
         unfit_seconds: 0,
+        p95_between: Some((0.08, 0.12)),
         generator_cpu: Some(0.2),
         report: format!("2026{number}"),
     }

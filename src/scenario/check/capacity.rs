@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use super::super::capacity::{self, Capacity};
+use super::super::capacity::{self, Capacity, Without};
 use super::super::claim::{Claim, Promise, Window};
 use super::super::fault::Fault;
 use super::super::load::Arrivals;
 use super::super::promise;
 use super::super::raw;
 use super::super::shape::At;
+use super::super::target::Target;
 use super::super::traffic::Traffic;
 use super::Check;
 use crate::base::text;
@@ -24,7 +25,13 @@ const FINEST: Share = Share(5_000_000);
 const COARSEST: Share = Share(200_000_000);
 
 impl Check<'_, '_> {
-    pub(super) fn capacity(&mut self, raw: &raw::Root, traffic: &[Traffic], faults: &[Fault]) -> Option<Capacity> {
+    pub(super) fn capacity(
+        &mut self,
+        raw: &raw::Root,
+        traffic: &[Traffic],
+        faults: &[Fault],
+        target: Option<&Target>,
+    ) -> Option<Capacity> {
         let at = raw.capacity.as_ref()?.at;
         let raw = &raw.capacity.as_ref()?.value;
         let searched = match &raw.traffic {
@@ -72,12 +79,20 @@ impl Check<'_, '_> {
         capacity.max_time = raw.max_time.map(|length| length.value);
         let without = raw.without.as_ref().map(|without| without.value.as_slice()).unwrap_or_default();
         for (i, name) in without.iter().enumerate() {
-            let found = faults.iter().position(|fault| fault.name == name.value);
-            match found {
-                Some(fault) if capacity.without.contains(&fault) => {
+            let fault = faults.iter().position(|fault| fault.name == name.value).map(Without::Fault);
+            let replica = || (name.value == Without::REPLICA).then_some(Without::Replica);
+            match fault.or_else(replica) {
+                Some(found) if capacity.without.contains(&found) => {
                     self.reader.wrong(name.at, format!("`{}` stands here twice", name.value), "leave one out");
                 }
-                Some(fault) => capacity.without.push(fault),
+                Some(Without::Replica) if target.is_some_and(|target| target.replicas() < 2) => {
+                    self.within(&format!("without.{i}"), |c| {
+                        let remedy =
+                            "give the target several addresses, or a practice target `replicas: 3`, or leave it out";
+                        c.reader.wrong(name.at, "without its only replica nothing is left of the target", remedy);
+                    });
+                }
+                Some(found) => capacity.without.push(found),
                 None if self.reader.is_broken(&format!("faults.{}", name.value)) => {}
                 None => {
                     let remedy = text::suggest(&name.value, faults.iter().map(|f| f.name.as_str()).collect::<Vec<_>>());

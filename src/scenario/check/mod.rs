@@ -86,7 +86,7 @@ pub fn check(raw: &raw::Root, source: String, settings: &Settings<'_>, reader: &
     let abort_when = check.within("abort_when", |c| c.aborts(raw, &traffic, &jobs));
     let reconcile = check.within("reconcile", |c| c.reconcile(raw, &traffic, &jobs));
     let fitness = check.within("fitness", |c| c.fitness(raw.fitness.as_ref(), &promises));
-    let capacity = check.within("capacity", |c| c.capacity(raw, &traffic, &faults));
+    let capacity = check.within("capacity", |c| c.capacity(raw, &traffic, &faults, target_of));
     Some(Scenario {
         name: raw.name.as_ref().map_or_else(|| settings.default_name.to_owned(), |n| n.value.clone()),
         seed: Seed(raw.seed.as_ref().map_or(1, |s| s.value)),

@@ -22,7 +22,8 @@ record! {
         warm_up: Option<At<Duration>>,
         /// How long the search may take; then it ends with what is known.
         max_time: Option<At<Duration>>,
-        /// Faults under each of which the search is repeated: what is left of the capacity without what they take away.
+        /// Faults under each of which the search is repeated: what is left of the capacity without what they take away. `replica` is
+        /// one replica less of several.
         without: Option<At<Vec<At<String>>>>,
     }
 }

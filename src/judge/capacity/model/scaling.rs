@@ -57,6 +57,9 @@ pub enum Law {
     Universal,
 }
 
+/// What changes no capacity by more than this part does nothing.
+const NO_EFFECT: f64 = 1e-3;
+
 /// A law that was fitted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scaling {
@@ -66,7 +69,7 @@ pub struct Scaling {
     pub at: Parameters,
     /// How far the points lie off the curve: the sum of the squared distances, each in standard errors of its point.
     pub squares: f64,
-    /// How many points there are more than parameters.
+    /// How many points there are more than parameters that are not at nothing.
     pub freedom: u32,
     draws: Vec<Parameters>,
 }
@@ -88,6 +91,18 @@ impl Parameters {
     /// What so many replicas take, per second.
     pub fn rate(&self, n: f64) -> f64 {
         self.lambda * n / (1.0 + self.sigma * (n - 1.0) + self.kappa * n * (n - 1.0))
+    }
+
+    /// How many parameters of a law are at nothing, which they cannot fall below: those fit no point, and what lies above the
+    /// line (more than twice as much from twice as many) still speaks against it.
+    fn idle(&self, most: f64, law: Law) -> u32 {
+        let idle = |effect: f64| u32::from(effect < NO_EFFECT);
+        let (sigma, kappa) = (idle(self.sigma * (most - 1.0)), idle(self.kappa * most * (most - 1.0)));
+        match law {
+            Law::Linear => 0,
+            Law::Amdahl => sigma,
+            Law::Universal => sigma + kappa,
+        }
     }
 
     /// The number of replicas that takes most; nothing where more always take more.
@@ -128,7 +143,8 @@ impl Scaling {
             let rates: Vec<f64> = points.iter().map(|p| p.rate * (normal() * p.error()).exp()).collect();
             draws.extend(fit(law, points, &rates, Some(at)).map(|(at, _)| at));
         }
-        let freedom = (points.len() as u32).saturating_sub(law.parameters());
+        let most = counts.iter().copied().fold(1.0, f64::max);
+        let freedom = (points.len() as u32).saturating_sub(law.parameters() - at.idle(most, law));
         Some(Scaling { law, at, squares, freedom, draws })
     }
 
@@ -223,8 +239,22 @@ mod tests {
             assert_eq!(scaling.law, Law::Universal);
             assert!((got.lambda / lambda - 1.0).abs() < 1e-3, "{got:?}");
             assert!((got.sigma - sigma).abs() < 1e-3 && (got.kappa - kappa).abs() < 1e-4, "{got:?}");
-            assert!(!scaling.is_doubtful() && scaling.freedom == 5);
+            assert!(!scaling.is_doubtful() && scaling.freedom >= 5);
         }
+    }
+
+    /// No contention makes five of what one in a bad hour was measured to take: three points would leave nothing to check by,
+    /// but neither contention nor coherency was used.
+    #[test]
+    fn more_than_in_proportion_is_doubtful() {
+        let of = |rates: [f64; 3]| {
+            let points = [(1, rates[0]), (3, rates[1]), (5, rates[2])].map(|(n, rate)| point(n, rate, 0.05));
+            Scaling::of(&points, Seed(1)).expect("points")
+        };
+        let beyond = of([126.0, 514.0, 722.0]);
+        assert!(beyond.is_doubtful() && beyond.freedom == 2, "{beyond:?}");
+        let within = of([200.0, 514.0, 722.0]);
+        assert!(!within.is_doubtful(), "{within:?}");
     }
 
     #[test]

@@ -39,6 +39,7 @@ fn probe(number: u32, offered: f64, knee: f64) -> Probe {
         upstreams: Default::default(),
         resources: Default::default(),
         unfit_seconds: 0,
+        p95_between: None,
         generator_cpu: None,
         report: String::new(),
     }

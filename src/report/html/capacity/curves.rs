@@ -19,7 +19,7 @@ pub(super) fn latency(page: &Page<'_>) -> Option<Markup> {
     let search = page.study.whole().filter(|search| !search.probes.is_empty())?;
     let mut strands = vec![
         strand("p50", 2, search, |p| p.response.p50),
-        strand("p95", 0, search, |p| p.response.p95),
+        ranged("p95", 0, search, |p| p.response.p95, |p| p.p95_between),
         strand("p99", 4, search, |p| p.response.p99),
     ];
     if let Some(queue) = page.models.queue.filter(|queue| queue.off <= FITS) {
@@ -44,7 +44,7 @@ pub(super) fn latency(page: &Page<'_>) -> Option<Markup> {
     Some(html! {
         (figure("latency", "Response time, from when shots were due", graph(&of), &keys(&strands), None))
         p { small {
-            "Each dot is a probe; hollow ones do not count for the knee. Dashed across: what was promised. Shaded: between what the knee lies."
+            "Each dot is a probe; hollow ones do not count for the knee. A line through a p95: between what it lies (95 %), by how it differs within its probe. Dashed across: what was promised. Shaded: between what the knee lies."
         } }
     })
 }
@@ -183,8 +183,18 @@ pub(super) fn resources(page: &Page<'_>) -> Option<Markup> {
 }
 
 fn strand(name: &str, colour: usize, search: &Search, of: impl Fn(&Probe) -> Option<f64>) -> Strand {
+    ranged(name, colour, search, of, |_| None)
+}
+
+fn ranged(
+    name: &str,
+    colour: usize,
+    search: &Search,
+    of: impl Fn(&Probe) -> Option<f64>,
+    between: impl Fn(&Probe) -> Option<(f64, f64)>,
+) -> Strand {
     let shown = search.probes.iter().filter(|p| p.role != Role::Return && p.verdict != Verdict::Invalid);
-    let points = shown.filter_map(|p| Some(Dot { x: p.offered, y: of(p)?, range: None, solid: p.counts }));
+    let points = shown.filter_map(|p| Some(Dot { x: p.offered, y: of(p)?, range: between(p), solid: p.counts }));
     Strand { name: name.to_owned(), colour: Some(colour), points: points.collect(), ..Strand::default() }
 }
 
