@@ -1,10 +1,10 @@
 //! Signals on a cluster that wants to know who comes, and that speaks TLS where this build does (`--features kafka-tls`).
 //!
 //! The cluster in this process is open; a door stands before it. It names no other way there, asks for a user and a
-//! password as brokers without SaslHandshake do (PLAIN), and can be reached within TLS only, if told so.
+//! password (PLAIN, told outside of requests), and can be reached within TLS only, if told so.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
@@ -21,8 +21,9 @@ use crate::signals::{System, Truth, Wrong, cluster, scenario};
 
 const USER: &str = "load";
 const PASSWORD: &str = "n0b0dy-kn0ws-this-one";
-/// What a client asks first.
+/// What a client asks first, and what it asks then where that is known.
 const API_VERSIONS: [u8; 2] = [0, 18];
+const SASL_HANDSHAKE: [u8; 2] = [0, 17];
 
 /// Stands before the only broker of a cluster.
 struct Door {
@@ -86,6 +87,20 @@ fn named(place: &str) -> Vec<u8> {
     [host.as_bytes(), &port.parse::<u32>().expect("a port").to_be_bytes()].concat()
 }
 
+/// Says of a broker that it knows SaslHandshake, in version 0: after the number of the request and no error.
+fn add_handshake(reply: &mut Vec<u8>, version: u8) {
+    match version {
+        3.. => {
+            reply[6] += 1;
+            reply.splice(7..7, [0, 17, 0, 0, 0, 0, 0]);
+        }
+        _ => {
+            reply[9] += 1;
+            reply.splice(10..10, [0, 17, 0, 0, 0, 0]);
+        }
+    }
+}
+
 async fn pass(
     client: impl AsyncRead + AsyncWrite,
     broker: &str,
@@ -95,11 +110,20 @@ async fn pass(
     let Ok(upstream) = TcpStream::connect(broker).await else { return };
     let ((mut from_client, to_client), (mut from_broker, mut to_broker)) = (split(client), upstream.into_split());
     let to_client = tokio::sync::Mutex::new(to_client);
+    // The version in which it was asked what a broker can do, until that is answered.
+    let versions = Mutex::new(None);
     let requests = async {
         let mut known = false;
         while let Some(asked) = frame(&mut from_client).await {
-            if known || asked.starts_with(&API_VERSIONS) {
+            if known {
                 put(&mut to_broker, &asked).await?;
+            } else if asked.starts_with(&API_VERSIONS) {
+                *versions.lock().expect("no panic") = Some(asked[3]);
+                put(&mut to_broker, &asked).await?;
+            } else if asked.starts_with(&SASL_HANDSHAKE) {
+                // To whom, no error, and one way.
+                let answer = [&asked[4..8], &[0, 0, 0, 0, 0, 1, 0, 5], b"PLAIN"].concat();
+                put(&mut *to_client.lock().await, &answer).await?;
             } else if asked == format!("\0{USER}\0{PASSWORD}").as_bytes() {
                 known = true;
                 let_in.fetch_add(1, Ordering::Relaxed);
@@ -118,6 +142,9 @@ async fn pass(
                 if reply[at..].starts_with(&theirs) {
                     reply[at..at + ours.len()].copy_from_slice(&ours);
                 }
+            }
+            if let Some(version) = versions.lock().expect("no panic").take() {
+                add_handshake(&mut reply, version);
             }
             put(&mut *to_client.lock().await, &reply).await?;
         }
