@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use proofload::base::time::{Offset, monotonic};
+use proofload::base::units;
 use proofload::scenario::States;
 use proofload::traffic::effects::Effect;
 use proofload::traffic::effects::ledger::{Ledger, Sent, hash};
@@ -103,17 +104,23 @@ fn cluster(rate: u64) {
     );
     println!("|---|---|---|---|---|---|---|---|---|---|");
     println!(
-        "| {rate} | {} | {} | {} | {} s | {} s | {} s | {} | {:.0} MB | {} |",
+        "| {rate} | {} | {} | {} | {} | {} | {} | {} | {:.0} MB | {} |",
         traffic["effects"]["acked"],
         traffic["effects"]["seen"],
         traffic["effects"]["duplicated"],
-        traffic["clocks"]["response"]["p50"],
-        traffic["clocks"]["response"]["p99"],
-        traffic["parts"]["publish"]["clocks"]["response"]["p99"],
-        fitness["process"]["own"],
+        length(&traffic["clocks"]["response"]["p50"]),
+        length(&traffic["clocks"]["response"]["p99"]),
+        length(&traffic["parts"]["publish"]["clocks"]["response"]["p99"]),
+        fitness["health"]["own"]["cpu"].as_f64().map_or("?".into(), |cores| format!("{cores:.2}")),
         memory as f64 / 1e6,
         verdict["verdict"]
     );
+}
+
+/// A length of time that a verdict gives in seconds.
+fn length(seconds: &Value) -> String {
+    let known = seconds.as_f64().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    known.map_or("?".into(), units::measured)
 }
 
 fn echo(brokers: &str, stop: &std::sync::atomic::AtomicBool) {

@@ -24,6 +24,9 @@ mod flows;
 #[path = "e2e/signals.rs"]
 mod signals;
 
+#[path = "e2e/secured.rs"]
+mod secured;
+
 #[path = "e2e/worker.rs"]
 mod worker;
 

@@ -376,6 +376,7 @@ fn breaks_for_real(twin: &Path, time_scale: u32) {
 fn run_for_real(twin: &Path, time_scale: u32) -> (String, serde_json::Value) {
     let out = tempfile::tempdir().expect("a folder");
     let run = Command::new(env!("CARGO_BIN_EXE_proofload"))
+        .env("TRADE_KEY", "practice") // with which scenarios/tradeengine/signed.yaml signs
         .args(["run", "--quiet", "--no-color", "--time-scale", &time_scale.to_string(), "--out"])
         .arg(out.path())
         .arg(twin)

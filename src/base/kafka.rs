@@ -1,6 +1,7 @@
 //! What clients of Kafka share: how they are configured, and what their library says of itself, which goes to nobody's
 //! terminal and is kept for whoever asks why something failed.
 
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use rdkafka::metadata::Metadata;
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where a cluster is, and how its clients are let in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Cluster {
     /// What scenarios call it.
     pub name: String,
@@ -22,6 +23,13 @@ pub struct Cluster {
     pub bootstrap: String,
     /// What else clients must be told, as librdkafka calls it; may hold secrets.
     pub properties: Vec<(&'static str, String)>,
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Cluster { name, bootstrap, .. } = self;
+        f.debug_struct("Cluster").field("name", name).field("bootstrap", bootstrap).finish_non_exhaustive()
+    }
 }
 
 /// Keeps the library quiet, and the last trouble that it told of.

@@ -373,6 +373,18 @@ fn wiring(scenario: &Scenario, plan: &Plan, out: &mut String) {
             stream.bytes,
         );
     }
+    for (position, traffic) in scenario.traffic.iter().enumerate() {
+        let faults: Vec<&str> =
+            scenario.resending(position).map(|fault| scenario.faults[fault].name.as_str()).collect();
+        if !faults.is_empty() {
+            let _ = writeln!(
+                out,
+                "{} may be twice in the embedded cluster itself, by {}: `duplicated` does not blame the target for those",
+                traffic.name,
+                text::list(faults),
+            );
+        }
+    }
     for job in &scenario.jobs {
         let _ = writeln!(out, "scrapes {} every {}", job.name, units::duration(job.every));
     }

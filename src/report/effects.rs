@@ -50,6 +50,12 @@ pub fn lines(effects: &EffectsSummary, examples: usize) -> Vec<String> {
         });
         lines.push(format!("lag of group {}: {behind}{age}{told}", lag.group));
     }
+    if effects.perhaps_resent > 0 {
+        lines.push(format!(
+            "of those duplicated {} may have been twice in the embedded cluster itself",
+            n(effects.perhaps_resent)
+        ));
+    }
     if let Some(missed) = &effects.missed {
         lines.push(format!("effects may have been missed: {missed}"));
     }

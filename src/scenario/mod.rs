@@ -27,6 +27,7 @@ mod raw;
 mod reconcile;
 mod recording;
 mod relative;
+mod resent;
 mod schema;
 mod servers;
 mod sign;

@@ -1,6 +1,7 @@
 //! Servers of NATS, and how one is let in.
 
 use super::target::HeaderValue;
+use super::wire::Tls;
 use crate::base::nats;
 
 /// A server of NATS.
@@ -12,6 +13,8 @@ pub struct Nats {
     pub user: Option<(HeaderValue, String)>,
     /// The name of the secret that is a token.
     pub token: Option<String>,
+    /// What TLS asks for, where it must be spoken.
+    pub tls: Option<Tls>,
 }
 
 impl Nats {
@@ -35,6 +38,12 @@ impl Nats {
             (user, secrets(password).unwrap_or_default())
         });
         let token = self.token.as_deref().and_then(secrets);
-        nats::Server { place: self.place.clone(), user, token }
+        let tls = self.tls.as_ref().map(|tls| nats::Tls {
+            ca: tls.ca.clone(),
+            identity: tls.identity.as_ref().map(|ours| (ours.cert.clone(), ours.key.pem().to_vec())),
+            insecure: tls.insecure,
+            name: tls.name.clone(),
+        });
+        nats::Server { place: self.place.clone(), user, token, tls }
     }
 }

@@ -1,6 +1,7 @@
 //! Certificates made for a test, and servers that show them.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rcgen::{
@@ -37,6 +38,11 @@ impl Authority {
     /// Its own certificate, as `scenes/ca.pem` of a scene.
     pub fn put(&self, scene: &Scene) {
         fs::write(scene.path("scenes/ca.pem"), self.0.pem()).expect("written");
+    }
+
+    /// Its own certificate, as PEM.
+    pub fn pem(&self) -> String {
+        self.0.pem()
     }
 
     /// A certificate for a server of this name; valid until the end of a year, if one is given.
@@ -81,6 +87,14 @@ impl Authority {
 }
 
 impl Certified {
+    /// As two files of a folder: the certificate, and its private key.
+    pub fn write(&self, folder: &Path) -> [PathBuf; 2] {
+        let files = [folder.join("shown.pem"), folder.join("shown.key")];
+        fs::write(&files[0], &self.pem).expect("written");
+        fs::write(&files[1], self.key.serialize_pem()).expect("written");
+        files
+    }
+
     /// As `scenes/client.pem` and `scenes/client.key` of a scene.
     pub fn put(&self, scene: &Scene) {
         fs::write(scene.path("scenes/client.pem"), &self.pem).expect("written");

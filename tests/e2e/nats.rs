@@ -2,6 +2,7 @@
 //! `PROOFLOAD_REQUIRE` names `nats`.
 
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,6 +13,7 @@ use proofload::base::nats::{self, Line, Speaker};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::certificates::Authority;
 use crate::scene::{Going, Scene, Turn, finding, hold};
 use crate::server::{Answer, Request, Server, status};
 
@@ -22,11 +24,36 @@ struct Broker {
     child: Child,
     folder: TempDir,
     place: String,
+    /// What it wants beside the token: its arguments, and what TLS asks of clients.
+    arguments: Vec<String>,
+    tls: Option<nats::Tls>,
 }
 
 impl Broker {
     /// Nothing where there is no nats-server.
     fn start() -> Option<Broker> {
+        Broker::start_with(|_| (Vec::new(), None))
+    }
+
+    /// One that is spoken to within TLS, with a certificate that an authority has signed, and that wants one, too.
+    fn start_secured(authority: &Authority) -> Option<Broker> {
+        Broker::start_with(|folder| {
+            let [cert, key] = authority.server("127.0.0.1", None).write(folder);
+            let ca = folder.join("ca.pem");
+            std::fs::write(&ca, authority.pem()).expect("written");
+            let arguments = [("--tlscert", cert), ("--tlskey", key), ("--tlscacert", ca)];
+            let arguments = arguments.iter().map(|(name, file)| format!("{name}={}", file.display()));
+            let [cert, key] = authority
+                .client("system")
+                .write(tempfile::tempdir().expect("a folder").path())
+                .map(|file| std::fs::read(file).expect("written"));
+            let tls =
+                nats::Tls { ca: Some(authority.pem().into()), identity: Some((cert, key)), ..nats::Tls::default() };
+            (["--tls".to_owned(), "--tlsverify".to_owned()].into_iter().chain(arguments).collect(), Some(tls))
+        })
+    }
+
+    fn start_with(more: impl FnOnce(&Path) -> (Vec<String>, Option<nats::Tls>)) -> Option<Broker> {
         if Command::new("nats-server").arg("--version").stdout(Stdio::null()).status().is_err() {
             let required = std::env::var("PROOFLOAD_REQUIRE").is_ok_and(|list| list.split(',').any(|n| n == "nats"));
             assert!(!required, "nats-server is not here, and PROOFLOAD_REQUIRE names it");
@@ -35,8 +62,9 @@ impl Broker {
         }
         let free = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port");
         let (folder, place) = (tempfile::tempdir().expect("a folder"), free.to_string());
-        let child = Broker::spawn(&place, &folder);
-        let broker = Broker { child, folder, place };
+        let (arguments, tls) = more(folder.path());
+        let child = Broker::spawn(&place, &folder, &arguments);
+        let broker = Broker { child, folder, place, arguments, tls };
         let mut line = broker.line();
         line.subscribe("_INBOX.made").expect("subscribed");
         let stream = json!({ "name": "SIGNALS", "subjects": ["signals.*"], "max_msg_size": 10_000, "storage": "file" });
@@ -52,11 +80,12 @@ impl Broker {
         Some(broker)
     }
 
-    fn spawn(place: &str, folder: &TempDir) -> Child {
+    fn spawn(place: &str, folder: &TempDir, more: &[String]) -> Child {
         let port = place.rsplit(':').next().expect("a port");
         let store = folder.path().join("store").display().to_string();
         let mut child = Command::new("nats-server")
             .args(["--addr", "127.0.0.1", "--port", port, "--auth", TOKEN, "--jetstream", "--store_dir", &store])
+            .args(more)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -73,7 +102,8 @@ impl Broker {
     }
 
     fn line(&self) -> Line {
-        let server = nats::Server { place: self.place.clone(), user: None, token: Some(TOKEN.into()) };
+        let server =
+            nats::Server { place: self.place.clone(), user: None, token: Some(TOKEN.into()), tls: self.tls.clone() };
         Line::open(&server).expect("connects")
     }
 
@@ -82,7 +112,7 @@ impl Broker {
         let _ = self.child.kill();
         let _ = self.child.wait();
         thread::sleep(after);
-        self.child = Broker::spawn(&self.place, &self.folder);
+        self.child = Broker::spawn(&self.place, &self.folder, &self.arguments);
     }
 }
 
@@ -205,6 +235,46 @@ fn signals_over_a_stream_are_acknowledged_and_what_comes_of_them_is_counted() {
     let nowhere = start(&nowhere, TOKEN).wait();
     let said = "there is no stream that takes `elsewhere.a`";
     assert!(nowhere.code == Some(5) && nowhere.err.contains(said), "{nowhere:?}");
+}
+
+/// Within TLS, to whom the scenario's `ca` vouches for, and as whom our own certificate says; else nobody is let in.
+#[test]
+fn within_tls_signals_go_to_whom_is_trusted_and_to_nobody_else() {
+    let authority = Authority::new("a test");
+    let Some(broker) = Broker::start_secured(&authority) else { return };
+    let system = System::start(&broker);
+    let server = Server::new(|_: &Request<'_>| status(200));
+    let (tls, slo) = ("tls: { ca: ca.pem, cert: client.pem, key: client.key }", "  - expect: lost(signals) < 5%");
+    let seen = effects(&broker.place).replacen("subject:", &format!("{tls}, subject:"), 1);
+    let yaml =
+        scenario(&server.url(), &broker.place, &format!("{tls}, subject: \"signals.{{{{ticker}}}}\""), &seen, slo);
+    let scene = Scene::new(&yaml);
+    authority.put(&scene);
+    authority.client("load").put(&scene);
+    let _turn = Turn::take();
+    let ran = start(&scene, TOKEN).wait();
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(system.stop(), (300, 0));
+    let traffic = &scene.verdict()["traffic"]["signals"];
+    assert_eq!((&traffic["effects"]["acked"], &traffic["effects"]["seen"]), (&300.into(), &294.into()), "{traffic}");
+    for file in scene.files() {
+        let bytes = std::fs::read(&file).expect("readable");
+        assert!(!String::from_utf8_lossy(&bytes).contains("PRIVATE KEY"), "{}", file.display());
+    }
+    // Whom nobody vouches for gets nothing; neither does who comes without a certificate.
+    Authority::new("another").put(&scene);
+    let untrusted = start(&scene, TOKEN).wait();
+    assert!(untrusted.code == Some(5) && untrusted.err.contains("signed by nobody whom we trust"), "{untrusted:?}");
+    let bare = Scene::new(&yaml.replace(tls, "tls: { ca: ca.pem }"));
+    authority.put(&bare);
+    let bare = start(&bare, TOKEN).wait();
+    assert!(bare.code == Some(5) && !bare.err.is_empty(), "{bare:?}");
+    // Where TLS is asked for, nothing is said in plain text.
+    let Some(plain) = Broker::start() else { return };
+    let yaml = scenario(&server.url(), &plain.place, "tls: {}, subject: signals.a", "{ metric: done_total }", slo);
+    let observed = "observe: { jobs: { api: { metrics: /metrics, every: 500ms } } }\ntraffic:\n";
+    let open = start(&Scene::new(&yaml.replacen("traffic:\n", observed, 1)), TOKEN).wait();
+    assert!(open.code == Some(5) && open.err.contains("it does not speak TLS"), "{open:?}");
 }
 
 /// The server dies in the middle of the load and comes back: what was not acknowledged is published again, and is there once.

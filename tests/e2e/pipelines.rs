@@ -255,7 +255,7 @@ fn a_start_without_a_name_or_with_one_that_is_taken_is_invalid() {
 }
 
 /// A service that wants tokens: each is good for so many requests.
-fn guarded(all: Arc<Executions>, good_for: usize, logins: Arc<Mutex<Vec<Value>>>) -> Server {
+fn guarded(all: Arc<Executions>, good_for: usize, expires: f64, logins: Arc<Mutex<Vec<Value>>>) -> Server {
     let used = Mutex::new((0, 0)); // which token, and how often
     Server::new(move |r: &Request<'_>| {
         let mut used = used.lock().expect("no panic");
@@ -266,7 +266,7 @@ fn guarded(all: Arc<Executions>, good_for: usize, logins: Arc<Mutex<Vec<Value>>>
             }
             logins.lock().expect("no panic").push(body);
             *used = (used.0 + 1, 0);
-            return ok(&json!({ "access_token": format!("tok-{}-n0b0dy", used.0), "expires_in": 3_600 }));
+            return ok(&json!({ "access_token": format!("tok-{}-n0b0dy", used.0), "expires_in": expires }));
         }
         let carried = r.head.lines().find_map(|line| line.strip_prefix("Authorization: Bearer "));
         if carried != Some(format!("tok-{}-n0b0dy", used.0).as_str()) || used.1 >= good_for {
@@ -296,7 +296,7 @@ fn run_with_password(scene: &Scene, password: &str) -> crate::scene::Ended {
 #[test]
 fn a_token_is_fetched_anew_when_it_is_refused_and_is_nowhere_to_be_found() {
     let (all, logins) = (Arc::new(Executions::default()), Arc::new(Mutex::new(Vec::new())));
-    let server = guarded(all, 60, logins.clone());
+    let server = guarded(all, 60, 3_600.0, logins.clone());
     let slo = "  - expect: errors(executions) == 0";
     let every = "every: { from: 50ms, to: 200ms }";
     let scene = Scene::new(&scenario(&server.url(), every, LOGIN, &hold("160/s", "2s"), slo));
@@ -319,10 +319,24 @@ fn a_token_is_fetched_anew_when_it_is_refused_and_is_nowhere_to_be_found() {
     assert!(!format!("{ran:?}").contains("n0b0dy"));
 }
 
+/// Nobody ever refuses a token that is the last one; it lasts for a second and a quarter, by what the login says.
+#[test]
+fn a_token_is_fetched_anew_before_it_expires() {
+    let (all, logins) = (Arc::new(Executions::default()), Arc::new(Mutex::new(Vec::new())));
+    let server = guarded(all, usize::MAX, 1.25, logins.clone());
+    let slo = "  - expect: errors(executions) == 0";
+    let scene = Scene::new(&scenario(&server.url(), "every: 200ms", LOGIN, &hold("100/s", "3s"), slo));
+    let ran = run_with_password(&scene, "correct \"horse\"");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let logged_in = logins.lock().expect("no panic").len();
+    assert!(logged_in >= 3, "before the load, and twice in three seconds of it: {logged_in}");
+    assert_eq!(scene.verdict()["traffic"]["executions"]["logins"]["made"].as_u64(), Some(logged_in as u64 - 1));
+}
+
 #[test]
 fn a_login_that_is_refused_ends_the_run_before_anything_is_sent() {
     let (all, logins) = (Arc::new(Executions::default()), Arc::new(Mutex::new(Vec::new())));
-    let server = guarded(all.clone(), 60, logins);
+    let server = guarded(all.clone(), 60, 3_600.0, logins);
     let slo = "  - expect: errors(executions) == 0";
     let scene = Scene::new(&scenario(&server.url(), "every: 1s", LOGIN, &hold("10/s", "2s"), slo));
     let ran = run_with_password(&scene, "wrong horse");

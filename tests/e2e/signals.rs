@@ -18,7 +18,7 @@ use crate::server::{Request, Server, status};
 
 /// What a system does wrong: every so many-th signal of all, in the order in which it reads them.
 #[derive(Clone, Copy, Default)]
-struct Wrong {
+pub struct Wrong {
     loses: usize,
     repeats: usize,
     swaps: usize, // does one after the next with its key
@@ -27,8 +27,8 @@ struct Wrong {
 
 /// What it did wrong.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Truth {
-    read: u64,
+pub struct Truth {
+    pub read: u64,
     lost: u64,
     repeated: u64,
     swapped: u64,
@@ -37,14 +37,14 @@ struct Truth {
 }
 
 /// A system that acts upon signals.
-struct System {
+pub struct System {
     stop: Arc<AtomicBool>,
     truth: Arc<Mutex<Truth>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl System {
-    fn start(brokers: &str, wrong: Wrong) -> System {
+    pub fn start(brokers: &str, wrong: Wrong) -> System {
         let (stop, truth) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Truth::default())));
         let (stopping, counted) = (stop.clone(), truth.clone());
         let consumer: BaseConsumer = ClientConfig::new()
@@ -112,7 +112,7 @@ impl System {
         System { stop, truth, thread: Some(thread::spawn(act)) }
     }
 
-    fn stop(mut self) -> Truth {
+    pub fn stop(mut self) -> Truth {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.take().expect("a thread").join().expect("no panic");
         *self.truth.lock().expect("no panic")
@@ -121,14 +121,14 @@ impl System {
 
 const PARTITIONS: i32 = 3;
 
-fn cluster() -> MockCluster<'static, DefaultProducerContext> {
+pub fn cluster() -> MockCluster<'static, DefaultProducerContext> {
     let cluster = MockCluster::new(1).expect("a cluster");
     cluster.create_topic("signals", PARTITIONS, 1).expect("a topic");
     cluster.create_topic("effects", 1, 1).expect("a topic");
     cluster
 }
 
-fn scenario(url: &str, brokers: &str, more: &str, slo: &str) -> String {
+pub fn scenario(url: &str, brokers: &str, more: &str, slo: &str) -> String {
     format!(
         "proofload: 1
 target: {url}

@@ -20,7 +20,7 @@ use proofload::plan::{self, Plan};
 use proofload::scenario::{Claim, Kind, Scenario};
 
 use super::model::{self, Played, Struck};
-use super::{breaks_for_real, client_side, label, must_break, read, text};
+use super::{breaks_for_real, client_side, label, must_break, read, run_for_real, text};
 
 /// Each pack, and what goes wrong in its chaos.
 const PACKS: [(&str, &str); 3] =
@@ -127,6 +127,11 @@ fn twins_of_the_packs_fail_for_real() {
         for (system, _) in PACKS {
             scope.spawn(move || breaks_for_real(&pack(system).join("must-fail/smoke.yaml"), 2));
         }
+        scope.spawn(|| breaks_for_real(&pack("tradeengine").join("must-fail/signed.yaml"), 2));
+        // And what is signed as it should be is taken: no verdict but that says so.
+        let (said, verdict) = run_for_real(&pack("tradeengine").join("signed.yaml"), 2);
+        let orders = &verdict["traffic"]["orders"]["outcomes"];
+        assert!(orders["ok"].as_u64() > Some(200) && orders["rejected"].as_u64().unwrap_or(0) == 0, "{orders}: {said}");
     });
 }
 

@@ -7,6 +7,7 @@ mod backlog;
 mod books;
 mod drain;
 mod lag;
+mod resent;
 mod share;
 mod summary;
 mod unmatched;

@@ -9,6 +9,7 @@ use super::super::trial::Trial;
 use super::super::verdict::{Finding, Verdict, instant};
 use super::super::window::Cut;
 use super::books::Books;
+use super::resent::Resent;
 use super::{Account, bound, undecided};
 use crate::base::text;
 use crate::base::time::Span;
@@ -63,7 +64,12 @@ fn standing(
             Some(_) => counted(account, &rule),
             None => lost(account, shots.of(Outcome::Unfinished), &rule),
         },
-        EffectMeasure::Duplicated => rule(count(trial, account, cut, stretches, |row| row.duplicated)),
+        EffectMeasure::Duplicated => {
+            let resent = Resent::of(trial, claim.traffic);
+            let all = count(trial, account, cut, stretches, |row| row.duplicated);
+            let unsure = |row: &Row| if resent.by(row).is_some() { row.duplicated } else { 0 };
+            duplicated(all, count(trial, account, cut, stretches, unsure), &resent, &rule)
+        }
         _ => rule(count(trial, account, cut, stretches, |row| row.reordered)),
     };
     if let Some(why) = &account.missed {
@@ -113,6 +119,24 @@ fn terms(claim: &EffectClaim, confidence: Option<f64>) -> Part<'static> {
 /// How many signals came to an end, in all of the run.
 fn finished(trial: &Trial<'_>, traffic: usize) -> u64 {
     trial.fitness.seconds[traffic].values().map(|row| row.due.saturating_sub(row.lost)).sum()
+}
+
+/// What came twice, of which an embedded cluster may have had some twice itself: where that could decide either way,
+/// nothing is decided.
+fn duplicated(all: u64, unsure: u64, resent: &Resent<'_>, rule: &impl Fn(u64) -> Ruling) -> Ruling {
+    let (low, mut high) = (rule(all - unsure), rule(all));
+    match low.verdict == high.verdict {
+        true if unsure == 0 => high,
+        true => {
+            high.why.push_str(&format!(": {}", resent.doubt(unsure, all)));
+            high
+        }
+        false => undecided(format!(
+            "{} may be the target's doing: {}",
+            text::count(all, "signal"),
+            resent.doubt(unsure, all)
+        )),
+    }
 }
 
 /// Of what is missing in a window, what the counters do not explain. They say how many came to nothing in all of the run,

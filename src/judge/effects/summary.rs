@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::super::server::Server;
 use super::super::trial::Trial;
+use super::resent::Resent;
 use super::unmatched::UnmatchedSummary;
 use super::{Account, lag};
 use crate::evidence::effects::Example;
@@ -30,6 +31,9 @@ pub struct EffectsSummary {
     pub pairs: u64,
     /// Signals of which some pair took effect more than once.
     pub duplicated: u64,
+    /// Of those, how many an embedded cluster may have had twice itself, as a fault broke connections to it.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub perhaps_resent: u64,
     /// Effects of a pair after its first.
     pub repeats: u64,
     /// Signals of which an effect came after that of a later one of the same key.
@@ -96,6 +100,10 @@ pub struct ExampleOf {
     pub at: f64,
 }
 
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
 /// Of an account.
 pub fn of(trial: &Trial<'_>, server: &Server<'_>, account: &Account, traffic: usize) -> EffectsSummary {
     let totals = &account.totals;
@@ -129,6 +137,7 @@ pub fn of(trial: &Trial<'_>, server: &Server<'_>, account: &Account, traffic: us
         late: totals.late,
         pairs: totals.pairs,
         duplicated: totals.duplicated,
+        perhaps_resent: Resent::of(trial, traffic).count(account),
         repeats: totals.repeats,
         reordered: totals.reordered,
         unacked: totals.unacked,

@@ -33,7 +33,7 @@ impl Check<'_, '_> {
             }),
             (None, Some(nats), None, None, None) => self.within("nats", |c| {
                 let reading = c.reading(&nats.id, [&nats.pipeline, &nats.state, &nats.sequence]);
-                c.on_subject(&nats.server, nats.login.as_ref(), &nats.subject, reading)
+                c.on_subject((&nats.server, nats.login.as_ref(), nats.tls.as_ref()), &nats.subject, reading)
             }),
             (None, None, Some(webhook), None, None) => self.within("webhook", |c| {
                 let (listen, path) = c.listening(&webhook.listen, webhook.path.as_ref());
@@ -97,7 +97,7 @@ impl Check<'_, '_> {
     /// The same on a subject of NATS; the path is at `nats`.
     pub(super) fn states_on_subject(&mut self, raw: &raw::NatsStates) -> Option<Seen> {
         let reading = self.told_of(&raw.id, &raw.state);
-        self.on_subject(&raw.server, raw.login.as_ref(), &raw.subject, reading)
+        self.on_subject((&raw.server, raw.login.as_ref(), raw.tls.as_ref()), &raw.subject, reading)
     }
 
     fn told_of(&mut self, id: &At<String>, state: &At<String>) -> Option<Reading> {

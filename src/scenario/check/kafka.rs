@@ -148,9 +148,14 @@ impl Check<'_, '_> {
     fn security(&mut self, raw: &raw::KafkaSecurity) -> Option<Security> {
         // Old evidence can be read by any build.
         if !cfg!(feature = "kafka-tls") && !self.settings.past() {
-            let what = "this build speaks Kafka neither over TLS nor with SASL";
-            self.reader.wrong(raw.place, what, "build it with `cargo build --release --features kafka-tls`");
-            return None;
+            let scram = raw.sasl.as_ref().map(|s| &s.mechanism).filter(|m| m.value != raw::SaslMechanism::Plain);
+            let beyond = [
+                raw.tls.as_ref().map(|tls| (tls.place, "this build does not speak Kafka over TLS")),
+                scram.map(|mechanism| (mechanism.at, "this build has no SCRAM for Kafka")),
+            ];
+            for (at, what) in beyond.into_iter().flatten() {
+                self.reader.wrong(at, what, "build it with `cargo build --release --features kafka-tls`");
+            }
         }
         if raw.tls.is_none() && raw.sasl.is_none() && !self.reader.is_broken_here() {
             self.reader.wrong(

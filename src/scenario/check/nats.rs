@@ -5,16 +5,20 @@ use super::super::nats::Nats;
 use super::super::raw;
 use super::super::shape::At;
 use super::super::target::HeaderValue;
+use super::super::wire::Tls;
 use super::Check;
 
 impl Check<'_, '_> {
     /// A server, and who we are there.
-    pub(super) fn nats(&mut self, server: &At<String>, login: Option<&raw::NatsLogin>) -> Nats {
+    pub(super) fn nats(&mut self, server: &At<String>, login: Option<&raw::NatsLogin>, tls: Option<&raw::Tls>) -> Nats {
         // As addresses of NATS are often written.
-        let bare = server.value.strip_prefix("nats://").unwrap_or(&server.value);
+        let secured = server.value.strip_prefix("tls://");
+        let bare = secured.or(server.value.strip_prefix("nats://")).unwrap_or(&server.value);
         let place = At { at: server.at, value: bare.to_owned() };
         self.host_port(&place);
-        let mut nats = Nats { place: place.value, user: None, token: None };
+        let tls = tls.map(|tls| self.within("tls", |c| c.tls(tls)));
+        let tls = tls.or(secured.map(|_| Tls::default()));
+        let mut nats = Nats { place: place.value, user: None, token: None, tls };
         if let Some(login) = login {
             self.within("login", |c| c.nats_login(login, &mut nats));
         }
@@ -22,6 +26,16 @@ impl Check<'_, '_> {
     }
 
     fn nats_login(&mut self, login: &raw::NatsLogin, nats: &mut Nats) {
+        for (key, secret) in [("nkey", &login.nkey), ("jwt", &login.jwt)] {
+            if let Some(secret) = secret {
+                let what = format!("`{key}` is planned, not built");
+                let remedy = "log in with a `user` and a `password`, a `token`, or a certificate: `tls: { cert: FILE, key: FILE }`";
+                self.reader.wrong(secret.secret.at, what, remedy);
+            }
+        }
+        if login.nkey.is_some() || login.jwt.is_some() {
+            return;
+        }
         match (&login.user, &login.password, &login.token) {
             (Some(user), Some(password), None) => {
                 let user = match user {
@@ -42,12 +56,11 @@ impl Check<'_, '_> {
     /// Where effects are seen, or where states are told.
     pub(super) fn on_subject(
         &mut self,
-        server: &At<String>,
-        login: Option<&raw::NatsLogin>,
+        (server, login, tls): (&At<String>, Option<&raw::NatsLogin>, Option<&raw::Tls>),
         subject: &At<String>,
         reading: Option<Reading>,
     ) -> Option<Seen> {
-        let nats = self.nats(server, login);
+        let nats = self.nats(server, login, tls);
         let tokens: Vec<&str> = subject.value.split('.').collect();
         let fits = |(i, token): (usize, &str)| {
             let wild = token == "*" || (token == ">" && i + 1 == tokens.len());

@@ -142,7 +142,7 @@ impl Check<'_, '_> {
     }
 
     fn publish(&mut self, raw: &raw::NatsPublish, deadline: Duration, scope: &mut Scope<'_>) -> Option<Produce> {
-        let server = self.nats(&raw.server, raw.login.as_ref());
+        let server = self.nats(&raw.server, raw.login.as_ref(), raw.tls.as_ref());
         let (written, headers) = self.within("headers", |c| c.split_headers(raw.headers.as_ref(), scope));
         let timeout = self.acknowledged_within(raw.timeout.as_ref(), deadline);
         if let Some(acks) = raw.acks.as_ref().filter(|acks| acks.value == raw::Acks::Leader) {

@@ -49,7 +49,7 @@ record! {
 }
 
 record! {
-    /// How clients prove who they are, and what TLS asks for. Needs a build with the feature kafka-tls.
+    /// How clients prove who they are, and what TLS asks for. TLS and SCRAM need a build with the feature kafka-tls.
     pub struct KafkaSecurity {
         /// TLS: `{}` for the certificates of the system.
         tls: Option<Tls>,

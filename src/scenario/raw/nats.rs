@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Acks;
 use super::request::{Header, Secret};
+use super::target::Tls;
 use crate::scenario::shape::{At, Names};
 
 record! {
@@ -15,6 +16,10 @@ record! {
         password: Option<Secret>,
         /// A token, from the environment.
         token: Option<Secret>,
+        /// Planned, not built.
+        nkey: Option<Secret>,
+        /// Planned, not built.
+        jwt: Option<Secret>,
     }
 }
 
@@ -25,6 +30,8 @@ record! {
         server: At<String>,
         /// Who we are; nobody when left out.
         login: Option<NatsLogin>,
+        /// TLS must be spoken: `{}` for the certificates of the system. Servers that want it get it without this, too.
+        tls: Option<Tls>,
         /// The subject, a template.
         subject: At<String>,
         /// What is kept in order: effects of messages with the same key are compared.
@@ -45,6 +52,8 @@ record! {
         server: At<String>,
         /// Who we are; nobody when left out.
         login: Option<NatsLogin>,
+        /// TLS must be spoken: `{}` for the certificates of the system. Servers that want it get it without this, too.
+        tls: Option<Tls>,
         /// The subject; `*` stands for one token, `>` for the rest.
         subject: At<String>,
         /// Where the id of what we sent stands; JSONPath.
@@ -65,6 +74,8 @@ record! {
         server: At<String>,
         /// Who we are; nobody when left out.
         login: Option<NatsLogin>,
+        /// TLS must be spoken: `{}` for the certificates of the system. Servers that want it get it without this, too.
+        tls: Option<Tls>,
         /// The subject; `*` stands for one token, `>` for the rest.
         subject: At<String>,
         /// Where a message says of what it tells; JSONPath.

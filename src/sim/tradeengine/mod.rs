@@ -1,11 +1,12 @@
 //! `sim:tradeengine`, an engine that trades on signals. `POST /trade/signal` takes one and answers what came of it;
 //! `POST /order` takes an order, and `GET /order/{symbol}/{id}` tells how it stands until it is filled or rejected;
-//! `/account`, `/health`, `/ready`, `/live`, `/metrics`.
+//! `/account`, `/health`, `/ready`, `/live`, `/metrics`. Where a key is set, what trades must be signed with it.
 //!
 //! A signal that is certain enough passes the risk checks, is written down in a database, sent to the exchange (the upstream
 //! `binance` where there is one), and filled. Its telemetry leaves the real one by OTLP; this one has a page of metrics.
 
 mod engine;
+mod guard;
 mod instruments;
 mod options;
 mod signal;
@@ -22,7 +23,9 @@ use super::fleet::{Fleet, Requests, Service};
 use super::metrics::Registry;
 use super::{Running, System};
 use crate::base::httpd::{Request, Response};
+use crate::base::time;
 use engine::Engine;
+use guard::Guard;
 
 /// How often what happens by itself happens.
 const PULSE: Duration = Duration::from_millis(50);
@@ -32,14 +35,16 @@ pub async fn start(options: Options) -> io::Result<Running> {
     let fleet_options = options.fleet.clone();
     let mut registry = Registry::default();
     let requests = Requests::new(&mut registry, System::TradeEngine.name(), &fleet_options);
+    let guard = Guard::new(options.sign_key.as_deref())?;
+    let unsigned = options.sign_key.as_ref().map(|_| 401);
     for path in ["/trade/signal", "/order"] {
-        for status in [200, 422, 502, 503, 504] {
+        for status in [200, 422, 502, 503, 504].into_iter().chain(unsigned) {
             if fleet_options.born_at_zero || status < 400 {
                 requests.expect("POST", path, status);
             }
         }
     }
-    let desk = Arc::new(Desk { engine: Engine::new(options, &mut registry, &requests)? });
+    let desk = Arc::new(Desk { guard, engine: Engine::new(options, &mut registry, &requests)? });
     let mut fleet = Fleet::default();
     let pulse = desk.clone();
     fleet.add(desk, requests, registry, &fleet_options).await?;
@@ -56,6 +61,7 @@ pub async fn start(options: Options) -> io::Result<Running> {
 
 /// The service at its port.
 struct Desk {
+    guard: Guard,
     engine: Engine,
 }
 
@@ -105,8 +111,17 @@ impl Service for Desk {
     async fn answer(&self, request: &Request) -> Option<(&'static str, Response)> {
         let missing = || Response::json(404, &json!({ "detail": "Order not found" }));
         match (request.method.as_str(), request.path.as_str()) {
-            ("POST", "/trade/signal") => Some(("/trade/signal", self.signal(request).await)),
-            ("POST", "/order") => Some(("/order", self.order(request).await)),
+            ("POST", path @ ("/trade/signal" | "/order")) => {
+                let (named, orders) = if path == "/order" { ("/order", true) } else { ("/trade/signal", false) };
+                Some((
+                    named,
+                    match self.guard.admit(request, time::wall().unsigned_abs() / 1_000_000) {
+                        Err(refused) => refused,
+                        Ok(()) if orders => self.order(request).await,
+                        Ok(()) => self.signal(request).await,
+                    },
+                ))
+            }
             ("GET", "/account") => Some(("/account", Response::json(200, &self.engine.account()))),
             ("GET", path) => {
                 let (symbol, name) = path.strip_prefix("/order/")?.split_once('/')?;

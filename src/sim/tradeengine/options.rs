@@ -43,6 +43,8 @@ pub struct Options {
     pub mongo: bool,
     /// How long a write to it takes, its median.
     pub mongo_write: Duration,
+    /// The environment variable with the key that what trades is signed with; `None` lets everybody trade.
+    pub sign_key: Option<String>,
     /// Where all chance is drawn from.
     pub seed: u64,
 }
@@ -66,6 +68,7 @@ impl Default for Options {
             mongo_failures: Share::NONE,
             mongo: true,
             mongo_write: Duration::from_millis(2),
+            sign_key: None,
             seed: 1,
         }
     }
@@ -106,8 +109,20 @@ const KNOBS: &[Row<Options>] = &[
     ),
     knob!(switch mongo, "whether the database is there; off: nothing is traded, and /ready says 503"),
     knob!(length mongo_write, "median time of a write to the database"),
+    (
+        "sign_key",
+        "the environment variable with the key that signals and orders are signed with (X-SIGN: HMAC-SHA256 of X-TS, method, path and body), or none",
+        |o, v| knobs::put(&mut o.sign_key, knobs::or("none", v, variable)),
+        |o| o.sign_key.clone().unwrap_or_else(|| "none".into()),
+    ),
     knob!(whole(u64::MAX) seed, "where all chance is drawn from"),
 ];
+
+/// The name of an environment variable, never what it holds.
+fn variable(text: &str) -> Result<String, String> {
+    let named = !text.is_empty() && text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+    if named { Ok(text.to_owned()) } else { Err("write the name of an environment variable, in capitals".into()) }
+}
 
 impl Options {
     /// All settings, with their defaults.

@@ -145,4 +145,56 @@ mod tests {
         let in_time = told.iter().filter(|told| matches!(told, Told::Effect(e) if (from..=now).contains(&e.at)));
         assert_eq!((in_time.count(), told.len()), (100, 100));
     }
+
+    /// The only broker is away for a while: what was written before, meanwhile and after is read, each once.
+    #[test]
+    fn a_broker_that_comes_back_is_read_on() {
+        let mock = MockCluster::new(1).expect("a cluster");
+        mock.create_topic("effects", 6, 1).expect("a topic");
+        let brokers = mock.bootstrap_servers();
+        let cluster = Cluster { name: "c".into(), bootstrap: brokers.clone(), properties: Vec::new() };
+        let id = JsonPath::parse("$.id").expect("a path");
+        let reading = Reading { id, pipeline: None, state: None, sequence: None };
+        let watched = Watched::open(&cluster, "effects", Reader::new(&reading)).expect("opens");
+        let producer: ThreadedProducer<DefaultProducerContext> = ClientConfig::new()
+            .set("bootstrap.servers", &brokers)
+            .set("reconnect.backoff.ms", "50")
+            .set("reconnect.backoff.max.ms", "500")
+            .create()
+            .expect("a producer");
+        let clock = Clock::starting_in(Duration::ZERO);
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let all = told.clone();
+        let deliver: Deliver = Arc::new(move |told| all.lock().expect("no panic").push(told));
+        let (stop, stopping) = watch::channel(false);
+        let watching = thread::spawn(move || watched.watch(clock, &deliver, &stopping));
+        for n in 0..150 {
+            match n {
+                30 => mock.broker_down(1).expect("down"),
+                80 => mock.broker_up(1).expect("up"),
+                _ => {}
+            }
+            let body = format!(r#"{{"id":"{n}"}}"#);
+            let record = BaseRecord::<str, str>::to("effects").payload(&body).partition(n % 6);
+            producer.send(record).map_err(|(why, _)| why).expect("sent");
+            thread::sleep(Duration::from_millis(10));
+        }
+        producer.flush(Duration::from_secs(20)).expect("written");
+        let seen = || {
+            let told = told.lock().expect("no panic");
+            let id = |told: &Told| match told {
+                Told::Effect(effect) => effect.id.parse::<u32>().ok(),
+                _ => None,
+            };
+            let mut ids: Vec<u32> = told.iter().filter_map(id).collect();
+            ids.sort_unstable();
+            ids
+        };
+        while seen().len() < 150 && clock.now() < Offset::from_millis(30_000) {
+            thread::sleep(Duration::from_millis(10));
+        }
+        let _ = stop.send(true);
+        watching.join().expect("no panic");
+        assert_eq!(seen(), (0..150).collect::<Vec<_>>());
+    }
 }

@@ -1,16 +1,21 @@
 //! The protocol of NATS, as far as signals and their effects need it: a connection that is told what to publish and to
-//! which subjects to listen, and that says what came. Text over TCP; blocking, for threads of their own. No TLS, and of
-//! all ways to log in, a user with a password and a token.
+//! which subjects to listen, and that says what came. Text over TCP or TLS; blocking, for threads of their own. Of all ways
+//! to log in: a user with a password, a token, and a certificate.
+
+mod wire;
 
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::net;
 use super::text;
+use super::tls::{self, Trust};
+use wire::{Ear, Mouth};
 
 /// A server answers within this time, or is not there.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -28,6 +33,28 @@ pub struct Server {
     pub user: Option<(String, String)>,
     /// A token.
     pub token: Option<String>,
+    /// What TLS asks for, where it must be spoken. It is spoken as well where the server wants it.
+    pub tls: Option<Tls>,
+}
+
+/// What TLS asks for.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Tls {
+    /// The certificates that are trusted, as PEM, instead of those of the system.
+    pub ca: Option<Vec<u8>>,
+    /// Our own certificate and its private key, as PEM.
+    pub identity: Option<(Vec<u8>, Vec<u8>)>,
+    /// Any certificate is taken, from anybody.
+    pub insecure: bool,
+    /// The name that must stand in the certificate, instead of the server's host.
+    pub name: Option<String>,
+}
+
+impl Tls {
+    fn trust(&self) -> Trust<'_> {
+        let identity = self.identity.as_ref().map(|(cert, key)| (cert.as_slice(), key.as_slice()));
+        Trust { ca: self.ca.as_deref(), identity, insecure: self.insecure }
+    }
 }
 
 impl fmt::Debug for Server {
@@ -141,7 +168,7 @@ pub fn publish(
 /// A connection to a server.
 #[derive(Debug)]
 pub struct Line {
-    stream: TcpStream,
+    ear: Ear,
     speaker: Speaker,
     buffer: Vec<u8>,
     /// The longest message that the server takes, headers included, in bytes.
@@ -152,21 +179,39 @@ pub struct Line {
 
 /// Says something on a connection on which somebody else listens.
 #[derive(Debug, Clone)]
-pub struct Speaker(Arc<Mutex<TcpStream>>);
+pub struct Speaker(Arc<Mutex<Mouth>>);
 
 impl Speaker {
     /// Says something; blocks while the server does not listen, up to some seconds.
     pub fn say(&self, what: &[u8]) -> io::Result<()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write_all(what)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).say(what)
     }
 
     /// Hangs up: whoever listens hears the end.
     pub fn hang_up(&self) {
-        let _ = self.0.lock().unwrap_or_else(PoisonError::into_inner).shutdown(std::net::Shutdown::Both);
+        let mouth = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = mouth.socket().shutdown(std::net::Shutdown::Both);
     }
 }
 
 impl Line {
+    fn new((ear, mouth): (Ear, Mouth)) -> io::Result<Line> {
+        let speaker = Speaker(Arc::new(Mutex::new(mouth)));
+        Ok(Line { ear, speaker, buffer: Vec::new(), max_payload: BODY, jetstream: false })
+    }
+
+    /// Goes on within TLS.
+    fn secured(self, server: &Server) -> Result<Line, String> {
+        let nothing = Tls::default();
+        let asked = server.tls.as_ref().unwrap_or(&nothing);
+        let host = net::split_host(&server.place, 0).map_or_else(|| server.place.clone(), |(host, _)| host);
+        let config = tls::client(asked.trust(), &[])?;
+        let socket = self.ear.socket().try_clone().map_err(|why| why.to_string())?;
+        socket.set_read_timeout(Some(PATIENCE)).map_err(|why| why.to_string())?;
+        let ends = wire::secured(socket, config, asked.name.as_deref().unwrap_or(&host))?;
+        Line::new(ends).map_err(|why| why.to_string())
+    }
+
     /// Connects and logs in. The error says what stands in the way.
     pub fn open(server: &Server) -> Result<Line, String> {
         let place = &server.place;
@@ -176,22 +221,31 @@ impl Line {
         let connect = |address| TcpStream::connect_timeout(&address, PATIENCE);
         let stream = places.into_iter().find_map(|address| connect(address).map_err(|why| last = told(&why)).ok());
         let stream = stream.ok_or(last)?;
-        let whole = stream.set_nodelay(true).and_then(|()| stream.set_write_timeout(Some(PATIENCE)));
-        let speaker = whole.and_then(|()| stream.try_clone()).map_err(|why| told(&why))?;
-        let speaker = Speaker(Arc::new(Mutex::new(speaker)));
-        let mut line = Line { stream, speaker, buffer: Vec::new(), max_payload: BODY, jetstream: false };
+        let timed = stream.set_nodelay(true).and_then(|()| stream.set_write_timeout(Some(PATIENCE)));
+        let mut line = timed.and_then(|()| Line::new(wire::plain(stream)?)).map_err(|why| told(&why))?;
         let info = match line.hear(PATIENCE).map_err(|why| told(&why))? {
             Some(Said::Info(info)) => info,
+            None => {
+                let why = format!(
+                    "it says nothing within {} s: is it NATS, and not TLS from the first byte?",
+                    PATIENCE.as_secs()
+                );
+                return Err(told(&why));
+            }
             other => return Err(told(&format!("is it NATS? it said {other:?}"))),
         };
         let info: Value = serde_json::from_str(&info).unwrap_or_default();
-        if info["tls_required"] == true {
-            return Err(told(&"it wants TLS, in which NATS is not spoken here"));
+        let wanted = info["tls_required"] == true;
+        if server.tls.is_some() && !wanted && info["tls_available"] != true {
+            return Err(told(&"it does not speak TLS, which `tls` asks for"));
+        }
+        if wanted || server.tls.is_some() {
+            line = line.secured(server).map_err(|why| told(&why))?;
         }
         line.max_payload = info["max_payload"].as_u64().map_or(BODY, |most| most as usize).min(BODY);
         line.jetstream = info["jetstream"] == true;
         let mut hello = json!({
-            "verbose": false, "pedantic": false, "tls_required": false, "headers": true, "no_responders": true,
+            "verbose": false, "pedantic": false, "tls_required": server.tls.is_some(), "headers": true, "no_responders": true,
             "lang": "rust", "version": env!("CARGO_PKG_VERSION"), "name": "proofload", "protocol": 1, "echo": true,
         });
         if let Some((user, password)) = &server.user {
@@ -252,11 +306,10 @@ impl Line {
                 }
                 return Ok(Some(said));
             }
-            self.stream.set_read_timeout(Some(patience))?;
-            let mut piece = [0; 16 * 1024];
-            match self.stream.read(&mut piece) {
+            self.ear.socket().set_read_timeout(Some(patience))?;
+            match self.ear.hear(&mut self.buffer) {
                 Ok(0) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server hung up")),
-                Ok(read) => self.buffer.extend_from_slice(&piece[..read]),
+                Ok(_) => {}
                 Err(why) if matches!(why.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
                     return Ok(None);
                 }
@@ -330,6 +383,7 @@ mod tests {
             place: "127.0.0.1:4222".into(),
             user: Some(("u".into(), "hush".into())),
             token: Some("hush".into()),
+            tls: Some(Tls { identity: Some((Vec::new(), b"hush".to_vec())), ..Tls::default() }),
         };
         assert!(!format!("{server:?}").contains("hush"));
     }
