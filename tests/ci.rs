@@ -1,5 +1,5 @@
 //! What `docs/ci.md` and the Dockerfile tell people to copy: it can be read, and every command line in it is one that the
-//! program takes.
+//! program takes. And every test that `docs/trust.md` names is one.
 
 #![allow(clippy::panic, reason = "a test fails by panicking")]
 
@@ -132,4 +132,31 @@ fn the_image_is_made_of_what_is_there_and_runs_as_nobody_in_particular() {
     let last = lines().position(|line| line.starts_with("FROM gcr.io/distroless/cc")).expect("a distroless image");
     let rest: Vec<&str> = lines().skip(last).collect();
     assert!(rest.contains(&"USER nonroot") && rest.iter().any(|line| line.starts_with("ENTRYPOINT [")), "{rest:?}");
+}
+
+/// The text of all sources below a folder.
+fn sources(folder: &Path, all: &mut String) {
+    for entry in fs::read_dir(folder).expect("readable").map(|entry| entry.expect("an entry").path()) {
+        if entry.is_dir() {
+            sources(&entry, all);
+        } else if entry.extension().is_some_and(|ext| ext == "rs") {
+            all.push_str(&fs::read_to_string(&entry).expect("readable"));
+        }
+    }
+}
+
+#[test]
+fn every_test_that_shows_why_the_injector_can_be_trusted_is_one() {
+    let page = fs::read_to_string("docs/trust.md").expect("readable");
+    let mut all = String::new();
+    ["src", "tests"].iter().for_each(|folder| sources(Path::new(folder), &mut all));
+    let prose = page.split("```").next().unwrap_or_default();
+    let quoted: Vec<&str> = prose.split('`').skip(1).step_by(2).collect();
+    let tests = quoted.iter().filter(|name| name.matches('_').count() > 2 && !name.contains(' '));
+    let missing: Vec<&&str> = tests.clone().filter(|name| !all.contains(&format!("fn {name}("))).collect();
+    assert!(missing.is_empty() && tests.count() > 40, "no such tests: {missing:?}");
+    let is_case = |name: &&&str| ["green-", "stage-", "control-"].iter().any(|kind| name.starts_with(kind));
+    for name in quoted.iter().filter(is_case) {
+        assert!(Path::new(&format!("tests/verdicts/{name}.case")).exists(), "no such case: {name}");
+    }
 }

@@ -1,5 +1,6 @@
 //! Series as text, the way Prometheus's test language and its unit-test files write them: `x{job="a"} 0+10x5 _ stale`.
 
+use super::parse::literal;
 use crate::base::series::{Labels, Sample, stale};
 
 /// What stands at one step of a series.
@@ -31,7 +32,7 @@ pub fn metric(text: &str) -> Result<(Labels, &str), String> {
         rest = inner.trim_start();
         while !rest.starts_with('}') {
             let (label, tail) = if rest.starts_with(QUOTES) {
-                quoted(rest).ok_or_else(|| wrong("a quote is never closed"))?
+                quoted(rest).ok_or_else(|| wrong("a quote is never closed, or what it escapes is none"))?
             } else {
                 let end = rest.find(['=', ',', '}']).ok_or_else(|| wrong("a brace is never closed"))?;
                 (rest[..end].trim().to_owned(), &rest[end..])
@@ -64,24 +65,24 @@ pub fn metric(text: &str) -> Result<(Labels, &str), String> {
 
 const QUOTES: [char; 3] = ['"', '\'', '`'];
 
-/// The text in quotes, and what stands behind it.
+/// The text in quotes, with the escapes of the language itself, and what stands behind it. `None` where the quote is never
+/// closed or something is escaped that is not.
 pub fn quoted(text: &str) -> Option<(String, &str)> {
     let quote = text.chars().next()?;
-    let mut out = String::new();
-    let mut chars = text.char_indices().skip(1);
-    while let Some((i, c)) = chars.next() {
-        match c {
-            c if c == quote => return Some((out, &text[i + c.len_utf8()..])),
-            '\\' if quote != '`' => match chars.next()?.1 {
-                'n' => out.push('\n'),
-                't' => out.push('\t'),
-                'r' => out.push('\r'),
-                c => out.push(c),
-            },
-            c => out.push(c),
-        }
+    let inner = &text[quote.len_utf8()..];
+    let is_raw = quote == '`';
+    let mut is_escaped = false;
+    let end = inner.find(|c| {
+        let closes = c == quote && !is_escaped;
+        is_escaped = c == '\\' && !is_escaped && !is_raw;
+        closes
+    })?;
+    let behind = &inner[end + quote.len_utf8()..];
+    if is_raw {
+        return Some((inner[..end].to_owned(), behind));
     }
-    None
+    let bytes = literal::unescaped(&inner[..end], quote).ok()?;
+    Some((String::from_utf8_lossy(&bytes).into_owned(), behind))
 }
 
 /// The values of a series: `1`, `_`, `stale`, `_x3`, `1x3`, `0+10x3`, set apart by white space. `1x3` is four times 1.
@@ -176,6 +177,16 @@ mod tests {
         assert_eq!(metric("{}"), Ok((Labels::default(), "")));
         for text in ["x{", "x{a", "x{a=b}", "x{a=\"b}", "x{a=\"b\" c=\"d\"}", "x{,}", "{a=}"] {
             assert!(metric(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_escaped_is_what_the_language_escapes() {
+        assert_eq!(quoted(r#""a\tb\x41\u00e9\101\\\"" 1"#), Some(("a\tbA\u{e9}A\\\"".into(), " 1")));
+        assert_eq!(quoted(r"`a\t\` 1"), Some((r"a\t\".into(), " 1")));
+        assert_eq!(quoted(r"'it\'s' 1"), Some(("it's".into(), " 1")));
+        for text in [r#""a"#, r#""\d""#, r#""\u00""#, r#"'\""#, r#""\"#, ""] {
+            assert_eq!(quoted(text), None, "{text}");
         }
     }
 

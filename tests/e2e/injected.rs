@@ -46,6 +46,7 @@ fn every_kind_strikes_and_ends() {
     for (i, (name, _)) in KINDS.iter().enumerate() {
         let fault = &verdict["faults"][i];
         assert_eq!(fault["name"], *name);
+        assert_eq!(fault["unit"], if *name == "refused" { "connection" } else { "request" });
         let (eligible, injected) = (fault["eligible"].as_u64(), fault["injected"].as_u64());
         assert!(injected > Some(5) && fault["trouble"].is_null() && !fault["cleared"].is_null(), "{fault}");
         let of_fault = decisions.iter().filter(|d| usize::from(d.fault) == i);

@@ -30,7 +30,7 @@ fn hex_digit(digit: u8) -> u8 {
 }
 
 /// The bytes that the text between two quotes stands for; on a mistake how far into it that is, and what is wrong.
-pub(super) fn unescaped(inner: &str, quote: char) -> Result<Vec<u8>, (usize, String)> {
+pub(in crate::promql) fn unescaped(inner: &str, quote: char) -> Result<Vec<u8>, (usize, String)> {
     let mut out = Vec::with_capacity(inner.len());
     let mut chars = inner.char_indices();
     while let Some((place, c)) = chars.next() {

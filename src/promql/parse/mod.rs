@@ -6,7 +6,7 @@ mod call;
 mod grammar;
 mod length;
 mod lex;
-mod literal;
+pub(super) mod literal;
 mod operator;
 mod selector;
 
