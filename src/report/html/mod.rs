@@ -108,7 +108,7 @@ pub(in crate::report) fn class(verdict: Verdict) -> &'static str {
 fn coded(text: &str) -> Markup {
     let parts: Vec<&str> = text.split('`').collect();
     // One without its partner is one that somebody wrote.
-    if parts.len() % 2 == 0 {
+    if parts.len().is_multiple_of(2) {
         return html! { (text) };
     }
     html! { @for (n, part) in parts.iter().enumerate() { @if n % 2 == 1 { code { (part) } } @else { (part) } } }
