@@ -255,8 +255,7 @@ impl Line {
         if let Some(token) = &server.token {
             hello["auth_token"] = token.as_str().into();
         }
-        line.speaker.say(format!("CONNECT {hello}\r\n").as_bytes()).map_err(|why| told(&why))?;
-        line.agree().map_err(|why| told(&why))?;
+        line.say(format!("CONNECT {hello}\r\n").as_bytes()).and_then(|()| line.agree()).map_err(|why| told(&why))?;
         Ok(line)
     }
 
@@ -283,9 +282,19 @@ impl Line {
         }
     }
 
+    /// Says something. Where nobody takes it any more, the error is what was objected to last, if anything was.
+    fn say(&mut self, what: &[u8]) -> Result<(), String> {
+        let Err(broken) = self.speaker.say(what) else { return Ok(()) };
+        match self.hear(PATIENCE) {
+            Ok(Some(Said::Error(why))) => Err(format!("refused: {why}")),
+            Err(why) if why.kind() == io::ErrorKind::InvalidData => Err(why.to_string()),
+            _ => Err(broken.to_string()),
+        }
+    }
+
     /// Waits until the server has taken everything that was said.
     fn agree(&mut self) -> Result<(), String> {
-        self.speaker.say(b"PING\r\n").map_err(|why| why.to_string())?;
+        self.say(b"PING\r\n")?;
         loop {
             match self.hear(PATIENCE).map_err(|why| why.to_string())? {
                 Some(Said::Pong) => return Ok(()),

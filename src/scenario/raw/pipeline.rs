@@ -76,7 +76,7 @@ choice! {
         /// By messages on a topic of a Kafka cluster.
         Kafka(KafkaStates) = "kafka",
         /// By messages on a subject of NATS.
-        Nats(NatsStates) = "nats",
+        Nats(Box<NatsStates>) = "nats",
     }
 }
 
