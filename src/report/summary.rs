@@ -22,10 +22,11 @@ const FAULTS: usize = 2;
 pub fn summary(judgement: &Judgement, place: &str, colour: bool) -> String {
     let scale = if judgement.time_scale > 1 { format!(", scaled 1:{}", judgement.time_scale) } else { String::new() };
     let scenario = text::shorten(&judgement.scenario, WIDTH);
+    let exit = format!(" (exit {})", judgement.exit.code());
     let mut lines = vec![
         String::new(),
         format!("{}  {scenario}{scale}", judgement.verdict.word()),
-        format!("  {} (exit {})", words::headline(judgement), judgement.exit.code()),
+        format!("  {}{exit}", truncate_str(&words::headline(judgement), WIDTH - 2 - exit.len(), "…")),
     ];
     let reasons: Vec<String> =
         judgement.reasons.iter().map(|reason| format!("  {}: {}", reason.verdict.word(), reason.why)).collect();

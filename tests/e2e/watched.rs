@@ -5,6 +5,7 @@ use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -154,17 +155,21 @@ pub fn until(port: u16, path: &str, is_so: impl Fn(&str) -> bool) {
     panic!("the server at port {port} never answered {path} as it should");
 }
 
-/// So many ports that nobody listened on just now.
+/// So many ports that nobody listens on.
 pub fn free<const N: usize>() -> [u16; N] {
-    let held = [(); N].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port"));
-    held.map(|listener| listener.local_addr().expect("bound").port())
+    let first = free_row(N as u16);
+    std::array::from_fn(|nth| first + nth as u16)
 }
 
-/// The first of several free ports in a row.
+/// The first of several free ports in a row, below those that the system gives to whoever asks for any: nobody else gets
+/// them between this look and their use.
 fn free_row(length: u16) -> u16 {
-    for _ in 0..100 {
-        let [first] = free::<1>();
-        if first < 65_500 && (0..length).all(|nth| TcpListener::bind((Ipv4Addr::LOCALHOST, first + nth)).is_ok()) {
+    static ROWS: AtomicU16 = AtomicU16::new(0);
+    let start = (std::process::id() % 500) as u16;
+    for _ in 0..500 {
+        let row = (start + ROWS.fetch_add(1, Ordering::Relaxed)) % 500;
+        let first = 20_000 + row * 20;
+        if (0..length).all(|nth| TcpListener::bind((Ipv4Addr::LOCALHOST, first + nth)).is_ok()) {
             return first;
         }
     }
