@@ -9,6 +9,9 @@ mod schema;
 #[path = "e2e/server.rs"]
 mod server;
 
+#[path = "e2e/port.rs"]
+mod port;
+
 #[path = "e2e/scene.rs"]
 mod scene;
 

@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use proofload::base::seed::Seed;
 use proofload::base::trace::{Shot, Tracer};
 use proofload::evidence::touches::{self, Decision, Effect};
 
+use crate::port;
 use crate::scene::{Scene, hold, scenario};
 use crate::server::{Server, quote};
 
@@ -58,10 +59,8 @@ fn ask(upstream: &str, trace: &str) {
 
 /// A run with a fault of each kind on an upstream of its own, behind others where they are wanted; what was decided.
 fn run(others: bool) -> Chosen {
-    let free: Vec<TcpListener> = KINDS.iter().map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
-    let places: Vec<String> = free.iter().map(|l| l.local_addr().expect("an address").to_string()).collect();
-    drop(free);
-    let server = service(places.clone());
+    let places = port::free::<{ KINDS.len() }>().map(|port| format!("127.0.0.1:{port}"));
+    let server = service(places.to_vec());
     let target = format!("{{ url: {}, timeout: 5s, connections: 100 }}", server.url());
     let mut yaml = scenario(&target, &hold("20/s", "3s"), "  - expect: errors(q) < 100%\n") + "upstreams:\n";
     for ((name, _), place) in KINDS.iter().zip(&places) {

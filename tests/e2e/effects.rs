@@ -1,12 +1,13 @@
 //! Effects of signals, seen where a system shows them: posted to us, in a list, as a count.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
+use crate::port;
 use crate::scene::{Ended, Scene, finding, hold};
 use crate::server::{Answer, Request, Server, status};
 use crate::worker::{Worker, cluster};
@@ -63,8 +64,7 @@ fn post(to: &str, body: &str) -> u16 {
 #[test]
 fn what_is_posted_is_an_effect_and_everything_wrong_with_it_is_counted() {
     let cluster = cluster(&[]);
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port");
-    let place = free.to_string();
+    let place = port::place();
     let (to, refused) = (place.clone(), Arc::new(AtomicUsize::new(0)));
     let refusals = refused.clone();
     let worker = Worker::start(&cluster.bootstrap_servers(), move |nth, signal| {

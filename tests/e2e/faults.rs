@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -14,6 +14,7 @@ use proofload::base::trace::Tracer;
 use proofload::evidence::touches::{self, Decision, Effect};
 use serde_json::Value;
 
+use crate::port;
 use crate::scene::{Going, PROGRAM, Scene, Turn, finding, hold, scenario, verdict};
 use crate::server::{Answer, Server, quote, status};
 
@@ -113,9 +114,7 @@ fn ask(upstream: &str, trace: &str) -> bool {
 
 /// A scenario whose quoter hangs for a second, and what became of it.
 fn outage(forgives: bool) -> (Option<i32>, Value) {
-    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let upstream = free.local_addr().expect("an address").to_string();
-    drop(free);
+    let upstream = port::place();
     let server = service(upstream.clone(), forgives);
     let target = format!("{{ url: {}, timeout: 500ms, connections: 200 }}", server.url());
     let slo = "  - expect: errors(q) < 20%

@@ -12,14 +12,9 @@ use proofload::base::time::{Clock, Offset};
 use proofload::stage::protocol::{Order, Report};
 use serde_json::Value;
 
+use crate::port;
 use crate::scene::{Scene, finding, hold, scenario};
 use crate::server::{Answer, Server, quote, status};
-
-/// A port that nobody uses.
-fn free() -> String {
-    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    free.local_addr().expect("an address").to_string()
-}
 
 /// A load that is to end early. How soon is the machine's affair: it is far longer than a starved one takes to see why.
 const LONG: &str = "600s";
@@ -34,7 +29,7 @@ fn broken_at(server: &Server, load: &str, at: &str, length: &str, slo: &str, mor
             "upstreams: {{ quoter: {{ listen: '{}', replies: [{{ path: /price, body: '1' }}] }} }}
 faults: {{ hangs: {{ on: upstream/quoter, inject: {{ timeout: {{}} }}, at: {at}, for: {length} }} }}
 {more}",
-            free()
+            port::place()
         )
 }
 

@@ -1,6 +1,5 @@
 //! The injector itself: what it adds is measured in every run, and one that cannot keep up spoils what it broke.
 
-use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
@@ -9,13 +8,12 @@ use serde_json::Value;
 
 use proofload::selftest::{Bench, Broken, breakage, outside};
 
+use crate::port;
 use crate::scene::{Ended, PROGRAM, Scene, Turn, children, finding, kill};
 
 /// Load straight at a stub, partly through a link, with a fault on each.
 fn scene(lag: &str) -> Scene {
-    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let place = free.local_addr().expect("an address").to_string();
-    drop(free);
+    let place = port::place();
     Scene::new(&format!(
         "proofload: 1
 name: a scene

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use proofload::base::trace::{Shot, Tracer};
 use proofload::evidence::touches::{self, Decision, Effect};
 use serde_json::Value;
 
+use crate::port;
 use crate::scene::{Ended, Scene, finding, hold, scenario};
 use crate::server::{Server, quote, status};
 
@@ -77,9 +78,7 @@ fn run(manners: Manners, fault: &str, slo: &str) -> (Ended, Value, Scene) {
 }
 
 fn run_with(service: impl FnOnce(String) -> Server, fault: &str, slo: &str) -> (Ended, Value, Scene) {
-    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let upstream = free.local_addr().expect("an address").to_string();
-    drop(free);
+    let upstream = port::place();
     let server = service(upstream.clone());
     let target = format!("{{ url: {}, timeout: 1s, connections: 200 }}", server.url());
     let yaml = scenario(&target, &hold("60/s", "3s"), slo)

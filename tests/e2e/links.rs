@@ -1,13 +1,13 @@
 //! Faults on links, from the scenario to the verdict: on the way to a stub, on the way to the target, and on a
 //! toxiproxy server that stands already.
 
-use std::net::TcpListener;
 use std::time::Duration;
 
 use proofload::evidence::undo;
 use rustix::process::Signal;
 use serde_json::json;
 
+use crate::port;
 use crate::scene::{Scene, Turn, ends, finding, hold, kill, scenario};
 use crate::server::{Server, quote};
 use crate::stand::Stand;
@@ -61,7 +61,7 @@ faults: { late: { on: link/db, inject: { latency: 5ms }, at: 500ms, for: 2s } }
 /// the fault and of the load.
 fn through_toxiproxy(stand: &Stand, server: &Server, fault: &str, load: &str) -> String {
     let to = server.url().trim_start_matches("http://").to_owned();
-    let free = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound").to_string();
+    let free = port::place();
     let proxy = json!({ "name": "target", "listen": free, "upstream": to });
     assert_eq!(stand.ask("POST", "/proxies", &proxy.to_string()).0, 201);
     let target = format!("{{ url: 'http://{free}', timeout: 2s, connections: 4 }}");

@@ -8,6 +8,7 @@ use proofload::base::series::Labels;
 use proofload::evidence::samples::{Kind, Row, Scrape, Writer};
 use serde_json::Value;
 
+use crate::port;
 use crate::scene::{Ended, Scene};
 use crate::server::{Answer, Server, status};
 
@@ -80,8 +81,7 @@ fn a_wrong_command_line_is_exit_2_and_nobody_is_asked() {
         assert!(!ran.err.trim().is_empty(), "{more:?} says why");
     }
     assert_eq!(desk.0.ask(&["rules", "lint"]).code, Some(2));
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound");
-    assert_eq!(desk.lint(&["--against", &format!("http://{free}")]).code, Some(5), "nobody listens there");
+    assert_eq!(desk.lint(&["--against", &format!("http://{}", port::place())]).code, Some(5), "nobody listens there");
 }
 
 #[test]

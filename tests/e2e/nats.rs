@@ -1,7 +1,7 @@
 //! Signals and completions over a real server of NATS with JetStream: Debian's nats-server, where it is installed or
 //! `PROOFLOAD_REQUIRE` names `nats`.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::certificates::Authority;
+use crate::port;
 use crate::scene::{Going, Scene, Turn, finding, hold};
 use crate::server::{Answer, Request, Server, status};
 
@@ -60,8 +61,7 @@ impl Broker {
             eprintln!("skipped: nats-server is not installed");
             return None;
         }
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port");
-        let (folder, place) = (tempfile::tempdir().expect("a folder"), free.to_string());
+        let (folder, place) = (tempfile::tempdir().expect("a folder"), port::place());
         let (arguments, tls) = more(folder.path());
         let child = Broker::spawn(&place, &folder, &arguments);
         let broker = Broker { child, folder, place, arguments, tls };

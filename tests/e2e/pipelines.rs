@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use crate::port;
 use crate::scene::{Scene, Turn, finding, hold};
 use crate::server::{Answer, Request, Server, status};
 
@@ -411,8 +412,7 @@ fn post(to: &str, body: &str) -> u16 {
 /// never told.
 #[test]
 fn what_is_posted_ends_what_was_started_also_before_we_know_what_that_is_called() {
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port");
-    let (place, all) = (free.to_string(), Arc::new(Executions::default()));
+    let (place, all) = (port::place(), Arc::new(Executions::default()));
     let (to, posted) = (place.clone(), Arc::new(Mutex::new(Vec::new())));
     let answers = posted.clone();
     let server = Server::new(move |_: &Request<'_>| {

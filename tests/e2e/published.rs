@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use crate::port;
 use crate::scene::{Scene, Turn, hold, scenario};
 use crate::server::{Server, quote, status};
 use crate::watched;
@@ -34,7 +35,7 @@ fn value(page: &str, begins: &str) -> Option<f64> {
 fn a_run_can_be_scraped_while_it_goes_on_and_its_page_is_clean() {
     let server = Server::new(|_| quote());
     let scene = Scene::new(&scenario(&server.url(), &hold("100/s", "5s"), BROKEN));
-    let [port] = watched::free();
+    let [port] = port::free();
     let at = format!("127.0.0.1:{port}");
     let _turn = Turn::take();
     let going = scene.start(&["--metrics-listen", &at]);
@@ -100,7 +101,7 @@ fn a_real_prometheus_takes_what_is_scraped_and_what_is_pushed() {
     }
     let server = Server::new(|_| quote());
     let scene = Scene::new(&scenario(&server.url(), &hold("100/s", "8s"), BROKEN));
-    let [port, page] = watched::free();
+    let [port, page] = port::free();
     let config = format!(
         "global: {{ scrape_interval: 1s }}\nscrape_configs:\n  - job_name: scraped\n    static_configs: [{{ targets: [\"127.0.0.1:{page}\"] }}]\n"
     );

@@ -1,12 +1,12 @@
 //! Targets that are down, slow, wrong or frozen: each is data, and none is the harness's doing.
 
-use std::net::TcpListener;
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::port;
 use crate::scene::{Scene, finding, hold, outcome, scenario};
 use crate::server::{Answer, QUOTE, Server, quote, status};
 
@@ -18,9 +18,7 @@ fn target(url: &str) -> String {
 
 #[test]
 fn a_target_that_is_down_is_no_start() {
-    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let url = format!("http://{}", free.local_addr().expect("an address"));
-    drop(free);
+    let url = format!("http://{}", port::place());
     let scene = Scene::new(&scenario(&url, &hold("100/s", "1s"), SLO));
     let ran = scene.run(&[]);
     assert_eq!(ran.code, Some(5), "{ran:?}");

@@ -4,7 +4,6 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io::Write;
-use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
@@ -18,6 +17,7 @@ use proofload::evidence::undo;
 use proofload::stage::kafka::ask::{Census, ask};
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use crate::port;
 use crate::scene::{Going, PROGRAM, Scene, Turn, children, is_gone, kill};
 use crate::things::{Engine, Flag, Idle, Marked, soon};
 
@@ -47,8 +47,7 @@ impl Things {
     fn new() -> Things {
         let scene = Scene::new("");
         let file = scene.path("broken");
-        let free = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-        let [stub, broker] = free.map(|free| free.local_addr().expect("bound").port());
+        let [stub, broker] = port::free();
         let things = Things {
             engine: Engine::new(&scene.path(""), &["frozen", "dead"]),
             flag: Flag::new(),

@@ -2,16 +2,16 @@
 //! groups and notifies, and the run is told. Skipped where they are not installed.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::port;
 use crate::scene::{Ended, Going, PROGRAM, Turn, verdict};
 
 /// The programs of Debian's packages.
@@ -56,8 +56,8 @@ struct Stand {
 impl Stand {
     fn new(system: &'static str, services: u16) -> Stand {
         let folder = tempfile::tempdir().expect("a folder");
-        let ports = free_row(services);
-        let [prometheus, alertmanager, receiver] = free();
+        let ports = port::row(services);
+        let [prometheus, alertmanager, receiver] = port::free();
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(system);
         let scenes = folder.path().join("scenes");
         fs::create_dir(&scenes).expect("made");
@@ -153,27 +153,6 @@ pub fn until(port: u16, path: &str, is_so: impl Fn(&str) -> bool) {
         thread::sleep(Duration::from_millis(20));
     }
     panic!("the server at port {port} never answered {path} as it should");
-}
-
-/// So many ports that nobody listens on.
-pub fn free<const N: usize>() -> [u16; N] {
-    let first = free_row(N as u16);
-    std::array::from_fn(|nth| first + nth as u16)
-}
-
-/// The first of several free ports in a row, below those that the system gives to whoever asks for any: nobody else gets
-/// them between this look and their use.
-fn free_row(length: u16) -> u16 {
-    static ROWS: AtomicU16 = AtomicU16::new(0);
-    let start = (std::process::id() % 500) as u16;
-    for _ in 0..500 {
-        let row = (start + ROWS.fetch_add(1, Ordering::Relaxed)) % 500;
-        let first = 20_000 + row * 20;
-        if (0..length).all(|nth| TcpListener::bind((Ipv4Addr::LOCALHOST, first + nth)).is_ok()) {
-            return first;
-        }
-    }
-    panic!("no {length} free ports in a row")
 }
 
 fn findings(verdict: &Value) -> Vec<(String, String)> {
