@@ -23,6 +23,7 @@ mod service;
 mod truth;
 mod twist;
 mod work;
+mod workers;
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use crate::base::units::Share;
 
 use super::pairs::Pair;
 use super::prices;
-use super::work::{Part, Work};
+use super::work::{Pace, Part, Work};
 
 /// A protocol whose pools are asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,11 +83,19 @@ pub struct Calculation {
 
 /// Asks all pools for the price of `amount` at `slot`. `ordinal` counts the calculations of this pair; `failures` is
 /// the share of queries that fail.
-pub async fn calculate(work: &Work, pair: &Pair, ordinal: u64, amount: u64, slot: u64, failures: Share) -> Calculation {
+pub async fn calculate(
+    work: &Work,
+    pace: &mut Pace,
+    pair: &Pair,
+    ordinal: u64,
+    amount: u64,
+    slot: u64,
+    failures: Share,
+) -> Calculation {
     let mut failed = [false; 3];
     let mut best: Option<Offer> = None;
     for (protocol, failed) in Protocol::ALL.into_iter().zip(&mut failed) {
-        work.query(protocol.part(), pair.id, ordinal).await;
+        work.query(pace, protocol.part(), pair.id, ordinal).await;
         *failed = fails(pair, ordinal, protocol, failures);
         if *failed || !protocol.lists(pair.seed, pair.id) {
             continue;
@@ -97,8 +105,8 @@ pub async fn calculate(work: &Work, pair: &Pair, ordinal: u64, amount: u64, slot
             best = Some(Offer { protocol, ratio });
         }
     }
-    work.spend(Part::SelectBest, pair.id, ordinal).await;
-    work.spend(Part::ComputeOutput, pair.id, ordinal).await;
+    work.spend(pace, Part::SelectBest, pair.id, ordinal).await;
+    work.spend(pace, Part::ComputeOutput, pair.id, ordinal).await;
     Calculation { best, failed }
 }
 
@@ -135,7 +143,7 @@ mod tests {
 
     async fn best(pair: &Pair, amount: u64, slot: u64) -> Offer {
         let work = Work::new(Seed(1), 0.0).expect("no timer needed");
-        calculate(&work, pair, 0, amount, slot, Share::NONE).await.best.expect("some pool lists it")
+        calculate(&work, &mut Pace::now(), pair, 0, amount, slot, Share::NONE).await.best.expect("some pool lists it")
     }
 
     #[tokio::test]
@@ -166,11 +174,11 @@ mod tests {
     async fn pools_fail_as_often_as_told() {
         let work = Work::new(Seed(1), 0.0).expect("no timer needed");
         let pair = Pair::new(Seed(1), SOL, USDC);
-        let all = calculate(&work, &pair, 0, 1, 1, Share::ALL).await;
+        let all = calculate(&work, &mut Pace::now(), &pair, 0, 1, 1, Share::ALL).await;
         assert_eq!((all.best, all.failed), (None, [true; 3]));
         let mut failed = 0;
         for ordinal in 0..2_000 {
-            let some = calculate(&work, &pair, ordinal, 1, 1, Share(100_000_000)).await;
+            let some = calculate(&work, &mut Pace::now(), &pair, ordinal, 1, 1, Share(100_000_000)).await;
             failed += some.failed.iter().filter(|f| **f).count();
         }
         assert!((500..700).contains(&failed), "{failed} of 6000 at 10%");

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::base::httpd::{self, Answer, Request, Response};
@@ -27,7 +26,8 @@ use super::prices::{FIRST_SLOT, SLOT_MS};
 use super::quoters::{Means, Quoters};
 use super::truth::Log;
 use super::twist::Readiness;
-use super::work::Work;
+use super::work::{Pace, Work};
+use super::workers::Workers;
 use answer::Path;
 
 /// A price refresh runs at most this many calculations at a time.
@@ -38,7 +38,7 @@ const REFRESHERS: usize = 16;
 pub async fn start(options: Options) -> io::Result<Running> {
     let refresh = options.refresh;
     let log = Arc::new(Log::open(&options.truth)?);
-    let database = Arc::new(tokio::sync::Mutex::new(()));
+    let database = Arc::new(Mutex::new(0));
     let mut tasks = JoinSet::new();
     let mut services = Vec::new();
     for replica in 0..options.replicas {
@@ -69,11 +69,10 @@ struct Service {
     work: Arc<Work>,
     quoters: Quoters,
     means: Arc<Means>,
-    workers: Semaphore,
-    waiting: AtomicUsize,
-    database: Arc<tokio::sync::Mutex<()>>, // of all replicas
-    pages: AtomicU64,                      // of metrics, that were asked for
-    pool_queries: AtomicU64,               // per protocol
+    workers: Workers,
+    database: Arc<Mutex<u64>>, // of all replicas: when it is free, in nanoseconds on the kernel's monotonic clock
+    pages: AtomicU64,          // of metrics, that were asked for
+    pool_queries: AtomicU64,   // per protocol
     pool_failures: [AtomicU64; 3],
     log: Arc<Log>,
     counted: AtomicU64,            // HTTP requests
@@ -181,7 +180,7 @@ impl Service {
         all.http_duration.with([path]).observe_duration(took);
     }
 
-    fn new(options: Options, log: Arc<Log>, database: Arc<tokio::sync::Mutex<()>>) -> io::Result<Service> {
+    fn new(options: Options, log: Arc<Log>, database: Arc<Mutex<u64>>) -> io::Result<Service> {
         let seed = Seed(options.seed);
         let instruments = Arc::new(Instruments::lying(options.lie));
         let work = Arc::new(Work::new(seed, options.scale())?);
@@ -194,8 +193,7 @@ impl Service {
             means: Arc::new(Means { clock, instruments: instruments.clone(), work: work.clone() }),
             instruments,
             work,
-            workers: Semaphore::new(options.workers),
-            waiting: AtomicUsize::new(0),
+            workers: Workers::new(options.workers, options.queue),
             database,
             pages: AtomicU64::new(0),
             pool_queries: AtomicU64::new(0),
@@ -220,7 +218,7 @@ impl Service {
                 }
                 let service = self.clone();
                 running.spawn(async move {
-                    if let Some((offer, slot)) = service.calculate(&old.pair, old.amount).await {
+                    if let Some((offer, slot)) = service.calculate(&mut Pace::now(), &old.pair, old.amount).await {
                         let maker = Maker::Pool(offer.protocol);
                         let price = service.price(&old.pair, old.amount, offer.ratio, maker, slot);
                         service.cache.put(key, price, service.clock.now());

@@ -2,11 +2,13 @@
 //! sums land where the design note measured them: hits at 8/15/25 ms, misses at 145/320/580 ms (P50/P95/P99).
 
 use std::io;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::base::law::Law;
 use crate::base::seed::{Seed, unit};
 use crate::base::sleep::Sleeper;
+use crate::base::time::monotonic;
 
 /// A part of answering a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +37,24 @@ pub struct Work {
     laws: Laws,
 }
 
+/// Where work stands, in nanoseconds on the kernel's monotonic clock: the instant at which what was done so far is over
+/// by the laws. What follows begins there and not when the machine got round to waking us, so that its lateness delays an
+/// answer but never adds to the work: how much a service takes is what its laws say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pace(pub u64);
+
+impl Pace {
+    /// Work that begins now.
+    pub fn now() -> Pace {
+        Pace(monotonic())
+    }
+
+    /// Somebody else was waited for: it goes on from now.
+    pub fn catch_up(&mut self) {
+        self.0 = self.0.max(monotonic());
+    }
+}
+
 struct Laws {
     cache_check: Law,
     serve: Law,
@@ -54,18 +74,18 @@ impl Work {
     }
 
     /// Spends one part of the `ordinal`-th work for a pair.
-    pub async fn spend(&self, part: Part, pair: u64, ordinal: u64) {
+    pub async fn spend(&self, pace: &mut Pace, part: Part, pair: u64, ordinal: u64) {
         if self.sleeper.is_some() {
-            self.sleep(self.length(part, pair, ordinal)).await;
+            self.sleep(pace, self.length(part, pair, ordinal)).await;
         }
     }
 
     /// Spends the query of one protocol's pools. All queries of one calculation go through one node, so they share
     /// its congestion: that is where the long tail of misses comes from.
-    pub async fn query(&self, part: Part, pair: u64, ordinal: u64) {
+    pub async fn query(&self, pace: &mut Pace, part: Part, pair: u64, ordinal: u64) {
         if self.sleeper.is_some() {
             let congestion = self.congestion(pair, ordinal);
-            self.sleep(self.length(part, pair, ordinal).mul_f64(congestion)).await;
+            self.sleep(pace, self.length(part, pair, ordinal).mul_f64(congestion)).await;
         }
     }
 
@@ -78,9 +98,21 @@ impl Work {
         }
     }
 
-    async fn sleep(&self, length: Duration) {
+    /// Waits for what is done one after the other: from when it is free, or from where this work stands if that is later.
+    pub async fn in_turn(&self, pace: &mut Pace, free: &Mutex<u64>, length: Duration) {
+        let Some(sleeper) = &self.sleeper else { return };
+        {
+            let mut free = free.lock().unwrap_or_else(PoisonError::into_inner);
+            pace.0 = pace.0.max(*free) + length.mul_f64(self.scale).as_nanos() as u64;
+            *free = pace.0;
+        }
+        let _ = sleeper.book(pace.0).await; // an error means that it is stopping
+    }
+
+    async fn sleep(&self, pace: &mut Pace, length: Duration) {
         if let Some(sleeper) = &self.sleeper {
-            sleeper.sleep(length.mul_f64(self.scale)).await;
+            pace.0 += length.mul_f64(self.scale).as_nanos() as u64;
+            let _ = sleeper.book(pace.0).await; // an error means that it is stopping
         }
     }
 
@@ -165,6 +197,38 @@ mod tests {
         let (a, b) = (Work::new(Seed(1), 0.0).expect("none"), Work::new(Seed(1), 0.0).expect("none"));
         assert_eq!(a.length(Part::Serve, 1, 2), b.length(Part::Serve, 1, 2));
         assert_ne!(a.length(Part::Serve, 1, 2), a.length(Part::Serve, 1, 3));
-        a.spend(Part::Serve, 1, 2).await; // at scale 0 nothing is spent
+        let mut pace = Pace::now();
+        let begun = pace;
+        a.spend(&mut pace, Part::Serve, 1, 2).await;
+        assert_eq!(pace, begun, "at scale 0 nothing is spent");
+    }
+
+    #[tokio::test]
+    async fn however_late_we_are_woken_parts_take_what_the_laws_say() {
+        let work = Work::new(Seed(1), 0.1).expect("a timer");
+        let mut pace = Pace::now();
+        let begun = pace.0;
+        let mut lengths = 0;
+        for n in 0..20 {
+            work.spend(&mut pace, Part::CacheCheck, 9, n).await;
+            lengths += work.length(Part::CacheCheck, 9, n).mul_f64(0.1).as_nanos() as u64;
+        }
+        assert_eq!(pace.0 - begun, lengths);
+        assert!(monotonic() >= pace.0, "nothing is over before its time");
+    }
+
+    #[tokio::test]
+    async fn what_is_done_in_turn_follows_one_upon_the_other() {
+        let work = Work::new(Seed(1), 1.0).expect("a timer");
+        let free = Mutex::new(0);
+        let first = Pace::now();
+        let (mut a, mut b, mut c) = (first, Pace(first.0 + 300_000), Pace(first.0 + 5_000_000));
+        let millisecond = Duration::from_millis(1);
+        tokio::join!(
+            work.in_turn(&mut a, &free, millisecond),
+            work.in_turn(&mut b, &free, millisecond),
+            work.in_turn(&mut c, &free, millisecond)
+        );
+        assert_eq!([a, b, c].map(|pace| pace.0 - first.0), [1_000_000, 2_000_000, 6_000_000]);
     }
 }

@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use tokio::sync::SemaphorePermit;
-
 use crate::base::httpd::{Request, Response};
 use crate::base::time::Offset;
 use crate::base::trace::TraceId;
@@ -21,7 +19,7 @@ use crate::sim::quote_service::pools;
 use crate::sim::quote_service::prices::{SLOT_MS, scaled};
 use crate::sim::quote_service::quoters::{Call, Errand, Outcome};
 use crate::sim::quote_service::truth::{Record, Source};
-use crate::sim::quote_service::work::Part;
+use crate::sim::quote_service::work::{Pace, Part};
 
 /// The two ways to ask for a quote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,14 +149,15 @@ impl Service {
         path: Path,
         calls: &mut Vec<Call>,
     ) -> Result<Served, QuoteError> {
-        let _place = self.place().await?;
+        let mut place = self.workers.take().await.ok_or(QuoteError::Overload)?;
+        let pace = &mut place.pace;
         let ordinal = pair.next_request();
         let key = Key { pair: pair.id, band: band(ask.amount, self.options.bands) };
-        let served = match self.look_up(pair, key, ordinal, path).await {
+        let served = match self.look_up(pace, pair, key, ordinal, path).await {
             Some((price, age)) => {
                 Served { out_amount: scaled(ask.amount, price.ratio), price, source: Source::Cache, age: Some(age) }
             }
-            None => match self.make(pair, ask, trace, path, calls).await {
+            None => match self.make(pace, pair, ask, trace, path, calls).await {
                 Ok((price, out_amount)) => {
                     self.cache.put(key, price.clone(), self.clock.now());
                     Served { price, source: Source::Calculated, out_amount, age: None }
@@ -166,38 +165,25 @@ impl Service {
                 Err(error) => self.stand_in(pair, ask, key).ok_or(error)?,
             },
         };
-        self.ask_database().await;
-        self.work.spend(Part::Serve, pair.id, ordinal).await;
+        if let Some(length) = self.options.database {
+            self.work.in_turn(pace, &self.database, length).await;
+        }
+        self.work.spend(pace, Part::Serve, pair.id, ordinal).await;
         Ok(served)
     }
 
-    /// Has the database that all replicas share for itself, one quote at a time.
-    async fn ask_database(&self) {
-        if let Some(length) = self.options.database {
-            let _mine = self.database.lock().await;
-            self.work.wait(length.mul_f64(self.options.scale())).await;
-        }
-    }
-
-    /// A place among the workers, in the order of arrival.
-    async fn place(&self) -> Result<SemaphorePermit<'_>, QuoteError> {
-        if let Ok(place) = self.workers.try_acquire() {
-            return Ok(place);
-        }
-        if self.waiting.fetch_add(1, Relaxed) >= self.options.queue {
-            self.waiting.fetch_sub(1, Relaxed);
-            return Err(QuoteError::Overload);
-        }
-        let place = self.workers.acquire().await;
-        self.waiting.fetch_sub(1, Relaxed);
-        place.map_err(|_| QuoteError::Overload)
-    }
-
     /// The price in the cache and its age, if this path may serve it.
-    async fn look_up(&self, pair: &Pair, key: Key, ordinal: u64, path: Path) -> Option<(Price, Duration)> {
+    async fn look_up(
+        &self,
+        pace: &mut Pace,
+        pair: &Pair,
+        key: Key,
+        ordinal: u64,
+        path: Path,
+    ) -> Option<(Price, Duration)> {
         let all = &*self.instruments;
         let begun = self.clock.now();
-        self.work.spend(Part::CacheCheck, pair.id, ordinal).await;
+        self.work.spend(pace, Part::CacheCheck, pair.id, ordinal).await;
         let oldest = if path == Path::Hybrid { self.options.fresh } else { Duration::MAX };
         let found = self.cache.get(key, self.clock.now(), oldest);
         let took = self.clock.now().since(begun);
@@ -243,6 +229,7 @@ impl Service {
     /// A new price, from whoever this path asks, and what it makes of the amount. The best answer wins.
     async fn make(
         &self,
+        pace: &mut Pace,
         pair: &Arc<Pair>,
         ask: &Ask,
         trace: Option<TraceId>,
@@ -252,7 +239,6 @@ impl Service {
         let asked = self.asks_quoters(path);
         let mut failed_fast = false;
         let (offer, local) = {
-            let local = self.calculate(pair, ask.amount);
             let external = async {
                 let errand = Errand { pair: pair.clone(), amount: ask.amount, slippage_bps: ask.slippage_bps, trace };
                 let asked = self.quoters.ask(&errand, &self.means).await;
@@ -260,14 +246,22 @@ impl Service {
                 asked.best
             };
             match (asked, path) {
-                (false, _) => (None, local.await),
-                (true, Path::Quote) if self.options.fallback => tokio::join!(external, local),
+                (false, _) => (None, self.calculate(pace, pair, ask.amount).await),
+                (true, Path::Quote) if self.options.fallback => {
+                    tokio::join!(external, self.calculate(pace, pair, ask.amount))
+                }
                 (true, _) => match external.await {
-                    None if self.options.fallback => (None, local.await),
+                    None if self.options.fallback => {
+                        pace.catch_up();
+                        (None, self.calculate(pace, pair, ask.amount).await)
+                    }
                     offer => (offer, None),
                 },
             }
         };
+        if asked {
+            pace.catch_up();
+        }
         // Whoever was only not waited for because another failed has not failed.
         let late = |call: &Call| call.outcome == Outcome::TimedOut || (call.outcome == Outcome::Late && !failed_fast);
         let of_pool = local
@@ -300,11 +294,11 @@ impl Service {
     }
 
     /// Asks the pools: the best offer, and the slot in which it was made.
-    pub async fn calculate(&self, pair: &Pair, amount: u64) -> Option<(pools::Offer, u64)> {
+    pub async fn calculate(&self, pace: &mut Pace, pair: &Pair, amount: u64) -> Option<(pools::Offer, u64)> {
         let all = &*self.instruments;
         let (begun, slot) = (self.clock.now(), self.slot());
         let ordinal = pair.next_calculation();
-        let done = pools::calculate(&self.work, pair, ordinal, amount, slot, self.options.pool_failures).await;
+        let done = pools::calculate(&self.work, pace, pair, ordinal, amount, slot, self.options.pool_failures).await;
         all.quote_calculation_duration.observe_duration(self.clock.now().since(begun));
         self.pool_queries.fetch_add(1, Relaxed);
         for (failed, count) in done.failed.into_iter().zip(&self.pool_failures) {
