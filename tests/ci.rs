@@ -1,5 +1,5 @@
 //! What `docs/ci.md` and the Dockerfile tell people to copy: it can be read, and every command line in it is one that the
-//! program takes. And every test that `docs/trust.md` names is one.
+//! program takes. And every test that `docs/trust.md` and `docs/shown.md` name is one.
 
 #![allow(clippy::panic, reason = "a test fails by panicking")]
 
@@ -145,18 +145,45 @@ fn sources(folder: &Path, all: &mut String) {
     }
 }
 
-#[test]
-fn every_test_that_shows_why_the_injector_can_be_trusted_is_one() {
-    let page = fs::read_to_string("docs/trust.md").expect("readable");
+/// What stands in backticks on a page, outside its blocks.
+fn quoted(page: &str) -> Vec<String> {
+    let text = fs::read_to_string(page).unwrap_or_else(|why| panic!("{page}: {why}"));
+    let prose = text.split("```").next().unwrap_or_default();
+    prose.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// Those of the names that are names of tests, and of these the ones that no test has.
+fn tests_of(names: &[String]) -> (usize, Vec<&String>) {
     let mut all = String::new();
     ["src", "tests"].iter().for_each(|folder| sources(Path::new(folder), &mut all));
-    let prose = page.split("```").next().unwrap_or_default();
-    let quoted: Vec<&str> = prose.split('`').skip(1).step_by(2).collect();
-    let tests = quoted.iter().filter(|name| name.matches('_').count() > 2 && !name.contains(' '));
-    let missing: Vec<&&str> = tests.clone().filter(|name| !all.contains(&format!("fn {name}("))).collect();
-    assert!(missing.is_empty() && tests.count() > 40, "no such tests: {missing:?}");
-    let is_case = |name: &&&str| ["green-", "stage-", "control-"].iter().any(|kind| name.starts_with(kind));
-    for name in quoted.iter().filter(is_case) {
+    let tests: Vec<&String> =
+        names.iter().filter(|name| name.matches('_').count() > 2 && !name.contains([' ', '/', '.'])).collect();
+    (tests.len(), tests.into_iter().filter(|name| !all.contains(&format!("fn {name}("))).collect())
+}
+
+#[test]
+fn every_test_that_shows_why_the_injector_can_be_trusted_is_one() {
+    let names = quoted("docs/trust.md");
+    let (count, missing) = tests_of(&names);
+    assert!(missing.is_empty() && count > 40, "no such tests: {missing:?}");
+    let is_case = |name: &&String| ["green-", "stage-", "control-"].iter().any(|kind| name.starts_with(kind));
+    for name in names.iter().filter(is_case) {
         assert!(Path::new(&format!("tests/verdicts/{name}.case")).exists(), "no such case: {name}");
     }
+}
+
+#[test]
+fn whatever_is_said_to_show_something_is_there() {
+    let names = quoted("docs/shown.md");
+    let (count, missing) = tests_of(&names);
+    assert!(missing.is_empty() && count > 100, "no such tests: {missing:?}");
+    let folder = |name: &str| match name.rsplit_once('.')? {
+        ("NAME", _) => None,
+        (_, "case") => Some("tests/verdicts"),
+        (_, "yaml") => Some("tests/scenarios"),
+        _ => None,
+    };
+    let gone = names.iter().filter(|name| folder(name).is_some_and(|folder| !Path::new(folder).join(name).exists()));
+    let gone: Vec<&String> = gone.collect();
+    assert!(gone.is_empty(), "no such cases: {gone:?}");
 }

@@ -167,6 +167,29 @@ fn against_what_is_exposed_the_published_rules_fare_worse() {
     }
 }
 
+/// Rules as those write them who live with them: of machines, clusters, stores, objectives, and of the monitoring itself.
+#[test]
+fn rules_that_are_well_kept_raise_no_more_than_one_false_alarm_in_a_hundred() {
+    let mut files: Vec<PathBuf> = fs::read_dir(folder().join("well_kept"))
+        .expect("readable")
+        .map(|entry| entry.expect("readable").path())
+        .collect();
+    files.sort();
+    let files: Vec<RuleFile> =
+        files.iter().map(|path| RuleFile::read(&path.display().to_string(), &text(path))).collect();
+    let all: Vec<&RuleFile> = files.iter().collect();
+    let reports: Vec<Report> = files.iter().map(|file| file.lint(&known(None, &all))).collect();
+    let rules: usize = reports.iter().map(|report| report.looked_at).sum();
+    let alarms: Vec<String> = reports
+        .iter()
+        .flat_map(|report| report.findings.iter().map(move |finding| (report, finding)))
+        .filter(|(_, finding)| finding.severity > Severity::Info)
+        .map(|(report, f)| format!("{}:{} {}: {}", report.file, f.at.line, f.kind.id, f.what))
+        .collect();
+    assert!(rules >= 120, "only {rules} rules");
+    assert!(alarms.len() * 100 <= rules, "{} of {rules}:\n{}", alarms.len(), alarms.join("\n"));
+}
+
 #[test]
 fn dashboards_are_checked_wherever_their_panels_stand() {
     let exposed = page(&folder().join("published/exposed.metrics"));

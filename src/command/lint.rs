@@ -35,7 +35,7 @@ pub fn lint(args: &LintArgs) -> Exit {
     reports.extend(dashboards.iter().map(|dashboard| dashboard.lint(&known)));
     let level = severity(args.level);
     print::out(&match args.format {
-        Rendering::Text => report::lint_text(&reports, level),
+        Rendering::Text => report::lint_text(&reports, level, print::colour(args.no_color)),
         Rendering::Json => report::lint_json(&reports, level),
         Rendering::Github => report::lint_github(&reports, level),
     });

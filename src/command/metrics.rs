@@ -46,7 +46,7 @@ pub fn lint(args: &MetricsLintArgs) -> Exit {
         }
     };
     print::out(&match args.format {
-        Rendering::Text => page::text(&page),
+        Rendering::Text => page::text(&page, print::colour(args.no_color)),
         Rendering::Json => page::json(&page),
         Rendering::Github => page::github(&page),
     });

@@ -318,10 +318,14 @@ kinds! {
         "a text tells the value of a period that nobody measured"
         "The expression reads the present value; what happened in the last minutes is not in it."
         "write `increase(x_total[5m])`, or take the period out of the text";
-    TEMPLATE_TEXT = "template-text" Warning
+    TEMPLATE_TEXT = "template-text" Error
         "a text is no template"
-        "The alert fires with the text `<error expanding template …>`."
+        "Prometheus refuses the whole file that the rule stands in."
         "mend what the message names";
+    TEMPLATE_FUNCTION = "template-function" Warning
+        "a text calls a function that is not known"
+        "A Prometheus that does not have it either refuses the whole file; in a run the text stays as it is written."
+        "call one that Prometheus's reference of templates names";
 
     "Rules together":
     DUPLICATE_RULE = "duplicate-rule" Warning

@@ -68,7 +68,8 @@ fn by_name(metric: &str) -> Nature {
     if metric.ends_with("_total") || metric.ends_with("_bucket") {
         Nature::Counter
     } else if metric == "up"
-        || metric.contains("_current_")
+        // The offset that a partition is at now is a place in a log, and only rises.
+        || (metric.contains("_current_") && !metric.ends_with("_offset"))
         || is_timestamp(metric)
         || GAUGE_ENDS.iter().any(|end| metric.ends_with(end))
     {

@@ -209,6 +209,10 @@ fn of_alert(group: &Group, rule: &Rule, alert: &Alert, file: &str, subject: &Sub
         say(kinds::NO_SUMMARY, rule.at, format!("`{}` has neither `summary` nor `description`", rule.name));
     }
     for text in rule.labels.iter().chain(&alert.annotations) {
+        if let Some(why) = text.value.unknown() {
+            let what = format!("`{}`: {why}", text.name);
+            findings.push(Finding::new(kinds::TEMPLATE_FUNCTION, text.value_at, &of, what));
+        }
         for fault in texts::check(subject, &text.name, text.value.text()) {
             let finding = Finding::new(fault.kind, text.value_at, &of, fault.what);
             findings.push(match fault.instead {

@@ -10,11 +10,11 @@ use crate::lint::kinds::Severity;
 use crate::lint::{Finding, Report};
 
 /// For a terminal: each finding of at least this severity with its line, and a summary.
-pub fn lint_text(reports: &[Report], level: Severity) -> String {
+pub fn lint_text(reports: &[Report], level: Severity, colour: bool) -> String {
     let mut out = String::new();
     for report in reports {
         for finding in shown(report, level) {
-            one(&mut out, report, finding);
+            one(&mut out, report, finding, colour);
         }
     }
     for report in reports {
@@ -27,11 +27,23 @@ fn shown(report: &Report, level: Severity) -> impl Iterator<Item = &Finding> {
     report.findings.iter().filter(move |finding| finding.severity >= level)
 }
 
-fn one(out: &mut String, report: &Report, finding: &Finding) {
+/// As grave as it is: red, yellow, or as everything else.
+fn painted(text: &str, severity: Severity, colour: bool) -> String {
+    let code = match severity {
+        Severity::Error => 31,
+        Severity::Warning => 33,
+        Severity::Info => return text.into(),
+    };
+    if colour { format!("\u{1b}[1;{code}m{text}\u{1b}[0m") } else { text.into() }
+}
+
+fn one(out: &mut String, report: &Report, finding: &Finding, colour: bool) {
     let place = finding.at;
+    let paint = |text: &str| painted(text, finding.severity, colour);
     let (file, kind) = (&report.file, finding.kind.id);
     let of = if finding.of.is_empty() { String::new() } else { format!("{}: ", finding.of) };
-    let _ = writeln!(out, "{file}:{}:{}: {}[{kind}]: {of}{}", place.line, place.col, finding.severity, finding.what);
+    let grave = paint(&format!("{}[{kind}]", finding.severity));
+    let _ = writeln!(out, "{file}:{}:{}: {grave}: {of}{}", place.line, place.col, finding.what);
     let gutter = place.line.to_string().len().max(3);
     if let Some(line) = report.text.lines().nth((place.line as usize).wrapping_sub(1)).filter(|_| place.len > 0) {
         // A dashboard's lines can be endless: what is quoted begins near the place.
@@ -40,7 +52,7 @@ fn one(out: &mut String, report: &Report, finding: &Finding) {
         let indent = (place.col as usize - 1).saturating_sub(skip);
         let marks = (place.len as usize).min(quoted.chars().count().saturating_sub(indent).max(1));
         let _ = writeln!(out, "{:>gutter$} | {quoted}", place.line);
-        let _ = writeln!(out, "{:>gutter$} | {:indent$}{}", "", "", "^".repeat(marks));
+        let _ = writeln!(out, "{:>gutter$} | {:indent$}{}", "", "", paint(&"^".repeat(marks)));
     }
     let _ = writeln!(out, "{:>gutter$} = why: {}", "", finding.why);
     let _ = writeln!(out, "{:>gutter$} = instead: {}\n", "", finding.instead);
@@ -144,11 +156,14 @@ mod tests {
     #[test]
     fn each_finding_has_its_line_its_reason_and_its_remedy() {
         let report = RuleFile::read("a,b.yml", FILE).lint(&Known::default());
-        let text = lint_text(std::slice::from_ref(&report), Severity::Warning);
+        let text = lint_text(std::slice::from_ref(&report), Severity::Warning, false);
         let want = "a,b.yml:5:11: error[raw-counter]: alert A: `x_total` is a counter, by its name";
         assert!(text.starts_with(want), "{text}");
         assert!(text.contains("  5 |     expr: x_total > 0\n    |           ^^^^^^^^^^^\n    = why: "), "{text}");
         assert!(text.ends_with("a,b.yml: 1 rule, 1 error, 0 warnings\n"), "{text}");
+        let painted = lint_text(std::slice::from_ref(&report), Severity::Warning, true);
+        assert!(painted.contains("\u{1b}[1;31merror[raw-counter]\u{1b}[0m: alert A: "), "{painted}");
+        assert_eq!(painted.replace("\u{1b}[1;31m", "").replace("\u{1b}[0m", ""), text, "colour is all that differs");
         let github = lint_github(std::slice::from_ref(&report), Severity::Warning);
         assert!(github.starts_with("::error file=a%2Cb.yml,line=5,col=11,title=raw-counter::alert A: "), "{github}");
         assert_eq!(github.lines().count(), 1);

@@ -51,7 +51,7 @@ impl Page {
 }
 
 /// For people.
-pub fn text(page: &Page) -> String {
+pub fn text(page: &Page, colour: bool) -> String {
     let mut out = String::new();
     let media = page.media.as_deref().unwrap_or("no Content-Type");
     let _ = writeln!(
@@ -70,7 +70,13 @@ pub fn text(page: &Page) -> String {
     }
     out.push('\n');
     for finding in &page.findings {
-        let _ = writeln!(out, "{:<8} {}{}", finding.rule.gravity.word(), finding.rule.id, place(finding));
+        let code = match finding.rule.gravity {
+            Gravity::Error => 31,
+            Gravity::Warning => 33,
+        };
+        let word = format!("{:<8}", finding.rule.gravity.word());
+        let word = if colour { format!("\u{1b}[1;{code}m{word}\u{1b}[0m") } else { word };
+        let _ = writeln!(out, "{word} {}{}", finding.rule.id, place(finding));
         let times =
             if finding.count > 1 { format!(" ({} times)", text::thousands(finding.count)) } else { String::new() };
         let _ = writeln!(out, "         {}{times}", finding.why);
@@ -175,7 +181,9 @@ mod tests {
 
     #[test]
     fn each_form_carries_the_finding() {
-        let shown = text(&page());
+        let shown = text(&page(), false);
+        let painted = text(&page(), true);
+        assert!(painted.contains("\u{1b}[1;31merror   \u{1b}[0m type-missing"), "{painted}");
         for part in
             ["type-missing  a_b  line 7", "no TYPE", "→ write `# TYPE", "1 error, 0 warnings", "--except label-id=x"]
         {

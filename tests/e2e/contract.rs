@@ -40,6 +40,46 @@ fn a_live_page_is_linted() {
     assert!(ended.out.starts_with("::warning title=label-id"), "{}", ended.out);
 }
 
+/// What only fetching shows; [`HONEST`], asked for in the same way, is the good twin of each.
+#[test]
+fn how_a_page_is_served_is_linted_too() {
+    let scene = Scene::new("");
+    let ids = |server: &Server, more: &[&str]| {
+        let url = server.url();
+        let ended = scene.ask(&[&["metrics", "lint", &url, "--format", "json", "--labels", "none"][..], more].concat());
+        let said: Value = serde_json::from_str(&ended.out).unwrap_or_else(|why| panic!("{why}: {ended:?}"));
+        let found = said["findings"].as_array().into_iter().flatten().filter_map(|f| f["id"].as_str());
+        found.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&serving(HONEST), &["--max-size", "1KB"]), [""; 0]);
+    assert_eq!(ids(&serving(HONEST), &["--max-size", "100B"]), ["page-large"]);
+
+    let long = |length: usize| {
+        let page = HONEST.replace("Requests.", &"Requests. ".repeat(length / 10));
+        Server::new(move |_| Answer::Whole(200, TEXT, page.clone().into()))
+    };
+    assert_eq!(ids(&long(200_000), &[]), [""; 0]);
+    assert_eq!(ids(&long(300_000), &[]), ["not-compressed"]);
+
+    let open = "# HELP api_requests Requests.\n# TYPE api_requests counter\napi_requests_total 5\n# EOF\n";
+    let media = "Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n";
+    let deaf = Server::new(move |_| Answer::Whole(200, media, open.into()));
+    assert_eq!(ids(&deaf, &[]), ["not-negotiated"]);
+    let polite = Server::new(move |request| match request.head.contains("openmetrics-text") {
+        true => Answer::Whole(200, media, open.into()),
+        false => Answer::Whole(200, TEXT, HONEST.into()),
+    });
+    assert_eq!(ids(&polite, &[]), [""; 0]);
+
+    assert_eq!(ids(&serving(HONEST), &["--warn", "1ns", "--within", "5s"]), ["scrape-tardy"]);
+    assert_eq!(ids(&serving(HONEST), &["--warn", "1ns", "--within", "1ns"]), ["scrape-slow"]);
+    let once = Server::new(|request| match request.nth {
+        0 => Answer::Whole(200, TEXT, HONEST.into()),
+        _ => status(503),
+    });
+    assert_eq!(ids(&once, &[]), ["page-missing"]);
+}
+
 #[test]
 fn what_cannot_be_linted_is_refused() {
     let scene = Scene::new("");

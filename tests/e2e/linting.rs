@@ -54,7 +54,7 @@ fn the_exit_code_says_how_grave_the_findings_are() {
     assert_eq!(code(&["--fail-on", "info"]), Some(1), "an alert without `for` is a remark");
     let never = RULES.replace("> 1", "< 0");
     fs::write(desk.file(), &never).expect("written");
-    let ran = desk.lint(&[]);
+    let ran = desk.lint(&["--no-color"]);
     assert_eq!(ran.code, Some(1));
     assert!(ran.out.contains("error[never-fires]: alert Rejected: ") && ran.out.contains("= instead: "), "{}", ran.out);
     let excepted =

@@ -61,6 +61,9 @@ pub struct LintArgs {
     /// How findings are printed
     #[arg(long, value_enum, default_value = "text")]
     pub format: Rendering,
+    /// Print without colour
+    #[arg(long)]
+    pub no_color: bool,
 }
 
 /// How grave a finding is.
@@ -143,6 +146,9 @@ pub struct MetricsLintArgs {
     /// How findings are printed
     #[arg(long, value_enum, default_value = "text")]
     pub format: Rendering,
+    /// Print without colour
+    #[arg(long)]
+    pub no_color: bool,
     /// A host other than this machine that may be asked
     #[arg(long, value_name = "HOST")]
     pub allow_host: Vec<String>,
