@@ -309,7 +309,8 @@ fn dominated(record: &mut Record, timed: &Timed<'_>, signs: &Signs, off: f64) {
 fn ceiling(record: &mut Record, buckets: &Buckets, off: f64) {
     let Some((last, below)) = buckets.bounds.iter().rev().nth(1) else { return };
     let (_, high) = buckets.quantile(0.99, off);
-    if high.is_finite() || buckets.all() < 100.0 {
+    // While the books are open its rank may lie beyond all that were timed: no bucket is to blame for that.
+    if high.is_finite() || buckets.all() < 100.0 || *below >= buckets.all() {
         return;
     }
     let beyond = buckets.all() - below;
