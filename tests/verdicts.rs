@@ -35,6 +35,8 @@ mod bad_days;
 mod case;
 #[path = "verdicts/forecast.rs"]
 mod forecast;
+#[path = "verdicts/gates.rs"]
+mod gates;
 #[path = "verdicts/junit.rs"]
 mod junit;
 #[path = "verdicts/ledger.rs"]
@@ -159,7 +161,7 @@ quotes: ok 20ms
 fn the_gate_is_settled_when_all_that_was_due_before_the_fault_is_known() {
     let of = |scenario: &str, more: &str| {
         let case = Case::read(&format!("{scenario}{more}---\nPASS, exit 0\n")).expect("a case");
-        proofload::judge::gate(&case.scenario, &case.plan, &mut case.evidence()).expect("a gate")
+        proofload::judge::gate(&case.scenario, &case.plan, &mut case.evidence(), &case.series).expect("a gate")
     };
     let settled = |more: &str| Some(of(GATED, more).is_settled);
     assert_eq!(settled(""), Some(true));

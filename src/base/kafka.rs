@@ -11,6 +11,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::Metadata;
 
+use super::text;
+
 /// What is asked of a broker aside is answered within this time, or not at all.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -68,7 +70,7 @@ impl Quiet {
         use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, Resolve};
         let code = error.rdkafka_error_code();
         let unreachable = matches!(code, Some(AllBrokersDown | BrokerTransportFailure | Resolve));
-        let why = if reason.is_empty() { error.to_string() } else { reason.to_owned() };
+        let why = if reason.is_empty() { error.to_string() } else { plain(reason) };
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         // That all are down follows from what was said of each, which says more.
         if code != Some(AllBrokersDown) || last.is_none() {
@@ -130,13 +132,35 @@ pub fn partitions(consumer: &BaseConsumer<Quiet>, topic: &str) -> Result<Vec<i32
 /// The partitions of a topic, by what a broker says. The error says what is wrong with it.
 pub fn partitions_of(metadata: &Metadata, topic: &str) -> Result<Vec<i32>, String> {
     let found = metadata.topics().iter().find(|t| t.name() == topic);
-    let found = found.ok_or_else(|| format!("there is no topic `{topic}`"))?;
+    let found = found.ok_or_else(|| lacking(metadata, topic))?;
     if let Some(code) = found.error() {
         return Err(format!("topic `{topic}`: {}", RDKafkaErrorCode::from(code)));
     }
     match found.partitions().iter().map(|p| p.id()).collect::<Vec<i32>>() {
-        none if none.is_empty() => Err(format!("there is no topic `{topic}`")),
+        none if none.is_empty() => Err(lacking(metadata, topic)),
         all => Ok(all),
+    }
+}
+
+/// That there is no such topic, and which one may be meant; a cluster can have thousands.
+fn lacking(metadata: &Metadata, topic: &str) -> String {
+    let names = metadata.topics().iter().filter(|t| !t.partitions().is_empty() && t.name() != topic).map(|t| t.name());
+    match text::nearest(topic, names) {
+        Some(name) => format!("there is no topic `{topic}`: did you mean `{name}`?"),
+        None => format!("there is no topic `{topic}`: make it, or name one that is there"),
+    }
+}
+
+/// What the library tells, without the name of its connection before it, and without what it counts behind it.
+fn plain(reason: &str) -> String {
+    let reason = reason.split(" (after ").next().unwrap_or(reason);
+    let told = match reason.split_once(": ") {
+        Some((connection, told)) if connection.contains('/') && !connection.contains(' ') => told,
+        _ => reason,
+    };
+    match told.strip_prefix("Connect to ").and_then(|told| told.split_once(" failed: ")) {
+        Some((place, why)) => format!("no connection to {}: {why}", place.split_once('#').map_or(place, |(_, at)| at)),
+        None => told.to_owned(),
     }
 }
 

@@ -73,8 +73,8 @@ impl Follower {
     }
 
     /// The same, and the scraped series that are kept.
-    pub fn seen(&self) -> (&Evidence, &[Series]) {
-        (&self.evidence, self.samples.as_ref().map_or(&[], samples::Follower::series))
+    pub fn seen(&mut self) -> (&mut Evidence, &[Series]) {
+        (&mut self.evidence, self.samples.as_ref().map_or(&[], samples::Follower::series))
     }
 
     /// Forgets what was due, told or scraped before an instant; what became of faults is kept.

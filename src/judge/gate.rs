@@ -4,14 +4,21 @@
 //! shots that were due before are not over, and some have not been reported. They count as taken up and lost, as those of
 //! a run that died: a PASS stands only if it stands with all of them failed. Anything but a PASS waits until they are
 //! over, so that what was decided at the time is what the evidence says for ever.
+//!
+//! Of signals that have no effect yet, the system's own counters tell how many rightly started nothing. What the others came to
+//! decides only where it comes out the same with as few of them failed as can be, and with as many.
 
 use serde::Serialize;
 
+use super::effects;
 use super::evaluate;
 use super::fitness::seconds;
+use super::missing::Missing;
+use super::server::Server;
 use super::trial::Trial;
 use super::verdict::{Verdict, instant, span};
 use super::window::{self, Cut};
+use crate::base::series::Series;
 use crate::base::time::{Offset, Span};
 use crate::evidence::event::{Event, Tick, TickRow};
 use crate::evidence::reader::Evidence;
@@ -46,6 +53,9 @@ pub struct Held {
     pub why: String,
     #[serde(skip)]
     critical: bool,
+    /// Whether counters have a say in it.
+    #[serde(skip)]
+    is_counted: bool,
 }
 
 /// What is known of the gate while the run goes on.
@@ -85,29 +95,35 @@ pub fn closes(scenario: &Scenario, timeline: &Timeline) -> Option<(usize, Offset
 
 /// The gate as far as the evidence of a run goes that is still going on; `None` where there is none. The evidence is left
 /// as it was.
-pub fn gate(scenario: &Scenario, plan: &Plan, evidence: &mut Evidence) -> Option<Gate> {
+pub fn gate(scenario: &Scenario, plan: &Plan, evidence: &mut Evidence, samples: &[Series]) -> Option<Gate> {
     let (_, until) = closes(scenario, &plan.timeline)?;
     let through = window::seen(&plan.timeline, evidence);
     evidence.events.push(Event::Tick(unreported(scenario, plan, Span { start: through, end: until })));
-    let gate = as_told(scenario, plan, evidence, until);
+    let gate = as_told(&Trial::new(scenario, plan, evidence), samples, until);
     evidence.events.pop();
     gate.map(|gate| Gate { is_settled: gate.is_settled && through >= until, ..gate })
 }
 
-fn as_told(scenario: &Scenario, plan: &Plan, evidence: &Evidence, until: Offset) -> Option<Gate> {
-    let trial = Trial::new(scenario, plan, evidence);
-    let summary = summary(&trial)?;
-    let pending = steady(scenario).any(|(_, e)| {
+fn as_told(trial: &Trial<'_>, samples: &[Series], until: Offset) -> Option<Gate> {
+    let summary = summary(trial, samples)?;
+    let pending = steady(trial.scenario).any(|(_, e)| {
         let span = Span { start: trial.timeline.measured(Some(e.traffic)).start, end: until };
         let rows = &trial.fitness.seconds[e.traffic];
         rows.range(seconds(span)).any(|(_, row)| row.lost > 0)
     });
-    Some(Gate { summary, is_settled: !pending })
+    // Of what had no effect, counters may say more at their next scrape.
+    let undecided = summary.promises.iter().any(|held| held.is_counted && held.verdict == Verdict::Inconclusive);
+    Some(Gate { summary, is_settled: !pending && !undecided })
 }
 
 /// What the steady promises come to before the first fault; `None` where there is no gate.
-pub fn summary(trial: &Trial<'_>) -> Option<GateSummary> {
-    let (fault, until) = closes(trial.scenario, trial.timeline)?;
+pub fn summary(strict: &Trial<'_>, samples: &[Series]) -> Option<GateSummary> {
+    let (fault, until) = closes(strict.scenario, strict.timeline)?;
+    let missing = missing(strict, samples, until);
+    let is_counted = |traffic: usize| matches!(missing.get(traffic), Some(Missing::SoFar { .. }));
+    let known = (0..missing.len()).any(is_counted);
+    let known = known.then(|| Trial::knowing(strict.scenario, strict.plan, strict.evidence, missing.clone()));
+    let trial = known.as_ref().unwrap_or(strict);
     let held = |(promise, expectation): (&Promise, &Expectation)| {
         let measured = trial.timeline.measured(Some(expectation.traffic));
         let parts: Vec<Span> = measured.overlap(Span { start: measured.start, end: until }).into_iter().collect();
@@ -115,7 +131,8 @@ pub fn summary(trial: &Trial<'_>) -> Option<GateSummary> {
         let finding = evaluate::on_shots(trial, promise, expectation, &cut);
         let why = if cut.parts.is_empty() { "nothing is measured before it".into() } else { finding.why };
         let critical = promise.severity == Severity::Critical;
-        Held { promise: promise.text.clone(), verdict: finding.verdict, why, critical }
+        let is_counted = is_counted(expectation.traffic);
+        Held { promise: promise.text.clone(), verdict: finding.verdict, why, critical, is_counted }
     };
     let promises: Vec<Held> = steady(trial.scenario).map(held).collect();
     let start = trial.timeline.measured(None).start.min(until);
@@ -125,6 +142,12 @@ pub fn summary(trial: &Trial<'_>) -> Option<GateSummary> {
         verdict: promises.iter().map(|p| p.verdict).max()?,
         promises,
     })
+}
+
+/// What is to be made of signals that were due before the gate and have no effect, by traffic.
+fn missing(strict: &Trial<'_>, samples: &[Series], until: Offset) -> Vec<Missing> {
+    let server = Server::new(strict, samples);
+    (0..strict.scenario.traffic.len()).map(|traffic| effects::by(strict, &server, traffic, until)).collect()
 }
 
 fn steady(scenario: &Scenario) -> impl Iterator<Item = (&Promise, &Expectation)> {

@@ -326,9 +326,12 @@ pub fn lengths(filter: Filter, population: &Population, timeout: Duration) -> Ta
     }
     let failures = population.count(Outcome::is_failure);
     let without_length = failures.saturating_sub(population.failed.count());
-    // What is excused is over at its deadline, and no failure counts at less.
-    let mut tally = population.failed.at_least(timeout).without_shortest(population.excused);
-    tally.add(cell(timeout.as_nanos() as u64), without_length + population.spoilt + population.lost);
+    let at_least = cell(timeout.as_nanos() as u64);
+    let mut failed = population.failed.at_least(timeout);
+    failed.add(at_least, without_length);
+    // What is excused is over at its deadline or not yet, and no failure counts at less.
+    let mut tally = failed.without_shortest(population.excused);
+    tally.add(at_least, population.spoilt + population.lost);
     if filter == Filter::All {
         tally.merge(&ok);
     }

@@ -23,6 +23,13 @@ pub enum Missing {
         /// What is known of them, as findings say it.
         why: String,
     },
+    /// The run goes on, or is looked at as it was: of what is missing, and of what is not over yet, some may have.
+    SoFar {
+        /// So many failed at most.
+        most: u64,
+        /// What is known of them, as findings say it.
+        why: String,
+    },
 }
 
 impl Missing {
@@ -35,12 +42,13 @@ impl Missing {
             Missing::Between { all, least, most, .. } => {
                 (missing.saturating_sub(*most), missing.min(all.saturating_sub(*least)))
             }
+            Missing::SoFar { most, .. } => (missing.saturating_sub(*most), missing),
         }
     }
 
     /// What is decided where as few as can be rightly came to nothing, and where as many as can be: what both decide.
     pub fn either(&self, fewest: Ruling, most: Ruling, measure: &str) -> Ruling {
-        let Missing::Between { why, .. } = self else { return fewest };
+        let (Missing::Between { why, .. } | Missing::SoFar { why, .. }) = self else { return fewest };
         if fewest.verdict == most.verdict {
             return fewest;
         }
@@ -88,6 +96,12 @@ mod tests {
                 assert_eq!(Some(&many), ways.iter().max(), "{missing} of {all}, {least} to {most}");
             }
         }
+    }
+
+    #[test]
+    fn while_a_run_goes_on_none_of_them_need_have_failed() {
+        let so_far = |most, missing| Missing::SoFar { most, why: String::new() }.skipped(missing);
+        assert_eq!((so_far(3, 10), so_far(30, 10), so_far(0, 10)), ((7, 10), (0, 10), (10, 10)));
     }
 
     #[test]

@@ -126,8 +126,9 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
         summary.effects = effects.summary(trial, &server, position);
     }
     let reconcile = reconcile::reconcile(trial, samples);
-    // The gate decided when nobody knew yet what would rightly come to nothing.
-    let gate = gate::summary(&strict).filter(|gate| gate.window.end <= trial.windows.seen || withheld(trial).is_some());
+    // The gate decided when nobody knew yet how all would end.
+    let gate = gate::summary(&strict, samples)
+        .filter(|gate| gate.window.end <= trial.windows.seen || withheld(trial).is_some());
     let reasons = reasons(trial, &ledger, (&findings, &reconcile), &traffic, gate.as_ref());
     let verdict = overall(&findings, &reconcile, &reasons);
     let stuck = stuck(trial);

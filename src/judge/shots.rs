@@ -71,6 +71,13 @@ impl Population {
         self.outcomes[usize::from(outcome.code())]
     }
 
+    /// The same shots, had those that we lost sight of come to no end.
+    pub fn closed(&self) -> Population {
+        let mut closed = self.clone();
+        closed.outcomes[usize::from(Outcome::Unfinished.code())] += std::mem::take(&mut closed.lost);
+        closed
+    }
+
     /// Shots that failed.
     pub fn failures(&self) -> u64 {
         self.count(Outcome::is_failure).saturating_sub(self.excused)

@@ -10,7 +10,7 @@ use super::window;
 use crate::base::series::Series;
 use crate::evidence::reader::Evidence;
 use crate::plan::Plan;
-use crate::scenario::{Claim, Expectation, On, Promise, Scenario, Severity, Source, Window};
+use crate::scenario::{Claim, Expectation, Filter, On, Promise, Scenario, Severity, Source, Window};
 
 /// Where a promise stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,10 +89,12 @@ fn hangs_on_touches(scenario: &Scenario, window: Window) -> bool {
     as_a_whole && !matches!(window, Window::Measured | Window::Before(_))
 }
 
-/// Whether the system's own counters have the last word on what had no effect: they have it when all is drained.
+/// Whether the system's own counters have the last word on what had no effect: they have it when all is drained. What had one in
+/// time is known.
 fn hangs_on_counters(scenario: &Scenario, expectation: &Expectation) -> bool {
     let signal = scenario.traffic[expectation.traffic].kind.signal();
-    expectation.part.is_none() && signal.is_some_and(|signal| !signal.unmatched.is_empty())
+    let of_all = expectation.part.is_none() && expectation.filter != Filter::Ok;
+    of_all && signal.is_some_and(|signal| !signal.unmatched.is_empty())
 }
 
 fn state(promise: &Promise, finding: &Finding) -> State {

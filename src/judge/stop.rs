@@ -3,7 +3,9 @@
 //! A condition about the client is asked of the seconds in which shots were due, once all of them are over, or have been
 //! under way for so long that they are beyond the bound whatever becomes of them. It is met when, over the stretch that
 //! it must hold, each second that had shots meets it, and all of them together with as many shots as a promise would need.
-//! Seconds that the generator spoilt count for neither side: nobody ends an experiment for what we did.
+//! Seconds that the generator spoilt count for neither side: nobody ends an experiment for what we did. Nor for signals that
+//! rightly started nothing: as many as the system's own counters rose by since the beginning of the stretch may be such, all of them
+//! where the counters say nothing, and the stretch as a whole must meet the condition without them, too.
 //!
 //! One about the target's metrics is asked at each scrape, and met when any element of the answer has met it at every scrape
 //! of the stretch. No answer, or NaN, meets nothing.
@@ -11,9 +13,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::effects::Counts;
 use super::measure;
 use super::server::Server;
-use super::shots::{Stretch, second};
+use super::shots::{Population, Stretch, second};
 use super::trial::{Trial, subject};
 use super::verdict::Verdict;
 use super::window::Cut;
@@ -21,6 +24,7 @@ use crate::base::series::Series;
 use crate::base::time::{Offset, Span};
 use crate::base::units;
 use crate::evidence::reader::Evidence;
+use crate::evidence::reply::Outcome;
 use crate::plan::Plan;
 use crate::scenario::{Abort, Claim, Compare, Expectation, Scenario};
 
@@ -59,7 +63,7 @@ impl Stops {
         let all = scenario.abort_when.iter().enumerate();
         let met = all.filter_map(|(i, abort)| {
             let why = match &abort.claim {
-                Claim::Client(expectation) => client(&trial, expectation, abort, now),
+                Claim::Client(expectation) => client(&trial, &server, expectation, abort, now),
                 // Known only when the run is over; refused where it is read.
                 Claim::Relative(_)
                 | Claim::Absorbed(_)
@@ -95,13 +99,26 @@ impl Stops {
 }
 
 /// Whether a condition about the client is met over the last stretch that can be judged.
-fn client(trial: &Trial<'_>, expectation: &Expectation, abort: &Abort, now: Offset) -> Option<String> {
-    let end = settled(trial, expectation, now);
+fn client(
+    trial: &Trial<'_>,
+    server: &Server<'_>,
+    expectation: &Expectation,
+    abort: &Abort,
+    now: Offset,
+) -> Option<String> {
+    let counts = Counts::read(trial, server, expectation.traffic).filter(|_| expectation.part.is_none());
+    let end = match &counts {
+        // What was due after the last scrape, counters cannot have told of.
+        Some(counts) => settled(trial, expectation, now.min(counts.until()?)).min(counts.until()?),
+        None => settled(trial, expectation, now),
+    };
+    let end = end.floor_to(Duration::from_secs(1));
     let span = Span { start: end - abort.hold, end };
     if span.start < Offset::ZERO {
         return None;
     }
-    let rule = |span: Span| {
+    let bound = measure::bound(expectation).value;
+    let population = |span: Span| {
         let (cut, stretches) = (Cut { parts: vec![span], ..Cut::default() }, [Stretch::whole(span)]);
         let is_spoilt = |second: &i64| trial.fitness.is_spoilt(expectation.traffic, *second);
         let spoilt: BTreeSet<i64> = (second(span.start)..second(span.end)).filter(is_spoilt).collect();
@@ -109,16 +126,31 @@ fn client(trial: &Trial<'_>, expectation: &Expectation, abort: &Abort, now: Offs
         let mut shots = trial.shots.population(subject(expectation), &cut, &stretches, &spoilt, timed);
         let open = |second: i64| trial.fitness.seconds[expectation.traffic].get(&second).map_or(0, |row| row.lost);
         shots.lost = (second(span.start)..second(span.end)).filter(|s| !spoilt.contains(s)).map(open).sum();
-        let length = span.length().saturating_sub(Duration::from_secs(spoilt.len() as u64));
-        measure::rule(expectation, None, &shots, trial.floor(expectation.whose()), length)
+        (shots, span.length().saturating_sub(Duration::from_secs(spoilt.len() as u64)))
     };
-    let bound = measure::bound(expectation).value;
-    let mut seconds = span.slices(Duration::from_secs(1)).into_iter().filter_map(|second| rule(second).observed);
+    let rule = |shots: &Population, length: Duration| {
+        measure::rule(expectation, None, shots, trial.floor(expectation.whose()), length)
+    };
+    let mut seconds = span.slices(Duration::from_secs(1)).into_iter().filter_map(|span| {
+        let (shots, length) = population(span);
+        rule(&shots, length).observed
+    });
     if !seconds.all(|observed| expectation.compare.holds(observed.value, bound)) {
         return None;
     }
-    let whole = rule(span);
-    let observed = whole.observed.filter(|_| whole.verdict == Verdict::Pass)?;
+    let (shots, length) = population(span);
+    let whole = Some(rule(&shots, length)).filter(|whole| whole.verdict == Verdict::Pass)?;
+    let least = match &counts {
+        // Without as many of those that have no effect as can rightly have none.
+        Some(counts) => {
+            let shots = shots.closed();
+            let without = shots.of(Outcome::Unfinished);
+            let excused = counts.since(span.start).map_or(without, |nothing| nothing.min(without));
+            rule(&Population { excused, ..shots }, length)
+        }
+        None => whole,
+    };
+    let observed = least.observed.filter(|_| least.verdict == Verdict::Pass)?;
     Some(format!("{} {observed} for {}", measure::label(expectation), units::duration(abort.hold)))
 }
 

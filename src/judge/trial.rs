@@ -137,9 +137,15 @@ impl<'a> Trial<'a> {
     /// Rules on shots some of which may rightly have come to nothing.
     fn excused(&self, expectation: &Expectation, shots: &Population, rule: impl Fn(&Population) -> Ruling) -> Ruling {
         let traffic = &self.scenario.traffic[expectation.traffic];
-        let (missing, unfinished) = (&self.missing[expectation.traffic], shots.of(Outcome::Unfinished));
-        if expectation.part.is_some() || unfinished == 0 || traffic.kind.signal().is_none() {
+        let missing = &self.missing[expectation.traffic];
+        if expectation.part.is_some() || traffic.kind.signal().is_none() {
             return rule(shots);
+        }
+        // What is not over while a run goes on may rightly have come to nothing as well as what is.
+        let shots = if matches!(missing, Missing::SoFar { .. }) { shots.closed() } else { shots.clone() };
+        let unfinished = shots.of(Outcome::Unfinished);
+        if unfinished == 0 {
+            return rule(&shots);
         }
         let (fewest, most) = missing.skipped(unfinished);
         let ruling = |excused| rule(&Population { excused, ..shots.clone() });

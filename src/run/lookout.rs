@@ -140,22 +140,22 @@ impl Look {
     fn new(watching: &Watching) -> Look {
         let scenario = watching.scenario.clone();
         let hold = scenario.abort_when.iter().map(|a| a.hold).max().unwrap_or_default();
-        let horizon = hold + patience(&scenario) + SLACK * 2;
+        let every = scenario.jobs.iter().map(|job| job.every).max().unwrap_or_default();
+        let horizon = hold + patience(&scenario) + SLACK * 2 + every * 2;
         let steady = scenario.promises.iter().filter(|p| p.steady).map(|p| &p.claim);
         let claims = steady.chain(scenario.abort_when.iter().map(|a| &a.claim));
         // Every shot is on the clock of the response, and waits tell of descriptors that ran out.
         let mut clocks = vec![Timing::Response, Timing::Wait];
         clocks.extend(claims.filter_map(|c| if let Claim::Client(e) = c { Some(e.clock) } else { None }));
-        let exprs: Vec<promql::Expr> = scenario
-            .abort_when
-            .iter()
-            .filter_map(|a| match &a.claim {
-                Claim::Server { expr, .. } => {
-                    promql::parse(&expr.replace("$window", &format!("{}ms", a.hold.as_millis()))).ok()
-                }
-                _ => None,
-            })
-            .collect();
+        let conditions = scenario.abort_when.iter().filter_map(|a| match &a.claim {
+            Claim::Server { expr, .. } => Some(expr.replace("$window", &format!("{}ms", a.hold.as_millis()))),
+            _ => None,
+        });
+        // What rightly starts nothing is no reason to keep faults away, nor to end anything.
+        let signals = scenario.traffic.iter().filter_map(|traffic| traffic.kind.signal());
+        let unmatched = signals.flat_map(|signal| &signal.unmatched).map(|unmatched| unmatched.expr.clone());
+        let exprs: Vec<promql::Expr> =
+            conditions.chain(unmatched).filter_map(|text| promql::parse(&text).ok()).collect();
         let back = exprs.iter().map(|e| e.reach().back_ms.unsigned_abs()).max().unwrap_or_default();
         let keep = (!exprs.is_empty()).then(|| -> samples::Keep {
             Box::new(move |labels| exprs.iter().flat_map(promql::Expr::selectors).any(|s| s.selector.matches(labels)))
@@ -166,7 +166,7 @@ impl Look {
             stops: Stops::new(&scenario),
             plan: watching.plan.clone(),
             horizon,
-            samples: hold + Duration::from_millis(back) + LOOKBACK,
+            samples: horizon + Duration::from_millis(back) + LOOKBACK,
             scenario,
         }
     }
@@ -176,7 +176,8 @@ impl Look {
     fn look(&mut self, is_gate: bool, shut: bool, now: Offset) -> std::io::Result<Seen> {
         self.follower.catch_up()?;
         if is_gate {
-            let gate = judge::gate(&self.scenario, &self.plan, self.follower.evidence());
+            let (evidence, series) = self.follower.seen();
+            let gate = judge::gate(&self.scenario, &self.plan, evidence, series);
             return Ok(gate.map_or(Seen::Nothing, |gate| Seen::Gate(Box::new(gate))));
         }
         let before = now - self.horizon;
@@ -185,7 +186,9 @@ impl Look {
             false => self.follower.forget(before),
         }
         let zero = self.follower.evidence().manifest.wall_zero;
-        self.follower.forget_samples((zero + (now - self.samples).nanos()).div_euclid(1_000_000));
+        if !shut {
+            self.follower.forget_samples((zero + (now - self.samples).nanos()).div_euclid(1_000_000));
+        }
         let (evidence, series) = self.follower.seen();
         let met = self.stops.look(&self.scenario, &self.plan, evidence, series, now);
         Ok(met.map_or(Seen::Nothing, Seen::Abort))

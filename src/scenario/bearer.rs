@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json_path::JsonPath;
 
+use super::flow::{ReplyPlace, Step};
 use super::target::HeaderValue;
 use super::template::Piece;
-use super::traffic::{ReplyPlace, Step};
 
 /// How a token is got that requests carry. The token itself is nowhere but in memory and in requests.
 #[derive(Debug, Clone, PartialEq)]

@@ -13,6 +13,7 @@ mod contract;
 mod effect_claim;
 mod effects;
 mod fault;
+mod flow;
 mod inject;
 pub mod kafka;
 mod leak;
@@ -58,6 +59,7 @@ pub use contract::{Cardinality, Contract, Probe, ScrapeLimits};
 pub use effect_claim::{EffectClaim, EffectMeasure};
 pub use effects::{Effects, Fate, Metric, Poll, Reading, Seen, States, Webhook};
 pub use fault::{Fault, Match, On, Process, Ramp, Repeat, When};
+pub use flow::{Branch, Capture, Flow, Method, Portion, ReplyPlace, Step, Test, Until};
 pub use inject::{
     Corruption, DockerAction, HttpFault, Inject, KafkaFault, Keep, Per, ProcessFault, ResetAt, RetryAfter, Stream,
     Toxic,
@@ -80,10 +82,7 @@ pub use stub::{Lead, Link, RateLimit, StubReply, Toxiproxy, Upstream};
 pub use suite::{Suite, SuiteSettings, is_suite, read_suite, suite_schema};
 pub use target::{HeaderValue, Ready, Service, System, Target};
 pub use template::{Form, Piece, Slot, Template};
-pub use traffic::{
-    Amount, Branch, Capture, Class, ClassPlace, Flow, Kind, Method, Pair, Popularity, Portion, Quote, ReplyPlace, Step,
-    Test, Traffic, Until,
-};
+pub use traffic::{Amount, Class, ClassPlace, Kind, Pair, Popularity, Quote, Traffic};
 pub use value::{Datum, Decimal, Feed, Pick, Value, ValueLaw};
 pub use variant::{Changes, probed, variant};
 pub use wire::{Identity, PrivateKey, Resolve, Reuse, Tls, Version, Wire};

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::effects::Seen;
+use super::flow::Flow;
 use super::part::Part;
-use super::traffic::Flow;
 use crate::base::units::Rate;
 
 /// Where what a pipeline starts is called something, among what its flow captures.

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::effects::{Effects, Metric};
+use super::flow::Flow;
 use super::nats::Nats;
 use super::target::HeaderValue;
 use super::template::Template;
-use super::traffic::Flow;
 
 /// Messages, and what comes of them.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::traffic::Step;
+use super::flow::Step;
 use super::wire::Wire;
 use crate::base::net::Address;
 

@@ -16,10 +16,10 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+use super::knobs::{self, Knobs, Row, knob};
 use super::{Knob, Running};
 use crate::base::time;
 use crate::base::trace::TraceId;
-use crate::base::units::parse_duration;
 
 /// How often the log is handed to the system.
 const FLUSH: Duration = Duration::from_millis(20);
@@ -68,18 +68,31 @@ pub struct Served {
     pub answered: u64,
 }
 
+impl Knobs for Options {
+    const ROWS: &'static [Row<Options>] = &[
+        knob!(length freeze, "for how long it does nothing at all"),
+        knob!(length every, "from one freeze to the next; once when 0s"),
+        knob!(length from, "from the first request to the first freeze"),
+        (
+            "log",
+            "a file for when each request came and was answered, or none",
+            |o, v| knobs::put(&mut o.log, knobs::or("none", v, |v| Ok(v.into()))),
+            |o| o.log.as_ref().map_or("none".into(), |log| log.display().to_string()),
+        ),
+        (
+            "cpu",
+            "the number of the processor that it keeps to, or any",
+            |o, v| knobs::put(&mut o.cpu, knobs::or("any", v, |v| knobs::whole(v, CpuSet::MAX_CPU as u64 - 1))),
+            |o| o.cpu.map_or("any".into(), |cpu| cpu.to_string()),
+        ),
+        knob!(length limp, "for how long after its upstream failed last it answers 503; needs one; never when 0s"),
+    ];
+}
+
 impl Options {
     /// Its settings.
     pub fn keys() -> Vec<Knob> {
-        let knob = |name, default: &str, help| Knob { name, default: default.into(), help };
-        vec![
-            knob("freeze", "0s", "for how long it does nothing at all"),
-            knob("every", "0s", "from one freeze to the next; once when 0s"),
-            knob("from", "0s", "from the first request to the first freeze"),
-            knob("log", "none", "a file for when each request came and was answered"),
-            knob("cpu", "any", "the number of the processor that it keeps to"),
-            knob("limp", "0s", "for how long after its upstream failed last it answers 503; needs one; never when 0s"),
-        ]
+        Options::default().knobs()
     }
 
     /// Names what it depends on: the first address counts.
@@ -89,21 +102,8 @@ impl Options {
 
     /// Changes a setting. The error says what is wrong.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
-        let length = || parse_duration(value);
-        match key {
-            "freeze" => self.freeze = length()?,
-            "every" => self.every = length()?,
-            "from" => self.from = length()?,
-            "log" => self.log = Some(value.into()),
-            "cpu" if value == "any" => self.cpu = None,
-            "cpu" => {
-                let known = value.parse().ok().filter(|cpu| *cpu < CpuSet::MAX_CPU);
-                self.cpu = Some(known.ok_or_else(|| format!("`{value}` is no number of a processor: write 0, 1, …"))?);
-            }
-            "limp" => self.limp = length()?,
-            _ => return Err(format!("`{key}` is no setting of calibrator")),
-        }
-        Ok(())
+        let is = self.turn(key, value)?;
+        knobs::known(is, "calibrator", key, &Options::keys())
     }
 }
 

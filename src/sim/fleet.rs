@@ -10,8 +10,9 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use super::Running;
+use super::knobs::{Knobs, Row, knob};
 use super::metrics::{Counter, Family, Gauge, Histogram, MEDIA, Registry};
-use super::{Knob, Running};
 use crate::base::httpd::{self, Answer, Request, Response};
 use crate::base::time;
 
@@ -41,35 +42,13 @@ impl Default for Options {
     }
 }
 
-impl Options {
-    /// The settings that every fleet has.
-    pub fn keys() -> Vec<Knob> {
-        let knob = |name, default: &str, help| Knob { name, default: default.into(), help };
-        vec![
-            knob("ports", "0", "the port of the first service, the next ones of the others; 0 for free ones"),
-            knob("environment", "practice", "the label `environment` of every metric"),
-            knob("version", "1.0.0", "the label `version` of every metric"),
-            knob("born_at_zero", "true", "whether counters of errors are there before the first error"),
-        ]
-    }
-
-    /// Changes a setting; whether there is one of this name. The error says what is wrong.
-    pub fn set(&mut self, key: &str, value: &str) -> Result<bool, String> {
-        match key {
-            "ports" => {
-                let port = value.parse().map_err(|_| format!("`{value}` is no port: write 0 to 65535"))?;
-                self.ports = port;
-            }
-            "environment" => self.environment = value.into(),
-            "version" => self.version = value.into(),
-            "born_at_zero" => {
-                self.born_at_zero =
-                    value.parse().map_err(|_| format!("`{value}` is neither true nor false: write one of them"))?;
-            }
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
+impl Knobs for Options {
+    const ROWS: &'static [Row<Options>] = &[
+        knob!(whole(u16::MAX.into()) ports, "the port of the first service, the next ones of the others; 0 for free ones"),
+        knob!(text environment, "the label `environment` of every metric"),
+        knob!(text version, "the label `version` of every metric"),
+        knob!(switch born_at_zero, "whether counters of errors are there before the first error"),
+    ];
 }
 
 /// What one service does beyond what all do.

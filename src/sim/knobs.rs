@@ -2,91 +2,90 @@
 
 use std::time::Duration;
 
-use super::{Knob, fleet};
+use super::Knob;
 use crate::base::text::suggest;
 use crate::base::units;
+
+/// What has settings: a practice target, or a part that several of them have.
+pub(super) trait Knobs: Sized + 'static {
+    /// One row for each setting.
+    const ROWS: &'static [Row<Self>];
+
+    /// The settings as they stand.
+    fn knobs(&self) -> Vec<Knob> {
+        let knob = |(name, help, _, show): &Row<Self>| Knob { name, default: show(self), help };
+        Self::ROWS.iter().map(knob).collect()
+    }
+
+    /// Changes a setting, if there is one of this name. The error names it and says what to write.
+    fn turn(&mut self, key: &str, value: &str) -> Result<bool, String> {
+        let Some((_, _, read, _)) = Self::ROWS.iter().find(|row| row.0 == key) else { return Ok(false) };
+        read(self, value.trim()).map(|()| true).map_err(|why| format!("{key}: {why}"))
+    }
+}
+
+/// Whether a system has a setting. The error says which one may be meant.
+pub(super) fn known(is: bool, system: &str, key: &str, knobs: &[Knob]) -> Result<(), String> {
+    let remedy = || suggest(key, knobs.iter().map(|knob| knob.name));
+    if is { Ok(()) } else { Err(format!("`{key}` is no setting of {system}: {}", remedy())) }
+}
 
 /// A setting: its name, its help, how its value is read, how it is printed.
 pub(super) type Row<O> = (&'static str, &'static str, fn(&mut O, &str) -> Result<(), String>, fn(&O) -> String);
 
 /// A row by the kind of its value: `knob!(share declined, "…")`, `knob!(whole(10) retries, "…")`. The setting is called as its
-/// field is, unless it says otherwise: `knob!(outage = length venue.outage, "…")`.
+/// field is, unless it says otherwise: `knob!(exchange_failures = share failures, "…")`.
 macro_rules! knob {
-    (@ share [] $name:expr, $help:literal, $($field:ident).+) => {
-        knob!(@ $name, $help, $($field).+, |v| $crate::base::units::parse_share(v), |value| value.to_string())
+    (@ share [] $name:expr, $help:literal, $field:ident) => {
+        knob!(@ $name, $help, $field, |v| $crate::base::units::parse_share(v), |value| value.to_string())
     };
-    (@ rate [] $name:expr, $help:literal, $($field:ident).+) => {
-        knob!(@ $name, $help, $($field).+, |v| $crate::base::units::parse_rate(v), |value| value.to_string())
+    (@ rate [] $name:expr, $help:literal, $field:ident) => {
+        knob!(@ $name, $help, $field, |v| $crate::base::units::parse_rate(v), |value| value.to_string())
     };
-    (@ length [] $name:expr, $help:literal, $($field:ident).+) => {
-        knob!(@ $name, $help, $($field).+, |v| $crate::sim::knobs::length(v), |value| $crate::base::units::duration(*value))
+    (@ length [] $name:expr, $help:literal, $field:ident) => {
+        knob!(@ $name, $help, $field, |v| $crate::sim::knobs::length(v), |value| $crate::base::units::duration(*value))
     };
-    // A length that something is waited for, or none.
-    (@ patience [] $name:expr, $help:literal, $($field:ident).+) => {
-        knob!(@ $name, $help, $($field).+, |v| $crate::sim::knobs::or("none", v, $crate::sim::knobs::length),
-            |value| value.map_or("none".into(), $crate::base::units::duration))
+    // A length, or a word that stands for none.
+    (@ length_or [$word:literal] $name:expr, $help:literal, $field:ident) => {
+        knob!(@ $name, $help, $field, |v| $crate::sim::knobs::or($word, v, $crate::sim::knobs::length),
+            |value| value.map_or($word.into(), $crate::base::units::duration))
     };
-    (@ switch [] $name:expr, $help:literal, $($field:ident).+) => {
-        knob!(@ $name, $help, $($field).+, |v| $crate::sim::knobs::switch(v), |value| $crate::sim::knobs::on_off(*value))
+    (@ text [] $name:expr, $help:literal, $field:ident) => {
+        knob!(@ $name, $help, $field, |v| Ok(v.to_owned()), |value| value.clone())
     };
-    (@ whole [$most:expr] $name:expr, $help:literal, $($field:ident).+) => {
-        knob!(@ $name, $help, $($field).+, |v| $crate::sim::knobs::whole(v, $most), |value| value.to_string())
+    (@ switch [] $name:expr, $help:literal, $field:ident) => {
+        knob!(@ $name, $help, $field, |v| $crate::sim::knobs::switch(v), |value| $crate::sim::knobs::on_off(*value))
+    };
+    (@ whole [$most:expr] $name:expr, $help:literal, $field:ident) => {
+        knob!(@ $name, $help, $field, |v| $crate::sim::knobs::whole(v, $most), |value| value.to_string())
     };
     // A whole number from 1.
-    (@ some [$most:expr] $name:expr, $help:literal, $($field:ident).+) => {
-        knob!(@ $name, $help, $($field).+,
+    (@ some [$most:expr] $name:expr, $help:literal, $field:ident) => {
+        knob!(@ $name, $help, $field,
             |v| $crate::sim::knobs::whole(v, $most).and_then($crate::sim::knobs::at_least_one), |value| value.to_string())
     };
-    (@ number [$least:expr] $name:expr, $help:literal, $($field:ident).+) => {
-        knob!(@ $name, $help, $($field).+, |v| $crate::sim::knobs::number(v, $least), |value| value.to_string())
+    (@ number [$least:expr] $name:expr, $help:literal, $field:ident) => {
+        knob!(@ $name, $help, $field, |v| $crate::sim::knobs::number(v, $least), |value| value.to_string())
     };
-    (@ $name:expr, $help:literal, $($field:ident).+, |$v:ident| $read:expr, |$value:ident| $show:expr) => {
+    (@ $name:expr, $help:literal, $field:ident, |$v:ident| $read:expr, |$value:ident| $show:expr) => {
         (
             $name,
             $help,
-            |options, $v| $crate::sim::knobs::put(&mut options.$($field).+, $read),
+            |options, $v| $crate::sim::knobs::put(&mut options.$field, $read),
             |options| {
-                let $value = &options.$($field).+;
+                let $value = &options.$field;
                 $show
             },
         )
     };
-    ($name:ident = $kind:ident $(($limit:expr))? $($field:ident).+, $help:literal) => {
-        knob!(@ $kind [$($limit)?] stringify!($name), $help, $($field).+)
+    ($name:ident = $kind:ident $(($($limit:tt)+))? $field:ident, $help:literal) => {
+        knob!(@ $kind [$($($limit)+)?] stringify!($name), $help, $field)
     };
-    ($kind:ident $(($limit:expr))? $field:ident, $help:literal) => {
-        knob!(@ $kind [$($limit)?] stringify!($field), $help, $field)
+    ($kind:ident $(($($limit:tt)+))? $field:ident, $help:literal) => {
+        knob!(@ $kind [$($($limit)+)?] stringify!($field), $help, $field)
     };
 }
 pub(in crate::sim) use knob;
-
-/// The settings of a system and of its fleet, with their defaults.
-pub(super) fn keys<O: Default>(rows: &[Row<O>]) -> Vec<Knob> {
-    let options = O::default();
-    let own = rows.iter().map(|(name, help, _, show)| Knob { name, default: show(&options), help });
-    own.chain(fleet::Options::keys()).collect()
-}
-
-/// Changes a setting of a system, or of its fleet. The error names it and says what to write.
-pub(super) fn set<O>(
-    rows: &[Row<O>],
-    system: &str,
-    options: &mut O,
-    fleet: impl FnOnce(&mut O) -> &mut fleet::Options,
-    key: &str,
-    value: &str,
-) -> Result<(), String> {
-    let named = |why| format!("{key}: {why}");
-    if let Some((_, _, read, _)) = rows.iter().find(|row| row.0 == key) {
-        return read(options, value.trim()).map_err(named);
-    }
-    if fleet(options).set(key, value.trim()).map_err(named)? {
-        return Ok(());
-    }
-    let fleet = fleet::Options::keys();
-    let known = rows.iter().map(|row| row.0).chain(fleet.iter().map(|knob| knob.name));
-    Err(format!("`{key}` is no setting of {system}: {}", suggest(key, known)))
-}
 
 /// Puts what was read in its place.
 pub(super) fn put<T>(place: &mut T, value: Result<T, String>) -> Result<(), String> {

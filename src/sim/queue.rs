@@ -9,12 +9,13 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use super::knobs::{self, Knobs, Row, knob, or, put, whole};
 use super::{Knob, Running};
 use crate::base::httpd::{self, Answer, Request, Response};
 use crate::base::seed::{Seed, Stream};
 use crate::base::sleep::Sleeper;
 use crate::base::time::monotonic;
-use crate::base::units::{Rate, parse_duration, parse_rate};
+use crate::base::units::{Rate, parse_rate};
 
 /// How it behaves: by default as M/M/1 with a mean of 10 ms.
 #[derive(Debug, Clone)]
@@ -64,59 +65,57 @@ impl Default for Options {
     }
 }
 
+impl Knobs for Options {
+    const ROWS: &'static [Row<Options>] = &[
+        knob!(some(100_000) servers, "how many requests are worked on at once"),
+        knob!(length service, "how much work a request is, on average"),
+        (
+            "spread",
+            "how that is spread: exponential, or fixed",
+            |o, v| {
+                o.exponential = match v {
+                    "exponential" => true,
+                    "fixed" => false,
+                    _ => return Err(format!("`{v}` is no spread: write exponential or fixed")),
+                };
+                Ok(())
+            },
+            |o| if o.exponential { "exponential".into() } else { "fixed".into() },
+        ),
+        (
+            "room",
+            "how many requests may wait; one more is answered 503",
+            |o, v| put(&mut o.room, or("any", v, |v| whole(v, 100_000))),
+            |o| o.room.map_or("any".into(), |room| room.to_string()),
+        ),
+        (
+            "bucket",
+            "the rate of a token bucket before it; beyond it 429",
+            |o, v| put(&mut o.bucket, or("none", v, parse_rate)),
+            |o| o.bucket.map_or("none".into(), |rate| rate.to_string()),
+        ),
+        knob!(some(100_000) burst, "how many tokens that holds"),
+        knob!(length pause, "for how long all work stands still"),
+        knob!(length every, "from one pause to the next"),
+        knob!(
+            length_or("any") patience,
+            "whoever would wait longer is answered 503 after so long; the work is done all the same"
+        ),
+        knob!(whole(100_000) retries, "how often the impatient try again, each time as much work"),
+        knob!(whole(u64::MAX) seed, "draws how much work each request is"),
+    ];
+}
+
 impl Options {
     /// Its settings.
     pub fn keys() -> Vec<Knob> {
-        let knob = |name, default: &str, help| Knob { name, default: default.into(), help };
-        vec![
-            knob("servers", "1", "how many requests are worked on at once"),
-            knob("service", "10ms", "how much work a request is, on average"),
-            knob("spread", "exponential", "how that is spread: exponential, or fixed"),
-            knob("room", "any", "how many requests may wait; one more is answered 503"),
-            knob("bucket", "none", "the rate of a token bucket before it; beyond it 429"),
-            knob("burst", "20", "how many tokens that holds"),
-            knob("pause", "0s", "for how long all work stands still"),
-            knob("every", "0s", "from one pause to the next"),
-            knob(
-                "patience",
-                "any",
-                "whoever would wait longer is answered 503 after so long; the work is done all the same",
-            ),
-            knob("retries", "0", "how often the impatient try again, each time as much work"),
-            knob("seed", "1", "draws how much work each request is"),
-        ]
+        Options::default().knobs()
     }
 
     /// Changes a setting. The error says what is wrong.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
-        let number = |least: u64| {
-            let read = value.parse::<u64>().ok().filter(|n| (least..=100_000).contains(n));
-            read.ok_or_else(|| format!("`{value}` is no number from {least} to 100000"))
-        };
-        match key {
-            "servers" => self.servers = number(1)? as usize,
-            "service" => self.service = parse_duration(value)?,
-            "spread" => {
-                self.exponential = match value {
-                    "exponential" => true,
-                    "fixed" => false,
-                    _ => return Err(format!("`{value}` is no spread: write exponential or fixed")),
-                }
-            }
-            "room" if value == "any" => self.room = None,
-            "room" => self.room = Some(number(0)? as usize),
-            "bucket" if value == "none" => self.bucket = None,
-            "bucket" => self.bucket = Some(parse_rate(value)?),
-            "burst" => self.burst = number(1)? as u32,
-            "pause" => self.pause = parse_duration(value)?,
-            "every" => self.every = parse_duration(value)?,
-            "patience" if value == "any" => self.patience = None,
-            "patience" => self.patience = Some(parse_duration(value)?),
-            "retries" => self.retries = number(0)? as u32,
-            "seed" => self.seed = value.parse().map_err(|_| format!("`{value}` is no whole number"))?,
-            _ => return Err(format!("`{key}` is no setting of queue")),
-        }
-        Ok(())
+        let is = self.turn(key, value)?;
+        knobs::known(is, "queue", key, &Options::keys())
     }
 
     /// Whether the settings go together. The error says which do not.

@@ -9,6 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use proofload::base::nats::nkey::Signer;
 use proofload::base::nats::{self, Line, Speaker};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -20,20 +23,68 @@ use crate::server::{Answer, Request, Server, status};
 
 const TOKEN: &str = "n0b0dy-kn0ws";
 
+/// Made up for these tests: of who runs servers, of an account, and of a user.
+const OPERATOR: &str = "SOAA7VMI34N5WFD6VJ2OM5MISYMLKLMMJROJMUAX43UREZ6XL5O2V5LM3A";
+const ACCOUNT: &str = "SAAOZZ6IZLVY7L3CV5ZGD22DVRQA7NDNUANZIEBSM3EQAL5AC3BJCWZVZA";
+const USER: &str = "SUABFLRAOO3F72NOVBGI4FZ6EAPR7XKJQJULICGJVJDTFKN2MRC2O6G47M";
+
+/// Whether there is a nats-server.
+fn is_here() -> bool {
+    let is = Command::new("nats-server").arg("--version").stdout(Stdio::null()).status().is_ok();
+    let required = std::env::var("PROOFLOAD_REQUIRE").is_ok_and(|list| list.split(',').any(|n| n == "nats"));
+    assert!(is || !required, "nats-server is not here, and PROOFLOAD_REQUIRE names it");
+    if !is {
+        eprintln!("skipped: nats-server is not installed");
+    }
+    is
+}
+
+fn token() -> Vec<String> {
+    vec!["--auth".to_owned(), TOKEN.to_owned()]
+}
+
+fn spawn(place: &str, more: &[String]) -> Child {
+    let port = place.rsplit(':').next().expect("a port");
+    let mut child = Command::new("nats-server")
+        .args(["--addr", "127.0.0.1", "--port", port])
+        .args(more)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("starts");
+    for _ in 0..500 {
+        if TcpStream::connect(place).is_ok() {
+            return child;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    panic!("nats-server does not answer");
+}
+
 /// A server with a stream that keeps `signals.*`, and nothing over 10 000 bytes.
 struct Broker {
     child: Child,
-    folder: TempDir,
+    _folder: TempDir,
     place: String,
-    /// What it wants beside the token: its arguments, and what TLS asks of clients.
+    /// How it is started.
     arguments: Vec<String>,
+    /// What it wants of clients; a token where it wants no key.
+    wants: Wants,
+}
+
+/// What a server wants of clients.
+#[derive(Default)]
+struct Wants {
+    key: Option<nats::Key>,
     tls: Option<nats::Tls>,
 }
 
 impl Broker {
     /// Nothing where there is no nats-server.
     fn start() -> Option<Broker> {
-        Broker::start_with(|_| (Vec::new(), None))
+        Broker::start_with(|_| (token(), Wants::default()))
     }
 
     /// One that is spoken to within TLS, with a certificate that an authority has signed, and that wants one, too.
@@ -50,21 +101,31 @@ impl Broker {
                 .map(|file| std::fs::read(file).expect("written"));
             let tls =
                 nats::Tls { ca: Some(authority.pem().into()), identity: Some((cert, key)), ..nats::Tls::default() };
-            (["--tls".to_owned(), "--tlsverify".to_owned()].into_iter().chain(arguments).collect(), Some(tls))
+            let tls_only = ["--tls".to_owned(), "--tlsverify".to_owned()];
+            let arguments = token().into_iter().chain(tls_only).chain(arguments).collect();
+            (arguments, Wants { tls: Some(tls), key: None })
         })
     }
 
-    fn start_with(more: impl FnOnce(&Path) -> (Vec<String>, Option<nats::Tls>)) -> Option<Broker> {
-        if Command::new("nats-server").arg("--version").stdout(Stdio::null()).status().is_err() {
-            let required = std::env::var("PROOFLOAD_REQUIRE").is_ok_and(|list| list.split(',').any(|n| n == "nats"));
-            assert!(!required, "nats-server is not here, and PROOFLOAD_REQUIRE names it");
-            eprintln!("skipped: nats-server is not installed");
-            return None;
-        }
+    /// One that lets in who signs as a seed says.
+    fn start_keyed(seed: &str) -> Option<Broker> {
+        let public = Signer::new(seed).expect("a seed").public();
+        Broker::start_with(|folder| {
+            let file = folder.join("users.conf");
+            std::fs::write(&file, format!("authorization {{ users: [ {{ nkey: {public} }} ] }}")).expect("written");
+            let arguments = vec![format!("--config={}", file.display())];
+            (arguments, Wants { key: Some(nats::Key::Seed(seed.to_owned())), tls: None })
+        })
+    }
+
+    fn start_with(more: impl FnOnce(&Path) -> (Vec<String>, Wants)) -> Option<Broker> {
+        is_here().then_some(())?;
         let (folder, place) = (tempfile::tempdir().expect("a folder"), port::place());
-        let (arguments, tls) = more(folder.path());
-        let child = Broker::spawn(&place, &folder, &arguments);
-        let broker = Broker { child, folder, place, arguments, tls };
+        let (mut arguments, wants) = more(folder.path());
+        let store = folder.path().join("store").display().to_string();
+        arguments.extend(["--jetstream".to_owned(), "--store_dir".to_owned(), store]);
+        let child = spawn(&place, &arguments);
+        let broker = Broker { child, _folder: folder, place, arguments, wants };
         let mut line = broker.line();
         line.subscribe("_INBOX.made").expect("subscribed");
         let stream = json!({ "name": "SIGNALS", "subjects": ["signals.*"], "max_msg_size": 10_000, "storage": "file" });
@@ -80,30 +141,10 @@ impl Broker {
         Some(broker)
     }
 
-    fn spawn(place: &str, folder: &TempDir, more: &[String]) -> Child {
-        let port = place.rsplit(':').next().expect("a port");
-        let store = folder.path().join("store").display().to_string();
-        let mut child = Command::new("nats-server")
-            .args(["--addr", "127.0.0.1", "--port", port, "--auth", TOKEN, "--jetstream", "--store_dir", &store])
-            .args(more)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("starts");
-        for _ in 0..500 {
-            if TcpStream::connect(place).is_ok() {
-                return child;
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
-        let _ = child.kill();
-        let _ = child.wait();
-        panic!("nats-server does not answer");
-    }
-
     fn line(&self) -> Line {
-        let server =
-            nats::Server { place: self.place.clone(), user: None, token: Some(TOKEN.into()), tls: self.tls.clone() };
+        let Wants { key, tls } = &self.wants;
+        let token = key.is_none().then(|| TOKEN.to_owned());
+        let server = nats::Server { place: self.place.clone(), user: None, token, key: key.clone(), tls: tls.clone() };
         Line::open(&server).expect("connects")
     }
 
@@ -112,7 +153,7 @@ impl Broker {
         let _ = self.child.kill();
         let _ = self.child.wait();
         thread::sleep(after);
-        self.child = Broker::spawn(&self.place, &self.folder, &self.arguments);
+        self.child = spawn(&self.place, &self.arguments);
     }
 }
 
@@ -275,6 +316,80 @@ fn within_tls_signals_go_to_whom_is_trusted_and_to_nobody_else() {
     let observed = "observe: { jobs: { api: { metrics: /metrics, every: 500ms } } }\ntraffic:\n";
     let open = start(&Scene::new(&yaml.replacen("traffic:\n", observed, 1)), TOKEN).wait();
     assert!(open.code == Some(5) && open.err.contains("it does not speak TLS"), "{open:?}");
+}
+
+/// Who signs what the server says is let in, as whom its key says; the seed is in no file and no message.
+#[test]
+fn who_signs_with_a_key_is_let_in_and_nobody_else() {
+    let Some(broker) = Broker::start_keyed(USER) else { return };
+    let system = System::start(&broker);
+    let server = Server::new(|_: &Request<'_>| status(200));
+    let (signal, slo) = ("subject: \"signals.{{ticker}}\"", "  - expect: lost(signals) < 5%");
+    let yaml = scenario(&server.url(), &broker.place, signal, &effects(&broker.place), slo);
+    let scene = Scene::new(&yaml.replace("token: {", "nkey: {"));
+    let _turn = Turn::take();
+    let ran = start(&scene, USER).wait();
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(system.stop(), (300, 0));
+    for file in scene.files() {
+        let bytes = std::fs::read(&file).expect("readable");
+        assert!(!String::from_utf8_lossy(&bytes).contains(USER), "{}", file.display());
+    }
+    for (seed, why) in [(ACCOUNT, "Authorization Violation"), ("SUABFLRA", "no seed of an NKEY")] {
+        let refused = start(&scene, seed).wait();
+        assert!(refused.code == Some(5) && refused.err.contains(why) && !refused.err.contains(seed), "{refused:?}");
+    }
+    // A server that lets people in by a token asks for no signature.
+    let Some(other) = Broker::start() else { return };
+    let key = Some(nats::Key::Seed(USER.into()));
+    let server = nats::Server { place: other.place.clone(), user: None, token: None, key, tls: None };
+    assert!(Line::open(&server).is_err_and(|why| why.contains("asks for no signature")));
+}
+
+/// A JWT that an account has signed, which an operator has signed whom the server trusts.
+#[test]
+fn who_shows_a_jwt_and_signs_for_it_is_let_in() {
+    if !is_here() {
+        return;
+    }
+    let [operator, account, user] = [OPERATOR, ACCOUNT, USER].map(|seed| Signer::new(seed).expect("a seed"));
+    let signed = |by: &Signer, whom: &str, nats: Value| {
+        let write = |what: Value| URL_SAFE_NO_PAD.encode(what.to_string());
+        let (by_whom, when) = (by.public(), 1_700_000_000);
+        let claims =
+            json!({ "jti": "made-up", "iat": when, "iss": by_whom, "name": "a test", "sub": whom, "nats": nats });
+        let told = format!("{}.{}", write(json!({ "typ": "JWT", "alg": "ed25519-nkey" })), write(claims));
+        format!("{told}.{}", by.sign(told.as_bytes()))
+    };
+    let limits = json!({
+        "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true, "conn": -1, "leaf": -1,
+    });
+    let of_account = json!({ "type": "account", "version": 2, "limits": limits });
+    let of_user = json!({ "type": "user", "version": 2, "subs": -1, "data": -1, "payload": -1, "pub": {}, "sub": {} });
+    let trusted = signed(&operator, &operator.public(), json!({ "type": "operator", "version": 2 }));
+    let of_account = signed(&operator, &account.public(), of_account);
+    let jwt = signed(&account, &user.public(), of_user.clone());
+    let forged = signed(&user, &user.public(), of_user);
+    let (folder, place) = (tempfile::tempdir().expect("a folder"), port::place());
+    let file = folder.path().join("operator.conf");
+    let known = format!("{{ {}: \"{of_account}\" }}", account.public());
+    let config = format!("operator: \"{trusted}\"\nresolver: MEMORY\nresolver_preload: {known}\n");
+    std::fs::write(&file, config).expect("written");
+    let mut child = spawn(&place, &[format!("--config={}", file.display())]);
+    let open = |key| {
+        let server = nats::Server { place: place.clone(), user: None, token: None, key: Some(key), tls: None };
+        Line::open(&server).and_then(|mut line| line.subscribe("effects.>"))
+    };
+    let part = |what: &str, text: &str| format!("-----BEGIN {what}-----\n{text}\n------END {what}------\n\n");
+    let creds = part("NATS USER JWT", &jwt) + &part("USER NKEY SEED", USER);
+    let let_in = [open(nats::Key::Jwt(jwt.clone(), USER.into())), open(nats::Key::Credentials(creds))];
+    let refused = [open(nats::Key::Jwt(jwt, ACCOUNT.into())), open(nats::Key::Jwt(forged, USER.into()))];
+    let _ = child.kill();
+    let _ = child.wait();
+    assert_eq!(let_in, [Ok(()), Ok(())], "by its parts, and by what a file of credentials holds");
+    for refused in refused {
+        assert!(refused.as_ref().is_err_and(|why| why.contains("Authorization Violation")), "{refused:?}");
+    }
 }
 
 /// The server dies in the middle of the load and comes back: what was not acknowledged is published again, and is there once.

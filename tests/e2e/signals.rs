@@ -223,12 +223,18 @@ fn without_a_broker_or_a_topic_nothing_starts() {
     let slo = "  - expect: lost(signals) == 0";
     let (ran, _) = run("127.0.0.1:1", "", slo);
     assert_eq!(ran.code, Some(5), "{ran:?}");
-    assert!(ran.err.contains("`signals`: 127.0.0.1:1"), "{ran:?}");
+    assert!(
+        ran.err.contains("at 127.0.0.1:1: no connection to 127.0.0.1:1: Connection refused: see whether"),
+        "{ran:?}"
+    );
     let cluster = MockCluster::new(1).expect("a cluster");
     cluster.create_topic("effects", 1, 1).expect("a topic");
     let (lacking, _) = run(&cluster.bootstrap_servers(), "", slo);
     assert_eq!(lacking.code, Some(5), "{lacking:?}");
-    assert!(lacking.err.contains("`signals`: there is no topic `signals`"), "{lacking:?}");
+    assert!(lacking.err.contains("`signals`: there is no topic `signals`: make it"), "{lacking:?}");
+    cluster.create_topic("signal", 1, 1).expect("a topic");
+    let (slip, _) = run(&cluster.bootstrap_servers(), "", slo);
+    assert!(slip.err.contains("there is no topic `signals`: did you mean `signal`?"), "{slip:?}");
     // The library does not write to the terminal by itself.
     assert!(!ran.err.contains("rdkafka") && !ran.err.contains('%'), "{ran:?}");
 }

@@ -1,7 +1,7 @@
 //! The packs of the systems that trade: each is whole and reads without a mistake, its alert rules are what they should be,
 //! its scenarios keep on synthetic evidence what clients are promised, and its twins break what they say.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -18,6 +18,7 @@ use proofload::lint::kinds::Severity;
 use proofload::lint::{Known, RuleFile};
 use proofload::plan::{self, Plan};
 use proofload::scenario::{Claim, Kind, Scenario};
+use regex::Regex;
 
 use super::model::{self, Played, Struck};
 use super::{breaks_for_real, client_side, label, must_break, read, run_for_real, text};
@@ -84,6 +85,47 @@ fn rules_are_clean_where_they_are_put_right_and_not_where_they_are_published() {
         let published = fs::read_dir(pack(system).join("as-published")).expect("a folder");
         let worst = published.map(|entry| worst(&entry.expect("an entry").path())).max().flatten();
         assert!(worst >= Some(Severity::Warning), "{system}: what is published has its faults: {worst:?}");
+    }
+}
+
+/// What is found in an alert, by its name.
+type Found = BTreeMap<String, BTreeSet<String>>;
+
+/// What the comments above the alerts of a file say is found in each, by the linter alone.
+fn told(text: &str) -> Found {
+    let tag = Regex::new(r"\b(error|warning)\[[a-z-]+\]").expect("a pattern");
+    let (mut all, mut above) = (Found::new(), String::new());
+    for line in text.lines().map(str::trim) {
+        match line.strip_prefix("- alert: ") {
+            Some(name) => {
+                let alone = above.to_lowercase();
+                let alone = alone.split("against the page").next().unwrap_or_default();
+                all.insert(name.to_owned(), tag.find_iter(alone).map(|found| found.as_str().to_owned()).collect());
+            }
+            None if line.starts_with('#') => above.push_str(line),
+            None => above.clear(),
+        }
+    }
+    all
+}
+
+#[test]
+fn what_the_linter_finds_in_published_rules_stands_beside_them() {
+    for system in PACKS.iter().map(|(system, _)| *system).chain(["quote-service", "trading-platform"]) {
+        for entry in fs::read_dir(pack(system).join("as-published")).expect("a folder") {
+            let file = entry.expect("an entry").path();
+            let rules = RuleFile::read(&file.display().to_string(), &text(&file));
+            let recorded = rules.recorded().map(str::to_owned).collect();
+            let report = rules.lint(&Known { recorded, ..Known::default() });
+            let told = told(&text(&file));
+            let mut found: Found = told.keys().map(|name| (name.clone(), BTreeSet::new())).collect();
+            for finding in report.findings.iter().filter(|finding| finding.severity >= Severity::Warning) {
+                let name = finding.of.trim_start_matches("alert ").to_owned();
+                let tag = format!("{}[{}]", finding.severity.word(), finding.kind.id);
+                found.entry(name).or_default().insert(tag);
+            }
+            assert_eq!(told, found, "{}", file.display());
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! The protocol of NATS, as far as signals and their effects need it: a connection that is told what to publish and to
-//! which subjects to listen, and that says what came. Text over TCP or TLS; blocking, for threads of their own. Of all ways
-//! to log in: a user with a password, a token, and a certificate.
+//! which subjects to listen, and that says what came. Text over TCP or TLS; blocking, for threads of their own. Ways to log in:
+//! a user with a password, a token, a certificate, and a signature by an NKEY, with or without a JWT.
 
+pub mod nkey;
 mod wire;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 use super::net;
 use super::text;
 use super::tls::{self, Trust};
+use nkey::Signer;
 use wire::{Ear, Mouth};
 
 /// A server answers within this time, or is not there.
@@ -33,8 +35,40 @@ pub struct Server {
     pub user: Option<(String, String)>,
     /// A token.
     pub token: Option<String>,
+    /// What signs, if anything does.
+    pub key: Option<Key>,
     /// What TLS asks for, where it must be spoken. It is spoken as well where the server wants it.
     pub tls: Option<Tls>,
+}
+
+/// What signs for us.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Key {
+    /// A seed; the server knows its public key.
+    Seed(String),
+    /// A user's JWT, and its seed.
+    Jwt(String, String),
+    /// Both, as a file of credentials has them.
+    Credentials(String),
+}
+
+impl Key {
+    /// Says in a greeting who we are, and signs what the server asked for. The error says what is wrong with the key.
+    fn sign(&self, info: &Value, hello: &mut Value) -> Result<(), String> {
+        let (jwt, seed) = match self {
+            Key::Seed(seed) => (None, seed.clone()),
+            Key::Jwt(jwt, seed) => (Some(jwt.trim().to_owned()), seed.clone()),
+            Key::Credentials(text) => nkey::credentials(text).map(|(jwt, seed)| (Some(jwt), seed))?,
+        };
+        let signer = Signer::new(&seed)?;
+        let nonce = info["nonce"].as_str().ok_or("it asks for no signature: it knows of no NKEY and of no JWT")?;
+        match jwt {
+            Some(jwt) => hello["jwt"] = jwt.into(),
+            None => hello["nkey"] = signer.public().into(),
+        }
+        hello["sig"] = signer.sign(nonce.as_bytes()).into();
+        Ok(())
+    }
 }
 
 /// What TLS asks for.
@@ -255,6 +289,9 @@ impl Line {
         if let Some(token) = &server.token {
             hello["auth_token"] = token.as_str().into();
         }
+        if let Some(key) = &server.key {
+            key.sign(&info, &mut hello).map_err(|why| told(&why))?;
+        }
         line.say(format!("CONNECT {hello}\r\n").as_bytes()).and_then(|()| line.agree()).map_err(|why| told(&why))?;
         Ok(line)
     }
@@ -392,6 +429,7 @@ mod tests {
             place: "127.0.0.1:4222".into(),
             user: Some(("u".into(), "hush".into())),
             token: Some("hush".into()),
+            key: Some(Key::Seed("hush".into())),
             tls: Some(Tls { identity: Some((Vec::new(), b"hush".to_vec())), ..Tls::default() }),
         };
         assert!(!format!("{server:?}").contains("hush"));

@@ -9,9 +9,11 @@ mod drain;
 mod lag;
 mod resent;
 mod share;
+mod so_far;
 mod summary;
 mod unmatched;
 
+pub use so_far::{Counts, by};
 pub use summary::{EffectsSummary, LagSummary};
 pub use unmatched::UnmatchedSummary;
 
@@ -26,6 +28,7 @@ use crate::base::time::Offset;
 use crate::base::timing::Timing;
 use crate::evidence::effects::{Example, Lag, Row, Totals};
 use crate::evidence::event::Event;
+use crate::evidence::reader::Evidence;
 use crate::evidence::reply::Outcome;
 use crate::scenario::{EffectClaim, EffectMeasure, Promise, Seen};
 use unmatched::{Course, Known, course};
@@ -56,14 +59,7 @@ impl Accounts {
     pub fn read(trial: &Trial<'_>, server: &Server<'_>) -> Accounts {
         let account = |(position, traffic): (usize, &crate::scenario::Traffic)| {
             let signal = traffic.kind.signal()?;
-            let mut account = Account::default();
-            for event in &trial.evidence.events {
-                match event {
-                    Event::Effects(new) if new.traffic == traffic.name => account.add(new),
-                    Event::Lag(lag) if lag.traffic == traffic.name => account.lags.push(lag.clone()),
-                    _ => {}
-                }
-            }
+            let mut account = Account::told(trial.evidence, &traffic.name);
             let unmatched = signal.unmatched.iter();
             account.unmatched = unmatched.map(|u| (u.expr.clone(), course(server, &u.expr))).collect();
             account.others = account.others(trial, position);
@@ -108,6 +104,19 @@ impl Accounts {
 }
 
 impl Account {
+    /// What the ledger of a traffic told.
+    fn told(evidence: &Evidence, traffic: &str) -> Account {
+        let mut account = Account::default();
+        for event in &evidence.events {
+            match event {
+                Event::Effects(new) if new.traffic == traffic => account.add(new),
+                Event::Lag(lag) if lag.traffic == traffic => account.lags.push(lag.clone()),
+                _ => {}
+            }
+        }
+        account
+    }
+
     fn add(&mut self, new: &crate::evidence::effects::Effects) {
         self.totals = new.totals;
         for row in &new.rows {

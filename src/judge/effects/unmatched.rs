@@ -1,7 +1,7 @@
 //! What the system's own counters rose by: over the run, from the quiet scrape before it to the one after it, and how far
 //! they had come at each scrape in between.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -27,8 +27,7 @@ pub struct UnmatchedSummary {
     pub why: Option<String>,
 }
 
-/// The way of a counter from the quiet scrape before the load to the one after the drain: what it had risen by at each
-/// good scrape. It never falls.
+/// The way of a counter: what it had risen by at each good scrape. It never falls.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Course(Vec<(Offset, f64)>);
 
@@ -41,6 +40,11 @@ impl Course {
     /// When it was looked at.
     pub fn looks(&self) -> impl Iterator<Item = Offset> {
         self.0.iter().map(|(at, _)| *at)
+    }
+
+    /// By how much it had risen when it was last looked at by an instant; nothing before the first look.
+    pub fn by(&self, at: Offset) -> Option<f64> {
+        self.0.partition_point(|(look, _)| *look <= at).checked_sub(1).map(|last| self.0[last].1)
     }
 
     /// By how much it had risen: at a look what that saw, between two looks as if it rose evenly. Nothing before the
@@ -57,15 +61,13 @@ impl Course {
     }
 }
 
-/// The way of what the elements of an expression count together.
+/// The way of what the elements of an expression count together, from the quiet scrape before the load to the one after the
+/// drain.
 pub fn course(server: &Server<'_>, text: &str) -> Result<Course, String> {
-    let expr = promql::parse(text).map_err(|why| why.to_string())?;
-    let jobs = server.jobs([&expr]);
-    let of_job = |scrape: &&Scrape| jobs.contains(scrape.job.as_str());
-    let scrapes: Vec<&Scrape> = server.trial.evidence.events.iter().filter_map(scrape).filter(of_job).collect();
+    let counter = Counter::read(server, text)?;
     let end = server.trial.timeline.end;
     let quiet = |job: &str, after: bool| {
-        let mut of_job = scrapes.iter().filter(|scrape| scrape.quiet && scrape.job == job);
+        let mut of_job = counter.scrapes.iter().filter(|scrape| scrape.quiet && scrape.job == job);
         of_job.rfind(|scrape| (scrape.a >= end) == after).copied()
     };
     let good = |scrape: Option<&Scrape>, when: &str, job: &str| match scrape {
@@ -75,55 +77,91 @@ pub fn course(server: &Server<'_>, text: &str) -> Result<Course, String> {
         Some(scrape) => Ok(scrape.a),
     };
     let (mut before, mut after) = (Vec::new(), Vec::new());
-    for job in &jobs {
+    for job in &counter.jobs {
         before.push(good(quiet(job, false), "before", job)?);
         after.push(good(quiet(job, true), "after", job)?);
     }
     let (Some(before), Some(after)) = (before.into_iter().max(), after.into_iter().max()) else {
         return Err("nothing that was scraped has it".into());
     };
-    let sum = |at| sum(server, &expr, at);
     // A counter may be born with its first count; at the end it must be there.
-    let base = sum(before)?.unwrap_or(0.0);
-    sum(after)?.ok_or("nothing that was scraped has it")?;
-    let (mut course, mut last) = (Course(vec![(before, 0.0)]), base);
-    let mut is_good: BTreeMap<&str, bool> = jobs.iter().map(|job| (*job, true)).collect();
-    for scrape in scrapes.iter().filter(|scrape| scrape.a > before && scrape.a <= after) {
-        let answered = !scrape.missed && scrape.failed.is_none();
-        is_good.insert(scrape.job.as_str(), answered);
-        // A sum over several jobs is a sum only where each of them has told its part.
-        if !answered || is_good.values().any(|good| !good) {
-            continue;
-        }
-        let now = sum(scrape.a)?.unwrap_or(0.0);
-        if now.is_nan() {
-            return Err("it is not a number".into());
-        }
-        if now < last {
-            return Err(format!("it fell from {last} to {now} by {}: whoever counts was restarted", instant(scrape.a)));
-        }
-        course.0.push((scrape.a, now - base));
-        last = now;
-    }
-    Ok(course)
-}
-
-fn scrape(event: &Event) -> Option<&Scrape> {
-    match event {
-        Event::Scrape(scrape) => Some(scrape),
-        _ => None,
+    counter.sum(after)?.ok_or("nothing that was scraped has it")?;
+    match counter.course(before, after)? {
+        (course, None) => Ok(course),
+        (_, Some(why)) => Err(why),
     }
 }
 
-/// All elements of an expression together; nothing where there is none.
-fn sum(server: &Server<'_>, expr: &Expr, at: Offset) -> Result<Option<f64>, String> {
-    match promql::evaluate(expr, &server.storage, server.unix_ms(at), &Options::default()) {
-        Ok(Value::Vector(elements)) if elements.is_empty() => Ok(None),
-        Ok(Value::Vector(elements)) => Ok(Some(elements.iter().map(|e| e.value).sum::<f64>())),
-        Ok(Value::Scalar(value)) => Ok(Some(value)),
-        Ok(Value::Matrix(_) | Value::Text(_)) => Err("not a number at an instant".to_owned()),
-        Err(why) => Err(why.to_string()),
+/// The same as far as it is known: from the first good scrape that is remembered to the last, or to the last before it fell.
+pub fn so_far(server: &Server<'_>, text: &str) -> Result<Course, String> {
+    let counter = Counter::read(server, text)?;
+    let first = |job: &&str| counter.scrapes.iter().find(|s| s.job == **job && answered(s)).map(|scrape| scrape.a);
+    let from: Option<Vec<Offset>> = counter.jobs.iter().map(first).collect();
+    match from.and_then(|from| from.into_iter().max()) {
+        Some(from) => Ok(counter.course(from, Offset::MAX)?.0),
+        None => Err("it was not scraped yet".into()),
     }
+}
+
+/// What the elements of an expression count together, and when they were looked at.
+struct Counter<'a> {
+    server: &'a Server<'a>,
+    expr: Expr,
+    jobs: BTreeSet<&'a str>,
+    scrapes: Vec<&'a Scrape>,
+}
+
+impl<'a> Counter<'a> {
+    fn read(server: &'a Server<'a>, text: &str) -> Result<Counter<'a>, String> {
+        let expr = promql::parse(text).map_err(|why| why.to_string())?;
+        let jobs = server.jobs([&expr]);
+        let scrapes = server.trial.evidence.events.iter().filter_map(|event| match event {
+            Event::Scrape(scrape) if jobs.contains(scrape.job.as_str()) => Some(scrape),
+            _ => None,
+        });
+        Ok(Counter { server, expr, scrapes: scrapes.collect(), jobs })
+    }
+
+    /// Its way between two scrapes, and why that ends before the latter, if it does.
+    fn course(&self, from: Offset, to: Offset) -> Result<(Course, Option<String>), String> {
+        let base = self.sum(from)?.unwrap_or(0.0);
+        let (mut course, mut last) = (Course(vec![(from, 0.0)]), base);
+        let mut is_good: BTreeMap<&str, bool> = self.jobs.iter().map(|job| (*job, true)).collect();
+        for scrape in self.scrapes.iter().filter(|scrape| scrape.a > from && scrape.a <= to) {
+            is_good.insert(scrape.job.as_str(), answered(scrape));
+            // A sum over several jobs is a sum only where each of them has told its part.
+            if is_good.values().any(|good| !good) {
+                continue;
+            }
+            let now = self.sum(scrape.a)?.unwrap_or(0.0);
+            if now.is_nan() {
+                return Ok((course, Some("it is not a number".into())));
+            }
+            if now < last {
+                let when = instant(scrape.a);
+                let why = format!("it fell from {last} to {now} by {when}: whoever counts was restarted");
+                return Ok((course, Some(why)));
+            }
+            course.0.push((scrape.a, now - base));
+            last = now;
+        }
+        Ok((course, None))
+    }
+
+    /// All its elements together; nothing where there is none.
+    fn sum(&self, at: Offset) -> Result<Option<f64>, String> {
+        match promql::evaluate(&self.expr, &self.server.storage, self.server.unix_ms(at), &Options::default()) {
+            Ok(Value::Vector(elements)) if elements.is_empty() => Ok(None),
+            Ok(Value::Vector(elements)) => Ok(Some(elements.iter().map(|e| e.value).sum::<f64>())),
+            Ok(Value::Scalar(value)) => Ok(Some(value)),
+            Ok(Value::Matrix(_) | Value::Text(_)) => Err("not a number at an instant".to_owned()),
+            Err(why) => Err(why.to_string()),
+        }
+    }
+}
+
+fn answered(scrape: &Scrape) -> bool {
+    !scrape.missed && scrape.failed.is_none()
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ use super::super::capacity::{self, Capacity, Without};
 use super::super::claim::{Claim, Promise, Window};
 use super::super::fault::Fault;
 use super::super::load::Arrivals;
-use super::super::promise;
 use super::super::raw;
 use super::super::shape::At;
 use super::super::target::Target;
@@ -126,21 +125,8 @@ impl Check<'_, '_> {
             return None;
         }
         let known: Vec<&str> = traffic.iter().map(|t| t.name.as_str()).collect();
-        Some(match capacity::parse(&expect.value, &known)? {
-            Ok(claim) => Some(Claim::Capacity(claim)),
-            // What could not be read has had its mistakes told already.
-            Err((what, _))
-                if what.strip_suffix(promise::NO_TRAFFIC).is_some_and(|subject| {
-                    self.reader.is_broken(&format!("traffic.{}", subject.trim_matches('`')))
-                }) =>
-            {
-                None
-            }
-            Err((what, remedy)) => {
-                self.reader.wrong(expect.at, what, remedy);
-                None
-            }
-        })
+        let read = capacity::parse(&expect.value, &known)?;
+        Some(self.unless_told(expect, read.map(Claim::Capacity)))
     }
 
     /// A capacity is searched, and once.

@@ -3,7 +3,6 @@
 use super::super::claim::{Claim, Promise, Window};
 use super::super::effect_claim::{self, EffectClaim, EffectMeasure};
 use super::super::effects::Seen;
-use super::super::promise;
 use super::super::raw;
 use super::super::shape::At;
 use super::super::traffic::Traffic;
@@ -21,22 +20,8 @@ impl Check<'_, '_> {
             return None;
         }
         let known: Vec<(&str, bool)> = traffic.iter().map(|t| (t.name.as_str(), t.kind.signal().is_some())).collect();
-        Some(match effect_claim::parse(&expect.value, &known)? {
-            Ok(claim) => Some(Claim::Effects(claim)),
-            // What could not be read has had its mistakes told already.
-            Err(_) if self.reader.is_broken_here() => None,
-            Err((what, _))
-                if what.strip_suffix(promise::NO_TRAFFIC).is_some_and(|subject| {
-                    self.reader.is_broken(&format!("traffic.{}", subject.trim_matches('`')))
-                }) =>
-            {
-                None
-            }
-            Err((what, remedy)) => {
-                self.reader.wrong(expect.at, what, remedy);
-                None
-            }
-        })
+        let read = effect_claim::parse(&expect.value, &known)?;
+        Some(self.unless_told(expect, read.map(Claim::Effects)))
     }
 
     /// Settings that do not go together, and what its traffic cannot tell.

@@ -5,14 +5,14 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 use super::super::bearer::Bearer;
+use super::super::flow::ReplyPlace;
 use super::super::mistake::Place;
 use super::super::raw;
 use super::super::shape::Names;
 use super::super::target::Target;
 use super::super::template::{Form, Piece, Template};
-use super::super::traffic::ReplyPlace;
 use super::Check;
-use super::flow::Scope;
+use super::template::Scope;
 use crate::base::httpd::encode;
 use crate::base::text;
 

@@ -1,7 +1,7 @@
 //! Servers of NATS, and subjects.
 
 use super::super::effects::{Reading, Seen};
-use super::super::nats::Nats;
+use super::super::nats::{Nats, NatsKey};
 use super::super::raw;
 use super::super::shape::At;
 use super::super::target::HeaderValue;
@@ -18,7 +18,7 @@ impl Check<'_, '_> {
         self.host_port(&place);
         let tls = tls.map(|tls| self.within("tls", |c| c.tls(tls)));
         let tls = tls.or(secured.map(|_| Tls::default()));
-        let mut nats = Nats { place: place.value, user: None, token: None, tls };
+        let mut nats = Nats { place: place.value, user: None, token: None, key: None, tls };
         if let Some(login) = login {
             self.within("login", |c| c.nats_login(login, &mut nats));
         }
@@ -26,28 +26,30 @@ impl Check<'_, '_> {
     }
 
     fn nats_login(&mut self, login: &raw::NatsLogin, nats: &mut Nats) {
-        for (key, secret) in [("nkey", &login.nkey), ("jwt", &login.jwt)] {
-            if let Some(secret) = secret {
-                let what = format!("`{key}` is planned, not built");
-                let remedy = "log in with a `user` and a `password`, a `token`, or a certificate: `tls: { cert: FILE, key: FILE }`";
-                self.reader.wrong(secret.secret.at, what, remedy);
-            }
-        }
-        if login.nkey.is_some() || login.jwt.is_some() {
-            return;
-        }
-        match (&login.user, &login.password, &login.token) {
-            (Some(user), Some(password), None) => {
+        let name = |secret: &raw::Secret| secret.secret.value.clone();
+        let raw::NatsLogin { user, password, token, nkey, jwt, creds, .. } = login;
+        match ((user, password), token, (jwt, nkey), creds) {
+            ((Some(user), Some(password)), None, (None, None), None) => {
                 let user = match user {
                     raw::Header::Text(text) => HeaderValue::Text(text.value.clone()),
                     raw::Header::Secret(secret) => HeaderValue::Secret(secret.secret.value.clone()),
                 };
-                nats.user = Some((user, password.secret.value.clone()));
+                nats.user = Some((user, name(password)));
             }
-            (None, None, Some(token)) => nats.token = Some(token.secret.value.clone()),
+            ((None, None), Some(token), (None, None), None) => nats.token = Some(name(token)),
+            ((None, None), None, (None, Some(seed)), None) => nats.key = Some(NatsKey::Seed(name(seed))),
+            ((None, None), None, (Some(jwt), Some(seed)), None) => {
+                nats.key = Some(NatsKey::Jwt(name(jwt), name(seed)));
+            }
+            ((None, None), None, (None, None), Some(creds)) => nats.key = Some(NatsKey::Credentials(name(creds))),
             _ if self.reader.is_broken_here() => {}
+            ((None, None), None, (Some(_), None), None) => {
+                let remedy = "add `nkey: { secret: VARIABLE }`, its seed; or give `creds`, which hold both";
+                self.reader.wrong(login.place, "a JWT, and nothing that signs for it", remedy);
+            }
             _ => {
-                let what = "a login is a `user` with a `password`, or a `token`";
+                let what =
+                    "a login is a `user` with a `password`, a `token`, an `nkey` with or without a `jwt`, or `creds`";
                 self.reader.wrong(login.place, what, "write `{ user: NAME, password: { secret: VARIABLE } }`");
             }
         }

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
+use super::super::flow::{Flow, Step};
 use super::super::kafka::Kafka;
 use super::super::pipeline::{Follow, Pipeline, Polling, State, StateNames};
 use super::super::raw;
 use super::super::recording::Recording;
 use super::super::shape::At;
 use super::super::target::Target;
-use super::super::traffic::{Flow, Step};
 use super::Check;
-use super::flow::Scope;
+use super::template::Scope;
 use crate::base::units::{self, Rate};
 
 /// From one poll to the next where the scenario does not say.

@@ -185,7 +185,7 @@ impl Check<'_, '_> {
     }
 
     /// What was read, or its mistake, unless that was told already where the traffic is.
-    fn unless_told(&mut self, expect: &At<String>, read: Result<Claim, promise::Refusal>) -> Option<Claim> {
+    pub(super) fn unless_told(&mut self, expect: &At<String>, read: Result<Claim, promise::Refusal>) -> Option<Claim> {
         let (what, remedy) = match read {
             Ok(claim) => return Some(claim),
             Err(refusal) => refusal,

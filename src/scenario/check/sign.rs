@@ -4,7 +4,7 @@ use super::super::raw;
 use super::super::sign::{Coding, Sign, SignPlace};
 use super::super::template::Slot;
 use super::Check;
-use super::flow::{Scope, Stands};
+use super::template::{Scope, Stands};
 
 /// What a signature can be over besides what templates can name.
 pub(super) const SIGNED: [(&str, Slot); 4] =

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::super::Wanted;
 use super::super::effects::Metric;
+use super::super::flow::Flow;
 use super::super::kafka::Kafka;
 use super::super::load::Segment;
 use super::super::raw;
@@ -11,10 +12,9 @@ use super::super::shape::At;
 use super::super::signal::{Acks, Consumer, Produce, Signal, Way};
 use super::super::target::Target;
 use super::super::template::{Piece, Slot, Template};
-use super::super::traffic::Flow;
 use super::super::value::{Value, ValueLaw};
 use super::Check;
-use super::flow::{Scope, Stands};
+use super::template::{Scope, Stands};
 use crate::base::text;
 use crate::base::units;
 

@@ -29,7 +29,7 @@ impl Check<'_, '_> {
     /// A name that templates can use.
     fn own_name(&mut self, name: &At<String>) {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        if super::flow::BUILT_IN.iter().any(|(built_in, _)| *built_in == name.value) {
+        if super::template::BUILT_IN.iter().any(|(built_in, _)| *built_in == name.value) {
             self.reader.wrong(name.at, format!("`{}` is there already", name.value), "call it otherwise");
         } else if !name.value.starts_with(|c: char| c.is_ascii_alphabetic()) || !name.value.chars().all(plain) {
             let what = format!("`{}` is no name for templates", name.value);

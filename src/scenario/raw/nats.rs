@@ -8,7 +8,7 @@ use super::target::Tls;
 use crate::scenario::shape::{At, Names};
 
 record! {
-    /// Who we are for a server of NATS: a user with a password, or a token.
+    /// Who we are for a server of NATS: a user with a password, a token, or whoever a key signs for.
     pub struct NatsLogin {
         /// Who.
         user: Option<Header>,
@@ -16,10 +16,12 @@ record! {
         password: Option<Secret>,
         /// A token, from the environment.
         token: Option<Secret>,
-        /// Planned, not built.
+        /// The seed of an NKEY, from the environment.
         nkey: Option<Secret>,
-        /// Planned, not built.
+        /// A user's JWT, from the environment; beside it `nkey` signs.
         jwt: Option<Secret>,
+        /// What a file of credentials holds, a JWT and its seed, from the environment.
+        creds: Option<Secret>,
     }
 }
 

@@ -79,10 +79,10 @@ impl Desk {
             Work::Feeds(feeds) => feeds.beat(),
             Work::Strategies(strategies) => strategies.beat(),
             Work::Monitor(monitor) => {
-                let (prices, account) = self.world.beat();
+                let (prices, account) = self.world.market.beat();
                 monitor.beat(&prices, &account);
             }
-            Work::Limits(limits) => limits.beat(&self.world.account()),
+            Work::Limits(limits) => limits.beat(&self.world.market.account()),
             Work::Orders(_) | Work::Config(_) | Work::Dashboard => {}
         }
     }

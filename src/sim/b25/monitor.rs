@@ -96,7 +96,7 @@ impl Monitor {
 
     /// As it is told.
     pub fn document(&self) -> Value {
-        let account = self.world.account();
+        let account = self.world.market.account();
         let positions: Map<_, _> = SYMBOLS
             .iter()
             .zip(account.positions)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::market::EXCHANGES;
 use crate::base::net::Address;
 use crate::base::units::{self, Rate, Share};
-use crate::sim::knobs::{self, Row, knob, length, or, put};
+use crate::sim::knobs::{self, Knobs, Row, knob, or, put};
 use crate::sim::trading::exchange::{self, Venue};
 use crate::sim::{Knob, fleet};
 
@@ -99,78 +99,67 @@ impl Default for Options {
     }
 }
 
-const KNOBS: &[Row<Options>] = &[
-    (
-        "ack",
-        "median time of an acknowledgement by the exchange, where no upstream stands for it",
-        |o, v| length(v).map(|median| o.venue.latency = Venue::prompt(median).latency),
-        |_| "600us".into(),
-    ),
-    knob!(
-        exchange_failures = share venue.failures,
-        "share of orders that the exchange fails on, where no upstream stands for it"
-    ),
-    knob!(
-        outage_after = length venue.outage_after,
-        "from the first order to the time in which the exchange answers nothing, where no upstream stands for it"
-    ),
-    knob!(outage = length venue.outage, "how long that is; never when 0s"),
-    knob!(patience exchange_timeout, "how long an acknowledgement is waited for, or none: a real weakness"),
-    knob!(length fill, "median time from an acknowledgement to the fill"),
-    (
-        "rate",
-        "orders per second that the rate limiter lets through, or none",
-        |o, v| put(&mut o.rate, or("none", v, units::parse_rate).map(Option::unwrap_or_default)),
-        |o| if o.rate == Rate::default() { "none".into() } else { o.rate.to_string() },
-    ),
-    knob!(whole(u32::MAX.into()) burst, "orders that may come at once"),
-    knob!(switch breaker, "whether a circuit breaker stands before the exchange; off is a real weakness"),
-    knob!(some(1_000_000) breaker_failures, "failures in a row that open the circuit breaker"),
-    knob!(length breaker_open, "how long the circuit breaker stays open before it tries again"),
-    knob!(some(1_000_000) breaker_probes, "tries that must succeed before the circuit breaker closes"),
-    knob!(
-        some(1 << 20) workers,
-        "orders that are on their way to the exchange at a time; the others wait in the queue"
-    ),
-    knob!(share declined, "share of orders that end as REJECTED by the exchange"),
-    knob!(share partial, "share of orders that are filled in two parts"),
-    knob!(share canceled, "share of orders that end as CANCELED"),
-    knob!(share maker, "share of limit orders that make; market orders take"),
-    knob!(
-        number(-10_000.0) edge,
-        "how much better than the mid price fills are, in hundredths of a percent; negative loses money"
-    ),
-    knob!(number(0.0) balance, "what the account begins with, in dollars"),
-    knob!(
-        number(0.001) position_limit,
-        "the largest position in one symbol, in units of it; orders beyond are REJECTED"
-    ),
-    knob!(share gaps, "share of messages of market data before which some are missing"),
-    knob!(length disconnects, "from one loss of a feed to the next; never when 0s"),
-    (
-        "disconnected",
-        "a feed that is never connected: binance, bybit or none",
-        |o, v| {
-            let known = |v: &str| EXCHANGES.into_iter().find(|e| *e == v).ok_or(format!("`{v}` is no feed"));
-            put(&mut o.disconnected, or("none", v, known))
-        },
-        |o| o.disconnected.unwrap_or("none").into(),
-    ),
-    knob!(whole(8) strategies, "strategies that run"),
-    knob!(rate signals, "signals per second, of all strategies"),
-    knob!(switch mismatch, "whether the exchange knows another position than the account"),
-    knob!(whole(u64::MAX) seed, "where all chance is drawn from"),
-];
+impl Knobs for Options {
+    const ROWS: &'static [Row<Options>] = &[
+        knob!(length_or("none") exchange_timeout, "how long an acknowledgement is waited for, or none: a real weakness"),
+        knob!(length fill, "median time from an acknowledgement to the fill"),
+        (
+            "rate",
+            "orders per second that the rate limiter lets through, or none",
+            |o, v| put(&mut o.rate, or("none", v, units::parse_rate).map(Option::unwrap_or_default)),
+            |o| if o.rate == Rate::default() { "none".into() } else { o.rate.to_string() },
+        ),
+        knob!(whole(u32::MAX.into()) burst, "orders that may come at once"),
+        knob!(switch breaker, "whether a circuit breaker stands before the exchange; off is a real weakness"),
+        knob!(some(1_000_000) breaker_failures, "failures in a row that open the circuit breaker"),
+        knob!(length breaker_open, "how long the circuit breaker stays open before it tries again"),
+        knob!(some(1_000_000) breaker_probes, "tries that must succeed before the circuit breaker closes"),
+        knob!(
+            some(1 << 20) workers,
+            "orders that are on their way to the exchange at a time; the others wait in the queue"
+        ),
+        knob!(share declined, "share of orders that end as REJECTED by the exchange"),
+        knob!(share partial, "share of orders that are filled in two parts"),
+        knob!(share canceled, "share of orders that end as CANCELED"),
+        knob!(share maker, "share of limit orders that make; market orders take"),
+        knob!(
+            number(-10_000.0) edge,
+            "how much better than the mid price fills are, in hundredths of a percent; negative loses money"
+        ),
+        knob!(number(0.0) balance, "what the account begins with, in dollars"),
+        knob!(
+            number(0.001) position_limit,
+            "the largest position in one symbol, in units of it; orders beyond are REJECTED"
+        ),
+        knob!(share gaps, "share of messages of market data before which some are missing"),
+        knob!(length disconnects, "from one loss of a feed to the next; never when 0s"),
+        (
+            "disconnected",
+            "a feed that is never connected: binance, bybit or none",
+            |o, v| {
+                let known = |v: &str| EXCHANGES.into_iter().find(|e| *e == v).ok_or(format!("`{v}` is no feed"));
+                put(&mut o.disconnected, or("none", v, known))
+            },
+            |o| o.disconnected.unwrap_or("none").into(),
+        ),
+        knob!(whole(8) strategies, "strategies that run"),
+        knob!(rate signals, "signals per second, of all strategies"),
+        knob!(switch mismatch, "whether the exchange knows another position than the account"),
+        knob!(whole(u64::MAX) seed, "where all chance is drawn from"),
+    ];
+}
 
 impl Options {
     /// All settings, with their defaults.
     pub fn keys() -> Vec<Knob> {
-        knobs::keys(KNOBS)
+        let options = Options::default();
+        [options.knobs(), options.venue.knobs(), options.fleet.knobs()].concat()
     }
 
     /// Changes one. The error says what is wrong.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
-        knobs::set(KNOBS, "b25", self, |o| &mut o.fleet, key, value)
+        let is = self.turn(key, value)? || self.venue.turn(key, value)? || self.fleet.turn(key, value)?;
+        knobs::known(is, "b25", key, &Options::keys())
     }
 
     /// Names the stubs that it calls: `exchange`.

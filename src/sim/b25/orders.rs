@@ -295,11 +295,11 @@ impl Orders {
         let Some(order) = book.open(id) else { return };
         let side = if order.buy { 1.0 } else { -1.0 };
         let edge = if maker { inner.world.options.edge * 1e-4 } else { 0.0 };
-        let price = inner.world.price(order.symbol) * (1.0 - side * edge);
+        let price = inner.world.market.price(order.symbol) * (1.0 - side * edge);
         order.fill(quantity, price);
         let (symbol, market, status) = (order.symbol, order.market, order.status);
         drop(book);
-        inner.world.fill(Fill { symbol, size: side * quantity, price, maker });
+        inner.world.market.fill(Fill { symbol, size: side * quantity, price, maker });
         inner.metrics.volume.add(quantity * price);
         if status == Status::Filled {
             inner.metrics.filled.inc();

@@ -38,7 +38,7 @@ impl Limits {
 
     /// Whether an order of this size keeps the limits; the error says which it does not.
     pub fn check(&self, symbol: usize, size: f64) -> Result<(), &'static str> {
-        let held = self.world.account().positions[symbol].size;
+        let held = self.world.market.account().positions[symbol].size;
         let after = (held + size).abs();
         // What makes a position smaller is always allowed.
         if after > self.world.options.position_limit && after > held.abs() {
@@ -57,7 +57,7 @@ impl Limits {
 
     /// As it is told.
     pub fn document(&self) -> serde_json::Value {
-        let account = self.world.account();
+        let account = self.world.market.account();
         let held: serde_json::Map<_, _> =
             SYMBOLS.iter().zip(account.positions).map(|(s, p)| ((*s).to_owned(), p.size.into())).collect();
         serde_json::json!({

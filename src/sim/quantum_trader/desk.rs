@@ -163,7 +163,7 @@ impl Desk {
     pub fn beat(&self) {
         match &self.work {
             Work::Portfolio(portfolio) => {
-                let (prices, account) = self.world.beat();
+                let (prices, account) = self.world.market.beat();
                 self.show(portfolio, &prices, &account);
             }
             Work::Training(training) => training.beat(&self.chance),
@@ -277,14 +277,14 @@ impl Desk {
                 ("/emergency-stop", Response::json(200, &json!({ "stopped": stop })))
             }
             ("GET", "/positions", Work::Portfolio(_)) => {
-                let account = self.world.account();
+                let account = self.world.market.account();
                 let held: Map<_, _> =
                     SYMBOLS.iter().zip(account.positions).map(|(s, p)| ((*s).to_owned(), p.size.into())).collect();
                 let open = account.positions.iter().filter(|p| p.size != 0.0).count();
                 ("/positions", Response::json(200, &json!({ "open": open, "positions": held })))
             }
             ("GET", "/pnl", Work::Portfolio(_)) => {
-                let account = self.world.account();
+                let account = self.world.market.account();
                 let document = json!({ "realized": account.realized, "balance": account.balance() });
                 ("/pnl", Response::json(200, &document))
             }

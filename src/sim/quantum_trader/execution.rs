@@ -105,8 +105,8 @@ impl Execution {
         let log = &self.world.log;
         match said {
             Ok(Said::Acknowledged) => {
-                let price = self.world.price(symbol) * if buy { 1.0 - EDGE } else { 1.0 + EDGE };
-                self.world.fill(Fill { symbol, size, price, maker: true });
+                let price = self.world.market.price(symbol) * if buy { 1.0 - EDGE } else { 1.0 + EDGE };
+                self.world.market.fill(Fill { symbol, size, price, maker: true });
                 self.count(symbol, side, "filled");
                 let more = json!({ "symbol": SYMBOLS[symbol], "side": side, "price": price, "exchange": exchange });
                 log.line("execution", Level::Info, correlation, "Trade executed", more);

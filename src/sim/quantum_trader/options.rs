@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::log::Target;
 use crate::base::net::Address;
 use crate::base::units::{Rate, Share};
-use crate::sim::knobs::{self, Row, knob, length};
+use crate::sim::knobs::{self, Knobs, Row, knob};
 use crate::sim::trading::exchange::{self, Venue};
 use crate::sim::{Knob, fleet};
 
@@ -63,74 +63,63 @@ impl Default for Options {
     }
 }
 
-const KNOBS: &[Row<Options>] = &[
-    (
-        "ack",
-        "median time in which an exchange answers, where no upstream stands for it",
-        |o, v| length(v).map(|median| o.venue.latency = Venue::prompt(median).latency),
-        |_| "5ms".into(),
-    ),
-    knob!(
-        exchange_failures = share venue.failures,
-        "share of orders that an exchange fails on, where no upstream stands for it"
-    ),
-    knob!(
-        outage_after = length venue.outage_after,
-        "from the first order to the time in which an exchange answers nothing, where no upstream stands for it"
-    ),
-    knob!(outage = length venue.outage, "how long that is; never when 0s"),
-    knob!(patience exchange_timeout, "how long an exchange's answer is waited for, or none: a real weakness"),
-    knob!(switch failover, "whether an order goes to the second exchange when the first fails; off is a real weakness"),
-    knob!(length inference, "median time of a prediction"),
-    knob!(share hold, "share of predictions that say to do nothing"),
-    knob!(
-        number(0.001) position_limit,
-        "the largest position in one symbol, in units of it; the risk gate denies orders beyond"
-    ),
-    knob!(share denied, "share of orders that the risk gate denies for reasons of its own"),
-    knob!(rate episodes, "episodes of training per second"),
-    (
-        "ready",
-        "what /health/ready says: exchanges (503 while none of those that are asked answers) or always (200: a lie)",
-        |o, v| {
-            o.honest = match v {
-                "exchanges" => true,
-                "always" => false,
-                _ => return Err(format!("`{v}` is none of exchanges, always")),
-            };
-            Ok(())
-        },
-        |o| if o.honest { "exchanges".into() } else { "always".into() },
-    ),
-    (
-        "log",
-        "where its lines of JSON go: stdout (behind the line that says that it is ready), off, or a file",
-        |o, v| {
-            o.log = match v {
-                "stdout" => Target::Stdout,
-                "off" => Target::Off,
-                path => Target::File(path.into()),
-            };
-            Ok(())
-        },
-        |o| match &o.log {
-            Target::Stdout => "stdout".into(),
-            Target::Off => "off".into(),
-            Target::File(path) => path.display().to_string(),
-        },
-    ),
-    knob!(whole(u64::MAX) seed, "where all chance is drawn from"),
-];
+impl Knobs for Options {
+    const ROWS: &'static [Row<Options>] = &[
+        knob!(length_or("none") exchange_timeout, "how long an exchange's answer is waited for, or none: a real weakness"),
+        knob!(switch failover, "whether an order goes to the second exchange when the first fails; off is a real weakness"),
+        knob!(length inference, "median time of a prediction"),
+        knob!(share hold, "share of predictions that say to do nothing"),
+        knob!(
+            number(0.001) position_limit,
+            "the largest position in one symbol, in units of it; the risk gate denies orders beyond"
+        ),
+        knob!(share denied, "share of orders that the risk gate denies for reasons of its own"),
+        knob!(rate episodes, "episodes of training per second"),
+        (
+            "ready",
+            "what /health/ready says: exchanges (503 while none of those that are asked answers) or always (200: a lie)",
+            |o, v| {
+                o.honest = match v {
+                    "exchanges" => true,
+                    "always" => false,
+                    _ => return Err(format!("`{v}` is none of exchanges, always")),
+                };
+                Ok(())
+            },
+            |o| if o.honest { "exchanges".into() } else { "always".into() },
+        ),
+        (
+            "log",
+            "where its lines of JSON go: stdout (behind the line that says that it is ready), off, or a file",
+            |o, v| {
+                o.log = match v {
+                    "stdout" => Target::Stdout,
+                    "off" => Target::Off,
+                    path => Target::File(path.into()),
+                };
+                Ok(())
+            },
+            |o| match &o.log {
+                Target::Stdout => "stdout".into(),
+                Target::Off => "off".into(),
+                Target::File(path) => path.display().to_string(),
+            },
+        ),
+        knob!(whole(u64::MAX) seed, "where all chance is drawn from"),
+    ];
+}
 
 impl Options {
     /// All settings, with their defaults.
     pub fn keys() -> Vec<Knob> {
-        knobs::keys(KNOBS)
+        let options = Options::default();
+        [options.knobs(), options.venue.knobs(), options.fleet.knobs()].concat()
     }
 
     /// Changes one. The error says what is wrong.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
-        knobs::set(KNOBS, "quantum-trader", self, |o| &mut o.fleet, key, value)
+        let is = self.turn(key, value)? || self.venue.turn(key, value)? || self.fleet.turn(key, value)?;
+        knobs::known(is, "quantum-trader", key, &Options::keys())
     }
 
     /// Names the stubs that it calls: `binance`, `bybit`.

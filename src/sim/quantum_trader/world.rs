@@ -1,15 +1,14 @@
 //! What the services have in common: prices, the account, the emergency stop, and the risk gate.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 use serde_json::json;
 
 use super::super::fleet::Requests;
 use super::super::metrics::{Counter, Family, Registry};
-use super::super::trading::account::{Account, Fill};
-use super::super::trading::chance::{Chance, lock};
-use super::super::trading::prices::{Prices, SYMBOLS};
+use super::super::trading::chance::Chance;
+use super::super::trading::market::Market;
+use super::super::trading::prices::SYMBOLS;
 use super::log::{Level, Log};
 use super::options::Options;
 
@@ -24,48 +23,20 @@ pub struct World {
     pub log: Log,
     stopped: AtomicBool,
     lost: AtomicU32,
-    prices: Mutex<Prices>,
-    account: Mutex<Account>,
+    /// Prices, and the account.
+    pub market: Market,
 }
 
 impl World {
     /// As it is in the beginning.
     pub fn new(options: Options, log: Log) -> World {
         World {
-            prices: Mutex::new(Prices::new(options.seed)),
-            account: Mutex::new(Account::new(100_000.0)),
+            market: Market::new(options.seed, 100_000.0),
             stopped: AtomicBool::new(false),
             lost: AtomicU32::new(0),
             options,
             log,
         }
-    }
-
-    /// What a symbol costs.
-    pub fn price(&self, symbol: usize) -> f64 {
-        lock(&self.prices).mid()[symbol]
-    }
-
-    /// Moves the prices and takes notice of what the account is worth by them.
-    pub fn beat(&self) -> ([f64; SYMBOLS.len()], Account) {
-        let mid = {
-            let mut prices = lock(&self.prices);
-            prices.step();
-            prices.mid()
-        };
-        let mut account = lock(&self.account);
-        account.value(&mid);
-        (mid, account.clone())
-    }
-
-    /// The account as it is now.
-    pub fn account(&self) -> Account {
-        lock(&self.account).clone()
-    }
-
-    /// Books a fill.
-    pub fn fill(&self, fill: Fill) {
-        lock(&self.account).fill(fill);
     }
 
     /// Whether trading is stopped.
@@ -125,7 +96,7 @@ impl Gate {
 
     /// Decides on an order; `Err` with the reason when it may not be.
     pub fn decide(&self, world: &World, symbol: usize, size: f64, correlation: &str) -> Result<(), &'static str> {
-        let held = world.account().positions[symbol].size;
+        let held = world.market.account().positions[symbol].size;
         let after = (held + size).abs();
         let decided = if world.is_stopped() {
             Err("emergency_stop")

@@ -2,252 +2,120 @@
 //! reading and its printing.
 
 use crate::base::net::Address;
-use crate::base::text::suggest;
 use crate::base::units;
 use crate::sim::Knob;
-use crate::sim::knobs::{at_least_one, factor, length, on_off, or, put, switch, whole};
+use crate::sim::knobs::{self, Knobs, Row, at_least_one, factor, knob, or, put, whole};
 
 use super::lies::Lie;
 use super::options::{External, Options};
 use super::truth::Truth;
 use super::twist::{Readiness, Twist};
 
-/// A knob: its name, its help, how its value is read, how it is printed.
-type Row = (&'static str, &'static str, fn(&mut Options, &str) -> Result<(), String>, fn(&Options) -> String);
-
-const KNOBS: &[Row] = &[
-    ("ttl", "longest life of a cached price", |o, v| put(&mut o.ttl, length(v)), |o| units::duration(o.ttl)),
-    (
-        "ttl_spread",
-        "by how much of the ttl a price may be dropped earlier, so that not all expire together",
-        |o, v| put(&mut o.ttl_spread, units::parse_share(v)),
-        |o| o.ttl_spread.to_string(),
-    ),
-    (
-        "bands",
-        "bands of amounts per factor of ten that have prices of their own (0 to 10; 0: one price for all amounts)",
-        |o, v| put(&mut o.bands, whole(v, 10)),
-        |o| o.bands.to_string(),
-    ),
-    ("capacity", "prices kept", |o, v| put(&mut o.capacity, whole(v, u64::MAX)), |o| o.capacity.to_string()),
-    (
-        "refresh",
-        "age at which prices that are asked for are calculated again in the background, or off",
-        |o, v| put(&mut o.refresh, or("off", v, length)),
-        |o| o.refresh.map_or("off".into(), units::duration),
-    ),
-    (
-        "fresh",
-        "age up to which /quote/hybrid serves from the cache",
-        |o, v| put(&mut o.fresh, length(v)),
-        |o| units::duration(o.fresh),
-    ),
-    (
-        "external",
-        "who asks external quoters: miss (both paths), hybrid (/quote/hybrid only) or never",
-        |o, v| put(&mut o.external, external(v)),
-        |o| match o.external {
-            External::Miss => "miss".into(),
-            External::Hybrid => "hybrid".into(),
-            External::Never => "never".into(),
-        },
-    ),
-    (
-        "timeout",
-        "for one request to one quoter, or none: a real weakness",
-        |o, v| put(&mut o.timeout, or("none", v, length)),
-        |o| o.timeout.map_or("none".into(), units::duration),
-    ),
-    (
-        "deadline",
-        "for all quoters together, or none",
-        |o, v| put(&mut o.deadline, or("none", v, length)),
-        |o| o.deadline.map_or("none".into(), units::duration),
-    ),
-    (
-        "quorum",
-        "quoters' answers that are enough, or all",
-        |o, v| put(&mut o.quorum, or("all", v, |v| whole(v, u64::MAX).and_then(at_least_one))),
-        |o| o.quorum.map_or("all".into(), |n| n.to_string()),
-    ),
-    (
-        "retries",
-        "how often a failed request to a quoter is sent again",
-        |o, v| put(&mut o.retries, whole(v, 1000)),
-        |o| o.retries.to_string(),
-    ),
-    (
-        "backoff",
-        "longest pause before the first retry, doubled with each and jittered, or off: at once and past the rate \
-         limiter, a real weakness",
-        |o, v| put(&mut o.backoff, or("off", v, length)),
-        |o| o.backoff.map_or("off".into(), units::duration),
-    ),
-    (
-        "retry_budget",
-        "share of calls to a quoter that may be retries, or off for any number: a real weakness",
-        |o, v| put(&mut o.retry_budget, or("off", v, units::parse_share)),
-        |o| o.retry_budget.map_or("off".into(), |share| share.to_string()),
-    ),
-    (
-        "retry_after",
-        "whether a quoter that says Retry-After is left alone for so long; off is a real weakness",
-        |o, v| put(&mut o.retry_after, switch(v)),
-        |o| on_off(o.retry_after),
-    ),
-    (
-        "validate",
-        "whether replies are checked before they are believed; off is a real weakness",
-        |o, v| put(&mut o.validate, switch(v)),
-        |o| on_off(o.validate),
-    ),
-    (
-        "max_quote_age",
-        "age from which a quoter's price is refused, or off: a real weakness",
-        |o, v| put(&mut o.max_quote_age, or("off", v, length)),
-        |o| o.max_quote_age.map_or("off".into(), units::duration),
-    ),
-    (
-        "fail_fast",
-        "whether one quoter's failure fails the request; on is a real weakness",
-        |o, v| put(&mut o.fail_fast, switch(v)),
-        |o| on_off(o.fail_fast),
-    ),
-    (
-        "fallback",
-        "whether the local calculation stands in for quoters",
-        |o, v| put(&mut o.fallback, switch(v)),
-        |o| on_off(o.fallback),
-    ),
-    (
-        "stale_if_error",
-        "how long after its life a cached price still serves when nothing new can be made, or off",
-        |o, v| put(&mut o.stale_if_error, or("off", v, length)),
-        |o| o.stale_if_error.map_or("off".into(), units::duration),
-    ),
-    (
-        "rate.NAME",
-        "calls per second to the quoter NAME, or none for no limit (jupiter 20/s, dflow 10/s, quicknode 15/s, blxr 10/s)",
-        |_, _| Err("write the quoter's name for NAME, such as rate.jupiter=20/s".into()),
-        |_| "as noted".into(),
-    ),
-    (
-        "max_wait",
-        "longest wait for a quoter's rate limiter, or default (jupiter 50ms, dflow 120ms, quicknode 80ms, blxr 110ms)",
-        |o, v| put(&mut o.max_wait, or("default", v, length)),
-        |o| o.max_wait.map_or("default".into(), units::duration),
-    ),
-    (
-        "workers",
-        "requests worked on at a time",
-        |o, v| put(&mut o.workers, whole(v, 1 << 20).and_then(at_least_one)),
-        |o| o.workers.to_string(),
-    ),
-    (
-        "queue",
-        "requests that may wait for a worker; beyond them the answer is 503",
-        |o, v| put(&mut o.queue, whole(v, u64::MAX)),
-        |o| o.queue.to_string(),
-    ),
-    (
-        "delays",
-        "stretches every simulated delay: 0.5 halves them, 2 doubles them",
-        |o, v| put(&mut o.delays, factor(v)),
-        |o| o.delays.to_string(),
-    ),
-    (
-        "no_delay",
-        "no simulated delay at all: as fast as it can be",
-        |o, v| put(&mut o.no_delay, switch(v)),
-        |o| on_off(o.no_delay),
-    ),
-    (
-        "pool_failures",
-        "share of pool queries that fail",
-        |o, v| put(&mut o.pool_failures, units::parse_share(v)),
-        |o| o.pool_failures.to_string(),
-    ),
-    (
-        "warm_up",
-        "how long /ready says 503 after the start",
-        |o, v| put(&mut o.warm_up, length(v)),
-        |o| units::duration(o.warm_up),
-    ),
-    (
-        "ready",
-        "what /ready says: start (503 until warmed up), quoters (also 503 while a quoter failed three times in a row) or \
+impl Knobs for Options {
+    const ROWS: &'static [Row<Options>] = &[
+        knob!(length ttl, "longest life of a cached price"),
+        knob!(share ttl_spread, "by how much of the ttl a price may be dropped earlier, so that not all expire together"),
+        knob!(whole(10) bands, "bands of amounts per factor of ten that have prices of their own (0 to 10; 0: one price for all amounts)"),
+        knob!(whole(u64::MAX) capacity, "prices kept"),
+        knob!(length_or("off") refresh, "age at which prices that are asked for are calculated again in the background, or off"),
+        knob!(length fresh, "age up to which /quote/hybrid serves from the cache"),
+        (
+            "external",
+            "who asks external quoters: miss (both paths), hybrid (/quote/hybrid only) or never",
+            |o, v| put(&mut o.external, external(v)),
+            |o| match o.external {
+                External::Miss => "miss".into(),
+                External::Hybrid => "hybrid".into(),
+                External::Never => "never".into(),
+            },
+        ),
+        knob!(length_or("none") timeout, "for one request to one quoter, or none: a real weakness"),
+        knob!(length_or("none") deadline, "for all quoters together, or none"),
+        (
+            "quorum",
+            "quoters' answers that are enough, or all",
+            |o, v| put(&mut o.quorum, or("all", v, |v| whole(v, u64::MAX).and_then(at_least_one))),
+            |o| o.quorum.map_or("all".into(), |n| n.to_string()),
+        ),
+        knob!(whole(1000) retries, "how often a failed request to a quoter is sent again"),
+        knob!(length_or("off") backoff, "longest pause before the first retry, doubled with each and jittered, or off: at once and past the rate \
+         limiter, a real weakness"),
+        (
+            "retry_budget",
+            "share of calls to a quoter that may be retries, or off for any number: a real weakness",
+            |o, v| put(&mut o.retry_budget, or("off", v, units::parse_share)),
+            |o| o.retry_budget.map_or("off".into(), |share| share.to_string()),
+        ),
+        knob!(switch retry_after, "whether a quoter that says Retry-After is left alone for so long; off is a real weakness"),
+        knob!(switch validate, "whether replies are checked before they are believed; off is a real weakness"),
+        knob!(length_or("off") max_quote_age, "age from which a quoter's price is refused, or off: a real weakness"),
+        knob!(switch fail_fast, "whether one quoter's failure fails the request; on is a real weakness"),
+        knob!(switch fallback, "whether the local calculation stands in for quoters"),
+        knob!(length_or("off") stale_if_error, "how long after its life a cached price still serves when nothing new can be made, or off"),
+        (
+            "rate.NAME",
+            "calls per second to the quoter NAME, or none for no limit (jupiter 20/s, dflow 10/s, quicknode 15/s, blxr 10/s)",
+            |_, _| Err("write the quoter's name for NAME, such as rate.jupiter=20/s".into()),
+            |_| "as noted".into(),
+        ),
+        knob!(length_or("default") max_wait, "longest wait for a quoter's rate limiter, or default (jupiter 50ms, dflow 120ms, quicknode 80ms, blxr 110ms)"),
+        knob!(some(1 << 20) workers, "requests worked on at a time"),
+        knob!(whole(u64::MAX) queue, "requests that may wait for a worker; beyond them the answer is 503"),
+        (
+            "delays",
+            "stretches every simulated delay: 0.5 halves them, 2 doubles them",
+            |o, v| put(&mut o.delays, factor(v)),
+            |o| o.delays.to_string(),
+        ),
+        knob!(switch no_delay, "no simulated delay at all: as fast as it can be"),
+        knob!(share pool_failures, "share of pool queries that fail"),
+        knob!(length warm_up, "how long /ready says 503 after the start"),
+        (
+            "ready",
+            "what /ready says: start (503 until warmed up), quoters (also 503 while a quoter failed three times in a row) or \
          always (200 whatever is the case: a lie)",
-        |o, v| put(&mut o.ready, Readiness::from_word(v).ok_or(format!("`{v}` is none of start, quoters, always"))),
-        |o| o.ready.word().into(),
-    ),
-    (
-        "page",
-        "how the page of metrics breaks its contract: order_ids, untyped, crooked, falling, repeated, slow, or honest",
-        |o, v| {
-            let known = |v: &str| Twist::from_word(v).ok_or(format!("`{v}` is none of its ways to lie"));
-            put(&mut o.page, or("honest", v, known))
-        },
-        |o| o.page.map_or("honest".into(), |twist| twist.word().into()),
-    ),
-    (
-        "seed",
-        "where delays, prices and failures are drawn from",
-        |o, v| put(&mut o.seed, whole(v, u64::MAX)),
-        |o| o.seed.to_string(),
-    ),
-    (
-        "port",
-        "port of 127.0.0.1 to answer on; 0 takes a free one",
-        |o, v| put(&mut o.port, whole(v, u16::MAX.into())),
-        |o| o.port.to_string(),
-    ),
-    (
-        "lie",
-        "what the metrics lie about: none, dropped-label, ms-as-seconds, low-ceiling, timeouts-uncounted, hits-twice, \
+            |o, v| put(&mut o.ready, Readiness::from_word(v).ok_or(format!("`{v}` is none of start, quoters, always"))),
+            |o| o.ready.word().into(),
+        ),
+        (
+            "page",
+            "how the page of metrics breaks its contract: order_ids, untyped, crooked, falling, repeated, slow, or honest",
+            |o, v| {
+                let known = |v: &str| Twist::from_word(v).ok_or(format!("`{v}` is none of its ways to lie"));
+                put(&mut o.page, or("honest", v, known))
+            },
+            |o| o.page.map_or("honest".into(), |twist| twist.word().into()),
+        ),
+        knob!(whole(u64::MAX) seed, "where delays, prices and failures are drawn from"),
+        knob!(whole(u16::MAX.into()) port, "port of 127.0.0.1 to answer on; 0 takes a free one"),
+        (
+            "lie",
+            "what the metrics lie about: none, dropped-label, ms-as-seconds, low-ceiling, timeouts-uncounted, hits-twice, \
          reset or clock-skew",
-        |o, v| put(&mut o.lie, Lie::parse(v)),
-        |o| o.lie.word().into(),
-    ),
-    (
-        "processes",
-        "processes that answer in turn behind the one port, each with counters of its own; more than 1 is a real weakness",
-        |o, v| put(&mut o.processes, whole(v, 16).and_then(at_least_one)),
-        |o| o.processes.to_string(),
-    ),
-    (
-        "count_all",
-        "whether http_requests_total counts scrapes and health checks as well",
-        |o, v| put(&mut o.count_all, switch(v)),
-        |o| on_off(o.count_all),
-    ),
-    (
-        "replicas",
-        "replicas, each with an address, a cache and workers of its own; shots are spread over them",
-        |o, v| put(&mut o.replicas, whole(v, 16).and_then(at_least_one)),
-        |o| o.replicas.to_string(),
-    ),
-    (
-        "database",
-        "how long each quote has the one database that all replicas share for itself, or none",
-        |o, v| put(&mut o.database, or("none", v, length)),
-        |o| o.database.map_or("none".into(), units::duration),
-    ),
-    (
-        "leak",
-        "bytes that each quote leaves behind for ever, such as 4KiB, or off",
-        |o, v| put(&mut o.leak, or("off", v, leak).map(Option::unwrap_or_default)),
-        |o| if o.leak == 0 { "off".into() } else { format!("{}B", o.leak) },
-    ),
-    (
-        "truth",
-        "file for a line of JSON per request, or off",
-        |o, v| {
-            o.truth = if v == "off" { Truth::Off } else { Truth::File(v.into()) };
-            Ok(())
-        },
-        |_| "off".into(),
-    ),
-];
+            |o, v| put(&mut o.lie, Lie::parse(v)),
+            |o| o.lie.word().into(),
+        ),
+        knob!(some(16) processes, "processes that answer in turn behind the one port, each with counters of its own; more than 1 is a real weakness"),
+        knob!(switch count_all, "whether http_requests_total counts scrapes and health checks as well"),
+        knob!(some(16) replicas, "replicas, each with an address, a cache and workers of its own; shots are spread over them"),
+        knob!(length_or("none") database, "how long each quote has the one database that all replicas share for itself, or none"),
+        (
+            "leak",
+            "bytes that each quote leaves behind for ever, such as 4KiB, or off",
+            |o, v| put(&mut o.leak, or("off", v, leak).map(Option::unwrap_or_default)),
+            |o| if o.leak == 0 { "off".into() } else { format!("{}B", o.leak) },
+        ),
+        (
+            "truth",
+            "file for a line of JSON per request, or off",
+            |o, v| {
+                o.truth = if v == "off" { Truth::Off } else { Truth::File(v.into()) };
+                Ok(())
+            },
+            |_| "off".into(),
+        ),
+    ];
+}
 
 impl Options {
     /// Sets one knob by its name. The error names the knob and says what to write.
@@ -258,11 +126,8 @@ impl Options {
             self.rates.push((quoter.to_owned(), rate.unwrap_or_default()));
             return Ok(());
         }
-        let Some((_, _, set, _)) = KNOBS.iter().find(|knob| knob.0 == key) else {
-            let known = KNOBS.iter().map(|knob| knob.0);
-            return Err(format!("`{key}` is no setting of quote-service: {}", suggest(key, known)));
-        };
-        set(self, value.trim()).map_err(|why| format!("{key}: {why}"))
+        let is = self.turn(key, value)?;
+        knobs::known(is, "quote-service", key, &Options::keys())
     }
 
     /// Sets one knob from `KEY=VALUE`.
@@ -291,8 +156,7 @@ impl Options {
 
     /// All knobs with their defaults and a line of help each.
     pub fn keys() -> Vec<Knob> {
-        let options = Options::default();
-        KNOBS.iter().map(|(name, help, _, show)| Knob { name, default: show(&options), help }).collect()
+        Options::default().knobs()
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::base::net::Address;
 use crate::base::units::Share;
-use crate::sim::knobs::{self, Row, knob, length};
+use crate::sim::knobs::{self, Knobs, Row, knob};
 use crate::sim::trading::exchange::{self, Venue};
 use crate::sim::{Knob, fleet};
 
@@ -74,49 +74,36 @@ impl Default for Options {
     }
 }
 
-const KNOBS: &[Row<Options>] = &[
-    (
-        "ack",
-        "median time in which the exchange answers, where no upstream stands for it",
-        |o, v| length(v).map(|median| o.venue.latency = Venue::prompt(median).latency),
-        |_| "15ms".into(),
-    ),
-    knob!(
-        exchange_failures = share venue.failures,
-        "share of orders that the exchange fails on, where no upstream stands for it"
-    ),
-    knob!(
-        outage_after = length venue.outage_after,
-        "from the first order to the time in which the exchange answers nothing, where no upstream stands for it"
-    ),
-    knob!(outage = length venue.outage, "how long that is; never when 0s"),
-    knob!(patience exchange_timeout, "how long the exchange's answer is waited for, or none: a real weakness"),
-    knob!(whole(10) retries, "how often an order is sent again after it failed"),
-    knob!(
-        switch idempotent,
-        "whether an order that is sent again has the name that it had; off is a real weakness: it may be executed twice"
-    ),
-    knob!(length fill, "median time from an acknowledgement to the fill"),
-    knob!(share declined, "share of orders that end as REJECTED by the exchange"),
-    knob!(share partial, "share of orders that are filled in two parts"),
-    knob!(number(0.0) min_confidence, "signals that are less certain are not traded, 0 to 1"),
-    knob!(number(0.001) max_position, "the largest position in one symbol, in units of it; orders beyond are REJECTED"),
-    knob!(number(0.0) max_loss, "the largest loss, in dollars; after it orders that open something are REJECTED"),
-    knob!(number(0.0) balance, "what the account begins with, in dollars"),
-    knob!(
-        share mongo_failures,
-        "share of writes to the database that fail at first; each is tried again and costs time"
-    ),
-    knob!(switch mongo, "whether the database is there; off: nothing is traded, and /ready says 503"),
-    knob!(length mongo_write, "median time of a write to the database"),
-    (
-        "sign_key",
-        "the environment variable with the key that signals and orders are signed with (X-SIGN: HMAC-SHA256 of X-TS, method, path and body), or none",
-        |o, v| knobs::put(&mut o.sign_key, knobs::or("none", v, variable)),
-        |o| o.sign_key.clone().unwrap_or_else(|| "none".into()),
-    ),
-    knob!(whole(u64::MAX) seed, "where all chance is drawn from"),
-];
+impl Knobs for Options {
+    const ROWS: &'static [Row<Options>] = &[
+        knob!(length_or("none") exchange_timeout, "how long the exchange's answer is waited for, or none: a real weakness"),
+        knob!(whole(10) retries, "how often an order is sent again after it failed"),
+        knob!(
+            switch idempotent,
+            "whether an order that is sent again has the name that it had; off is a real weakness: it may be executed twice"
+        ),
+        knob!(length fill, "median time from an acknowledgement to the fill"),
+        knob!(share declined, "share of orders that end as REJECTED by the exchange"),
+        knob!(share partial, "share of orders that are filled in two parts"),
+        knob!(number(0.0) min_confidence, "signals that are less certain are not traded, 0 to 1"),
+        knob!(number(0.001) max_position, "the largest position in one symbol, in units of it; orders beyond are REJECTED"),
+        knob!(number(0.0) max_loss, "the largest loss, in dollars; after it orders that open something are REJECTED"),
+        knob!(number(0.0) balance, "what the account begins with, in dollars"),
+        knob!(
+            share mongo_failures,
+            "share of writes to the database that fail at first; each is tried again and costs time"
+        ),
+        knob!(switch mongo, "whether the database is there; off: nothing is traded, and /ready says 503"),
+        knob!(length mongo_write, "median time of a write to the database"),
+        (
+            "sign_key",
+            "the environment variable with the key that signals and orders are signed with (X-SIGN: HMAC-SHA256 of X-TS, method, path and body), or none",
+            |o, v| knobs::put(&mut o.sign_key, knobs::or("none", v, variable)),
+            |o| o.sign_key.clone().unwrap_or_else(|| "none".into()),
+        ),
+        knob!(whole(u64::MAX) seed, "where all chance is drawn from"),
+    ];
+}
 
 /// The name of an environment variable, never what it holds.
 fn variable(text: &str) -> Result<String, String> {
@@ -127,12 +114,14 @@ fn variable(text: &str) -> Result<String, String> {
 impl Options {
     /// All settings, with their defaults.
     pub fn keys() -> Vec<Knob> {
-        knobs::keys(KNOBS)
+        let options = Options::default();
+        [options.knobs(), options.venue.knobs(), options.fleet.knobs()].concat()
     }
 
     /// Changes one. The error says what is wrong.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
-        knobs::set(KNOBS, "tradeengine", self, |o| &mut o.fleet, key, value)
+        let is = self.turn(key, value)? || self.venue.turn(key, value)? || self.fleet.turn(key, value)?;
+        knobs::known(is, "tradeengine", key, &Options::keys())
     }
 
     /// Names the stubs that it calls: `binance`.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::super::client::{Broken, Client};
+use super::super::knobs::{Knobs, Row, knob};
 use crate::base::law::Law;
 use crate::base::net::Address;
 use crate::base::seed::{Seed, Stream};
@@ -20,8 +21,8 @@ use crate::base::units::Share;
 /// How it answers where no stub does.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Venue {
-    /// From an order to its acknowledgement.
-    pub latency: Law,
+    /// From an order to its acknowledgement, the median.
+    pub ack: Duration,
     /// The share of orders that it fails on, as with a 500.
     pub failures: Share,
     /// From the first order to the time in which it answers nothing.
@@ -33,9 +34,28 @@ pub struct Venue {
 impl Venue {
     /// One that acknowledges in about `median` and never fails.
     pub fn prompt(median: Duration) -> Venue {
-        let latency = Law::Lognormal { median, sigma: 0.5 };
-        Venue { latency, failures: Share::NONE, outage_after: Duration::ZERO, outage: Duration::ZERO }
+        Venue { ack: median, failures: Share::NONE, outage_after: Duration::ZERO, outage: Duration::ZERO }
     }
+
+    /// From an order to its acknowledgement.
+    fn latency(&self) -> Law {
+        Law::Lognormal { median: self.ack, sigma: 0.5 }
+    }
+}
+
+impl Knobs for Venue {
+    const ROWS: &'static [Row<Venue>] = &[
+        knob!(length ack, "median time in which an exchange answers, where no upstream stands for it"),
+        knob!(
+            exchange_failures = share failures,
+            "share of orders that an exchange fails on, where no upstream stands for it"
+        ),
+        knob!(
+            length outage_after,
+            "from the first order to the time in which an exchange answers nothing, where no upstream stands for it"
+        ),
+        knob!(length outage, "how long that is; never when 0s"),
+    ];
 }
 
 /// What it says of an order.
@@ -137,7 +157,7 @@ impl Exchange {
         }
         let (length, fails) = {
             let mut stream = stream.lock().unwrap_or_else(PoisonError::into_inner);
-            (venue.latency.at(stream.unit()), stream.unit() < venue.failures.fraction())
+            (venue.latency().at(stream.unit()), stream.unit() < venue.failures.fraction())
         };
         self.sleeper.sleep(length).await;
         if fails { Err(Failure::Status(500)) } else { Ok(Said::Acknowledged) }

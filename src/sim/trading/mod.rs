@@ -5,4 +5,5 @@ pub mod account;
 pub mod book;
 pub mod chance;
 pub mod exchange;
+pub mod market;
 pub mod prices;

@@ -75,7 +75,13 @@ impl Producer {
         let library: ThreadedProducer<Reports> =
             config.create_with_context(reports).map_err(|why: KafkaError| why.to_string())?;
         let metadata = library.client().fetch_metadata(None, kafka::PATIENCE);
-        let metadata = metadata.map_err(|why| format!("{}: {}", cluster.bootstrap, kafka::reason(&quiet, &why)))?;
+        let metadata = metadata.map_err(|why| {
+            let (name, at) = (&cluster.name, &cluster.bootstrap);
+            format!(
+                "cluster `{name}` at {at}: {}: see whether it runs, and what `kafka.{name}` says",
+                kafka::reason(&quiet, &why)
+            )
+        })?;
         let partitions = kafka::partitions_of(&metadata, topic)?;
         let partition = partition.map(|partition| partition as i32);
         if let Some(partition) = partition.filter(|partition| !partitions.contains(partition)) {
