@@ -45,7 +45,7 @@ pub enum Way {
     /// To a subject of NATS.
     Nats {
         /// The server.
-        server: Nats,
+        server: Box<Nats>,
         /// The subject.
         subject: Template,
     },

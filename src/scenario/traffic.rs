@@ -112,7 +112,7 @@ impl Kind {
             _ => None,
         };
         let sent = self.signal().and_then(|signal| match &signal.how.way {
-            Way::Nats { server, .. } => Some(server),
+            Way::Nats { server, .. } => Some(server.as_ref()),
             Way::Kafka { .. } => None,
         });
         seen.into_iter().chain(sent).collect()

@@ -156,7 +156,7 @@ impl Check<'_, '_> {
             self.reader.wrong(raw.subject.at, what, "tokens with dots between them");
         }
         Some(Produce {
-            way: Way::Nats { server, subject },
+            way: Way::Nats { server: Box::new(server), subject },
             key: raw.key.as_ref().map(|key| self.filled(key, Stands::Body, scope)),
             headers,
             written,
