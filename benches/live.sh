@@ -3,13 +3,9 @@
 # (script(1)), and with plain lines, in alternation. Prints a table.
 #
 #   cargo build --release && benches/live.sh          PROOFLOAD=path/of/proofload RUNS=1 SECONDS_EACH=10 benches/live.sh
-set -euo pipefail
-cd "$(dirname "$0")/.."
-proofload=$(realpath "${PROOFLOAD:-target/release/proofload}")
+. "$(dirname "$0")/common.sh"
 runs=${RUNS:-5}
 length=${SECONDS_EACH:-30}
-out=$(mktemp -d)
-trap 'rm -rf "$out"' EXIT
 cat >"$out/watched.yaml" <<YAML
 proofload: 1
 target: { sim: calibrator, connections: 64 }

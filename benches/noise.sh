@@ -2,20 +2,13 @@
 # What neighbours do to a run: the README's main job beside 0 to 4 busy loops for each core, each three times. Prints a table.
 #
 #   cargo build --release && benches/noise.sh          PROOFLOAD=path/of/proofload RUNS=1 benches/noise.sh
-set -euo pipefail
-cd "$(dirname "$0")/.."
-proofload=${PROOFLOAD:-target/release/proofload}
+. "$(dirname "$0")/common.sh"
 runs=${RUNS:-3}
-out=$(mktemp -d)
-busy=()
-quiet() { [ "${#busy[@]}" -eq 0 ] || kill "${busy[@]}" 2>/dev/null || true; busy=(); }
-trap 'quiet; rm -rf "$out"' EXIT
-
 cores=$(nproc)
 for loops in 0 1 "$cores" $((2 * cores)) $((4 * cores)); do
   for _ in $(seq 1 "$loops"); do
     timeout 900 sh -c 'while :; do :; done' &
-    busy+=($!)
+    job $!
   done
   for seed in $(seq 1 "$runs"); do
     "$proofload" run scenarios/quote-service/smoke.yaml --set "seed=$seed" --out "$out/$loops" --quiet --no-color >/dev/null 2>&1 || true

@@ -3,14 +3,9 @@
 # `sim:queue`, base and candidate in alternation. Prints a table.
 #
 #   cargo build --release && benches/pairs.sh          PROOFLOAD=path/of/proofload PAIRS=1 SECONDS_EACH=20 benches/pairs.sh
-set -euo pipefail
-cd "$(dirname "$0")/.."
-proofload=$(realpath "${PROOFLOAD:-target/release/proofload}")
+. "$(dirname "$0")/common.sh"
 pairs=${PAIRS:-3}
 length=${SECONDS_EACH:-60}
-out=$(mktemp -d)
-sims=()
-trap '[ "${#sims[@]}" -eq 0 ] || kill "${sims[@]}" 2>/dev/null || true; rm -rf "$out"' EXIT
 cat >"$out/pair.yaml" <<YAML
 proofload: 1
 target: http://127.0.0.1:1
@@ -27,7 +22,7 @@ YAML
 # Where a target of that work listens; it goes with this script.
 target() {
   coproc SIM { exec "$proofload" sim queue --set servers=16 --set "service=$1" --set "seed=$2"; }
-  sims+=("$SIM_PID")
+  job "$SIM_PID"
   read -r line <&"${SIM[0]}"
   url=$(grep -o 'http://[0-9.:]*' <<<"$line" | head -n 1)
 }
@@ -43,9 +38,7 @@ for pair in $(seq 1 "$pairs"); do
     "$proofload" compare "$base" "$url" --interleave 1 --scenario "$out/pair.yaml" --out "$out/runs/$kind-$pair" --format json \
       >"$out/$kind-$pair.json" 2>"$out/$kind-$pair.err" || code=$?
     echo "$code" >"$out/$kind-$pair.code"
-    kill "${sims[@]}" 2>/dev/null || true
-    wait "${sims[@]}" 2>/dev/null || true
-    sims=()
+    quiet
   done
 done
 

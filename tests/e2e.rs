@@ -48,6 +48,12 @@ mod targets;
 #[path = "e2e/endings.rs"]
 mod endings;
 
+#[path = "e2e/screen.rs"]
+mod screen;
+
+#[path = "e2e/terminal.rs"]
+mod terminal;
+
 #[path = "e2e/refusals.rs"]
 mod refusals;
 

@@ -223,6 +223,9 @@ pub fn duration(length: Duration) -> String {
 /// Prints a measured length of time to three significant digits, for tables: `7.42 ms`.
 pub fn measured(length: Duration) -> String {
     let ns = length.as_nanos() as f64;
+    if length.is_zero() {
+        return "0 s".into();
+    }
     let (value, unit) = match ns {
         n if n >= 1e9 => (n / 1e9, "s"),
         n if n >= 1e6 => (n / 1e6, "ms"),

@@ -1,5 +1,6 @@
 //! `proofload compare BASE CANDIDATE…`: are they different, really? From evidence alone.
 
+use std::fs;
 use std::path::Path;
 
 use super::interleave;
@@ -10,6 +11,7 @@ use crate::cli::print;
 use crate::evidence::folder::Folder;
 use crate::exit::Exit;
 use crate::judge::{self, Compared, Side};
+use crate::report;
 use crate::report::compare::{self, Pair};
 
 /// A run, read back and judged.
@@ -24,7 +26,7 @@ pub fn compare(args: &CompareArgs) -> Exit {
         return interleave::interleave(args, scenario, pairs);
     }
     match pairs(args) {
-        Ok(pairs) => told(&pairs, args.format),
+        Ok(pairs) => told(&pairs, args),
         Err(why) => {
             print::err(&why);
             Exit::Usage
@@ -32,12 +34,18 @@ pub fn compare(args: &CompareArgs) -> Exit {
     }
 }
 
-/// Prints comparisons, and says how they end.
-pub(super) fn told(pairs: &[Pair], format: Shape) -> Exit {
-    match format {
+/// Prints comparisons, makes their page where one is asked for, and says how they end.
+pub(super) fn told(pairs: &[Pair], args: &CompareArgs) -> Exit {
+    match args.format {
         Shape::Text => pairs.iter().for_each(|pair| print::out(&compare::compare_text(pair))),
         Shape::Markdown => pairs.iter().for_each(|pair| print::out(&compare::compare_markdown(pair))),
         Shape::Json => print::out(&compare::compare_json(pairs)),
+    }
+    if let Some(page) = &args.html
+        && let Err(why) = fs::write(page, report::comparison_html(pairs))
+    {
+        print::err(&format!("{}: the page could not be written: {why}", page.display()));
+        return Exit::NOT_STARTED;
     }
     match pairs.iter().map(Pair::outcome).max_by_key(|outcome| outcome.unwrap_or(Compared::Undecided)) {
         Some(Some(Compared::Worse)) => Exit::Judged(judge::Exit::Fail),

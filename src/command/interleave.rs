@@ -152,7 +152,7 @@ fn compared(base: &Contender, candidate: &Contender, args: &CompareArgs) -> Exit
         threshold: args.threshold,
         traffic: traffic.iter().enumerate().map(of).collect(),
     };
-    let exit = told(&[pair], args.format);
+    let exit = told(&[pair], args);
     match candidate.trouble() {
         None => exit,
         // Beside the base it may be well: its own promises count too.

@@ -14,7 +14,8 @@ use crate::judge::Standing;
 use crate::report::live::{Style, View};
 use crate::run::Board;
 
-/// Where a terminal does not say how wide it is.
+/// Where a terminal does not say how large it is.
+const LINES: usize = 24;
 const COLUMNS: usize = 80;
 
 /// How a run is shown while it goes on.
@@ -52,12 +53,16 @@ fn redraw(runtime: &Handle, news: &mut News, view: &mut View, colour: bool) {
     let lines = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     lines.set_style(ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar()));
     while runtime.block_on(news.board.changed()).is_ok() {
-        // The window may have been made narrower since; the last column is left free, so that nothing wraps.
-        let width = Term::stderr().size_checked().map_or(COLUMNS, |(_, columns)| usize::from(columns));
+        // The window may have been made smaller since. The last column is left free, so that nothing wraps, and the last
+        // line, so that nothing of it scrolls away.
+        let (height, width) = Term::stderr().size_checked().map_or((LINES, COLUMNS), |(h, w)| (h.into(), w.into()));
+        let style = Style { width: width.saturating_sub(1), height: height.saturating_sub(1), colour };
         let said = view.take(&news.board.borrow_and_update(), &news.standing.borrow());
         said.iter().for_each(|line| lines.println(line));
-        lines.set_message(view.frame(Style { width: width.saturating_sub(1), colour }).join("\n"));
+        lines.set_message(view.frame(style).join("\n"));
         lines.tick();
+        // The cursor rests where what is typed, as ^C, moves it to no other line: the next drawing begins by where it is.
+        let _ = Term::stderr().write_str("\r");
     }
     lines.finish_and_clear();
 }

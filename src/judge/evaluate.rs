@@ -52,6 +52,7 @@ pub fn blank(
         why: String::new(),
         slices: None,
         anatomy: None,
+        course: None,
     }
 }
 

@@ -9,6 +9,7 @@ mod cause;
 mod closed;
 mod compare;
 mod contract;
+mod course;
 mod detection;
 mod dip;
 mod distribution;
@@ -50,6 +51,7 @@ pub use compare::{
     Change, Comparison, FIGURES, Outcome as Compared, Side, apart, compare, compare_pairs, no_base, unfair,
 };
 pub use contract::{ContractSummary, Part, ProbeSummary, Violation};
+pub use course::Course;
 pub use dip::DipSummary;
 pub use distribution::{Distribution, Wanted};
 pub use effects::{EffectsSummary, LagSummary, UnmatchedSummary};
@@ -118,6 +120,7 @@ pub fn judge(scenario: &Scenario, plan: &Plan, evidence: &Evidence, samples: &[S
     };
     let promised = scenario.promises.iter();
     let mut findings: Vec<Finding> = promised.map(|p| injector.doubt(trial, p, finding(p))).collect();
+    server.draw(&scenario.promises, &mut findings);
     findings.extend(replayed.iter().flat_map(alerts::Replayed::expected));
     let (of_contracts, contracts) = contract::contracts(trial, samples);
     findings.extend(of_contracts);

@@ -379,7 +379,7 @@ fn kind(promise: &str) -> Kind {
 }
 
 /// The length of a window as PromQL writes it.
-fn window(length: Duration) -> String {
+pub(super) fn window(length: Duration) -> String {
     match length.as_millis() {
         ms if ms % 1000 == 0 => format!("{}s", ms / 1000),
         ms => format!("{ms}ms"),

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::alerts::AlertsSummary;
 use super::anatomy::Anatomy;
 use super::contract::ContractSummary;
+use super::course::Course;
 use super::fetched::PrometheusSummary;
 use super::fitness::FitnessSummary;
 use super::gate::GateSummary;
@@ -214,6 +215,9 @@ pub struct Finding {
     /// What the latencies were made of, where a promise about them is broken; of slices, in the worst.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub anatomy: Option<Anatomy>,
+    /// How the value of a PromQL promise went that was not kept: for the page, and no part of the verdict.
+    #[serde(skip)]
+    pub course: Option<Course>,
 }
 
 /// A window, in words and as it was.

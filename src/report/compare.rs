@@ -10,7 +10,7 @@ use crate::base::units;
 use crate::judge::{Change, Compared, Comparison};
 
 /// What columns are called.
-const HEAD: [&str; 7] = ["", "figure", "base", "candidate", "change", "surely between", "p"];
+pub(super) const HEAD: [&str; 7] = ["", "figure", "base", "candidate", "change", "surely between", "p"];
 
 /// A candidate beside its base.
 #[derive(Debug, Clone)]
@@ -33,7 +33,7 @@ impl Pair {
         self.changes().map(|change| change.outcome).max()
     }
 
-    fn changes(&self) -> impl Iterator<Item = &Change> {
+    pub(super) fn changes(&self) -> impl Iterator<Item = &Change> {
         self.traffic.iter().flat_map(|comparison| &comparison.changes)
     }
 
@@ -55,7 +55,7 @@ impl Pair {
 }
 
 /// The cells of a figure.
-fn cells(change: &Change) -> [String; 7] {
+pub(super) fn cells(change: &Change) -> [String; 7] {
     let value = |value: f64| match change.measure {
         "errors" => units::percent(value),
         "rate" => format!("{value:.1}/s"),
@@ -99,7 +99,7 @@ pub fn compare_text(pair: &Pair) -> String {
 }
 
 /// What there is to say beside the figures.
-fn notes(pair: &Pair) -> Vec<String> {
+pub(super) fn notes(pair: &Pair) -> Vec<String> {
     let mut notes: Vec<String> = pair.unfair.iter().map(|what| format!("not a fair pair: {what}")).collect();
     for comparison in &pair.traffic {
         let Some(first) = comparison.changes.first() else { continue };

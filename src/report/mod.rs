@@ -29,7 +29,7 @@ pub mod words;
 pub use capacity::{capacity, plan_files, plan_json, plan_markdown, plan_text, probe, study_files};
 pub use hgrm::hgrm;
 pub use history::{history_html, history_json, history_text};
-pub use html::{Run, chart, html};
+pub use html::{Run, chart, comparison as comparison_html, html};
 pub use junit::junit;
 pub use lint::{lint_github, lint_json, lint_text};
 pub use markdown::{escape, markdown};

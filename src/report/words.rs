@@ -113,7 +113,7 @@ pub fn injector(judgement: &Judgement) -> Option<String> {
         }
     }
     parts.push(format!("woke up to {} late", length(of.wakes.max)));
-    parts.push(format!("busiest second {} of a core", units::percent(of.cpu)));
+    parts.push(format!("busiest second {} of a core", core(of.cpu)));
     Some(parts.join(", "))
 }
 
@@ -130,7 +130,11 @@ pub fn damage(fault: &FaultSummary) -> Vec<String> {
         for ((traffic, detection), (_, recovery)) in occurrence.detection.iter().zip(&occurrence.recovery) {
             let felt = match (detection.found, detection.between) {
                 ("felt", Some(span)) => format!("felt {} after it began", between(span, effective.start)),
-                ("never", _) => "never felt".to_owned(),
+                ("never", _) if recovery.between == Some([effective.end; 2]) => {
+                    lines.push(format!("{traffic}{at}: no steady promise gave way, nothing to recover from"));
+                    continue;
+                }
+                ("never", _) => "no steady promise gave way".to_owned(),
                 _ => continue, // nothing is steady, or it cannot be told apart
             };
             let recovered = match (recovery.found, recovery.between) {
@@ -325,9 +329,14 @@ pub fn fitness(judgement: &Judgement) -> String {
         parts.push(format!("{} lost", text::count(fitness.lost, "shot")));
     }
     if let Some(cpu) = fitness.cpu {
-        parts.push(format!("busiest second {} of a core", units::percent(cpu)));
+        parts.push(format!("busiest second {} of a core", core(cpu)));
     }
     parts.join(", ")
+}
+
+/// A share of a core, to a tenth of a hundredth: the kernel counts no finer.
+fn core(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
 }
 
 /// Why the instrument was unfit and what helps, a line for each cause.
@@ -360,7 +369,10 @@ pub fn headline(judgement: &Judgement) -> String {
         let some = checks.iter().filter(|v| **v == verdict).count() as u64;
         match (checks.is_empty(), some) {
             (true, _) | (_, 0) => String::new(),
-            (false, some) => format!(", {some} of {} {word}", text::count(checks.len() as u64, "reconciliation")),
+            (false, some) => {
+                let verb = if word == "agree" && checks.len() == 1 { "agrees" } else { word };
+                format!(", {some} of {} {verb}", text::count(checks.len() as u64, "reconciliation"))
+            }
         }
     };
     match judgement.verdict {

@@ -105,13 +105,17 @@ fn both_run_in_alternation_and_are_compared() {
     let of = |a: &str, b: &str| {
         let _turn = Turn::take();
         let set = "traffic.q.load.0.hold.for=12s";
-        scene.ask(&["compare", a, b, "--interleave", "1", "--scenario", &file, "--out", &out, "--set", set])
+        let page = scene.path("compared.html").display().to_string();
+        let to = ["--scenario", &file, "--out", &out, "--html", &page];
+        scene.ask(&[&["compare", a, b, "--interleave", "1", "--set", set][..], &to[..]].concat())
     };
     let ended = of(&base.url(), &candidate.url());
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.out.contains("worse") && ended.out.contains("errors(q)"), "{ended:?}");
     assert!(ended.err.contains("pair 1 of 1, base: PASS"), "{ended:?}");
     assert_eq!(scene.runs().len(), 2);
+    let page = fs::read_to_string(scene.path("compared.html")).expect("a page");
+    assert!(page.contains(">WORSE</p>") && page.contains(&base.url()), "{page}");
     let alone = scene.ask(&["compare", "a", "b", "--interleave", "2"]);
     assert!(alone.code == Some(2) && alone.err.contains("--scenario"), "{alone:?}");
 }

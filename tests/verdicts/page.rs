@@ -7,7 +7,7 @@ use std::process::Command;
 
 use proofload::evidence::event::Event;
 use proofload::evidence::reader::Evidence;
-use proofload::judge::Judgement;
+use proofload::judge::{Judgement, Stuck, Verdict};
 use proofload::report::{self, Run};
 
 use super::case::Case;
@@ -57,7 +57,7 @@ pub fn balanced(page: &str) -> Result<(), String> {
 
 #[test]
 fn cases_of_all_kinds_have_a_page_that_is_whole_and_stands_alone() {
-    let mut pages = 0;
+    let (mut pages, mut links) = (0, 0);
     // One in four: they come in families, and a page takes its time.
     for (path, (name, judged)) in super::cases().into_iter().zip(super::judged()).step_by(4) {
         let Ok((_, judgement)) = judged.as_ref() else { continue };
@@ -70,18 +70,40 @@ fn cases_of_all_kinds_have_a_page_that_is_whole_and_stands_alone() {
             let why = escaped(&finding.why).replace('`', "");
             assert!(read.contains(&why), "{name}: {why}");
         }
+        for anchor in page.split("href=\"#").skip(1).filter_map(|rest| rest.split('"').next()) {
+            assert!(page.contains(&format!("id=\"{anchor}\"")), "{name}: #{anchor} leads nowhere");
+        }
+        // What is broken leads to where the page shows it.
+        let broken = judgement.findings.iter().filter(|finding| finding.verdict == Verdict::Fail);
+        for finding in broken.filter(|finding| finding.promql.is_none() || finding.course.is_some()) {
+            let linked = format!("\"><code>{}</code></a>", escaped(&finding.promise));
+            assert!(page.contains(&linked), "{name}: {} leads nowhere", finding.promise);
+            links += 1;
+        }
         for elsewhere in ["src=", "href=\"http", "url(", "@import", "<link"] {
             assert!(!page.contains(elsewhere), "{name}: {elsewhere}");
         }
         assert!(page.len() < 400_000, "{name}: {} bytes", page.len());
         pages += 1;
     }
-    assert!(pages > 80, "{pages}");
+    assert!(pages > 80 && links > 20, "{pages} pages, {links} links");
 }
 
-/// A case with a fault, its ledger and a few failures, and something hostile wherever there is room for words.
-fn hostile() -> String {
-    let case = case("green-absorbed-but-slow.case");
+/// Cases that have together everything that a page can show: faults with their ledger, alerts, contracts, both sides' books,
+/// servers that watched, a baseline, signals.
+const PLANTED: [&str; 7] = [
+    "green-absorbed-but-slow.case",
+    "alert-fires-late.case",
+    "contract-labels.case",
+    "reconcile-ceiling.case",
+    "prometheus-disagrees.case",
+    "leak-grows.case",
+    "server-broken.case",
+];
+
+/// A case, with something hostile wherever there is room for words.
+fn hostile(name: &str) -> String {
+    let case = case(name);
     let mut evidence = case.evidence();
     let mut judgement = case.judge();
     plant_in_events(&mut evidence);
@@ -95,7 +117,7 @@ fn hostile() -> String {
         traces: Some("https://traces.example/{trace}"),
         scenario: Some(HOSTILE),
     });
-    assert!(page.matches("&lt;img src=x").count() > 20, "planted too little");
+    assert!(page.matches("&lt;img src=x").count() > 15, "{name}: planted too little");
     page
 }
 
@@ -132,6 +154,7 @@ fn plant(judgement: &mut Judgement, evidence: &mut Evidence) {
         }
     }
     judgement.scrapes.push((HOSTILE.into(), Default::default()));
+    plant_on_both_sides(judgement);
     let manifest = &mut evidence.manifest;
     everywhere(vec![
         &mut manifest.proofload,
@@ -145,11 +168,77 @@ fn plant(judgement: &mut Judgement, evidence: &mut Evidence) {
     manifest.services.push((HOSTILE.into(), HOSTILE.into()));
 }
 
+fn plant_on_both_sides(judgement: &mut Judgement) {
+    let everywhere = |texts: Vec<&mut String>| texts.into_iter().for_each(|text| *text = HOSTILE.into());
+    let pairs =
+        |of: &mut Vec<(String, String)>| of.iter_mut().for_each(|(a, b)| (*a, *b) = (HOSTILE.into(), HOSTILE.into()));
+    for alert in judgement.alerts.iter_mut().flat_map(|alerts| &mut alerts.alerts) {
+        everywhere(vec![&mut alert.alert, &mut alert.group, &mut alert.file, &mut alert.expr]);
+        everywhere(alert.windows.iter_mut().map(|window| &mut window.name).collect());
+        pairs(&mut alert.labels);
+        alert.error = Some(HOSTILE.into());
+        for instance in &mut alert.instances {
+            pairs(&mut instance.labels);
+            pairs(&mut instance.annotations);
+        }
+    }
+    if let Some(alerts) = &mut judgement.alerts {
+        alerts.mistakes.push(HOSTILE.into());
+    }
+    for (job, contract) in &mut judgement.contracts {
+        everywhere(vec![job]);
+        contract.media = Some(HOSTILE.into());
+        contract.idle.push(HOSTILE.into());
+        for violation in &mut contract.violations {
+            everywhere(vec![&mut violation.metric, &mut violation.why]);
+            violation.examples.push(HOSTILE.into());
+        }
+        everywhere(contract.probes.iter_mut().map(|probe| &mut probe.path).collect());
+    }
+    for check in &mut judgement.reconcile {
+        everywhere(vec![&mut check.check, &mut check.why]);
+        for record in &mut check.records {
+            everywhere(vec![&mut record.group, &mut record.why]);
+            everywhere(record.residue.iter_mut().map(|residue| &mut residue.cause).collect());
+        }
+    }
+    everywhere(judgement.resources.iter_mut().map(|of| &mut of.name).collect());
+    everywhere(judgement.canary.iter_mut().map(|of| &mut of.saw).collect());
+    everywhere(judgement.reasons.iter_mut().map(|reason| &mut reason.why).collect());
+    everywhere(
+        judgement.fitness.causes.iter_mut().flat_map(|of| [&mut of.what, &mut of.why, &mut of.remedy]).collect(),
+    );
+    if let Some(gate) = &mut judgement.gate {
+        everywhere(vec![&mut gate.fault]);
+    }
+    if let Some(server) = &mut judgement.prometheus {
+        (server.product, server.version) = (Some(HOSTILE.into()), Some(HOSTILE.into()));
+        server.trouble.push(HOSTILE.into());
+        server.failing_rules.push(HOSTILE.into());
+        everywhere(server.selectors.iter_mut().map(|of| &mut of.selector).collect());
+    }
+    judgement.stuck.push(Stuck { fault: HOSTILE.into(), why: HOSTILE.into(), remedy: HOSTILE.into() });
+}
+
 #[test]
 fn what_came_from_elsewhere_is_text() {
-    let page = hostile();
-    assert_eq!(balanced(&page), Ok(()));
-    assert!(!page.contains("<img") && page.matches("<script").count() == 1, "markup got in");
+    for name in PLANTED {
+        let page = hostile(name);
+        assert_eq!(balanced(&page), Ok(()), "{name}");
+        assert!(!page.contains("<img") && page.matches("<script").count() == 1, "{name}: markup got in");
+    }
+}
+
+#[test]
+fn a_promise_of_the_target_that_was_broken_is_drawn_over_time() {
+    let case = case("server-broken.case");
+    let judgement = case.judge();
+    let drawn = judgement.findings.iter().position(|finding| finding.course.is_some()).expect("one that was broken");
+    let course = judgement.findings[drawn].course.as_ref().expect("drawn");
+    assert!(course.values.len() > 20 && course.values.windows(2).all(|pair| pair[0].0 < pair[1].0), "{course:?}");
+    let page = page(&case);
+    assert!(page.contains(&format!("<figure id=\"value-{drawn}\">")), "its chart");
+    assert!(!report::verdict(&judgement).contains("course"), "it is no part of the verdict");
 }
 
 /// What a page is made of, as a browser sees it.
@@ -223,9 +312,10 @@ fn seen(page: &str, width: u32, look: &str, more: &[&str]) -> Option<serde_json:
 #[test]
 fn a_browser_runs_nothing_hostile_and_no_page_is_wider_than_its_window() {
     let plain = page(&case("green-absorbed-but-slow.case"));
-    for (name, page) in [("hostile", hostile()), ("plain", plain)] {
-        for width in [1280, 390] {
-            let Some(seen) = seen(&page, width, PARTS, &[]) else { return };
+    let planted = PLANTED.map(|name| (name, hostile(name), &[390][..]));
+    for (name, page, widths) in planted.into_iter().chain([("plain", plain, &[1280, 390][..])]) {
+        for width in widths {
+            let Some(seen) = seen(&page, *width, PARTS, &[]) else { return };
             assert_eq!(
                 (&seen["pwned"], &seen["images"], &seen["scripts"]),
                 (&0.into(), &0.into(), &2.into()),

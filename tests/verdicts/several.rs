@@ -78,7 +78,8 @@ fn comparison() -> Value {
         why: (!known).then(|| "too few blocks".into()),
     };
     let changes = vec![change(Compared::Worse, true), change(Compared::Undecided, false)];
-    let traffic = vec![Comparison { changes, blocks: (1.0, [60, 60]), mann_whitney: Some(0.2) }];
+    let traffic =
+        vec![Comparison { changes, blocks: (1.0, [60, 60]), mann_whitney: Some(0.2), lengths: Default::default() }];
     let pair = |traffic, unfair: Vec<String>| compare::Pair {
         base: "a".into(),
         candidate: "b".into(),

@@ -115,6 +115,9 @@ pub struct CompareArgs {
     /// Compare what was not run in the same way
     #[arg(long)]
     pub unfair: bool,
+    /// Write a page with charts here
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// How it is printed
     #[arg(long, value_enum, default_value = "text")]
     pub format: Shape,

@@ -19,5 +19,6 @@ pub fn finding(promise: &Promise, claim: &CapacityClaim) -> Finding {
         why: "one run says nothing of it: `proofload capacity` searches it".into(),
         slices: None,
         anatomy: None,
+        course: None,
     }
 }

@@ -104,6 +104,11 @@ impl Blocks {
         Blocks { lengths, counts, due, length, whole }
     }
 
+    /// All lengths.
+    pub fn into_lengths(self) -> Tally {
+        self.whole
+    }
+
     /// How many there are.
     pub fn count(&self) -> usize {
         self.counts.len()

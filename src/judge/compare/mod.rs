@@ -21,6 +21,7 @@ use super::stat;
 use crate::base::seed::Seed;
 use crate::base::time::Span;
 use crate::evidence::reader::Evidence;
+use crate::evidence::tally::Tally;
 use blocks::Blocks;
 use bootstrap::Spread;
 
@@ -101,6 +102,9 @@ pub struct Comparison {
     pub blocks: (f64, [usize; 2]),
     /// The second opinion: how likely medians of blocks that lie so are where nothing changed.
     pub mann_whitney: Option<f64>,
+    /// How long the shots of each side took, as promises count them: for the page.
+    #[serde(skip)]
+    pub lengths: [Tally; 2],
 }
 
 /// A figure before it is judged: its change on a scale on which it is normal, and the standard error of that.
@@ -147,6 +151,7 @@ struct Measured {
     figures: Vec<Figure>,
     blocks: (f64, [usize; 2]),
     mann_whitney: Option<f64>,
+    lengths: [Tally; 2],
 }
 
 fn measured(sides: [Side<'_>; 2], seed: Seed) -> Measured {
@@ -159,6 +164,7 @@ fn measured(sides: [Side<'_>; 2], seed: Seed) -> Measured {
         figures: read(&blocks, &spreads),
         blocks: (length, [blocks[0].count(), blocks[1].count()]),
         mann_whitney: ranks::mann_whitney(&blocks[0].medians(), &blocks[1].medians()),
+        lengths: blocks.map(Blocks::into_lengths),
     }
 }
 

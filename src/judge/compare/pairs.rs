@@ -6,12 +6,18 @@
 
 use super::{Comparison, Figure, Scale, Side, measured};
 use crate::base::seed::Seed;
+use crate::evidence::tally::Tally;
 
 /// Compares a traffic over several pairs of base and candidate; as [`compare`](super::compare) with one.
 pub fn compare_pairs(pairs: &[[Side<'_>; 2]], threshold: f64, figures: usize, seed: Seed) -> Comparison {
     let all: Vec<_> = pairs.iter().map(|sides| measured(*sides, seed)).collect();
     let Some(first) = all.first() else {
-        return Comparison { changes: Vec::new(), blocks: (0.0, [0, 0]), mann_whitney: None };
+        return Comparison {
+            changes: Vec::new(),
+            blocks: (0.0, [0, 0]),
+            mann_whitney: None,
+            lengths: Default::default(),
+        };
     };
     let traffic = pairs[0][0].traffic;
     // The pair with the fewest blocks says how much is known.
@@ -31,7 +37,11 @@ pub fn compare_pairs(pairs: &[[Side<'_>; 2]], threshold: f64, figures: usize, se
         changes.push(figure.judge(traffic, surely, threshold, (figures, freedom), few.then_some((length, counts))));
     }
     let mann_whitney = if pairs.len() == 1 { first.mann_whitney } else { None };
-    Comparison { changes, blocks: (length, counts), mann_whitney }
+    let mut lengths = [Tally::default(), Tally::default()];
+    for one in &all {
+        lengths.iter_mut().zip(&one.lengths).for_each(|(all, of)| all.merge(of));
+    }
+    Comparison { changes, blocks: (length, counts), mann_whitney, lengths }
 }
 
 struct Pooled {

@@ -94,6 +94,7 @@ fn finding(contract: &Contract, ruling: Ruling) -> Finding {
         why,
         slices: None,
         anatomy: None,
+        course: None,
     }
 }
 

@@ -1,62 +1,44 @@
 //! The page about many runs.
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, PreEscaped, html};
 
 use super::{change, changes, name, value};
 use crate::base::text;
-use crate::judge::{History, Trend};
+use crate::judge::{History, Trend, Verdict};
 use crate::report::html::chart::{self, Course, Unit};
-use crate::report::html::{SCRIPT, STYLE, class};
+use crate::report::html::class;
+use crate::report::html::shell::shell;
 
 /// Renders the histories of a folder.
 pub fn history_html(histories: &[History], folder: &str) -> String {
     let worse = histories.iter().flat_map(History::changes).filter(|(_, shift, _)| shift.worse).count() as u64;
-    let tone = if worse > 0 { "inconclusive" } else { "pass" };
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
-                title { "History: " (folder) }
-                style { (PreEscaped(STYLE)) }
-            }
-            body class=(tone) {
-                header {
-                    p class="verdict" { "HISTORY" }
-                    h1 { (folder) }
-                    p class="headline" {
-                        @if worse == 0 { "nothing changed surely for the worse" }
-                        @else { (text::count(worse, "change")) " for the worse" }
-                    }
-                }
-                nav aria-label="Scenarios" {
-                    @for (n, history) in histories.iter().enumerate() { a href={ "#history-" (n) } { (history.scenario) } " " }
-                }
-                main { @for (n, history) in histories.iter().enumerate() { (one(n, history)) } }
-                footer { "proofload " (env!("CARGO_PKG_VERSION")) }
-                script { (PreEscaped(SCRIPT)) }
-            }
+    let tone = if worse > 0 { class(Verdict::Inconclusive) } else { class(Verdict::Pass) };
+    let banner = html! {
+        p class="verdict" { "HISTORY" }
+        h1 { (folder) }
+        p class="headline" {
+            @if worse == 0 { "nothing changed surely for the worse" }
+            @else { (text::count(worse, "change")) " for the worse" }
         }
     };
-    page.into_string()
+    let section = |(n, history): (usize, &History)| {
+        let runs = text::count(history.runs.len() as u64, "run");
+        (format!("history-{n}"), format!("{}, {runs}", history.scenario), Some(one(history)))
+    };
+    let sections = histories.iter().enumerate().map(section).collect();
+    shell(&format!("History: {folder}"), tone, banner, sections, &format!("proofload {}", env!("CARGO_PKG_VERSION")))
 }
 
-fn one(n: usize, history: &History) -> Markup {
+fn one(history: &History) -> Markup {
     let names: Vec<String> = history.runs.iter().map(|(run, _)| run.clone()).collect();
     html! {
-        section id={ "history-" (n) } {
-            h2 { (history.scenario) ", " (text::count(history.runs.len() as u64, "run")) }
-            ul { @for line in changes(history) { li { (line) } } }
-            @for trend in &history.series { (figure(trend, &names)) }
-            (table(history))
-            @if !history.left_out.is_empty() {
-                details {
-                    summary { "Left out" }
-                    ul { @for (run, why) in &history.left_out { li { (run) ": " (why) } } }
-                }
+        ul { @for line in changes(history) { li { (line) } } }
+        @for trend in &history.series { (figure(trend, &names)) }
+        (table(history))
+        @if !history.left_out.is_empty() {
+            details {
+                summary { "Left out" }
+                ul { @for (run, why) in &history.left_out { li { (run) ": " (why) } } }
             }
         }
     }

@@ -5,9 +5,10 @@ use maud::{Markup, html};
 use super::chart::{self, Across, Band, Line, Plot, Unit, lines};
 use super::track::{QUANTILES, Track};
 use super::{Hover, Page, Run, effects, figure, keys};
+use crate::base::{text, units};
 use crate::evidence::event::Event;
 use crate::judge::alerts::{AlertSummary, State, Stint};
-use crate::judge::{FaultSummary, Finding, Kind, OccurrenceSummary};
+use crate::judge::{Course, FaultSummary, Finding, Kind, OccurrenceSummary};
 use crate::report::words;
 
 /// What stands before the rows of faults.
@@ -19,6 +20,7 @@ pub(super) fn section(page: &Page<'_>) -> Markup {
         (rows(page, "windows", "Phases and faults", &page.bands))
         @for (n, track) in page.tracks.iter().enumerate() { (traffic(page, n, track)) }
         (in_flight(page))
+        (values(page))
         (spans(page))
     }
 }
@@ -31,6 +33,45 @@ fn rows(page: &Page<'_>, id: &str, caption: &str, all: &[Band]) -> Markup {
     let svg = chart::bands(all, page.axis.range(), caption);
     let hover = Hover { axis: &page.axis, unit: Unit::Count, lines: &[] };
     figure(id, caption, svg, &[], Some(&hover))
+}
+
+/// How the values of PromQL promises went that were not kept.
+fn values(page: &Page<'_>) -> Markup {
+    let drawn = page.run.judgement.findings.iter().enumerate();
+    let drawn: Vec<_> = drawn.filter_map(|(n, finding)| Some((n, finding, finding.course.as_ref()?))).collect();
+    html! {
+        @if !drawn.is_empty() { h3 { "What the target says of itself" } }
+        @for (n, finding, course) in drawn { (value(page, n, finding, course)) }
+    }
+}
+
+fn value(page: &Page<'_>, n: usize, finding: &Finding, course: &Course) -> Markup {
+    let unit = match finding.bound.kind {
+        Kind::Time => Unit::Time,
+        Kind::Share => Unit::Share,
+        _ => Unit::Count,
+    };
+    let line = |values| Line { name: "value".into(), colour: Some(0), values };
+    let at: Vec<f64> = course.values.iter().map(|(at, _)| at.secs()).collect();
+    let all = [line(course.values.iter().map(|(_, value)| *value).collect())];
+    // What stands under the pointer is the answer before it, for as long as it was the newest.
+    let step = at.windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f64::max) + page.axis.width.as_secs_f64();
+    let newest = |middle: f64| course.values.iter().rev().find(|(asked, _)| asked.secs() <= middle);
+    let under = |middle: f64| newest(middle).filter(|(asked, _)| middle - asked.secs() <= step)?.1;
+    let under = [line(page.middles().into_iter().map(under).collect())];
+    let bounds = [finding.bound.value];
+    let promise = words::promise(finding);
+    let plot = Plot {
+        title: &promise,
+        text: "the worst element of the answer over time",
+        unit,
+        bounds: &bounds,
+        ..drawing(page, &at, &all)
+    };
+    let hover = Hover { axis: &page.axis, unit, lines: &under };
+    let length = course.window.map_or_else(String::new, |of| format!(", with {} for $window", units::duration(of)));
+    let caption = format!("{}{length}; what was promised dashed", text::shorten(&promise, 160));
+    figure(&format!("value-{n}"), &caption, lines(&plot), &[], Some(&hover))
 }
 
 /// When alerts were pending and when they fired, below the faults that should explain them.
@@ -113,7 +154,7 @@ fn latency(page: &Page<'_>, n: usize, track: &Track) -> Markup {
     let mut all: Vec<Line> = QUANTILES.iter().enumerate().map(line).collect();
     all.rotate_right(1);
     let (at, title) = (page.middles(), format!("Response time of {}", track.name));
-    let whole = |q| track.response.quantile(q).map_or_else(|| "–".into(), crate::base::units::measured);
+    let whole = |q| track.response.quantile(q).map_or_else(|| "–".into(), units::measured);
     let bounds = bounds(page, n, &["p50", "p75", "p90", "p95", "p99", "p99.9", "p99.99", "max"]);
     let plot = Plot {
         title: &title,
@@ -224,6 +265,7 @@ pub(super) fn bands(run: &Run<'_>) -> Vec<Band> {
             all.push(Band {
                 name: phase.word.replace('_', " "),
                 row: name.clone(),
+                title: None,
                 label: if several { name.clone() } else { "phases".into() },
                 from: phase.span.start.secs(),
                 to: phase.span.end.secs(),
@@ -244,6 +286,7 @@ pub(super) fn bands(run: &Run<'_>) -> Vec<Band> {
                     format!("{} (touched nothing)", fault.name)
                 },
                 row: format!("fault {}", fault.name),
+                title: None,
                 label: FAULTS.into(),
                 from: span.start.secs(),
                 to: span.end.secs(),
@@ -270,6 +313,7 @@ fn recovery(run: &Run<'_>, fault: &FaultSummary, occurrence: &OccurrenceSummary)
             format!("recovered in {}", words::seconds(to.since(end).as_secs_f64()))
         },
         row: format!("fault {}", fault.name),
+        title: None,
         label: FAULTS.into(),
         from: end.secs(),
         to: to.secs(),
@@ -289,6 +333,7 @@ fn alerts(run: &Run<'_>) -> Vec<Band> {
             all.push(Band {
                 name: format!("{}{}", alert.alert, if firing { " fires" } else { " pending" }),
                 row: format!("alert {} of {}", alert.alert, alert.group),
+                title: Some(alert.alert.clone()),
                 label: "alerts".into(),
                 from: stint.from.secs().max(0.0),
                 to: stint.to.map_or(end, |to| to.secs()).min(end),

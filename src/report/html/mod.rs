@@ -7,6 +7,7 @@
 mod axis;
 mod capacity;
 pub mod chart;
+mod compare;
 mod course;
 mod distribution;
 mod effects;
@@ -14,7 +15,7 @@ mod faults;
 mod instrument;
 mod record;
 mod resources;
-mod shell;
+pub(in crate::report) mod shell;
 mod shots;
 mod sides;
 mod track;
@@ -29,11 +30,12 @@ use crate::plan::Plan;
 use axis::Axis;
 pub use capacity::{plan, study};
 use chart::{Band, Line};
+pub use compare::comparison;
 use shell::shell;
 use track::Track;
 
-pub(in crate::report) const STYLE: &str = include_str!("page.css");
-pub(in crate::report) const SCRIPT: &str = include_str!("page.js");
+const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("page.js");
 
 /// What a page is made of.
 pub struct Run<'r> {
@@ -77,7 +79,7 @@ pub fn html(run: &Run<'_>) -> String {
         ("record", "What was run", Some(record::section(&page))),
     ];
     let foot = format!("proofload {}, evidence {}", run.evidence.manifest.proofload, judgement.run);
-    shell(&title, judgement.verdict, verdict::banner(&page), sections, &foot)
+    shell(&title, class(judgement.verdict), verdict::banner(&page), sections, &foot)
 }
 
 impl<'r> Page<'r> {

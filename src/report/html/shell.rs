@@ -2,15 +2,21 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{SCRIPT, STYLE, class};
-use crate::judge::Verdict;
+use super::{SCRIPT, STYLE};
 
 /// A part of a page: its anchor, its name, what is in it.
-pub(super) type Section = (&'static str, &'static str, Option<Markup>);
+pub(in crate::report) type Section<T> = (T, T, Option<Markup>);
 
-/// Puts a page together; sections with nothing in them are left out.
-pub(super) fn shell(title: &str, verdict: Verdict, banner: Markup, sections: Vec<Section>, foot: &str) -> String {
-    let sections: Vec<_> = sections.into_iter().filter_map(|(id, name, of)| Some((id, name, of?))).collect();
+/// Puts a page together; sections with nothing in them are left out. `tone` is the class of a verdict.
+pub(in crate::report) fn shell<T: AsRef<str>>(
+    title: &str,
+    tone: &str,
+    banner: Markup,
+    sections: Vec<Section<T>>,
+    foot: &str,
+) -> String {
+    let sections: Vec<(&str, &str, &Markup)> =
+        sections.iter().filter_map(|(id, name, of)| Some((id.as_ref(), name.as_ref(), of.as_ref()?))).collect();
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -23,7 +29,7 @@ pub(super) fn shell(title: &str, verdict: Verdict, banner: Markup, sections: Vec
                 title { (title) }
                 style { (PreEscaped(STYLE)) }
             }
-            body class=(class(verdict)) {
+            body class=(tone) {
                 header { (banner) }
                 nav aria-label="Sections" { @for (id, name, _) in &sections { a href={ "#" (id) } { (name) } " " } }
                 main {

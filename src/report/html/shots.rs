@@ -42,11 +42,12 @@ pub(super) fn section(page: &Page<'_>) -> Option<Markup> {
 fn table(page: &Page<'_>, all: &[&Exemplar]) -> Markup {
     let more = all.len().saturating_sub(SHOWN);
     let whole = page.axis.range()[1];
+    let explained = all.iter().any(|of| !of.why.is_empty());
     html! {
-        div class="wide" { table class="sortable" {
+        div class="wide" { table class="sortable shots" {
             thead { tr {
                 th class="n" { "over at" } th { "traffic" } th { "outcome" } th class="n" { "status" }
-                th class="n" { "response" } th { "why" } th { "trace id" }
+                th class="n" { "response" } @if explained { th { "why" } } th { "trace id" }
             } }
             tbody { @for of in all.iter().take(SHOWN) { tr {
                 td class="n" data-sort=(of.at.secs()) { (axis::clock(of.at.secs(), whole)) }
@@ -54,7 +55,7 @@ fn table(page: &Page<'_>, all: &[&Exemplar]) -> Markup {
                 td { (of.outcome.replace('_', " ")) }
                 td class="n" { @if let Some(status) = of.status { (status) } @else { "–" } }
                 td class="n" data-sort=(of.response) { (units::measured(Duration::from_nanos(of.response))) }
-                td { (of.why) }
+                @if explained { td { (of.why) } }
                 td { (trace(page, &of.trace)) }
             } } }
         } }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 
-use super::{Page, class};
+use super::{Page, class, coded};
 use crate::base::text;
 use crate::base::units;
 use crate::judge::{LatencyRecord, Reconciliation};
@@ -39,7 +39,7 @@ pub(super) fn section(page: &Page<'_>) -> Option<Markup> {
         } }
         (alerts(page))
         (contracts(page))
-        @for (name, lines) in watching { @if let Some(lines) = lines { h3 { (name) } ul { @for line in lines { li { (line) } } } } }
+        @for (name, lines) in watching { @if let Some(lines) = lines { h3 id=(name.to_lowercase()) { (name) } ul { @for line in lines { li { (line) } } } } }
     })
 }
 
@@ -47,7 +47,7 @@ fn said(check: &Reconciliation) -> Markup {
     let lines = reconcile::lines(check);
     html! { @if !lines.is_empty() {
         p class=(class(check.counts_as)) { code { (check.check) } }
-        ul { @for line in lines { li { (line) } } }
+        ul { @for line in lines { li { (coded(&line)) } } }
     } }
 }
 
@@ -80,7 +80,7 @@ fn alerts(page: &Page<'_>) -> Markup {
     let names: Vec<&str> =
         replayed.alerts.first().map(|a| a.windows.iter().map(|w| w.name.as_str()).collect()).unwrap_or_default();
     html! {
-        h3 { "Alert rules, replayed" }
+        h3 id="replayed" { "Alert rules, replayed" }
         p { (alerts::headline(replayed)) "." }
         div class="wide" { table {
             thead { tr { th { "alert" } @for name in &names { th { (name) } } th { "evaluated" } } }
@@ -96,8 +96,8 @@ fn alerts(page: &Page<'_>) -> Markup {
 
 fn contracts(page: &Page<'_>) -> Markup {
     use crate::report::contract;
-    html! { @for (job, of) in &page.run.judgement.contracts {
-        h3 { "Contract of " (job) }
+    html! { @for (n, (job, of)) in page.run.judgement.contracts.iter().enumerate() {
+        h3 id={ "contract-" (n) } { "Contract of " (job) }
         p { (contract::page(of)) }
         ul { @for line in contract::probes(of) { li { (line) } } }
         @if !of.violations.is_empty() { div class="wide" { table {

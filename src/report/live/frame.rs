@@ -18,23 +18,40 @@ const YELLOW: &str = "33";
 /// The widest frame, in columns.
 const WIDEST: usize = 100;
 
+/// What a line is for; where there is no room for all, what comes last here goes first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Weight {
+    Head,
+    Promise,
+    Figure,
+    Bar,
+    Faults,
+    Phases,
+}
+
 /// Draws a view.
 pub(super) fn frame(view: &View, style: Style) -> Vec<String> {
     let width = style.width.clamp(20, WIDEST);
     let pen = Pen(style.colour);
-    let mut lines = vec![head(view, width, pen)];
+    let mut lines = vec![(Weight::Head, head(view, width, pen))];
     let (done, left) = bar::bar(view.board.at, view.end, width);
-    lines.push(format!("{}{}", pen.draw(CYAN, &done), pen.draw(DIM, &left)));
+    lines.push((Weight::Bar, format!("{}{}", pen.draw(CYAN, &done), pen.draw(DIM, &left))));
     if let Some(faults) = bar::faults(&view.faults, view.end, width) {
-        lines.push(pen.draw(YELLOW, &faults));
+        lines.push((Weight::Faults, pen.draw(YELLOW, &faults)));
     }
-    lines.push(pen.draw(DIM, &bar::phases(&view.phases, view.end, width)));
-    lines.extend(figures(view, width, pen));
+    lines.push((Weight::Phases, pen.draw(DIM, &bar::phases(&view.phases, view.end, width))));
+    lines.extend(figures(view, width, pen).map(|line| (Weight::Figure, line)));
     if !view.board.faults.is_empty() {
-        lines.push(pen.draw(YELLOW, &format!("fault  {}", text::shorten(&view.board.faults.join(", "), width))));
+        let faults = format!("fault  {}", text::shorten(&view.board.faults.join(", "), width));
+        lines.push((Weight::Figure, pen.draw(YELLOW, &faults)));
     }
-    lines.extend(promises(view, pen));
-    lines.into_iter().map(|line| truncate_str(&line, width, "…").into_owned()).collect()
+    lines.extend(promises(view, pen).into_iter().map(|line| (Weight::Promise, line)));
+    while lines.len() > style.height.max(1)
+        && let Some(lightest) = (0..lines.len()).max_by_key(|n| (lines[*n].0, *n))
+    {
+        lines.remove(lightest);
+    }
+    lines.into_iter().map(|(_, line)| truncate_str(&line, width, "…").into_owned()).collect()
 }
 
 /// Which run, and how far it has come.
@@ -55,7 +72,7 @@ fn head(view: &View, width: usize, pen: Pen) -> String {
 }
 
 /// Rate and latency, with their last minute as a little curve.
-fn figures(view: &View, width: usize, pen: Pen) -> Vec<String> {
+fn figures(view: &View, width: usize, pen: Pen) -> [String; 2] {
     let recent = view.board.recent;
     let rate = format!("{}/s", text::thousands(recent.finished));
     let mut beside = format!("{} in flight  errors {}", text::thousands(view.board.in_flight()), view.errors());
@@ -66,7 +83,7 @@ fn figures(view: &View, width: usize, pen: Pen) -> Vec<String> {
     let curve = |values: String| format!("{}{}", pen.draw(CYAN, &values), " ".repeat(room - values.chars().count()));
     let rates = curve(spark::spark(view.rates.iter().copied(), room));
     let p99s = curve(spark::spark(view.p99s.iter().copied(), room));
-    vec![
+    [
         format!("rate {rate:>10}  {rates}  {beside}"),
         format!("p99  {:>10}  {p99s}  p50 {}", length(recent.p99), length(recent.p50)),
     ]

@@ -27,6 +27,8 @@ const NAME: usize = 40;
 pub struct Style {
     /// How wide, in columns.
     pub width: usize,
+    /// How many lines there is room for.
+    pub height: usize,
     /// Whether in colour.
     pub colour: bool,
 }

@@ -62,7 +62,7 @@ fn a_frame_says_where_the_run_is_and_what_is_broken() {
     let mut now = board(32);
     now.faults.push("jupiter-hangs".into());
     view.take(&now, &standings());
-    let lines = view.frame(Style { width: 80, colour: false });
+    let lines = view.frame(Style { width: 80, height: 24, colour: false });
     let expected = [
         "quotes under an outage                             hold  0:32 of 1:40, 1:08 left",
         "█████████████████████████▌······················································",
@@ -87,7 +87,7 @@ fn no_line_is_wider_than_the_terminal_whatever_it_is_about() {
     view.take(&now, &many);
     for width in [20, 40, 80, 300] {
         for colour in [false, true] {
-            let lines = view.frame(Style { width, colour });
+            let lines = view.frame(Style { width, height: 24, colour });
             let room = width.min(100);
             for line in &lines {
                 assert!(console::measure_text_width(line) <= room, "{width}: {line:?}");
@@ -97,14 +97,30 @@ fn no_line_is_wider_than_the_terminal_whatever_it_is_about() {
             assert!(lines.len() <= 13, "{lines:#?}");
         }
     }
-    assert!(view.frame(Style { width: 80, colour: false }).iter().any(|line| line.contains("and 96 more")));
+    assert!(view.frame(Style { width: 80, height: 24, colour: false }).iter().any(|line| line.contains("and 96 more")));
+}
+
+#[test]
+fn where_there_is_little_room_what_is_broken_stays() {
+    let mut view = view("a run");
+    let mut now = board(40);
+    now.faults.push("jupiter-hangs".into());
+    view.take(&now, &standings());
+    let frame = |height| view.frame(Style { width: 80, height, colour: false });
+    assert_eq!(frame(24).len(), 9);
+    for height in 1..9 {
+        assert_eq!(frame(height).len(), height);
+        assert!(frame(height)[0].starts_with("a run"), "{:?}", frame(height));
+    }
+    assert!(!frame(8).iter().any(|line| line.starts_with("warm_up")), "the names of phases go first: {:?}", frame(8));
+    assert!(frame(3)[1].starts_with("broken p95(quotes)"), "{:?}", frame(3));
 }
 
 #[test]
 fn colour_is_taken_away_as_a_whole() {
     let mut view = view("a run");
     view.take(&board(40), &standings());
-    let style = |colour| Style { width: 80, colour };
+    let style = |colour| Style { width: 80, height: 24, colour };
     let coloured = view.frame(style(true)).join("\n");
     assert!(coloured.contains("\u{1b}[1;31mbroken p95(quotes)"), "{coloured:?}");
     assert_eq!(console::strip_ansi_codes(&coloured), view.frame(style(false)).join("\n"));
@@ -147,7 +163,7 @@ fn before_and_after_the_load_it_says_so() {
     let mut view = view("a run");
     view.take(&board(-3), &[]);
     assert!(view.rates.is_empty(), "no second of the load");
-    let head = |view: &View| view.frame(Style { width: 60, colour: false })[0].clone();
+    let head = |view: &View| view.frame(Style { width: 60, height: 24, colour: false })[0].clone();
     assert!(head(&view).ends_with("begins in 0:03"), "{}", head(&view));
     view.take(&board(104), &[]);
     assert!(head(&view).ends_with("draining, 12 in flight"), "{}", head(&view));

@@ -1,12 +1,13 @@
 //! `suite.html`: one page for the question whether to launch. Every scenario with its verdict, the promise that is nearest to
 //! its bound, and the way to its own page; how each fault was stood.
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
 use super::{Launchpad, ended, headline, recovery, tightest};
 use crate::base::text;
 use crate::judge::{Ended, Stood, Turn, Verdict};
-use crate::report::html::{SCRIPT, STYLE, class};
+use crate::report::html::class;
+use crate::report::html::shell::shell;
 
 /// Renders the page.
 pub fn page(pad: &Launchpad<'_>) -> String {
@@ -17,37 +18,17 @@ pub fn page(pad: &Launchpad<'_>) -> String {
         _ => "inconclusive",
     };
     let faults: Vec<(&Turn, &Stood)> = pad.turns.iter().flat_map(faults).collect();
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
-                title { (word) ": " (pad.name) }
-                style { (PreEscaped(STYLE)) }
-            }
-            body class=(tone) {
-                header {
-                    p class="verdict" { (word) }
-                    h1 { (pad.name) }
-                    p class="headline" { (why) " (exit " (pad.code) ")" }
-                }
-                nav aria-label="Sections" {
-                    a href="#scenarios" { "Scenarios" } " "
-                    @if !faults.is_empty() { a href="#faults" { "Faults" } }
-                }
-                main {
-                    section id="scenarios" { h2 { "Scenarios" } (scenarios(pad)) }
-                    @if !faults.is_empty() { section id="faults" { h2 { "Faults" } (stood(&faults)) } }
-                }
-                footer { "proofload " (env!("CARGO_PKG_VERSION")) ", suite " (pad.run) }
-                script { (PreEscaped(SCRIPT)) }
-            }
-        }
+    let banner = html! {
+        p class="verdict" { (word) }
+        h1 { (pad.name) }
+        p class="headline" { (why) " (exit " (pad.code) ")" }
     };
-    page.into_string()
+    let sections = vec![
+        ("scenarios", "Scenarios", Some(scenarios(pad))),
+        ("faults", "Faults", (!faults.is_empty()).then(|| stood(&faults))),
+    ];
+    let foot = format!("proofload {}, suite {}", env!("CARGO_PKG_VERSION"), pad.run);
+    shell(&format!("{word}: {}", pad.name), tone, banner, sections, &foot)
 }
 
 fn scenarios(pad: &Launchpad<'_>) -> Markup {
@@ -89,8 +70,8 @@ fn row(turn: &Turn, href: Option<&str>) -> Markup {
             td { (why) }
             @match near {
                 Some(near) => {
-                    td { (near.words()) }
-                    td class="n" data-sort=(near.room) { (near.distance()) }
+                    td { (near.promise()) }
+                    td class="n" data-label="room" data-sort=(near.room) { (near.distance()) }
                 },
                 None => { td { "–" } td class="n" {} },
             }
@@ -123,10 +104,10 @@ fn stood(faults: &[(&Turn, &Stood)]) -> Markup {
                         } }
                         td { (stood.fault) }
                         td { (stood.kind) }
-                        td class="n" data-sort=(stood.injected) { (text::thousands(stood.injected)) }
-                        td class="n" { (number(stood.absorbed)) }
-                        td class="n" { (number(stood.surfaced)) }
-                        td { (recovery(stood.recovery)) }
+                        td class="n" data-label="injected" data-sort=(stood.injected) { (text::thousands(stood.injected)) }
+                        td class="n" data-label="absorbed" { (number(stood.absorbed)) }
+                        td class="n" data-label="surfaced" { (number(stood.surfaced)) }
+                        td data-label="recovered" { (recovery(stood.recovery)) }
                         td { (turn.scenario) }
                     }
                 } }

@@ -71,12 +71,16 @@ struct Tightest<'j> {
 }
 
 impl Tightest<'_> {
-    /// `p95(quotes) 412 ms < 500 ms, 17.6 % left`
+    /// `p95(quotes): 412 ms, promised < 500 ms (17.6 % left)`
     fn words(&self) -> String {
+        format!("{} ({})", self.promise(), self.distance())
+    }
+
+    /// `p95(quotes): 412 ms, promised < 500 ms`
+    fn promise(&self) -> String {
         let finding = self.finding;
         let measure = finding.promise.split(['<', '>', '=']).next().unwrap_or_default().trim();
-        let observed = words::observed(finding);
-        format!("{measure} {observed} {} {}, {}", finding.compare, finding.bound, self.distance())
+        format!("{measure}: {}, promised {} {}", words::observed(finding), finding.compare, finding.bound)
     }
 
     /// How far it is from its bound, as people say it: `17.6 % left`, `12 % beyond`, `714 times its bound`.
@@ -84,9 +88,9 @@ impl Tightest<'_> {
         // Of a lower bound no more than all of it can be missing; of an upper one there is no end to what is beyond.
         match self.room {
             room if room >= FAR => format!("{} times its bound", text::thousands(room.round() as u64 + 1)),
-            room if room >= 0.0 => format!("{} left", units::percent(room)),
+            room if room >= 0.0 => format!("{:.1} % left", room * 100.0),
             room if room <= -FAR => format!("{} times its bound", text::thousands((1.0 - room).round() as u64)),
-            room => format!("{} beyond", units::percent(-room)),
+            room => format!("{:.1} % beyond", -room * 100.0),
         }
     }
 }

@@ -9,6 +9,7 @@ pub use plan::plan;
 
 use maud::{Markup, html};
 
+use super::class;
 use super::shell::shell;
 use crate::judge::capacity::Study;
 use crate::judge::capacity::model::Models;
@@ -41,7 +42,7 @@ pub fn study(study: &Study, models: &Models) -> String {
         ("rests", "What this rests on", Some(rests(&page))),
     ];
     let foot = format!("proofload {}, {}", env!("CARGO_PKG_VERSION"), study.file);
-    shell(&title, study.verdict, banner, sections, &foot)
+    shell(&title, class(study.verdict), banner, sections, &foot)
 }
 
 fn recommendation(page: &Page<'_>) -> Markup {

@@ -5,8 +5,8 @@ use maud::{Markup, html};
 use crate::judge::capacity::plan::Answer;
 use crate::report::capacity::words::rate;
 use crate::report::html::chart::{Dot, Graph, Strand, Unit, graph};
-use crate::report::html::figure;
 use crate::report::html::shell::shell;
+use crate::report::html::{class, figure};
 
 /// Renders a plan.
 pub fn plan(answer: &Answer) -> String {
@@ -28,7 +28,7 @@ pub fn plan(answer: &Answer) -> String {
         ("doubts", "What speaks against it", (!answer.doubts.is_empty()).then(|| list(&answer.doubts))),
     ];
     let foot = format!("proofload {}", env!("CARGO_PKG_VERSION"));
-    shell(&format!("{}: {}", answer.verdict.word(), answer.headline), answer.verdict, banner, sections, &foot)
+    shell(&format!("{}: {}", answer.verdict.word(), answer.headline), class(answer.verdict), banner, sections, &foot)
 }
 
 fn curve(answer: &Answer) -> Option<Markup> {

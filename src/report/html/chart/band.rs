@@ -23,6 +23,8 @@ pub struct Band {
     pub name: String,
     /// The row that it stands in.
     pub row: String,
+    /// What its row is called where all of it is about one thing: it is named once then, and no stretch by itself.
+    pub title: Option<String>,
     /// What stands before the first of the rows that are called so.
     pub label: String,
     /// From here, in seconds.
@@ -72,14 +74,24 @@ fn draw(
         if !rows[..n].iter().any(|before| called(before) == called(row)) {
             area.draw(&Text::new(text::shorten(called(row), 12), (LEFT - 8, top + ROW / 2 - 1), label))?;
         }
+        if let Some(title) = all.iter().find(|band| band.row == *row).and_then(|band| band.title.as_deref()) {
+            let title = text::shorten(title, NAME);
+            let stretches = all.iter().filter(|band| band.row == *row);
+            let ends = stretches.map(|band| [place(band.from), place(band.to).max(place(band.from) + 2)]);
+            let at = beside(ends, width(&title));
+            area.draw(&Text::new(title, (at, top + ROW / 2 - 1), middle.clone()))?;
+        }
         let mut free = LEFT; // where the next name may begin
         for band in all.iter().filter(|band| band.row == *row) {
             let (a, b) = (place(band.from), place(band.to).max(place(band.from) + 2));
             let colour = if band.fault { RED } else { PALETTE[band.colour % PALETTE.len()] };
             let strength = if band.odd || band.fault { 0.42 } else { 0.22 };
             area.draw(&Rectangle::new([(a, top), (b, top + ROW - 4)], colour.mix(strength).filled()))?;
+            if band.title.is_some() {
+                continue;
+            }
             let name = text::shorten(&band.name, NAME);
-            let width = name.chars().count() as i32 * 7 + 6;
+            let width = width(&name);
             // A name that has no room over its band stands behind it, where nothing else begins.
             let next = all.iter().filter(|o| o.row == *row && o.from > band.from).map(|o| place(o.from)).min();
             let end = next.unwrap_or(WIDTH as i32 - RIGHT);
@@ -97,4 +109,44 @@ fn draw(
     }
     area.present()?;
     Ok(())
+}
+
+/// How much room a name takes.
+fn width(name: &str) -> i32 {
+    name.chars().count() as i32 * 8 + 6
+}
+
+/// Where the name of a row begins so that it lies over none of its stretches, if that can be: behind them all, or else in the
+/// widest gap.
+fn beside(stretches: impl Iterator<Item = [i32; 2]>, width: i32) -> i32 {
+    let mut stretches: Vec<[i32; 2]> = stretches.collect();
+    stretches.sort_unstable();
+    let mut gaps = Vec::new();
+    let mut from = LEFT;
+    for [a, b] in stretches {
+        gaps.push((a - from, from));
+        from = from.max(b);
+    }
+    let behind = (WIDTH as i32 - RIGHT - from, from);
+    let widest = gaps.into_iter().max().unwrap_or(behind);
+    match [behind, widest].into_iter().find(|(room, _)| *room >= width) {
+        // Where the chart begins it stands close to what comes.
+        Some((room, LEFT)) => LEFT + room - width,
+        Some((_, from)) => from + 4,
+        None => LEFT + 4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_row_stands_where_nothing_else_does() {
+        let right = WIDTH as i32 - RIGHT;
+        assert_eq!(beside([[100, 200], [300, 400]].into_iter(), 80), 404, "behind the last");
+        assert_eq!(beside([[300, right]].into_iter(), 80), 220, "before the first");
+        assert_eq!(beside([[LEFT, 200], [400, right]].into_iter(), 80), 204, "between them");
+        assert_eq!(beside([[LEFT, right]].into_iter(), 80), LEFT + 4, "over it, where there is no room");
+    }
 }

@@ -7,6 +7,7 @@
 //! | what was when | [`bands`] | [`Band`]s, a row for each [`Band::row`] |
 //! | lengths by rank | [`ranks`] | [`Curve`]s of tallies |
 //! | how many took how long, when | [`heat`] | [`Heat`] |
+//! | by how much figures changed | [`shifts`] | [`Shift`]s |
 //!
 //! Each is text that begins with `<svg`, [`WIDTH`] wide in pixels of its own and as wide as there is room on a page, with a
 //! title and a sentence for those who do not see it. A value that is not there leaves a gap; a chart without any is a chart
@@ -19,6 +20,7 @@ mod lines;
 mod ranks;
 mod runs;
 mod scale;
+mod shift;
 
 pub use band::{Band, bands};
 pub use curve::{Dot, Graph, Strand, graph};
@@ -26,6 +28,7 @@ pub use heat::{Heat, heat};
 pub use lines::{Across, Line, Plot, Unit, lines};
 pub use ranks::{Curve, ranks};
 pub use runs::{Course, runs};
+pub use shift::{Shift, shifts};
 
 use plotters::coord::ranged1d::{Ranged, ValueFormatter};
 use plotters::prelude::*;

@@ -4,6 +4,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::{Failed, GREY, PALETTE, RED, Unit, WIDTH, axes, drawn, finish};
+use crate::base::text;
 
 /// How high a chart is, in pixels of its own.
 const HEIGHT: u32 = 200;
@@ -27,6 +28,18 @@ pub struct Course<'a> {
     pub levels: &'a [(usize, usize, f64)],
 }
 
+/// So many runs are named at most.
+const NAMED: usize = 6;
+
+/// The name of a run's folder, which is when it began, as people read it: `11-27 20:53`; others in short.
+fn when(name: &str) -> String {
+    let digits = |from: usize, to: usize| name.get(from..to).filter(|part| part.bytes().all(|b| b.is_ascii_digit()));
+    match (digits(4, 6), digits(6, 8), digits(9, 11), digits(11, 13)) {
+        (Some(month), Some(day), Some(hour), Some(minute)) => format!("{month}-{day} {hour}:{minute}"),
+        _ => text::shorten(name, 12),
+    }
+}
+
 /// Draws a figure over many runs.
 pub fn runs(course: &Course<'_>) -> String {
     let mut svg = String::new();
@@ -41,10 +54,12 @@ fn draw(course: &Course<'_>, area: &DrawingArea<SVGBackend<'_>, Shift>) -> Resul
     let mut builder = ChartBuilder::on(area);
     builder.margin_top(8).margin_right(24).y_label_area_size(LEFT).x_label_area_size(24);
     let mut chart = builder.build_cartesian_2d(-0.5..last, 0.0..high)?;
+    // No more names than there is room for.
+    let every = course.names.len().div_ceil(NAMED).max(1);
     let name = |x: f64| {
         let near = x.round();
-        let named = ((x - near).abs() < 1e-6 && near >= 0.0).then(|| course.names.get(near as usize)).flatten();
-        named.map(|name| name.chars().take(13).collect()).unwrap_or_default()
+        let run = ((x - near).abs() < 1e-6 && near >= 0.0).then_some(near as usize).filter(|run| run % every == 0);
+        run.and_then(|run| course.names.get(run)).map(|name| when(name)).unwrap_or_default()
     };
     axes(&mut chart, &name, &|y| course.unit.show(y))?;
     for (from, to, level) in course.levels {
@@ -64,6 +79,13 @@ fn draw(course: &Course<'_>, area: &DrawingArea<SVGBackend<'_>, Shift>) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_is_named_by_when_it_began() {
+        assert_eq!(when("20261127T205336.842Z"), "11-27 20:53");
+        assert_eq!(when("a run of ours with a long name"), "a run of our…");
+        assert_eq!(when("né"), "né");
+    }
 
     #[test]
     fn no_runs_make_a_drawing_too() {
