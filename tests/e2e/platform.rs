@@ -93,7 +93,7 @@ fn lost_duplicated_reordered_and_skipped_signals_are_found_to_the_last_one() {
     let settings = "lose_every: 25, lose_on_rebalance: 7, rebalance_every: 3s, duplicate_every: 20, reorder_every: 15";
     let middle = format!(
         "{CLUSTER}traffic:\n{}observe:\n  jobs: {{ dispatcher: {{ to: trigger-dispatcher, metrics: /metrics, every: 500ms }} }}",
-        signals("{ at: 100/s, for: 6s }", "6s")
+        signals("{ at: 100/s, for: 6s }", "15s")
     );
     let slo = "slo:
   - expect: lost(signals) == 0
@@ -105,13 +105,14 @@ fn lost_duplicated_reordered_and_skipped_signals_are_found_to_the_last_one() {
     assert!(truth.lost > truth.lost_on_rebalance && truth.lost_on_rebalance >= 7, "{truth:?}");
     assert!(truth.duplicated > 5 && truth.reordered > 5 && truth.swallowed > 0 && truth.unmatched > 50, "{truth:?}");
     assert_eq!(found(&ran, "acked"), truth.consumed - truth.redelivered, "{truth:?}");
+    // The deadline is far beyond what a starved machine takes for a rebalance.
+    assert_eq!((found(&ran, "late"), found(&ran, "foreign")), (0, 0), "{truth:?}");
     for (what, planted) in [("lost", truth.lost), ("duplicated", truth.duplicated), ("reordered", truth.reordered)] {
         assert_eq!(found(&ran, what), planted, "{what}: {truth:?}");
         let promise = format!("{what}(signals) == 0");
         assert_eq!(finding(&ran.verdict, &promise)["verdict"], "FAIL", "{:?}", ran.ended);
     }
     assert_eq!(found(&ran, "missing"), truth.lost + truth.unmatched + truth.swallowed, "{truth:?}");
-    assert_eq!((found(&ran, "late"), found(&ran, "foreign")), (0, 0));
     assert_eq!(ran.ended.code, Some(1));
 }
 
