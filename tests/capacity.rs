@@ -149,6 +149,20 @@ fn a_busy_core_is_asked_again_and_changes_nothing() {
 }
 
 #[test]
+fn bug_neighbours_at_a_rate_below_what_was_sent_already_were_the_generators_limit() {
+    let known = &known::all()[4];
+    let case = Case { more: COARSELY, ..known.case.clone() };
+    let free = case.search(&mut Bucket::new(100.0, 20.0), &Day::default());
+    let sent = free.probes[..7].iter().map(|probe| probe.offered).fold(0.0, f64::max);
+    assert!(free.probes[7].offered < sent, "it has come down: {}", told(&free));
+    let day = Day { busy: vec![8, 9, 10], ..Day::default() };
+    let found = case.search(&mut Bucket::new(100.0, 20.0), &day);
+    assert_eq!((found.ended.clone(), found.knee.generator_limit), (Some(Ended::Found), None), "{}", told(&found));
+    assert_eq!(found.probes.iter().filter(|p| p.verdict == Verdict::Invalid).count(), 3, "{}", told(&found));
+    assert!(known.error(&found).is_some_and(|error| error.abs() < COARSE), "{}", told(&found));
+}
+
+#[test]
 fn one_that_gets_faster_is_noticed_and_searched_warm() {
     let mut law = Cache { cold: 0.02, warm: 0.005, size: 3_000.0, seen: 0.0, free: 0.0 };
     let found =

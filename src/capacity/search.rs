@@ -11,7 +11,7 @@
 //! What is INVALID or INCONCLUSIVE is asked again, and then ends the search or bounds it: nothing is guessed.
 
 use crate::judge::Verdict;
-use crate::judge::capacity::{Approach, Borne, Ended, Estimate, Knee, Probe, Role, is_same};
+use crate::judge::capacity::{Approach, Borne, Ended, Estimate, Knee, Probe, Role, generator_limit, is_same};
 
 /// What is to be found, and what it may cost.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +58,10 @@ pub struct Order {
 
 /// More probes say no more.
 const MOST_PROBES: usize = 100;
+/// A probe that says nothing is made so often at the most.
+const MOST_UNDECIDED: usize = 3;
+/// The same for one in which it was always us who were disturbed.
+const MOST_DISTURBED: usize = 6;
 /// The first rate is tried so often at the most.
 const MOST_WARM: usize = 5;
 /// A median below this part of the one before: the target still gets faster.
@@ -128,15 +132,17 @@ fn again(probes: &[Probe]) -> Option<Next> {
     let tries = probes.iter().rev().take_while(same).count();
     let unfit =
         probes.iter().rev().take(tries).filter(|p| p.verdict == Verdict::Invalid && p.unfit_seconds > 0).count();
-    if unfit >= 2 && last.role != Role::Return {
+    if unfit >= 2 && last.role != Role::Return && generator_limit(probes).is_some_and(|it| is_same(it, last.offered)) {
         return None;
     }
-    if tries >= 3 || (unfit >= 2 && last.role == Role::Return) {
+    let most = if unfit == tries { MOST_DISTURBED } else { MOST_UNDECIDED };
+    if tries >= most {
         return Some(Next::End(stuck(probes)));
     }
-    // More shots where they were too few; where we were disturbed, the same again.
-    let stretch = if last.verdict == Verdict::Inconclusive { 2.0f64.powi(tries as i32) } else { 1.0 };
-    let order = Order { rate: last.offered, role: last.role, from: last.from, borne: last.borne, rest: 1.0, stretch };
+    // More shots where they were too few; where we were disturbed, the same again, and each time later.
+    let doubled = 2.0f64.powi(tries as i32);
+    let (rest, stretch) = if last.verdict == Verdict::Inconclusive { (1.0, doubled) } else { (doubled, 1.0) };
+    let order = Order { rate: last.offered, role: last.role, from: last.from, borne: last.borne, rest, stretch };
     Some(Next::Probe(order))
 }
 

@@ -45,7 +45,7 @@ pub struct Knee {
     /// The lowest rate from which on shots fail more often than at rates below; nothing where they never do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub errors_from: Option<f64>,
-    /// The lowest rate at which the generator could not keep up, twice.
+    /// The lowest rate at which the generator could not keep up, twice, and above all at which it could.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generator_limit: Option<f64>,
     /// Where the way down is another than the way up.
@@ -239,10 +239,12 @@ fn errors_from(probes: &[Probe]) -> Option<f64> {
     from
 }
 
-/// The lowest rate that was INVALID twice for our own sake.
-fn generator_limit(probes: &[Probe]) -> Option<f64> {
+/// The lowest rate that was INVALID twice for our own sake. One at which we have kept up, or above which, is none: there
+/// we were disturbed.
+pub fn generator_limit(probes: &[Probe]) -> Option<f64> {
     let unfit = |probe: &&Probe| probe.verdict == Verdict::Invalid && probe.unfit_seconds > 0;
-    let rates = probes.iter().filter(unfit).map(|probe| probe.offered);
+    let done = probes.iter().filter(|p| p.decided().is_some()).map(|p| p.offered).fold(0.0, f64::max);
+    let rates = probes.iter().filter(unfit).map(|probe| probe.offered).filter(|rate| *rate > done * SAME);
     let twice = |rate: &f64| probes.iter().filter(unfit).filter(|probe| is_same(probe.offered, *rate)).count() >= 2;
     rates.filter(twice).reduce(f64::min)
 }

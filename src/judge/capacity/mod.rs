@@ -16,7 +16,7 @@ mod verdict;
 
 pub(super) use claim::finding;
 pub use estimate::Estimate;
-pub use knee::{Break, Hysteresis, Knee, Metastable, Warming, is_same, weigh};
+pub use knee::{Break, Hysteresis, Knee, Metastable, Warming, generator_limit, is_same, weigh};
 pub use probe::{Approach, Borne, Held, Lengths, Probe, Role, UpstreamUse};
 pub use read::{Made, ended_by, needed};
 pub use study::{Claimed, Ended, FILE, FORMAT, Newer, Search, Study};
