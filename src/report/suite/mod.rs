@@ -64,6 +64,20 @@ fn tightest(judgement: &Judgement) -> Option<Tightest<'_>> {
     of.min_by(|a, b| a.finding.verdict.cmp(&b.finding.verdict).reverse().then(a.room.total_cmp(&b.room)))
 }
 
+/// What a promise is about: all before its comparator, which is none of those between braces and brackets.
+fn measure(promise: &str) -> &str {
+    let mut depth = 0;
+    let end = promise.find(|c| {
+        match c {
+            '{' | '(' => depth += 1,
+            '}' | ')' => depth -= 1,
+            _ => {}
+        }
+        depth == 0 && matches!(c, '<' | '>' | '=')
+    });
+    promise[..end.unwrap_or(promise.len())].trim()
+}
+
 /// A promise and how far it is from being broken.
 struct Tightest<'j> {
     finding: &'j Finding,
@@ -79,7 +93,7 @@ impl Tightest<'_> {
     /// `p95(quotes): 412 ms, promised < 500 ms`
     fn promise(&self) -> String {
         let finding = self.finding;
-        let measure = finding.promise.split(['<', '>', '=']).next().unwrap_or_default().trim();
+        let measure = measure(&finding.promise);
         format!("{measure}: {}, promised {} {}", words::observed(finding), finding.compare, finding.bound)
     }
 
@@ -215,5 +229,13 @@ mod tests {
         let cells: Vec<String> = row(&stood).iter().map(|cell| cell.content().to_owned()).collect();
         assert_eq!(cells, ["–", "hangs", "timeout", &text::thousands(12_345), "–", "0", "300ms–400ms"]);
         assert_eq!(recovery(Recovery::Within(ms(0), ms(0))), "at once");
+    }
+
+    #[test]
+    fn bug_an_alert_was_cut_off_within_its_labels() {
+        assert_eq!(measure("p95(quotes, hit) < 100ms"), "p95(quotes, hit)");
+        assert_eq!(measure("lost(signals)==0"), "lost(signals)");
+        let alert = r#"QuoterFailing{quoter="DFlow"} resolves within 12s"#;
+        assert_eq!(measure(alert), alert);
     }
 }
