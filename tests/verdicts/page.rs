@@ -117,7 +117,8 @@ fn hostile(name: &str) -> String {
         traces: Some("https://traces.example/{trace}"),
         scenario: Some(HOSTILE),
     });
-    assert!(page.matches("&lt;img src=x").count() > 15, "{name}: planted too little");
+    let planted = page.matches("&lt;img src=x").count();
+    assert!(planted > 20, "{name}: planted too little: {planted}");
     page
 }
 
