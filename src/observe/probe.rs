@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::beat;
 use crate::base::ask::{Ask, Means};
 use crate::base::dial::Dial;
 use crate::base::net::Address;
@@ -30,7 +31,8 @@ pub struct Probed {
     pub dial: Dial,
 }
 
-/// Asks every probe from the plan's zero until `stop` turns true, and tells what was answered.
+/// Asks every probe from the plan's zero until `stop` turns true, and tells what was answered. What was asked is waited for: the
+/// service has counted it.
 pub async fn watch(
     probed: Vec<Probed>,
     clock: Clock,
@@ -39,21 +41,15 @@ pub async fn watch(
 ) {
     let mut all = JoinSet::new();
     for probe in probed.into_iter().map(Arc::new) {
-        let (events, mut stop) = (events.clone(), stop.clone());
-        all.spawn(async move {
-            tokio::select! {
-                () = follow(&probe, clock, &events) => {}
-                _ = stop.wait_for(|stop| *stop) => {}
-            }
-        });
+        let (events, stop) = (events.clone(), stop.clone());
+        all.spawn(async move { follow(&probe, clock, &events, stop).await });
     }
     while all.join_next().await.is_some() {}
 }
 
-async fn follow(probe: &Probed, clock: Clock, events: &mpsc::UnboundedSender<Event>) {
+async fn follow(probe: &Probed, clock: Clock, events: &mpsc::UnboundedSender<Event>, mut stop: watch::Receiver<bool>) {
     let mut planned = Offset::ZERO;
-    loop {
-        tokio::time::sleep(clock.until(planned)).await;
+    while beat::comes(planned, clock, &mut stop).await {
         let told = if clock.now().since(planned) > probe.every / 2 {
             missed(probe, planned)
         } else {

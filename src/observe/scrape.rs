@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::beat;
 use super::exposition::{self, Dialect};
 use super::fetch::{Fetched, Fetcher, Wish};
 use super::news::{Inspect, News};
@@ -86,27 +87,21 @@ impl Observer {
         while all.join_next().await.is_some() {}
     }
 
-    /// Scrapes on the cadence of each job from the plan's zero until `stop` turns true.
+    /// Scrapes on the cadence of each job from the plan's zero until `stop` turns true. What was asked for is waited for: the
+    /// target has counted it, whether or not anybody reads the page.
     pub async fn watch(self: Arc<Self>, stop: watch::Receiver<bool>) {
         let mut all = JoinSet::new();
         for i in 0..self.watched.len() {
-            let this = self.clone();
-            let mut stop = stop.clone();
-            all.spawn(async move {
-                tokio::select! {
-                    () = this.follow(i) => {}
-                    _ = stop.wait_for(|stop| *stop) => {}
-                }
-            });
+            let (this, stop) = (self.clone(), stop.clone());
+            all.spawn(async move { this.follow(i, stop).await });
         }
         while all.join_next().await.is_some() {}
     }
 
-    async fn follow(&self, watched: usize) {
+    async fn follow(&self, watched: usize, mut stop: watch::Receiver<bool>) {
         let every = self.watched[watched].job.every;
         let mut planned = Offset::ZERO;
-        loop {
-            tokio::time::sleep(self.clock.until(planned)).await;
+        while beat::comes(planned, self.clock, &mut stop).await {
             if self.clock.now().since(planned) > every / 2 {
                 self.missed(watched, planned);
             } else {
