@@ -35,7 +35,7 @@ pub struct Batch {
     pub worker: u16,
     /// When it was put together.
     pub at: Offset,
-    /// Every shot of the worker's share due before this instant has been taken up.
+    /// Every shot of the worker's share due before this instant has been taken up: once all have, of any instant.
     pub through: Offset,
     /// Shots taken up since the last batch: traffic, due second, how many.
     pub taken: Vec<(u16, i64, u64)>,
@@ -149,7 +149,7 @@ impl Recorder {
                 plan.edges.to_vec(),
                 plan.wall_zero,
             )?,
-            touches: touches::Writer::create(&folder.file("touches.log"))?,
+            touches: touches::Writer::create(&folder.file(touches::SHOTS))?,
             touched_parts: touched_parts.transpose()?,
             events: Appender::create(&folder.file("events.jsonl"))?,
             tracer: plan.tracer,
@@ -312,8 +312,8 @@ impl Recorder {
         self.touches.flush()?;
         self.touched_parts.as_mut().map_or(Ok(()), touches::Writer::flush)?;
         let traffic = self.rows.iter_mut().map(Rows::take).collect();
-        // What one worker has not taken up is not taken up, however far the others are.
-        let through = self.through.iter().copied().min().unwrap_or_default();
+        // What one worker has not taken up is not taken up, however far the others are; who has nothing left holds up nobody.
+        let through = self.through.iter().copied().min().unwrap_or_default().min(at);
         let (cpu, health) = (std::mem::take(&mut self.cpu), std::mem::take(&mut self.health));
         let tick = Tick { at, through, traffic, cpu, health };
         self.write(&Event::Tick(tick))?;

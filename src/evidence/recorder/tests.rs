@@ -130,6 +130,36 @@ fn what_is_recorded_reads_back() {
     );
 }
 
+/// Whoever had fewer shots, or none, says nothing more, and the others go on.
+#[test]
+fn who_has_nothing_left_to_send_holds_up_nobody() {
+    let parent = tempfile::tempdir().expect("a folder");
+    let folder = Folder::create(parent.path(), 0).expect("creates");
+    let plan = Plan {
+        traffic: vec![("quotes".into(), Vec::new())],
+        parts: vec![Vec::new()],
+        edges: &[Offset::ZERO],
+        faults: Vec::new(),
+        workers: 2,
+        lag_limit: Duration::from_micros(500),
+        wall_zero: 0,
+        tracer: Tracer::new(Seed(1), "r"),
+    };
+    let mut recorder = Recorder::create(&folder, plan).expect("creates");
+    recorder.batch(&Batch { worker: 0, at: ms(1), through: Offset::MAX, ..Batch::default() }).expect("writes");
+    for second in 1..=3 {
+        let batch = Batch { worker: 1, at: ms(second * 1_000), through: ms(second * 1_000 - 10), ..Batch::default() };
+        recorder.batch(&batch).expect("writes");
+        recorder.flush(ms(second * 1_000)).expect("writes");
+    }
+    recorder.batch(&Batch { worker: 1, at: ms(3_500), through: Offset::MAX, ..Batch::default() }).expect("writes");
+    recorder.flush(ms(4_000)).expect("writes");
+    folder.write_manifest(&manifest()).expect("writes");
+    let events = Evidence::read(&folder).expect("reads").events;
+    let through = events.iter().filter_map(|e| if let Event::Tick(tick) = e { Some(tick.through) } else { None });
+    assert_eq!(through.collect::<Vec<_>>(), [ms(990), ms(1_990), ms(2_990), ms(4_000)]);
+}
+
 #[test]
 fn a_storm_of_failures_leaves_ten_exemplars() {
     let parent = tempfile::tempdir().expect("a folder");
