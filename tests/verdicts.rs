@@ -33,6 +33,8 @@
 mod bad_days;
 #[path = "verdicts/case.rs"]
 mod case;
+#[path = "verdicts/ends.rs"]
+mod ends;
 #[path = "verdicts/forecast.rs"]
 mod forecast;
 #[path = "verdicts/gates.rs"]

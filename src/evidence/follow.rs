@@ -3,6 +3,7 @@
 //! Each file is read on from where it was left, up to its last whole record, so that a look costs what has come since the one
 //! before. It asks nothing of whoever writes but a flush, and knows nothing that a later reader will not find.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -13,11 +14,13 @@ use super::latency::Tag;
 use super::manifest::Manifest;
 use super::reader::Evidence;
 use super::samples;
+use super::touches::{DECISIONS, Log, SHOTS};
 use crate::base::series::Series;
 use crate::base::time::Offset;
 
 /// Follows the folder of a run.
 pub struct Follower {
+    folder: Folder,
     evidence: Evidence,
     events: Tail,
     latency: Tail,
@@ -35,6 +38,7 @@ impl Follower {
         keep: Option<samples::Keep>,
     ) -> Follower {
         Follower {
+            folder: folder.clone(),
             evidence: Evidence {
                 manifest,
                 events: Vec::new(),
@@ -67,6 +71,13 @@ impl Follower {
         self.samples.as_mut().map_or(Ok(()), samples::Follower::catch_up)
     }
 
+    /// Reads what faults struck as far as that is written; it stays on the disk, however much it is.
+    pub fn catch_up_with_touches(&mut self) -> io::Result<()> {
+        self.evidence.shots = Log::so_far(&self.folder.file(SHOTS), 0)?;
+        self.evidence.decisions = Log::so_far(&self.folder.file(DECISIONS), self.evidence.manifest.stage_shift())?;
+        Ok(())
+    }
+
     /// What was read, and not forgotten.
     pub fn evidence(&mut self) -> &mut Evidence {
         &mut self.evidence
@@ -81,6 +92,7 @@ impl Follower {
     pub fn forget(&mut self, before: Offset) {
         let second = before.nanos().div_euclid(1_000_000_000);
         self.evidence.latency.forget(Offset::from_millis(second * 1000));
+        let mut ends = BTreeSet::new();
         self.evidence.events.retain_mut(|event| match event {
             Event::Tick(tick) => {
                 // A second is known as a whole or not at all.
@@ -90,6 +102,11 @@ impl Follower {
             Event::Host(host) => host.at >= before,
             Event::Resources(told) => told.at >= before,
             Event::Scrape(scrape) => scrape.b >= before,
+            Event::Probe(probe) => probe.at >= before,
+            // That effects were missed is true for ever.
+            Event::Effects(told) => told.at >= before || told.missed.is_some(),
+            // Where partitions ended at first is where a group begins that has committed nothing.
+            Event::Lag(lag) => lag.at >= before || (lag.why.is_none() && ends.insert(lag.traffic.clone())),
             _ => true,
         });
     }

@@ -71,6 +71,12 @@ pub struct Identity {
 }
 
 impl Manifest {
+    /// How much later the decisions of the stage are on the run's axis than on its own, in nanoseconds: it stood before the
+    /// plan's zero was known.
+    pub fn stage_shift(&self) -> i64 {
+        self.stage_zero as i64 - self.monotonic_zero as i64
+    }
+
     /// When its load began: `2026-11-27 17:09:18 UTC`.
     pub fn began(&self) -> String {
         let time = jiff::Timestamp::from_nanosecond(i128::from(self.wall_zero)).unwrap_or(jiff::Timestamp::UNIX_EPOCH);

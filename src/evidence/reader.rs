@@ -11,7 +11,7 @@ use super::latency::LatencyLog;
 use super::manifest::{FORMAT, Manifest};
 use super::samples;
 use super::servers::FETCHED;
-use super::touches::{Decision, Log, PARTS, PartTouch, ShotTouch};
+use super::touches::{DECISIONS, Decision, Log, PARTS, PartTouch, SHOTS, ShotTouch};
 use crate::base::series::Series;
 
 /// What a run left on disk.
@@ -82,14 +82,12 @@ impl Evidence {
         let events = read_events(&folder.file("events.jsonl"), &mut gaps);
         let latency = keep(LatencyLog::read(&folder.file("latency.hlog")), "latency.hlog", &mut gaps);
         // Every run has this one, if only empty: without it a fault would seem to have met nothing.
-        if !folder.file("touches.log").exists() {
-            gaps.push("touches.log: not there".into());
+        if !folder.file(SHOTS).exists() {
+            gaps.push(format!("{SHOTS}: not there"));
         }
-        let shots = keep(Log::open(&folder.file("touches.log"), 0), "touches.log", &mut gaps);
+        let shots = keep(Log::open(&folder.file(SHOTS), 0), SHOTS, &mut gaps);
         let parts = keep(Log::open(&folder.file(PARTS), 0), PARTS, &mut gaps);
-        // The stage stood before the plan's zero was known.
-        let shift = manifest.stage_zero as i64 - manifest.monotonic_zero as i64;
-        let decisions = keep(Log::open(&folder.file("touches.stage.log"), shift), "touches.stage.log", &mut gaps);
+        let decisions = keep(Log::open(&folder.file(DECISIONS), manifest.stage_shift()), DECISIONS, &mut gaps);
         let fetched = read_fetched(&folder.file(FETCHED), &mut gaps);
         let baseline = Baseline::read(&folder.file(BASELINE)).unwrap_or_else(|why| {
             gaps.push(format!("{BASELINE}: {why}"));

@@ -35,6 +35,10 @@ pub struct ShotTouch {
     pub outcome: Outcome,
 }
 
+/// The name of the file in which shots are.
+pub const SHOTS: &str = "touches.log";
+/// The name of the file in which decisions of the stage are.
+pub const DECISIONS: &str = "touches.stage.log";
 /// The name of the file in which parts of shots are.
 pub const PARTS: &str = "touches.parts.log";
 

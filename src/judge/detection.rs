@@ -117,7 +117,8 @@ pub fn finding(trial: &Trial<'_>, promise: &Promise, expectation: &Expectation, 
     }
 }
 
-fn on_strike(trial: &Trial<'_>, expectation: &Expectation, fault: usize, nth: usize) -> (Span, Ruling) {
+/// What a promise on detection comes to at one strike of a fault, and how far that was looked at.
+pub fn on_strike(trial: &Trial<'_>, expectation: &Expectation, fault: usize, nth: usize) -> (Span, Ruling) {
     let strike =
         trial.windows.faults[fault].strikes().nth(nth).unwrap_or(Span { start: Offset::ZERO, end: Offset::ZERO });
     let bound = Duration::from_nanos(expectation.bound);

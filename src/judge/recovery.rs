@@ -134,7 +134,8 @@ fn keeps_all(trial: &Trial<'_>, steady: &[&Expectation], cut: &Cut, calm: Span, 
 /// What a promise on recovery comes to: the worst of a fault's strikes.
 pub fn finding(trial: &Trial<'_>, promise: &Promise, expectation: &Expectation, fault: usize) -> Finding {
     let strikes = trial.windows.faults[fault].strikes();
-    let rulings: Vec<(Span, Ruling)> = strikes.map(|strike| on_strike(trial, promise, expectation, strike)).collect();
+    let rulings: Vec<(Span, Ruling)> =
+        strikes.map(|strike| on_strike(trial, expectation, promise.stable, strike)).collect();
     let blank = blank(trial, promise, Vec::new(), measure::bound(expectation), expectation.compare.word());
     let needed = slices::steady(&trial.scenario.promises, expectation.whose()).map(Expectation::minimum).max();
     match rulings.is_empty() {
@@ -160,8 +161,9 @@ pub fn worst(mut finding: Finding, rulings: &[(Span, Ruling)]) -> Finding {
     finding
 }
 
-fn on_strike(trial: &Trial<'_>, promise: &Promise, expectation: &Expectation, strike: Span) -> (Span, Ruling) {
-    let wanted = Wanted { bound: Duration::from_nanos(expectation.bound), stable: promise.stable };
+/// What a promise on recovery comes to after one strike, and how far that was looked at.
+pub fn on_strike(trial: &Trial<'_>, expectation: &Expectation, stable: Duration, strike: Span) -> (Span, Ruling) {
+    let wanted = Wanted { bound: Duration::from_nanos(expectation.bound), stable };
     let look = |reading| {
         let found = search(trial, strike, expectation.whose(), wanted, reading);
         let took = |at: Offset| at.since(strike.end);

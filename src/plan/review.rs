@@ -9,8 +9,8 @@ use crate::base::time::{Offset, Span};
 use crate::base::timing::Timing;
 use crate::base::units::{self, Share};
 use crate::scenario::{
-    Claim, Expectation, Fault, HttpFault, Inject, Lead, Match, Measure, Mistake, On, Per, Pick, Promise, Scenario,
-    Toxic, Whose, Window,
+    Abort, Claim, EffectMeasure, Expectation, Fault, HttpFault, Inject, Lead, Match, Measure, Mistake, On, Per, Pick,
+    Promise, Scenario, Toxic, Whose, Window,
 };
 
 /// A fault must be this likely to touch something.
@@ -223,8 +223,7 @@ pub fn review(scenario: &Scenario, plan: &Plan) -> Vec<Mistake> {
         }
     }
     for (i, abort) in scenario.abort_when.iter().enumerate() {
-        let Claim::Client(expectation) = &abort.claim else { continue };
-        if let Some((what, remedy)) = unreachable_stop(plan, expectation, abort.hold) {
+        if let Some((what, remedy)) = unreachable_stop(plan, abort) {
             mistakes.push(Mistake { at: abort.place, path: format!("abort_when.{i}.expect"), what, remedy });
         }
     }
@@ -294,16 +293,50 @@ fn review_detection(
 }
 
 /// Why a condition that ends the experiment can never be met.
-fn unreachable_stop(plan: &Plan, expectation: &Expectation, hold: Duration) -> Option<(String, String)> {
+fn unreachable_stop(plan: &Plan, abort: &Abort) -> Option<(String, String)> {
+    match &abort.claim {
+        Claim::Client(e) if e.measure == Measure::Detection => outlasted(plan, e.traffic, e.bound, |fault| fault.start),
+        Claim::Client(e) if e.measure == Measure::Recovery => outlasted(plan, e.traffic, e.bound, |fault| fault.end),
+        Claim::Client(expectation) => too_thin(plan, expectation, abort.hold),
+        Claim::Effects(c) if c.measure == EffectMeasure::Drain => {
+            outlasted(plan, c.traffic, c.bound, |fault| fault.end)
+        }
+        Claim::Effects(claim) => too_short(plan, Some(claim.traffic), abort.hold),
+        Claim::Absorbed(claim) => too_short(plan, claim.traffic, abort.hold),
+        Claim::Leak(_) => too_short(plan, None, abort.hold),
+        _ => None,
+    }
+}
+
+/// Why nothing that may take so long after a fault can take longer: the load ends before.
+fn outlasted(plan: &Plan, traffic: usize, bound: u64, from: fn(&Span) -> Offset) -> Option<(String, String)> {
+    let bound = Duration::from_nanos(bound);
+    let end = plan.timeline.measured(Some(traffic)).end;
+    let mut faults = plan.timeline.faults.iter().flatten();
+    (!plan.timeline.faults.is_empty() && faults.all(|fault| from(fault) + bound >= end)).then(|| {
+        let what = format!("the load ends before {} are over after any fault", units::duration(bound));
+        (what, "lower the bound, or lengthen the load".to_owned())
+    })
+}
+
+/// Why a condition cannot hold for so long: the load ends before.
+fn too_short(plan: &Plan, traffic: Option<usize>, hold: Duration) -> Option<(String, String)> {
+    (Offset::after_zero(hold) > plan.timeline.measured(traffic).end).then(|| {
+        let what = format!("the load ends before {} are over", units::duration(hold));
+        (what, "shorten `for`, or lengthen the load".to_owned())
+    })
+}
+
+/// Why a condition can never be met on shots: there are too few.
+fn too_thin(plan: &Plan, expectation: &Expectation, hold: Duration) -> Option<(String, String)> {
     let traffic = &plan.traffic[expectation.traffic];
     if traffic.closed_loops().next().is_some() {
         return None;
     }
-    let end = plan.timeline.measured(Some(expectation.traffic)).end;
-    if Offset::after_zero(hold) > end {
-        let what = format!("the load ends before {} are over", units::duration(hold));
-        return Some((what, "shorten `for`, or lengthen the load".into()));
+    if let Some(refused) = too_short(plan, Some(expectation.traffic), hold) {
+        return Some(refused);
     }
+    let end = plan.timeline.measured(Some(expectation.traffic)).end;
     // On whole seconds, as it will be asked.
     let second = Duration::from_secs(1);
     let starts = std::iter::successors(Some(Offset::ZERO), |start| Some(*start + second));

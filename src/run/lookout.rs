@@ -61,6 +61,8 @@ struct Look {
     horizon: Duration,
     /// The same for samples.
     samples: Duration,
+    /// Whether they ask what faults struck.
+    touches: bool,
 }
 
 /// Watches for as long as the run goes on; returns how it must end, once it must.
@@ -139,9 +141,9 @@ enum Seen {
 impl Look {
     fn new(watching: &Watching) -> Look {
         let scenario = watching.scenario.clone();
-        let hold = scenario.abort_when.iter().map(|a| a.hold).max().unwrap_or_default();
+        let stops = Stops::new(&scenario, &watching.plan);
         let every = scenario.jobs.iter().map(|job| job.every).max().unwrap_or_default();
-        let horizon = hold + patience(&scenario) + SLACK * 2 + every * 2;
+        let horizon = stops.horizon() + patience(&scenario) + SLACK * 2 + every * 2;
         let steady = scenario.promises.iter().filter(|p| p.steady).map(|p| &p.claim);
         let claims = steady.chain(scenario.abort_when.iter().map(|a| &a.claim));
         // Every shot is on the clock of the response, and waits tell of descriptors that ran out.
@@ -157,13 +159,19 @@ impl Look {
         let exprs: Vec<promql::Expr> =
             conditions.chain(unmatched).filter_map(|text| promql::parse(&text).ok()).collect();
         let back = exprs.iter().map(|e| e.reach().back_ms.unsigned_abs()).max().unwrap_or_default();
-        let keep = (!exprs.is_empty()).then(|| -> samples::Keep {
-            Box::new(move |labels| exprs.iter().flat_map(promql::Expr::selectors).any(|s| s.selector.matches(labels)))
+        let of_memory = scenario.abort_when.iter().any(|abort| matches!(abort.claim, Claim::Leak(_)));
+        let keep = (of_memory || !exprs.is_empty()).then(|| -> samples::Keep {
+            let scenario = scenario.clone();
+            Box::new(move |labels| {
+                let mut selectors = exprs.iter().flat_map(promql::Expr::selectors);
+                selectors.any(|s| s.selector.matches(labels)) || Stops::ask_for(&scenario, labels)
+            })
         });
         let wanted = move |tag: &Tag| clocks.contains(&tag.timing);
         Look {
             follower: Follower::new(&watching.folder, watching.manifest.clone(), wanted, keep),
-            stops: Stops::new(&scenario),
+            stops,
+            touches: Stops::ask_for_touches(&scenario),
             plan: watching.plan.clone(),
             horizon,
             samples: horizon + Duration::from_millis(back) + LOOKBACK,
@@ -184,6 +192,10 @@ impl Look {
         match shut {
             true => self.follower.evidence().latency.coarsen(before, self.plan.timeline.edges()),
             false => self.follower.forget(before),
+        }
+        // After the events, so that of every shot that they tell of it is known what it met.
+        if self.touches {
+            self.follower.catch_up_with_touches()?;
         }
         let zero = self.follower.evidence().manifest.wall_zero;
         if !shut {

@@ -15,6 +15,7 @@ use crate::evidence::baseline::BASELINE;
 use crate::evidence::folder::Folder;
 use crate::evidence::manifest::{FORMAT, Host, Identity, Manifest};
 use crate::evidence::reserve::Reserve;
+use crate::evidence::touches;
 use crate::evidence::undo::{self, UndoLog};
 use crate::fault::guard::Guards;
 use crate::fault::local::Locals;
@@ -258,7 +259,7 @@ impl<'l> Prepared<'l> {
         if !scenario.needs_stage() {
             return Ok(Vec::new());
         }
-        let touches = self.folder.file("touches.stage.log");
+        let touches = self.folder.file(touches::DECISIONS);
         let mut config = stage::config::Config::new(scenario, &self.clock, &self.manifest.run, Some(&touches));
         let record = self.folder.file(undo::FILE);
         config.undo = Some(std::path::absolute(&record).unwrap_or(record));

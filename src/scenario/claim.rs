@@ -253,6 +253,15 @@ pub enum Filter {
     Failed,
 }
 
+/// What a claim is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// It must hold.
+    Promise,
+    /// Where it holds, the experiment ends.
+    Stop,
+}
+
 /// How an observed number is compared with its bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compare {
@@ -277,6 +286,25 @@ impl Compare {
             Compare::Greater => observed > bound,
             Compare::AtLeast => observed >= bound,
             Compare::Equal => observed == bound,
+        }
+    }
+
+    /// What holds where this does not. Unequal is not among them: nothing is the opposite of equal.
+    pub fn opposite(self) -> Compare {
+        match self {
+            Compare::Less => Compare::AtLeast,
+            Compare::AtMost => Compare::Greater,
+            Compare::Greater => Compare::AtMost,
+            Compare::AtLeast => Compare::Less,
+            Compare::Equal => Compare::Equal,
+        }
+    }
+
+    /// Whether something that does harm may be bounded by it: from above in a promise, from below in what ends an experiment.
+    pub(super) fn suits(self, purpose: Purpose) -> bool {
+        match purpose {
+            Purpose::Promise => self.is_ceiling(),
+            Purpose::Stop => matches!(self, Compare::Greater | Compare::AtLeast),
         }
     }
 

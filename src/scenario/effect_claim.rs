@@ -1,15 +1,15 @@
-//! Promises about what became of signals.
+//! Claims about what became of signals.
 //!
 //! ```text
-//! promise := ( "lost" | "duplicated" | "reordered" ) "(" traffic ")" comparator share
-//!          | "drain" "(" traffic ")" comparator duration                 beside `after: FAULT`
-//!          | "consumer_lag" "(" traffic ")" comparator messages
+//! claim := ( "lost" | "duplicated" | "reordered" ) "(" traffic ")" comparator share
+//!        | "drain" "(" traffic ")" comparator duration                 in a promise beside `after: FAULT`
+//!        | "consumer_lag" "(" traffic ")" comparator messages
 //! ```
 
 use std::fmt;
 
-use super::claim::{Compare, least_good, least_kept};
-use super::promise::{NO_TRAFFIC, Refusal, split_compare};
+use super::claim::{Compare, Purpose, least_good, least_kept};
+use super::promise::{NO_TRAFFIC, Refusal, ends_for_good, split_compare};
 use crate::base::text;
 use crate::base::units;
 
@@ -85,21 +85,29 @@ impl EffectClaim {
     }
 }
 
-/// Reads a promise about signals; `None` when it is about something else. `known` are all traffics by name, and whether
+/// Reads a claim about signals; `None` when it is about something else. `known` are all traffics by name, and whether
 /// they are signals.
-pub(super) fn parse(promise: &str, known: &[(&str, bool)]) -> Option<Result<EffectClaim, Refusal>> {
+pub(super) fn parse(promise: &str, known: &[(&str, bool)], purpose: Purpose) -> Option<Result<EffectClaim, Refusal>> {
     let (measure, _) = promise.split_once('(')?;
     let measure = EffectMeasure::ALL.into_iter().find(|m| m.word() == measure.trim())?;
-    Some(read(promise, measure, known))
+    Some(read(promise, measure, known, purpose))
 }
 
-fn read(promise: &str, measure: EffectMeasure, known: &[(&str, bool)]) -> Result<EffectClaim, Refusal> {
+fn read(
+    promise: &str,
+    measure: EffectMeasure,
+    known: &[(&str, bool)],
+    purpose: Purpose,
+) -> Result<EffectClaim, Refusal> {
     let example = || {
-        let bound = match measure {
-            EffectMeasure::Drain => "< 60s",
-            EffectMeasure::ConsumerLag => "< 1000",
-            EffectMeasure::Duplicated => "< 0.01%",
-            _ => "== 0",
+        let bound = match (measure, purpose) {
+            (EffectMeasure::Drain, Purpose::Promise) => "< 60s",
+            (EffectMeasure::Drain, Purpose::Stop) => "> 60s",
+            (EffectMeasure::ConsumerLag, Purpose::Promise) => "< 1000",
+            (EffectMeasure::ConsumerLag, Purpose::Stop) => "> 100000",
+            (EffectMeasure::Duplicated, Purpose::Promise) => "< 0.01%",
+            (_, Purpose::Stop) => "> 1%",
+            (_, Purpose::Promise) => "== 0",
         };
         format!("write it like `{measure}(signals) {bound}`")
     };
@@ -131,11 +139,18 @@ fn read(promise: &str, measure: EffectMeasure, known: &[(&str, bool)]) -> Result
         _ => units::parse_share(bound).map(|s| u64::from(s.0)).map_err(split)?,
     };
     let zero = compare == Compare::Equal && bound == 0 && measure.is_share();
-    if !compare.is_ceiling() && !zero {
-        return Err((format!("`{promise}`: this is promised from above"), "use <, <= or, of a share, == 0".into()));
-    }
-    if compare == Compare::Less && bound == 0 {
-        return Err((format!("`{promise}` can never hold"), "use <=, or == 0".into()));
+    match (purpose, compare) {
+        (Purpose::Promise, Compare::Less) if bound == 0 => {
+            return Err((format!("`{promise}` can never hold"), "use <=, or == 0".into()));
+        }
+        (Purpose::Promise, _) if !compare.suits(purpose) && !zero => {
+            return Err((format!("`{promise}`: this is promised from above"), "use <, <= or, of a share, == 0".into()));
+        }
+        (Purpose::Stop, Compare::AtLeast) if bound == 0 => {
+            return Err((format!("`{promise}` always holds"), "use >".into()));
+        }
+        (Purpose::Stop, _) if !compare.suits(purpose) => return Err(ends_for_good(promise)),
+        _ => {}
     }
     Ok(EffectClaim { measure, traffic, compare, bound })
 }
@@ -145,7 +160,11 @@ mod tests {
     use super::*;
 
     fn parse(promise: &str) -> Result<EffectClaim, Refusal> {
-        super::parse(promise, &[("quotes", false), ("signals", true)]).expect("about signals")
+        read(promise, Purpose::Promise)
+    }
+
+    fn read(claim: &str, purpose: Purpose) -> Result<EffectClaim, Refusal> {
+        super::parse(claim, &[("quotes", false), ("signals", true)], purpose).expect("about signals")
     }
 
     #[test]
@@ -161,8 +180,28 @@ mod tests {
             let claim = parse(promise).expect(promise);
             assert_eq!((claim.measure, claim.traffic, claim.bound, claim.minimum()), (measure, 1, bound, minimum));
         }
-        assert!(super::parse("errors(signals) < 1%", &[]).is_none());
-        assert!(super::parse("lost", &[]).is_none());
+        assert!(super::parse("errors(signals) < 1%", &[], Purpose::Promise).is_none());
+        assert!(super::parse("lost", &[], Purpose::Promise).is_none());
+    }
+
+    #[test]
+    fn what_ends_an_experiment_is_too_much() {
+        for good in
+            ["lost(signals) > 0", "duplicated(signals) >= 1%", "consumer_lag(signals) > 5000", "drain(signals) > 60s"]
+        {
+            assert!(read(good, Purpose::Stop).is_ok(), "{good}");
+            assert!(read(good, Purpose::Promise).is_err(), "{good}");
+        }
+        for (bad, part) in [
+            ("lost(signals) < 5%", "goes well"),
+            ("lost(signals) == 0", "goes well"),
+            ("consumer_lag(signals) <= 5", "goes well"),
+            ("reordered(signals) >= 0", "always holds"),
+            ("drain(signals) > 60", "not a length of time"),
+        ] {
+            let (what, remedy) = read(bad, Purpose::Stop).expect_err(bad);
+            assert!(what.contains(part) && !remedy.is_empty(), "{bad}: {what}");
+        }
     }
 
     #[test]

@@ -1,12 +1,12 @@
-//! Promises about memory that grows.
+//! Claims about memory that grows.
 //!
 //! ```text
-//! promise := "leak" "(" subject ")" ( "<" | "<=" ) size "/" time
+//! claim   := "leak" "(" subject ")" comparator size "/" time       promised by < and <=, too much by > and >=
 //! subject := "target" | one of `processes` | a job of `observe`
 //! ```
 
-use super::claim::Compare;
-use super::promise::{Refusal, split_compare};
+use super::claim::{Compare, Purpose};
+use super::promise::{Refusal, ends_for_good, split_compare};
 use crate::base::text;
 use crate::base::units;
 
@@ -18,9 +18,9 @@ pub const TARGET: &str = "target";
 pub struct LeakClaim {
     /// Whose memory.
     pub of: Grower,
-    /// `<` or `<=`.
+    /// `<` or `<=` in a promise; `>` or `>=` in what ends an experiment.
     pub compare: Compare,
-    /// The most that it may grow by, in bytes an hour.
+    /// What its growth is held against, in bytes an hour.
     pub bound: u64,
 }
 
@@ -56,14 +56,17 @@ pub struct Growers<'a> {
     pub target: bool,
 }
 
-/// Reads a promise about memory; `None` when it is about something else.
-pub(super) fn parse(promise: &str, known: Growers<'_>) -> Option<Result<LeakClaim, Refusal>> {
+/// Reads a claim about memory; `None` when it is about something else.
+pub(super) fn parse(promise: &str, known: Growers<'_>, purpose: Purpose) -> Option<Result<LeakClaim, Refusal>> {
     let (measure, _) = promise.split_once('(')?;
-    (measure.trim() == "leak").then(|| read(promise, known))
+    (measure.trim() == "leak").then(|| read(promise, known, purpose))
 }
 
-fn read(promise: &str, known: Growers<'_>) -> Result<LeakClaim, Refusal> {
-    let example = || "write it like `leak(target) < 1MB/h`".to_owned();
+fn read(promise: &str, known: Growers<'_>, purpose: Purpose) -> Result<LeakClaim, Refusal> {
+    let example = || match purpose {
+        Purpose::Promise => "write it like `leak(target) < 1MB/h`".to_owned(),
+        Purpose::Stop => "write it like `leak(target) > 100MB/h`".to_owned(),
+    };
     let (call, compare, bound) = split_compare(promise)?;
     let subject = call.trim().strip_suffix(')').and_then(|call| call.split_once('(')).map(|(_, rest)| rest.trim());
     let subject = subject.ok_or_else(|| (format!("`{promise}` lacks its `)`"), example()))?;
@@ -86,8 +89,11 @@ fn read(promise: &str, known: Growers<'_>) -> Result<LeakClaim, Refusal> {
             return Err((what, text::suggest(name, names)));
         }
     };
-    if !compare.is_ceiling() {
-        return Err((format!("`{promise}`: growth is promised from above"), "use < or <=".into()));
+    if !compare.suits(purpose) {
+        return Err(match purpose {
+            Purpose::Promise => (format!("`{promise}`: growth is promised from above"), "use < or <=".into()),
+            Purpose::Stop => ends_for_good(promise),
+        });
     }
     let bound = units::parse_growth(bound).map_err(|why| match why.split_once(": ") {
         Some((what, remedy)) => (what.to_owned(), remedy.to_owned()),
@@ -107,7 +113,7 @@ mod tests {
 
     #[test]
     fn memory_is_promised_of_whoever_is_known() {
-        let parse = |text| parse(text, KNOWN).map(|read| read.map(|claim| (claim.of, claim.bound)));
+        let parse = |text| parse(text, KNOWN, Purpose::Promise).map(|read| read.map(|claim| (claim.of, claim.bound)));
         assert_eq!(parse("leak(target) < 1 MB/h"), Some(Ok((Grower::Target, 1_000_000))));
         assert_eq!(parse("leak( db )<=2KiB/min"), Some(Ok((Grower::Process("db".into()), 2048 * 60))));
         assert_eq!(parse("leak(quotes) < 24MB/d"), Some(Ok((Grower::Job("quotes".into()), 1_000_000))));
@@ -129,9 +135,12 @@ mod tests {
             ("leak(target) < 0B/h", KNOWN, "shrinks"),
             ("leak(target)", KNOWN, "compares nothing"),
         ] {
-            let (what, remedy) = parse(bad, known).expect("about memory").expect_err(bad);
+            let (what, remedy) = parse(bad, known, Purpose::Promise).expect("about memory").expect_err(bad);
             assert!(what.contains(part), "{bad}: {what}");
             assert!(!remedy.is_empty(), "{bad}");
         }
+        let too_much = |text| parse(text, KNOWN, Purpose::Stop).expect("about memory");
+        assert!(too_much("leak(target) > 100MB/h").is_ok());
+        assert!(too_much("leak(target) < 100MB/h").is_err_and(|(what, _)| what.contains("goes well")));
     }
 }

@@ -18,7 +18,7 @@
 //!
 //! Beside `promql:` the promise is about its value: `value comparator number`, where `75%` means 0.75.
 
-use super::claim::{Compare, Expectation, Filter, Measure, Quantile, Unit};
+use super::claim::{Compare, Expectation, Filter, Measure, Purpose, Quantile, Unit};
 use super::effect_claim::EffectMeasure;
 use super::part::{Part, Whose, part_name};
 use super::relative::{Margin, Relative};
@@ -95,13 +95,17 @@ struct Call<'p> {
     bound: &'p str,
 }
 
-/// Reads a promise about what the client saw, its bound a quantity.
-pub fn parse_client(promise: &str, known: &[Known<'_>]) -> Result<Expectation, Refusal> {
+/// Reads a claim about what the client saw, its bound a quantity.
+pub fn parse_client(promise: &str, known: &[Known<'_>], purpose: Purpose) -> Result<Expectation, Refusal> {
     let Call { measure, whose: Whose { traffic, part }, clock, filter, class, compare, bound } = call(promise, known)?;
     let bound = parse_bound(measure, bound)?;
-    // What is never seen takes longer than anything: no floor could tell that from a long wait.
-    if measure == Measure::Detection && !compare.is_ceiling() {
-        return Err((format!("`{promise}`: a detection is promised from above"), "use < or <=".into()));
+    match purpose {
+        // What is never seen takes longer than anything: no floor could tell that from a long wait.
+        Purpose::Promise if measure == Measure::Detection && !compare.suits(purpose) => {
+            return Err((format!("`{promise}`: a detection is promised from above"), "use < or <=".into()));
+        }
+        Purpose::Stop if measure.is_of_fault() && !compare.suits(purpose) => return Err(ends_for_good(promise)),
+        _ => {}
     }
     if compare == Compare::Equal && !(measure.unit() == Unit::Share && bound == 0) {
         return Err((format!("`{promise}`: `==` fits only a share of 0"), "use < or <=".into()));
@@ -230,6 +234,11 @@ pub(super) fn split_compare(promise: &str) -> Result<(&str, Compare, &str), Refu
     }
 }
 
+/// The refusal of what would end an experiment in which all is well.
+pub(super) fn ends_for_good(promise: &str) -> Refusal {
+    (format!("`{promise}` would end what goes well"), "say what is too much: use > or >=".into())
+}
+
 fn parse_measure(name: &str) -> Result<Measure, Refusal> {
     Ok(match name {
         "max" => Measure::Max,
@@ -240,12 +249,9 @@ fn parse_measure(name: &str) -> Result<Measure, Refusal> {
         "rate" => Measure::Rate,
         "recovery" => Measure::Recovery,
         "detection" => Measure::Detection,
-        known
-            if ["absorbed", "capacity", "leak"].contains(&known)
-                || EffectMeasure::ALL.iter().any(|m| m.word() == known) =>
-        {
-            let what = format!("`{known}` is known only when the run is over");
-            return Err((what, "promise it under `slo:`".into()));
+        "capacity" => {
+            let what = "`capacity` is what a search over many runs finds";
+            return Err((what.into(), "promise it under `slo:`".into()));
         }
         planned if PLANNED.contains(&planned) => {
             return Err((format!("`{planned}` is planned, not built"), "leave it out for now".into()));
@@ -300,7 +306,7 @@ mod tests {
             Known { name: "quotes", classes: vec!["hit", "miss"], parts: Vec::new() },
             Known { name: "orders", classes: vec!["late"], parts },
         ];
-        parse_client(promise, &known)
+        parse_client(promise, &known, Purpose::Promise)
     }
 
     #[test]
@@ -375,7 +381,7 @@ mod tests {
             ("errors(quotes, ok) < 1%", "takes no clock"),
             ("errors(quotes) < 500ms", "not a share"),
             ("p95(quotes) == 5ms", "fits only"),
-            ("lost(quotes) == 0", "when the run is over"),
+            ("capacity(quotes) >= 500/s", "a search over many runs"),
             ("staleness(quotes) < 1s", "planned"),
             ("detection(quotes) > 5s", "from above"),
             ("detection(quotes, hit) < 5s", "no class"),
@@ -385,6 +391,20 @@ mod tests {
             let (what, remedy) = parse(bad).expect_err(bad);
             assert!(what.contains(part), "{bad}: {what}");
             assert!(!remedy.is_empty(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_ends_an_experiment_is_too_much() {
+        let known = [Known { name: "quotes", classes: Vec::new(), parts: Vec::new() }];
+        let parse = |text| parse_client(text, &known, Purpose::Stop);
+        for good in ["recovery(quotes) > 30s", "detection(quotes) >= 10s", "rate(quotes) < 10/s", "errors(quotes) > 5%"]
+        {
+            assert!(parse(good).is_ok(), "{good}");
+        }
+        for bad in ["recovery(quotes) < 30s", "detection(quotes) <= 10s"] {
+            let (what, remedy) = parse(bad).expect_err(bad);
+            assert!(what.contains("goes well") && remedy.contains('>'), "{bad}: {what}");
         }
     }
 

@@ -5,7 +5,8 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use proofload::base::time::{Clock, Offset};
@@ -15,9 +16,10 @@ use serde_json::Value;
 use crate::port;
 use crate::scene::{Scene, finding, hold, scenario};
 use crate::server::{Answer, Server, quote, status};
+use crate::things::Flag;
 
 /// A load that is to end early. How soon is the machine's affair: it is far longer than a starved one takes to see why.
-const LONG: &str = "600s";
+pub const LONG: &str = "600s";
 /// The length of [`LONG`], in nanoseconds.
 const LONG_NANOS: i64 = 600_000_000_000;
 
@@ -142,6 +144,44 @@ abort_when:
     assert_eq!(ran.code, Some(4), "{ran:?}");
     let why = end(&scene.evidence())["how"]["aborted"].to_string();
     assert!(why.contains("value > 100"), "{why}");
+}
+
+/// Why a run was ended early.
+pub fn ended_for(scene: &Scene) -> String {
+    let end = end(&scene.evidence());
+    assert!(end["at"].as_i64() < Some(LONG_NANOS), "{end}");
+    end["how"]["aborted"].as_str().unwrap_or_default().to_owned()
+}
+
+/// A hook strikes as a whole: that it did, the shots tell that were under way, and those are written down in a file of their own.
+#[test]
+fn a_target_that_stays_broken_ends_the_experiment() {
+    let flag = Arc::new(Flag::new());
+    let (on, broken) = (flag.clone(), AtomicBool::new(false));
+    let server = Server::new(move |_| match on.is_on() || broken.load(Ordering::SeqCst) {
+        true => {
+            broken.store(true, Ordering::SeqCst);
+            status(503)
+        }
+        false => quote(),
+    });
+    let target = format!("{{ url: {}, timeout: 500ms, connections: 100 }}", server.url());
+    let slo = "  - { expect: errors(q) < 5%, outside: faults, steady: true }\n";
+    let yaml = scenario(&target, &hold("60/s", LONG), slo)
+        + &format!(
+            "hooks: {{ off: {} }}
+faults: {{ off: {{ on: hook/off, inject: {{ hook: {{}} }}, at: 3s, for: 1s }} }}
+abort_when:
+  - {{ expect: detection(q) > 20s }}
+  - {{ expect: recovery(q) > 2s }}
+",
+            flag.hook()
+        );
+    let scene = Scene::new(&yaml);
+    let ran = scene.run(&[]);
+    assert_eq!((ran.code, flag.is_on()), (Some(4), false), "{ran:?}");
+    let why = ended_for(&scene);
+    assert!(why.starts_with("recovery(q) > 2s: recovery after `off`: had not recovered 2s after"), "{why}");
 }
 
 /// A stage that says what it should and does what it likes: it never lets go.

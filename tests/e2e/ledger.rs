@@ -14,6 +14,7 @@ use proofload::base::trace::{Shot, Tracer};
 use proofload::evidence::touches::{self, Decision, Effect};
 use serde_json::Value;
 
+use crate::gates::{LONG, ended_for};
 use crate::port;
 use crate::scene::{Ended, Scene, finding, hold, scenario};
 use crate::server::{Server, quote, status};
@@ -128,6 +129,31 @@ fn what_a_fallback_hides_is_absorbed_and_judging_again_says_the_same() {
     assert_eq!(again.code, Some(0), "{again:?}");
     assert!(names.map(read) == before, "not the same byte for byte");
     assert!(again.out.contains(" absorbed, 0 surfaced"), "{}", again.out);
+}
+
+/// While the run goes on, what the stage wrote down and what the senders did are put together as they are after it.
+#[test]
+fn too_little_that_is_absorbed_ends_the_experiment() {
+    for (fallback, ends) in [(false, true), (true, false)] {
+        let upstream = port::place();
+        let server = service(upstream.clone(), Manners { passes_on: true, fallback, calls: 1 });
+        let target = format!("{{ url: {}, timeout: 1s, connections: 200 }}", server.url());
+        let (load, length) = if ends { (LONG, "590s") } else { ("7s", "6s") };
+        let yaml = scenario(&target, &hold("60/s", load), "  - expect: errors(q) < 100%\n")
+            + &format!(
+                "upstreams:
+  quoter: {{ listen: '{upstream}', replies: [{{ path: /price, body: '1' }}] }}
+faults: {{ breaks: {{ on: upstream/quoter, inject: {TIMEOUT}, at: 500ms, for: {length} }} }}
+abort_when: [ {{ expect: absorbed(breaks) < 50%, for: 2s }} ]
+"
+            );
+        let scene = Scene::new(&yaml);
+        let ran = scene.run(&[]);
+        match ends {
+            true => assert!(ended_for(&scene).starts_with("absorbed(breaks) < 50%: absorbed 0"), "{ran:?}"),
+            false => assert_eq!(ran.code, Some(0), "{ran:?}"),
+        }
+    }
 }
 
 #[test]

@@ -11,9 +11,11 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::message::{Headers, Message};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::scene::{Ended, Scene, hold};
+use crate::gates::{LONG, ended_for};
+use crate::scene::{Ended, Scene, finding, hold};
 use crate::server::{Request, Server, status};
 
 /// What a system does wrong: every so many-th signal of all, in the order in which it reads them.
@@ -112,6 +114,11 @@ impl System {
         System { stop, truth, thread: Some(thread::spawn(act)) }
     }
 
+    /// How many it has read.
+    fn read(&self) -> u64 {
+        self.truth.lock().expect("no panic").read
+    }
+
     pub fn stop(mut self) -> Truth {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.take().expect("a thread").join().expect("no panic");
@@ -181,6 +188,88 @@ fn what_a_system_does_right_is_proved() {
         assert_eq!(effects[what], count, "{what}: {effects}");
     }
     assert!(effects["lag"]["looks"].as_u64().is_some_and(|looks| looks >= 1), "{effects}");
+}
+
+/// Each while the load goes on: of what is known by then, there is too much.
+#[test]
+fn what_goes_wrong_with_signals_ends_the_experiment() {
+    let conditions = [
+        ("duplicated(signals) > 10%, for: 2s", Wrong { repeats: 3, ..Wrong::default() }),
+        ("lost(signals) > 10%, for: 2s", Wrong { loses: 3, ..Wrong::default() }),
+        ("reordered(signals) > 5%, for: 2s", Wrong { swaps: 4, ..Wrong::default() }),
+    ];
+    thread::scope(|scope| {
+        for (condition, wrong) in conditions {
+            scope.spawn(move || {
+                let cluster = cluster();
+                let system = System::start(&cluster.bootstrap_servers(), wrong);
+                let server = Server::new(|_: &Request<'_>| status(200));
+                let slo = "  - expect: errors(signals) < 100%";
+                let brokers = cluster.bootstrap_servers();
+                let yaml = scenario(&server.url(), &brokers, "", slo).replace("for: 2s }", &format!("for: {LONG} }}"));
+                let scene = Scene::new(&format!("{yaml}abort_when: [ {{ expect: {condition} }} ]\n"));
+                let ran = scene.run(&[]);
+                system.stop();
+                assert_eq!(ran.code, Some(4), "{condition}: {ran:?}");
+                let why = ended_for(&scene);
+                let (measure, _) = condition.split_once(',').expect("for how long");
+                assert!(why.starts_with(measure) && why.ends_with("for 2s"), "{condition}: {why}");
+            });
+        }
+    });
+}
+
+#[test]
+fn who_reads_signals_and_falls_behind_ends_the_experiment() {
+    let cluster = cluster();
+    let brokers = cluster.bootstrap_servers();
+    let system = System::start(&brokers, Wrong::default());
+    let server = Server::new(|_: &Request<'_>| status(200));
+    let reader = "      consumer: { group: system }\n";
+    let yaml = scenario(&server.url(), &brokers, reader, "  - expect: errors(signals) < 100%")
+        .replace("for: 2s }", &format!("for: {LONG} }}"));
+    let scene = Scene::new(&format!("{yaml}abort_when: [ {{ expect: consumer_lag(signals) > 200, for: 2s }} ]\n"));
+    let ran = thread::scope(|scope| {
+        let ran = scope.spawn(|| scene.run(&[]));
+        // It reads some, and then no more.
+        while system.read() < 100 {
+            thread::sleep(Duration::from_millis(20));
+        }
+        system.stop();
+        ran.join().expect("it ran")
+    });
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    let why = ended_for(&scene);
+    assert!(why.starts_with("consumer_lag(signals) > 200: ") && why.contains("too far for 2s"), "{why}");
+}
+
+/// The worker that sends quotes has nothing to send here, and ends at once: that is no reason to think that the run did.
+#[test]
+fn a_run_of_signals_that_was_killed_is_judged_as_far_as_it_went() {
+    let cluster = cluster();
+    let brokers = cluster.bootstrap_servers();
+    let system = System::start(&brokers, Wrong::default());
+    let server = Server::new(|_: &Request<'_>| status(200));
+    let yaml = scenario(&server.url(), &brokers, "", "  - expect: errors(signals) < 5%")
+        .replace("for: 2s }", &format!("for: {LONG} }}"));
+    let scene = Scene::new(&yaml);
+    let run = scene.start(&[]);
+    while system.read() < 450 {
+        thread::sleep(Duration::from_millis(20));
+    }
+    run.signal(Signal::KILL);
+    run.wait();
+    system.stop();
+    let again = scene.ask(&["judge", scene.evidence().to_str().expect("a path")]);
+    assert_eq!(again.code, Some(4), "{again:?}");
+    let verdict = scene.verdict();
+    let found = finding(&verdict, "errors(signals) < 5%");
+    assert_eq!((&found["verdict"], &found["observed"]["value"]), (&"INCONCLUSIVE".into(), &0.0.into()), "{verdict}");
+    assert!(found["samples"].as_u64() >= Some(150), "{verdict}");
+    let why = found["why"].as_str().expect("why");
+    let ended =
+        why.rsplit_once("ended at ").and_then(|(_, at)| at.split(['\u{202f}', ' ']).next()?.parse::<f64>().ok());
+    assert!(ended >= Some(1.0), "{why}");
 }
 
 #[test]

@@ -115,7 +115,7 @@ fn what_the_gate_said_the_evidence_says_for_ever() {
 fn look(conditions: &str, happened: &str, now: i64) -> Option<String> {
     let case = case("p95(signals, ok) < 1s", conditions, happened, &format!("died {now}ms"));
     let at = Offset::from_millis(now);
-    Stops::new(&case.scenario).look(&case.scenario, &case.plan, &case.evidence(), &case.series, at)
+    Stops::new(&case.scenario, &case.plan).look(&case.scenario, &case.plan, &case.evidence(), &case.series, at)
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn case(conditions: &str, happened: &str) -> Case {
 fn look(conditions: &str, happened: &str, now: i64) -> Option<String> {
     let case = case(conditions, &format!("quotes: ok 20ms\n{happened}\nended: died {now}ms"));
     let at = Offset::from_millis(now);
-    Stops::new(&case.scenario).look(&case.scenario, &case.plan, &case.evidence(), &case.series, at)
+    Stops::new(&case.scenario, &case.plan).look(&case.scenario, &case.plan, &case.evidence(), &case.series, at)
 }
 
 const FAILS: &str = "{ expect: errors(quotes) > 50%, for: 3s }";
@@ -98,7 +98,8 @@ fn the_first_condition_that_is_met_is_told() {
 /// A value at each second, and at which of them the experiment ended.
 fn metrics(values: &[i64], looks: usize) -> Vec<usize> {
     let conditions = "{ promql: depth, expect: value > 5, for: 2s }";
-    let mut stops = Stops::new(&case(conditions, "quotes: ok 20ms").scenario);
+    let nothing = case(conditions, "quotes: ok 20ms");
+    let mut stops = Stops::new(&nothing.scenario, &nothing.plan);
     let mut ended = Vec::new();
     for second in 0..values.len() {
         let mut happened = String::from("quotes: ok 20ms\n");

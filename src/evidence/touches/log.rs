@@ -52,6 +52,16 @@ impl<R: Record + Clone> Log<R> {
         Ok((Log { records: Records::File { path: path.to_owned(), whole, moved } }, torn))
     }
 
+    /// The records of a file that grows, as far as it has come, moved by so many nanoseconds.
+    pub fn so_far(path: &Path, moved: i64) -> io::Result<Log<R>> {
+        let length = match fs::metadata(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Log::default()),
+            meta => meta?.len(),
+        };
+        let whole = length / R::WIDTH as u64;
+        Ok(Log { records: Records::File { path: path.to_owned(), whole, moved } })
+    }
+
     /// How many there are.
     pub fn len(&self) -> u64 {
         match &self.records {
@@ -126,6 +136,8 @@ impl<R: Record> Iterator for FromFile<R> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::super::tests::shot;
     use super::super::{ShotTouch, Writer};
     use super::*;
@@ -149,6 +161,10 @@ mod tests {
         writer.write(&shot(None, None)).expect("writes");
         writer.flush().expect("flushes");
         assert_eq!(log.iter().count(), 3);
+        fs::OpenOptions::new().append(true).open(&path).expect("opens").write_all(&[1; 9]).expect("writes");
+        let so_far = Log::<ShotTouch>::so_far(&path, 0).expect("opens");
+        assert_eq!((so_far.len(), so_far.iter().count()), (4, 4), "the fifth is not whole yet");
+        assert!(Log::<ShotTouch>::so_far(&folder.path().join("none"), 0).is_ok_and(|log| log.is_empty()));
         fs::write(&path, [0; ShotTouch::WIDTH]).expect("writes");
         assert!(log.each(|_| {}).is_err(), "it has become shorter");
         assert_eq!(Log::from(vec![shot(None, None)]).len(), 1);

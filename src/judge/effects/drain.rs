@@ -11,6 +11,7 @@ use super::super::evaluate::{blank, why_empty};
 use super::super::measure::Ruling;
 use super::super::missing;
 use super::super::recovery::worst;
+use super::super::server::Server;
 use super::super::trial::Trial;
 use super::super::verdict::{Finding, Quantity, Verdict, instant};
 use super::super::window;
@@ -66,6 +67,26 @@ pub fn finding(trial: &Trial<'_>, account: &Account, promise: &Promise, claim: &
         blank.why.push_str(&missing::waited_for(account.totals.lost));
     }
     blank
+}
+
+/// How the backlog of a traffic has drained while a run goes on.
+pub struct Draining {
+    account: Account,
+    backlog: Backlog,
+}
+
+impl Draining {
+    /// What is known of it; nothing where counters that are needed say nothing, or effects may have been missed.
+    pub fn read(trial: &Trial<'_>, server: &Server<'_>, traffic: usize) -> Option<Draining> {
+        let account = Account::so_far(trial, server, traffic).filter(|account| account.missed.is_none())?;
+        let backlog = Backlog::read(trial, &account, traffic).ok()?;
+        Some(Draining { account, backlog })
+    }
+
+    /// What a promise comes to after a strike, by what is known so far.
+    pub fn after(&self, trial: &Trial<'_>, claim: &EffectClaim, strike: Span) -> Ruling {
+        on_strike(trial, &self.account, &self.backlog, claim, strike).1
+    }
 }
 
 fn on_strike(

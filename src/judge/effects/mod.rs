@@ -11,10 +11,13 @@ mod resent;
 mod share;
 mod so_far;
 mod summary;
+mod too_much;
 mod unmatched;
 
+pub use drain::Draining;
 pub use so_far::{Counts, by};
 pub use summary::{EffectsSummary, LagSummary};
+pub use too_much::too_much;
 pub use unmatched::UnmatchedSummary;
 
 use std::collections::BTreeMap;
@@ -57,18 +60,8 @@ pub struct Accounts(Vec<Option<Account>>);
 impl Accounts {
     /// Reads them.
     pub fn read(trial: &Trial<'_>, server: &Server<'_>) -> Accounts {
-        let account = |(position, traffic): (usize, &crate::scenario::Traffic)| {
-            let signal = traffic.kind.signal()?;
-            let mut account = Account::told(trial.evidence, &traffic.name);
-            let unmatched = signal.unmatched.iter();
-            account.unmatched = unmatched.map(|u| (u.expr.clone(), course(server, &u.expr))).collect();
-            account.others = account.others(trial, position);
-            if let Seen::Metric(metric) = &signal.effects.seen {
-                account.counted = Some(course(server, &metric.expr).map(|course| course.rise()));
-            }
-            Some(account)
-        };
-        Accounts(trial.scenario.traffic.iter().enumerate().map(account).collect())
+        let account = |traffic: usize| Account::read(trial, traffic, |expr| course(server, expr));
+        Accounts((0..trial.scenario.traffic.len()).map(account).collect())
     }
 
     /// What is to be made of signals without effect, by traffic.
@@ -104,6 +97,23 @@ impl Accounts {
 }
 
 impl Account {
+    /// The account of a traffic, with the courses of its counters; nothing for one that is no signals.
+    fn read(trial: &Trial<'_>, traffic: usize, course: impl Fn(&str) -> Result<Course, String>) -> Option<Account> {
+        let signal = trial.scenario.traffic[traffic].kind.signal()?;
+        let mut account = Account::told(trial.evidence, &trial.scenario.traffic[traffic].name);
+        account.unmatched = signal.unmatched.iter().map(|u| (u.expr.clone(), course(&u.expr))).collect();
+        account.others = account.others(trial, traffic);
+        if let Seen::Metric(metric) = &signal.effects.seen {
+            account.counted = Some(course(&metric.expr).map(|course| course.rise()));
+        }
+        Some(account)
+    }
+
+    /// The same while a run goes on, as far as its counters have come.
+    fn so_far(trial: &Trial<'_>, server: &Server<'_>, traffic: usize) -> Option<Account> {
+        Account::read(trial, traffic, |expr| unmatched::so_far(server, expr))
+    }
+
     /// What the ledger of a traffic told.
     fn told(evidence: &Evidence, traffic: &str) -> Account {
         let mut account = Account::default();

@@ -104,7 +104,7 @@ fn standing(
 }
 
 /// What the terms of a share are.
-fn terms(claim: &EffectClaim, confidence: Option<f64>) -> Part<'static> {
+pub fn terms(claim: &EffectClaim, confidence: Option<f64>) -> Part<'static> {
     Part {
         measure: claim.measure.word(),
         noun: "signal",

@@ -31,8 +31,8 @@ pub fn finding(trial: &Trial<'_>, ledger: &Ledger, promise: &Promise, absorbed: 
     finding
 }
 
-/// The books that a promise is about.
-fn books<'l>(ledger: &'l Ledger, absorbed: &Absorbed) -> Vec<(usize, &'l Book)> {
+/// The books that a claim is about.
+pub(super) fn books<'l>(ledger: &'l Ledger, absorbed: &Absorbed) -> Vec<(usize, &'l Book)> {
     let all = ledger.books.iter().enumerate().filter_map(|(fault, book)| Some((fault, book.as_ref()?)));
     all.filter(|(fault, _)| absorbed.fault.is_none_or(|named| named == *fault)).collect()
 }

@@ -14,6 +14,7 @@ mod obedience;
 mod retries;
 mod share;
 mod summary;
+mod too_little;
 
 use std::collections::BTreeMap;
 
@@ -23,6 +24,7 @@ pub use summary::{
     ClassLedger, ExampleSummary, HerdSummary, LedgerSummary, ObedienceSummary, RetrySummary, ShareSummary,
     TrafficLedger,
 };
+pub use too_little::too_little;
 
 use super::shots::second;
 use super::trial::Trial;

@@ -49,11 +49,7 @@ pub fn finding(trial: &Trial<'_>, takers: &[&Taker], promise: &Promise, claim: &
         return finding;
     }
     let confidence = promise.confidence.map_or(CONFIDENCE, |c| c.fraction());
-    let members = takers.iter().flat_map(|taker| taker.members.iter().map(move |member| (*taker, member)));
-    let rulings = members.map(|(taker, member)| rule(trial, (taker, member), claim, &parts, confidence));
-    let observed = |ruling: &Ruling| ruling.observed.map_or(f64::NEG_INFINITY, |o| o.value);
-    let worst = rulings.max_by(|a, b| a.verdict.cmp(&b.verdict).then(observed(a).total_cmp(&observed(b))));
-    match worst {
+    match worst(trial, takers, claim, &parts, confidence) {
         None => finding.why = format!("nobody tells of the memory of `{}`", claim.of.word()),
         Some(ruling) => {
             (finding.verdict, finding.observed) = (ruling.verdict, ruling.observed);
@@ -61,6 +57,20 @@ pub fn finding(trial: &Trial<'_>, takers: &[&Taker], promise: &Promise, claim: &
         }
     }
     finding
+}
+
+/// What it comes to of all processes that it is about; nothing where nobody tells of them.
+pub fn worst(
+    trial: &Trial<'_>,
+    takers: &[&Taker],
+    claim: &LeakClaim,
+    parts: &[Span],
+    confidence: f64,
+) -> Option<Ruling> {
+    let members = takers.iter().flat_map(|taker| taker.members.iter().map(move |member| (*taker, member)));
+    let rulings = members.map(|(taker, member)| rule(trial, (taker, member), claim, parts, confidence));
+    let observed = |ruling: &Ruling| ruling.observed.map_or(f64::NEG_INFINITY, |o| o.value);
+    rulings.max_by(|a, b| a.verdict.cmp(&b.verdict).then(observed(a).total_cmp(&observed(b))))
 }
 
 fn rule(

@@ -7,12 +7,16 @@ mod leak;
 mod page;
 mod summary;
 
+pub use page::is_memory;
 pub use summary::{Growth, ResourceSummary};
 
+use std::time::Duration;
+
 use super::trial::Trial;
-use super::verdict::Finding;
+use super::verdict::{Finding, Verdict};
 use crate::base::series::Series;
 use crate::base::time::{Offset, Span};
+use crate::base::units;
 use crate::evidence::event::Event;
 use crate::evidence::resources::ProcessUse;
 use crate::scenario::{Grower, LeakClaim, Promise, TARGET};
@@ -99,6 +103,16 @@ impl Resources {
     /// What a promise about memory comes to.
     pub fn finding(&self, trial: &Trial<'_>, promise: &Promise, claim: &LeakClaim) -> Finding {
         leak::finding(trial, &self.of(&claim.of), promise, claim)
+    }
+
+    /// Why a condition on memory is met that must hold for so long, if it is: by its growth over the last of it.
+    pub fn too_fast(&self, trial: &Trial<'_>, claim: &LeakClaim, hold: Duration) -> Option<String> {
+        let end = trial.windows.seen;
+        let span = Span { start: end - hold, end };
+        let promised = LeakClaim { compare: claim.compare.opposite(), ..claim.clone() };
+        let grown = leak::worst(trial, &self.of(&claim.of), &promised, &[span], leak::CONFIDENCE);
+        let broken = grown.filter(|ruling| span.start >= Offset::ZERO && ruling.verdict == Verdict::Fail)?;
+        Some(format!("{}, over {}", broken.why, units::duration(hold)))
     }
 
     /// What reports show, over the measured phase.

@@ -18,6 +18,11 @@ const SWITCHES: [&str; 1] = ["node_context_switches_total"];
 /// When a process started, in seconds since the Unix epoch.
 const STARTED: &str = "process_start_time_seconds";
 
+/// Whether a metric tells of memory, or of when whoever has it began.
+pub fn is_memory(name: &str) -> bool {
+    MEMORY.contains(&name) || name == STARTED
+}
+
 /// Reads what the page of a job says; nothing where it says nothing of processes.
 pub fn read(job: &str, samples: &[Series], wall_zero: i64) -> Option<Taker> {
     let of_job: Vec<&Series> = samples.iter().filter(|s| s.labels.get("job") == job && is_one(&s.labels)).collect();

@@ -5,13 +5,12 @@ use super::super::absorbed;
 use super::super::claim::Claim;
 use super::super::fault::{Fault, On};
 use super::super::promise::Known;
-use super::super::raw;
 use super::super::shape::At;
 use super::super::traffic::Traffic;
 use super::Check;
 
 impl Check<'_, '_> {
-    /// The claim of a promise about `absorbed`, if it can be read; `None` when it is about something else.
+    /// A claim about `absorbed`, if it can be read; `None` when it is about something else.
     pub(super) fn absorbed(
         &mut self,
         expect: &At<String>,
@@ -44,21 +43,12 @@ impl Check<'_, '_> {
         ["traffic", "faults"].iter().any(|key| self.reader.is_broken(&format!("{key}.{name}")))
     }
 
-    /// Refuses a promise about requests that nothing will strike, and what makes no sense of it.
-    pub(super) fn is_accounted_for(
-        &mut self,
-        raw: &raw::Promise,
-        expect: Place,
-        fault: Option<usize>,
-        faults: &[Fault],
-    ) {
+    /// Refuses a claim about requests that nothing will strike.
+    pub(super) fn is_accounted_for(&mut self, expect: Place, fault: Option<usize>, faults: &[Fault]) {
         let mut on = faults.iter().enumerate().filter(|(f, _)| fault.is_none_or(|fault| fault == *f));
         if !on.any(|(_, fault)| matches!(fault.on, On::Upstream(_))) && !self.reader.is_broken("faults") {
             let what = "no fault on an upstream is meant: only their requests are accounted for one by one";
-            self.reader.wrong(expect, what, "name a fault on `upstream/NAME`, or leave the promise out");
-        }
-        if let Some(each) = &raw.each {
-            self.reader.wrong(each.at, "what faults struck is accounted for as a whole", "leave out `each`");
+            self.reader.wrong(expect, what, "name a fault on `upstream/NAME`, or leave this out");
         }
     }
 }

@@ -1,26 +1,29 @@
 //! Promises about what became of signals: what makes sense of them.
 
-use super::super::claim::{Claim, Promise, Window};
+use super::super::Place;
+use super::super::claim::{Claim, Promise, Purpose, Window};
 use super::super::effect_claim::{self, EffectClaim, EffectMeasure};
 use super::super::effects::Seen;
 use super::super::raw;
 use super::super::shape::At;
+use super::super::signal::Signal;
 use super::super::traffic::Traffic;
 use super::Check;
 
 impl Check<'_, '_> {
-    /// The claim of a promise about signals, if it can be read; `None` when it is about something else.
+    /// A claim about signals, if it can be read; `None` when it is about something else.
     pub(super) fn effect_claim(
         &mut self,
         expect: &At<String>,
         promql: Option<&At<String>>,
         traffic: &[Traffic],
+        purpose: Purpose,
     ) -> Option<Option<Claim>> {
         if promql.is_some() {
             return None;
         }
         let known: Vec<(&str, bool)> = traffic.iter().map(|t| (t.name.as_str(), t.kind.signal().is_some())).collect();
-        let read = effect_claim::parse(&expect.value, &known)?;
+        let read = effect_claim::parse(&expect.value, &known, purpose)?;
         Some(self.unless_told(expect, read.map(Claim::Effects)))
     }
 
@@ -54,13 +57,21 @@ impl Check<'_, '_> {
             let what = "only quantiles, means and shares have a confidence interval";
             self.reader.wrong(confidence.at, what, "leave out `confidence`");
         }
+        if claim.measure == EffectMeasure::Lost
+            && traffic[claim.traffic].kind.signal().is_some_and(|signal| !names_ids(signal))
+            && (promise.window != Window::Measured || promise.each.is_some())
+        {
+            let what = "a metric says how many effects there were, not of which signals";
+            self.reader.wrong(place, what, "promise it of the whole run, or see effects where they name ids");
+        }
+        self.can_be_told(claim, place, traffic);
+    }
+
+    /// What the traffic of a claim cannot tell.
+    pub(super) fn can_be_told(&mut self, claim: &EffectClaim, place: Place, traffic: &[Traffic]) {
         let Some(signal) = traffic[claim.traffic].kind.signal() else { return };
-        let by_id = !matches!(signal.effects.seen, Seen::Metric(_));
+        let by_id = names_ids(signal);
         match claim.measure {
-            EffectMeasure::Lost if !by_id && (promise.window != Window::Measured || promise.each.is_some()) => {
-                let what = "a metric says how many effects there were, not of which signals";
-                self.reader.wrong(place, what, "promise it of the whole run, or see effects where they name ids");
-            }
             EffectMeasure::Duplicated | EffectMeasure::Reordered | EffectMeasure::Drain if !by_id => {
                 let what = format!("`{}` is not known where a metric only counts effects", claim.measure);
                 self.reader.wrong(place, what, "see effects where they name ids: `kafka`, `nats`, `webhook` or `poll`");
@@ -80,6 +91,11 @@ impl Check<'_, '_> {
             _ => {}
         }
     }
+}
+
+/// Whether it is known of which signals there were effects, and not only of how many.
+pub(super) fn names_ids(signal: &Signal) -> bool {
+    !matches!(signal.effects.seen, Seen::Metric(_))
 }
 
 fn is_unnumbered_list(seen: &Seen) -> bool {

@@ -1,18 +1,19 @@
 //! Promises about memory: what makes sense of them.
 
-use super::super::claim::{Claim, Promise};
+use super::super::claim::{Claim, Promise, Purpose};
 use super::super::leak::{self, Growers};
 use super::super::raw;
 use super::super::shape::At;
 use super::Check;
 
 impl Check<'_, '_> {
-    /// The claim of a promise about memory, if it can be read; `None` when it is about something else.
+    /// A claim about memory, if it can be read; `None` when it is about something else.
     pub(super) fn leak_claim(
         &mut self,
         expect: &At<String>,
         promql: Option<&At<String>>,
         root: &raw::Root,
+        purpose: Purpose,
     ) -> Option<Option<Claim>> {
         if promql.is_some() {
             return None;
@@ -25,7 +26,8 @@ impl Check<'_, '_> {
             raw::Target::Word(word) => word.value.starts_with("sim:"),
             raw::Target::Map(map) => map.sim.is_some() || map.pid.is_some(),
         };
-        let claim = leak::parse(&expect.value, Growers { processes: &processes, jobs: &jobs, target })?;
+        let known = Growers { processes: &processes, jobs: &jobs, target };
+        let claim = leak::parse(&expect.value, known, purpose)?;
         Some(match claim {
             Ok(claim) => Some(Claim::Leak(claim)),
             // What could not be read has had its mistakes told already.

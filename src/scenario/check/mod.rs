@@ -85,7 +85,9 @@ pub fn check(raw: &raw::Root, source: String, settings: &Settings<'_>, reader: &
     let alerts = check.within("alerts", |c| c.alerts(raw));
     let contracts = check.within("contract", |c| c.contracts(raw, &jobs, &faults));
     let promises = check.within("slo", |c| c.promises(raw, &traffic, &faults));
-    let abort_when = check.within("abort_when", |c| c.aborts(raw, &traffic, &jobs));
+    let abort_when = check.within("abort_when", |c| {
+        c.aborts(raw, &abort::Known { traffic: &traffic, jobs: &jobs, faults: &faults, promises: &promises })
+    });
     let reconcile = check.within("reconcile", |c| c.reconcile(raw, &traffic, &jobs));
     let fitness = check.within("fitness", |c| c.fitness(raw.fitness.as_ref(), &promises));
     let capacity = check.within("capacity", |c| c.capacity(raw, &traffic, &faults, target_of));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::claim::{Claim, Compare, Expectation, Filter, Measure, Promise, Severity, Unit, Window};
+use super::super::claim::{Claim, Compare, Expectation, Filter, Measure, Promise, Purpose, Severity, Unit, Window};
 use super::super::fault::Fault;
 use super::super::part::Whose;
 use super::super::promise;
@@ -11,7 +11,7 @@ use super::super::relative::Relative;
 use super::super::servers::Source;
 use super::super::shape::At;
 use super::super::traffic::Traffic;
-use super::super::{Timing, Wanted};
+use super::super::{Place, Timing, Wanted};
 use super::{Check, alerts};
 use crate::base::text;
 use crate::base::units::Share;
@@ -38,7 +38,9 @@ impl Check<'_, '_> {
         // A reply class says nothing of shots without a reply; something else must.
         for promise in read.iter().flatten() {
             self.covered(promise, &read, traffic);
-            self.has_steady(promise, &read, traffic);
+            if let Claim::Client(expectation) = &promise.claim {
+                self.has_steady(expectation, promise.place, read.iter().flatten(), traffic);
+            }
         }
         read.into_iter().flatten().collect()
     }
@@ -58,13 +60,13 @@ impl Check<'_, '_> {
             (Some(read), _) => read,
             (None, Some(expect)) => match self
                 .absorbed(expect, raw.promql.as_ref(), traffic, faults)
-                .or_else(|| self.effect_claim(expect, raw.promql.as_ref(), traffic))
+                .or_else(|| self.effect_claim(expect, raw.promql.as_ref(), traffic, Purpose::Promise))
                 .or_else(|| self.capacity_claim(expect, raw.promql.as_ref(), traffic))
-                .or_else(|| self.leak_claim(expect, raw.promql.as_ref(), root))
+                .or_else(|| self.leak_claim(expect, raw.promql.as_ref(), root, Purpose::Promise))
                 .or_else(|| self.relative_claim(expect, raw.promql.as_ref(), traffic))
             {
                 Some(read) => read,
-                None => self.claim(expect, raw.promql.as_ref(), traffic),
+                None => self.claim(expect, raw.promql.as_ref(), traffic, Purpose::Promise),
             },
             // What was written could not be read, and has had its mistake told.
             (None, None) if self.reader.is_broken_here() => None,
@@ -104,7 +106,10 @@ impl Check<'_, '_> {
                 Ok(narrowed) => *absorbed = narrowed,
                 Err((what, remedy)) => self.reader.wrong(place, what, remedy),
             }
-            self.is_accounted_for(raw, place, absorbed.fault, faults);
+            self.is_accounted_for(place, absorbed.fault, faults);
+            if let Some(each) = &raw.each {
+                self.reader.wrong(each.at, "what faults struck is accounted for as a whole", "leave out `each`");
+            }
         }
         let promise = Promise {
             text: match &claim {
@@ -147,6 +152,7 @@ impl Check<'_, '_> {
         expect: &At<String>,
         promql: Option<&At<String>>,
         traffic: &[Traffic],
+        purpose: Purpose,
     ) -> Option<Claim> {
         match promql {
             Some(expr) => {
@@ -166,7 +172,7 @@ impl Check<'_, '_> {
                 }
             }
             None => {
-                let read = promise::parse_client(&expect.value, &promise::Known::all(traffic));
+                let read = promise::parse_client(&expect.value, &promise::Known::all(traffic), purpose);
                 self.unless_told(expect, read.map(Claim::Client))
             }
         }
@@ -348,15 +354,21 @@ impl Check<'_, '_> {
         }
     }
 
-    fn has_steady(&mut self, promise: &Promise, all: &[Option<Promise>], traffic: &[Traffic]) {
-        let Claim::Client(expectation) = &promise.claim else { return };
+    /// Refuses what is claimed of recovery or detection where nothing says what that is.
+    pub(super) fn has_steady<'p>(
+        &mut self,
+        expectation: &Expectation,
+        place: Place,
+        mut all: impl Iterator<Item = &'p Promise>,
+        traffic: &[Traffic],
+    ) {
         let (measure, whose) = (expectation.measure, expectation.whose());
         if !measure.is_of_fault() {
             return;
         }
         let steady =
             |other: &Promise| other.steady && matches!(&other.claim, Claim::Client(e) if whose.covers(e.whose()));
-        if !all.iter().flatten().any(steady) && !self.reader.is_broken("slo") {
+        if !all.any(steady) && !self.reader.is_broken("slo") {
             let name = traffic[whose.traffic].called(whose.part);
             let (what, means) = match measure {
                 Measure::Recovery => {
@@ -364,7 +376,7 @@ impl Check<'_, '_> {
                 }
                 _ => (format!("nothing says when `{name}` is broken"), "detection means that it does not hold"),
             };
-            self.reader.wrong(promise.place, what, format!("mark a promise on it as `steady: true`: {means}"));
+            self.reader.wrong(place, what, format!("mark a promise on it as `steady: true`: {means}"));
         }
     }
 }

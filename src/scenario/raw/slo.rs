@@ -76,11 +76,11 @@ choice! {
 record! {
     /// What ends the experiment early.
     pub struct Abort {
-        /// What must be seen: `errors(quotes) > 50%`; with `promql`, `value > 0.5`.
+        /// What must be seen, of any measure: `errors(quotes) > 50%`, `recovery(quotes) > 30s`; with `promql`, `value > 0.5`.
         expect: At<String>,
         /// A PromQL expression over the target's own metrics.
         promql: Option<At<String>>,
-        /// For how long without a break; 10s when left out.
+        /// For how long without a break; 10s when left out, 10m for `leak`. Not of what happens once after a fault.
         r#for: Option<At<Duration>>,
     }
 }
