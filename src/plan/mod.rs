@@ -10,6 +10,7 @@ mod mix;
 mod polls;
 mod profile;
 mod review;
+mod stop;
 mod timeline;
 mod values;
 
