@@ -34,6 +34,9 @@ pub struct Changes<'a> {
 pub fn probed(source: &str, changes: &Changes<'_>) -> Result<String, Vec<Mistake>> {
     let Changes { without, unpromised, of_promises, of_faults, keys, set } = *changes;
     let mut root = yaml::parse(source).map_err(|m| vec![m])?;
+    let any_left = faults(&root).iter().any(|fault| !without.contains(&fault.as_str()));
+    // Where nothing is steady nothing recovers.
+    let is_probe = of_promises.contains(&"steady");
     if let Kind::Map(entries) = &mut root.kind {
         entries.retain(|(key, _)| !keys.contains(&key.text.as_str()));
         for (key, value) in entries.iter_mut() {
@@ -50,6 +53,9 @@ pub fn probed(source: &str, changes: &Changes<'_>) -> Result<String, Vec<Mistake
                     });
                     promises.iter_mut().for_each(|promise| lose(promise, of_promises));
                 }
+                ("abort_when", Kind::List(conditions)) => {
+                    conditions.retain(|condition| !is_moot(condition, without, any_left, is_probe));
+                }
                 ("contract", Kind::Map(contracts)) => contracts.iter_mut().for_each(|(_, c)| forget(c, without)),
                 _ => {}
             }
@@ -59,6 +65,32 @@ pub fn probed(source: &str, changes: &Changes<'_>) -> Result<String, Vec<Mistake
     let mut reader = Reader::default();
     vars::apply(&mut root, set, &mut reader);
     if reader.mistakes.is_empty() { Ok(yaml::print(&root)) } else { Err(reader.mistakes) }
+}
+
+/// The names of the faults of a scenario.
+fn faults(root: &Node) -> Vec<String> {
+    let Kind::Map(entries) = &root.kind else { return Vec::new() };
+    let faults = entries.iter().find(|(key, _)| key.text == "faults").map(|(_, faults)| &faults.kind);
+    match faults {
+        Some(Kind::Map(faults)) => faults.iter().map(|(name, _)| name.text.clone()).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Whether a stop condition asks for what there is none of: what a fault did that is left out, what comes once after any where none
+/// ends, and memory, which shows no trend in so short a time as a probe's.
+fn is_moot(condition: &Node, without: &[&str], any_left: bool, is_probe: bool) -> bool {
+    let Kind::Map(entries) = &condition.kind else { return false };
+    let expect = entries.iter().find(|(key, _)| key.text == "expect").map(|(_, value)| &value.kind);
+    let Some(Kind::Scalar { text, .. }) = expect else { return false };
+    let Some((measure, rest)) = text.split_once('(') else { return false };
+    let subject = rest.split_once(')').map_or(rest, |(subject, _)| subject).trim();
+    match measure.trim() {
+        "absorbed" => !any_left || without.contains(&subject),
+        "recovery" | "detection" | "drain" => !any_left || is_probe,
+        "leak" => is_probe,
+        _ => false,
+    }
 }
 
 /// Takes keys out of a mapping.
@@ -127,6 +159,25 @@ slo:
         assert!(left.contains("errors(q)") && !left.contains("p95") && left.contains("recovery"), "{left}");
         let none = variant(TEXT, &["a", "b"], &[]).expect("reads");
         assert!(!none.contains("faults") && none.contains("errors(q)"), "{none}");
+    }
+
+    #[test]
+    fn stop_conditions_on_faults_leave_with_them() {
+        let text = format!(
+            "{TEXT}abort_when:\n  - expect: errors(q) > 50%\n  - {{ expect: 'recovery(q) > 9s' }}\n  - {{ expect: absorbed( a ) < 5% }}\n  - {{ expect: absorbed(q) < 6% }}\n  - {{ expect: leak(target) > 1MB/h }}\n"
+        );
+        let has = |left: &str, wanted: [bool; 5]| {
+            let words = ["errors(q) > 50%", "recovery(q) > 9s", "absorbed( a )", "absorbed(q)", "leak"];
+            assert_eq!(words.map(|word| left.contains(word)), wanted, "{left}");
+        };
+        has(&variant(&text, &[], &[]).expect("reads"), [true; 5]);
+        has(&variant(&text, &["a"], &[]).expect("reads"), [true, true, false, true, true]);
+        has(&variant(&text, &["a", "b"], &[]).expect("reads"), [true, false, false, false, true]);
+        let probe = |without: &[&str]| {
+            probed(&text, &Changes { without, of_promises: &["steady"], ..Changes::default() }).expect("reads")
+        };
+        has(&probe(&["a"]), [true, false, false, true, false]);
+        has(&probe(&["a", "b"]), [true, false, false, false, false]);
     }
 
     #[test]
