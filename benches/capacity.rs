@@ -22,6 +22,7 @@ use proofload::judge::capacity::{FILE, Study};
 
 /// As promised.
 const MOST: f64 = 0.05;
+const SEEDS: std::ops::RangeInclusive<u64> = 101..=120;
 
 fn main() {
     if std::env::args().any(|arg| arg == "--real") { real() } else { virtually() }
@@ -32,16 +33,24 @@ fn virtually() {
         "| law | knee by the books | within 5 % | error, median | greatest | range holds the knee | probes, median |"
     );
     println!("|---|---|---|---|---|---|---|");
+    let mut by_seed = format!(
+        "\n| error in % at seed | {} |\n|---{}|\n",
+        SEEDS.map(|s| s.to_string()).collect::<Vec<_>>().join(" | "),
+        "|---".repeat(SEEDS.count())
+    );
     for known in known::all() {
         let mut errors = Vec::new();
         let mut probes = Vec::new();
         let mut held = 0;
-        for seed in 101..=120 {
+        for seed in SEEDS {
             let found = known.search(seed);
-            errors.push(known.error(&found).map_or(f64::INFINITY, f64::abs));
+            errors.push(known.error(&found).unwrap_or(f64::INFINITY));
             held += u32::from(found.knee.low <= known.knee && found.knee.high.is_none_or(|high| known.knee <= high));
             probes.push(found.probes.len());
         }
+        let row: Vec<String> = errors.iter().map(|error| format!("{:+.1}", error * 100.0)).collect();
+        by_seed += &format!("| {} | {} |\n", known.name, row.join(" | "));
+        errors.iter_mut().for_each(|error| *error = error.abs());
         errors.sort_by(f64::total_cmp);
         probes.sort_unstable();
         let within = errors.iter().filter(|error| **error <= MOST).count();
@@ -55,6 +64,7 @@ fn virtually() {
             probes[probes.len() / 2]
         );
     }
+    print!("{by_seed}");
 }
 
 /// A name, settings of `sim:queue`, a promise, how long a probe is in seconds, and the knee by the books.
