@@ -18,6 +18,13 @@ pub fn heal(args: &HealArgs) -> Exit {
         ));
         return Exit::Usage;
     }
+    if folder.is_held() {
+        print::err(&format!(
+            "{}: the run goes on, and undoes what it breaks itself: wait for it, or stop it with Ctrl-C",
+            folder.path().display()
+        ));
+        return Exit::Usage;
+    }
     let before = match undo::read(&record) {
         Ok(before) => before,
         Err(why) => {

@@ -6,12 +6,14 @@ use std::path::Path;
 
 use super::verify::{Verified, Verifier};
 use super::{capacity, load};
+use crate::base::text;
 use crate::cli::args::{FolderArgs, JudgeArgs};
 use crate::cli::print;
 use crate::evidence::folder::Folder;
 use crate::evidence::reader::Evidence;
 use crate::evidence::samples;
 use crate::evidence::servers::RULES;
+use crate::evidence::undo;
 use crate::exit::Exit;
 use crate::judge::capacity::FILE;
 use crate::judge::{self, Judgement};
@@ -100,6 +102,10 @@ impl Judged {
 /// Judges a run again.
 pub fn judge(args: &JudgeArgs) -> Exit {
     let folder = Folder::open(&args.folder);
+    if folder.is_held() {
+        print::err(&format!("{}: the run goes on: it is judged when it has ended", folder.path().display()));
+        return Exit::Usage;
+    }
     let verifier = match args.verify_with.map(Verifier::new).transpose() {
         Ok(verifier) => verifier,
         Err(why) => {
@@ -126,7 +132,18 @@ pub fn judge(args: &JudgeArgs) -> Exit {
         }
     }
     print::out(&report::table(&judged.judgement, &folder.path().display().to_string(), print::colour(args.no_color)));
+    tell_left(&folder);
     Exit::Judged(judged.judgement.exit)
+}
+
+/// Says what nobody has undone yet, where the run and its stage both died.
+fn tell_left(folder: &Folder) {
+    let left = undo::read(&folder.file(undo::FILE)).map_or_else(|_| Vec::new(), |record| record.left);
+    if !left.is_empty() {
+        let names = text::list(left.iter().map(|recipe| recipe.of.as_str()));
+        let folder = folder.path().display();
+        print::err(&format!("may still be broken, for nobody undid it: {names}\n  type: proofload heal {folder}"));
+    }
 }
 
 /// Renders the reports of a run again. Always exit 0 when they were written.

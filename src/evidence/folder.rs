@@ -1,6 +1,6 @@
 //! The folder of one run: `reports/<scenario's folder>/<file's stem>/<time>/`.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -25,6 +25,19 @@ impl Folder {
             }
         }
         Err(io::Error::new(io::ErrorKind::AlreadyExists, "a thousand runs in one second"))
+    }
+
+    /// Says that a run goes on in it, for as long as what comes back is kept; nothing where the file system does not know of such
+    /// things.
+    pub fn hold(&self) -> Option<File> {
+        let folder = File::open(&self.0).ok()?;
+        folder.lock_shared().ok()?;
+        Some(folder)
+    }
+
+    /// Whether a run goes on in it.
+    pub fn is_held(&self) -> bool {
+        File::open(&self.0).is_ok_and(|folder| matches!(folder.try_lock(), Err(TryLockError::WouldBlock)))
     }
 
     /// A folder that stands already.
@@ -88,6 +101,19 @@ fn stamp(wall: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_is_held_for_as_long_as_its_run_goes_on() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let folder = Folder::create(parent.path(), 0).expect("creates");
+        assert!(!folder.is_held());
+        let (one, other) = (folder.hold(), folder.hold());
+        assert!(one.is_some() && other.is_some() && folder.is_held());
+        drop(one);
+        assert!(folder.is_held());
+        drop(other);
+        assert!(!folder.is_held() && !folder.is_held());
+    }
 
     #[test]
     fn two_runs_at_once_get_two_folders() {

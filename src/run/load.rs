@@ -104,6 +104,7 @@ impl Prepared<'_> {
             reports,
             stop: stopping.clone(),
         };
+        let mut stopped = stopping;
         let sender = traffic::spawn(setup, std::mem::take(&mut self.signals)).map_err(|e| e.to_string())?;
         if let Some(told) = self.launch.outlook.clone() {
             let (scenario, plan, flushed) = (scenario.clone(), plan.clone(), last_flush.clone());
@@ -155,6 +156,8 @@ impl Prepared<'_> {
         if broken.is_none() && matches!(joined, Some(Ok(Ok(Ok(()))))) {
             tokio::select! {
                 () = tokio::time::sleep(self.clock.until(plan.timeline.end)) => {}
+                // Evidence cannot be written any more.
+                _ = stopped.wait_for(|stop| *stop) => {}
                 sooner = early(signals, &mut watch) => how = sooner,
                 ended = &mut faults, if has_stage => broken = Some(ended),
             }

@@ -36,6 +36,8 @@ pub(super) const LEAD: Duration = Duration::from_millis(300);
 pub(super) struct Prepared<'l> {
     pub(super) launch: &'l Launch,
     pub(super) folder: Folder,
+    /// Says that the run goes on.
+    _held: Option<std::fs::File>,
     pub(super) manifest: Manifest,
     pub(super) reserve: Option<Reserve>,
     pub(super) clock: Clock,
@@ -105,6 +107,7 @@ impl<'l> Prepared<'l> {
             reserve,
             tracer: Tracer::new(scenario.seed, &manifest.run),
             launch,
+            _held: folder.hold(),
             folder: folder.clone(),
             manifest,
             clock,

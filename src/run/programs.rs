@@ -36,7 +36,8 @@ impl Programs {
                 program: path.into(),
                 args: args.iter().map(Into::into).collect(),
                 env: env.iter().chain(&program.env).cloned().chain([marked]).collect(),
-                dir: Some(program.dir.as_ref().map_or_else(|| home.to_owned(), |dir| home.join(dir))),
+                // A scenario that is named without a folder lies in this one.
+                dir: Some(Path::new(".").join(home).join(program.dir.as_deref().unwrap_or_default())),
                 tells: None,
                 speaks: false,
             };

@@ -72,7 +72,9 @@ pub async fn record(mut recording: Recording) -> Result<(), String> {
             }
         };
         if let (Err(why), None) = (written, &trouble) {
-            trouble = Some(format!("evidence could not be written: {why}"));
+            let why = format!("evidence could not be written: {why}");
+            shown.remark(format!("{}: {why}: the run ends", seconds(recording.clock.now())));
+            trouble = Some(why);
             let _ = recording.stop.send(true);
         }
     }

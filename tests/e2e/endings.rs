@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::gates::LONG;
 use crate::scene::{Ended, Going, PROGRAM, Scene, Turn, children, ends, finding, hold, kill, outcome, scenario};
 use crate::server::{Server, quote, status};
 
@@ -80,6 +81,24 @@ fn a_run_that_is_told_to_end_before_its_load_has_not_started() {
     let ran = run.wait();
     assert_eq!(ran.code, Some(5), "{ran:?}");
     assert!(ran.err.contains("before the load"), "{ran:?}");
+}
+
+#[test]
+fn a_run_that_goes_on_is_neither_healed_nor_judged() {
+    let _turn = Turn::take();
+    let scene = Scene::new(&broken_for_long());
+    let run = scene.start(&[]);
+    scene.wait_for_load(2);
+    let evidence = scene.evidence();
+    for verb in ["heal", "judge"] {
+        let asked = scene.ask(&[verb, evidence.to_str().expect("text")]);
+        assert_eq!((asked.code, asked.err.contains("the run goes on")), (Some(2), true), "{verb}: {asked:?}");
+    }
+    assert!(!evidence.join("verdict.json").exists());
+    run.signal(Signal::INT);
+    assert_eq!(run.wait().code, Some(130));
+    let judged = scene.ask(&["judge", evidence.to_str().expect("text")]);
+    assert_eq!(judged.code, Some(130), "{judged:?}");
 }
 
 #[test]
@@ -218,7 +237,8 @@ fn bug_a_full_disk_at_the_end_was_a_run_that_could_not_start() {
 fn bug_a_disk_that_others_filled_to_the_last_byte_was_a_run_that_died() {
     let _turn = Turn::take();
     let server = Server::new(|_| quote());
-    let scene = Scene::new(&scenario(&server.url(), &hold("100/s", "8s"), "  - expect: errors(q) < 5%\n"));
+    // What cannot be kept is not sent: it ends long before its load would.
+    let scene = Scene::new(&scenario(&server.url(), &hold("100/s", LONG), "  - expect: errors(q) < 5%\n"));
     let filler = "(until cat \"$1\"/*/*/*/latency.hlog 2>/dev/null | grep -q Tag; do sleep 0.1; done
 cat /dev/zero > \"$1/filler\") 2>/dev/null &";
     if let Some(ran) = on_a_small_disk(&scene, filler) {

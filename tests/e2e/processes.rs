@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::certificates::Authority;
-use crate::scene::{Ended, Going, Scene, Turn, children, finding, hold, kill, scenario};
+use crate::scene::{Ended, Going, PROGRAM, Scene, Turn, children, finding, hold, kill, scenario};
 use crate::server::{Server, quote, status};
 use crate::things::{Container, Engine, Flag, Idle, Marked, soon};
 
@@ -184,6 +184,43 @@ fn paused(length: &str) -> (Scene, Going, Idle, Server) {
     // Until the run has seen it too.
     std::thread::sleep(std::time::Duration::from_millis(300));
     (scene, run, idle, server)
+}
+
+/// A scenario that is named without a folder lies in the one that we are in, and so do its programs.
+#[test]
+fn programs_start_wherever_the_scenario_is_named_from() {
+    let _turn = Turn::take();
+    let server = Server::new(|_| quote());
+    let rest = "processes: { idle: { command: [sh, -c, 'exec sleep 30'] } }
+faults: { breaks: { on: process/idle, inject: { pause: {} }, at: 500ms, for: 1s } }
+";
+    let scene = Scene::new(&beside(&server, "3s", rest));
+    let file = scene.file();
+    let mut command = Command::new(PROGRAM);
+    command.current_dir(file.parent().expect("a folder")).args(["run", "scene.yaml", "--allow-exec", "--out"]);
+    command.arg(scene.out());
+    let ran = Going::start(command, &scene.path("")).wait();
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}
+
+/// Both whose it is to undo what was broken are gone: whoever reads what is left of the run must hear of it.
+#[test]
+fn what_nobody_has_undone_is_said_when_the_run_is_judged() {
+    let _turn = Turn::take();
+    let (scene, run, idle, _server) = paused("30s");
+    let children = children(run.pid());
+    let stage = children.iter().find(|(_, line)| line.contains(" stage ")).expect("a stage");
+    kill(stage.0, Signal::STOP);
+    run.signal(Signal::KILL);
+    run.wait();
+    children.iter().for_each(|(pid, _)| kill(*pid, Signal::KILL));
+    let evidence = scene.evidence().display().to_string();
+    let judged = scene.ask(&["judge", &evidence]);
+    assert!(judged.err.contains("stops") && judged.err.contains(&format!("proofload heal {evidence}")), "{judged:?}");
+    let healed = scene.ask(&["heal", &evidence]);
+    assert_eq!((healed.code, idle.state()), (Some(0), State::Running), "{healed:?}");
+    let again = scene.ask(&["judge", &evidence]);
+    assert!(!again.err.contains("heal"), "{again:?}");
 }
 
 #[test]
