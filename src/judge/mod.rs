@@ -269,6 +269,11 @@ fn reasons(
             invalid(format!("fault `{}` {trouble}", fault.name));
         }
     }
+    // What lasted longer than it should have is not what was described, and whoever reads a report only must hear of it.
+    for Stuck { fault, why, remedy } in stuck(trial) {
+        let remedy = if remedy.is_empty() { remedy } else { format!("; type `{remedy}`") };
+        invalid(format!("`{fault}` could not be undone: {why}{remedy}"));
+    }
     ledger.troubles(trial).into_iter().for_each(&mut invalid);
     if complete {
         for gap in &trial.evidence.gaps {

@@ -119,8 +119,12 @@ impl FaultTimes {
         if matches!(scenario.faults[fault].on, On::Process(_) | On::Hook(_)) {
             times.count_shots(seen.max(timeline.end), evidence);
         }
+        // What stands while a run goes on, or stood when it died, ends as planned unless it is seen not to: what comes after is
+        // not its, and was not seen either.
+        let lasts = is_complete(evidence) || times.stuck.is_some();
         for occurrence in &mut times.occurrences {
-            occurrence.effective = occurrence.effective_span(occurrence.gone.unwrap_or(seen.max(timeline.end)));
+            let last = if lasts { seen.max(timeline.end) } else { occurrence.planned.end.max(seen) };
+            occurrence.effective = occurrence.effective_span(occurrence.gone.unwrap_or(last));
         }
         times.eligible = times.occurrences.iter().map(|o| o.eligible).sum();
         times.injected = times.occurrences.iter().map(|o| o.injected).sum();

@@ -64,7 +64,14 @@ pub fn anatomy(finding: &Finding) -> Option<String> {
 pub fn fault(fault: &FaultSummary) -> String {
     let span = |span: Span| format!("{} to {}", seconds(span.start.secs()), seconds(span.end.secs()));
     let planned: Vec<String> = fault.occurrences.iter().map(|o| span(o.planned)).collect();
-    let effective: Vec<String> = fault.occurrences.iter().filter_map(|o| o.effective.map(span)).collect();
+    let struck = |o: &OccurrenceSummary| {
+        let effective = o.effective?;
+        Some(match o.cleared {
+            Some(_) => span(effective),
+            None => format!("from {} on, its end was not seen", seconds(effective.start.secs())),
+        })
+    };
+    let effective: Vec<String> = fault.occurrences.iter().filter_map(struck).collect();
     let mut text = match effective.as_slice() {
         [] => format!("{} touched nothing (planned {})", fault.kind, planned.join(", ")),
         effective => format!(

@@ -24,11 +24,6 @@ pub(super) fn banner(page: &Page<'_>) -> Markup {
             ul { @for reason in &judgement.reasons { li { strong { (reason.verdict.word()) } ": " (coded(&reason.why)) } } }
         }
         @if let Some(baseline) = &judgement.baseline { p { "Held against " (words::baseline(baseline)) "." } }
-        @for stuck in &judgement.stuck {
-            p class="stuck" {
-                "Fault " strong { (stuck.fault) } " could not be undone: " (stuck.why) ". Type: " code { (stuck.remedy) }
-            }
-        }
     }
 }
 
