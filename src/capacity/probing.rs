@@ -153,6 +153,7 @@ impl<'s> Probing<'s> {
         let changes = Changes {
             without: &without,
             unpromised: &self.unpromised,
+            endless: &[],
             of_promises: &["steady", "outside"],
             of_faults: &["at", "for", "repeat", "ramp"],
             keys: &["capacity"],

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::load::{load, load_text};
+use super::load::{load, load_text, load_variant};
 use super::run::{Ran, Starter, told_stuck};
 use crate::base::text;
 use crate::cli::args::{Reading, ShrinkArgs};
@@ -128,7 +128,7 @@ impl Tries<'_> {
 
 /// The scenario with these faults only, cut as the parts say; `None` when that is no valid scenario.
 fn smaller(scenario: &Scenario, parts: &[Part], args: &ShrinkArgs) -> Option<(Scenario, Plan)> {
-    load_text(&args.file, &text_of(scenario, parts)?, &plain(&args.reading)).ok()
+    load_variant(&args.file, &text_of(scenario, parts)?, &plain(&args.reading)).ok()
 }
 
 fn text_of(scenario: &Scenario, parts: &[Part]) -> Option<String> {
@@ -166,7 +166,7 @@ fn conclude(shrunk: &Shrunk, broken: &Broken, scenario: &Scenario, args: &Shrink
         (false, _) => format!("{runs}, and it is not known whether fewer would do: {names} break it"),
     };
     print::line(&found);
-    let Some(text) = text_of(scenario, &shrunk.parts) else {
+    let Some((Scenario { source, .. }, _)) = smaller(scenario, &shrunk.parts, args) else {
         print::err("the shrunk scenario could not be put into words");
         return Exit::INCONCLUSIVE;
     };
@@ -176,7 +176,7 @@ fn conclude(shrunk: &Shrunk, broken: &Broken, scenario: &Scenario, args: &Shrink
         args.file.file_name().unwrap_or_default().to_string_lossy(),
         broken.words()
     );
-    match fs::write(into, head + &text) {
+    match fs::write(into, head + &source) {
         Ok(()) => print::line(&format!("written to {}", into.display())),
         Err(why) => {
             print::err(&format!("{}: {why}", into.display()));

@@ -14,16 +14,16 @@ use super::latency::Tag;
 use super::manifest::Manifest;
 use super::reader::Evidence;
 use super::samples;
-use super::touches::{DECISIONS, Log, SHOTS};
+use super::touches::{self, DECISIONS, PARTS, SHOTS};
 use crate::base::series::Series;
 use crate::base::time::Offset;
 
 /// Follows the folder of a run.
 pub struct Follower {
-    folder: Folder,
     evidence: Evidence,
     events: Tail,
     latency: Tail,
+    touches: [touches::Tail; 3],
     wanted: Box<dyn Fn(&Tag) -> bool + Send>,
     samples: Option<samples::Follower>,
 }
@@ -37,8 +37,9 @@ impl Follower {
         wanted: impl Fn(&Tag) -> bool + Send + 'static,
         keep: Option<samples::Keep>,
     ) -> Follower {
+        let touches = [(SHOTS, 0), (PARTS, 0), (DECISIONS, manifest.stage_shift())];
+        let touches = touches.map(|(name, moved)| touches::Tail::new(folder.file(name), moved));
         Follower {
-            folder: folder.clone(),
             evidence: Evidence {
                 manifest,
                 events: Vec::new(),
@@ -52,6 +53,7 @@ impl Follower {
             },
             events: Tail::new(folder.file("events.jsonl")),
             latency: Tail::new(folder.file("latency.hlog")),
+            touches,
             wanted: Box::new(wanted),
             samples: keep.map(|keep| samples::Follower::new(folder.file("samples.chunks"), keep)),
         }
@@ -71,11 +73,13 @@ impl Follower {
         self.samples.as_mut().map_or(Ok(()), samples::Follower::catch_up)
     }
 
-    /// Reads what faults struck as far as that is written; it stays on the disk, however much it is.
+    /// Reads what faults struck since the last time. Call after [`catch_up`](Follower::catch_up), so that of every shot that was
+    /// told of it is known what it met.
     pub fn catch_up_with_touches(&mut self) -> io::Result<()> {
-        self.evidence.shots = Log::so_far(&self.folder.file(SHOTS), 0)?;
-        self.evidence.decisions = Log::so_far(&self.folder.file(DECISIONS), self.evidence.manifest.stage_shift())?;
-        Ok(())
+        let [shots, parts, decisions] = &mut self.touches;
+        shots.catch_up(&mut self.evidence.shots)?;
+        parts.catch_up(&mut self.evidence.parts)?;
+        decisions.catch_up(&mut self.evidence.decisions)
     }
 
     /// What was read, and not forgotten.
@@ -92,7 +96,10 @@ impl Follower {
     pub fn forget(&mut self, before: Offset) {
         let second = before.nanos().div_euclid(1_000_000_000);
         self.evidence.latency.forget(Offset::from_millis(second * 1000));
-        let mut ends = BTreeSet::new();
+        self.evidence.shots.forget(|shot| shot.done() >= before);
+        self.evidence.parts.forget(|part| part.done >= before);
+        self.evidence.decisions.forget(|decision| decision.at >= before);
+        let (mut ends, mut missed) = (BTreeSet::new(), BTreeSet::new());
         self.evidence.events.retain_mut(|event| match event {
             Event::Tick(tick) => {
                 // A second is known as a whole or not at all.
@@ -104,7 +111,13 @@ impl Follower {
             Event::Scrape(scrape) => scrape.b >= before,
             Event::Probe(probe) => probe.at >= before,
             // That effects were missed is true for ever.
-            Event::Effects(told) => told.at >= before || told.missed.is_some(),
+            Event::Effects(told) if told.at < before => {
+                (told.rows, told.backlog, told.examples) = Default::default();
+                told.missed.is_some() && missed.insert(told.traffic.clone())
+            }
+            Event::Stage(told) => told.at >= before,
+            Event::Followed(told) => told.at >= before,
+            Event::Calls { at, .. } | Event::Alertmanager { at, .. } => *at >= before,
             // Where partitions ended at first is where a group begins that has committed nothing.
             Event::Lag(lag) => lag.at >= before || (lag.why.is_none() && ends.insert(lag.traffic.clone())),
             _ => true,

@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 
 pub use join::{Joined, join};
-pub use log::Log;
+pub use log::{Log, Tail};
 
 use super::append::Appender;
 use super::reply::{Outcome, PartReply, Reply};

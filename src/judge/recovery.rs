@@ -121,6 +121,8 @@ pub fn search(trial: &Trial<'_>, strike: Span, whose: Whose, wanted: Wanted, rea
     }
     match undecided {
         Some(earliest) => Found::Undecided { earliest, until },
+        // A bad slice that is still to come may be the last one.
+        None if until < start + wanted.bound => Found::Undecided { earliest: until, until },
         None => Found::Never { until },
     }
 }

@@ -224,7 +224,7 @@ pub fn review(scenario: &Scenario, plan: &Plan) -> Vec<Mistake> {
         }
     }
     for (i, abort) in scenario.abort_when.iter().enumerate() {
-        if let Some((what, remedy)) = unreachable_stop(plan, abort) {
+        if let Some((what, remedy)) = unreachable_stop(scenario, plan, abort) {
             mistakes.push(Mistake { at: abort.place, path: format!("abort_when.{i}.expect"), what, remedy });
         }
     }
@@ -341,7 +341,14 @@ fn review_recovery(
 }
 
 /// Refuses a load so thin that no slice of time could be bad beyond chance: what breaks would not be seen.
-fn review_slices(scenario: &Scenario, plan: &Plan, whose: Whose, span: Span, refuse: &mut dyn FnMut(String, String)) {
+/// Why nothing shows in slices of a span.
+pub(super) fn review_slices(
+    scenario: &Scenario,
+    plan: &Plan,
+    whose: Whose,
+    span: Span,
+    refuse: &mut dyn FnMut(String, String),
+) {
     let steady = scenario.promises.iter().filter(|p| p.steady);
     let steady = steady.filter_map(|p| if let Claim::Client(e) = &p.claim { Some((p, e)) } else { None });
     let blind = |(promise, e): (&Promise, &Expectation)| {

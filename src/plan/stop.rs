@@ -3,17 +3,19 @@
 use std::time::Duration;
 
 use super::Plan;
-use super::review::come_to;
+use super::review::{come_to, review_slices};
 use crate::base::text;
 use crate::base::time::{Offset, Span};
 use crate::base::units;
-use crate::scenario::{Abort, Claim, EffectMeasure, Expectation, Measure};
+use crate::scenario::{Abort, Claim, EffectMeasure, Expectation, Measure, Scenario};
 
 /// Why a condition that ends the experiment can never be met.
-pub fn unreachable_stop(plan: &Plan, abort: &Abort) -> Option<(String, String)> {
+pub fn unreachable_stop(scenario: &Scenario, plan: &Plan, abort: &Abort) -> Option<(String, String)> {
     match &abort.claim {
-        Claim::Client(e) if e.measure == Measure::Detection => outlasted(plan, e.traffic, e.bound, |fault| fault.start),
-        Claim::Client(e) if e.measure == Measure::Recovery => outlasted(plan, e.traffic, e.bound, |fault| fault.end),
+        Claim::Client(e) if e.measure.is_of_fault() => {
+            let from = |fault: &Span| if e.measure == Measure::Detection { fault.start } else { fault.end };
+            outlasted(plan, e.traffic, e.bound, from).or_else(|| unseen(scenario, plan, e))
+        }
         Claim::Client(expectation) => too_thin(plan, expectation, abort.hold),
         Claim::Effects(c) if c.measure == EffectMeasure::Drain => {
             outlasted(plan, c.traffic, c.bound, |fault| fault.end)
@@ -26,7 +28,7 @@ pub fn unreachable_stop(plan: &Plan, abort: &Abort) -> Option<(String, String)> 
 }
 
 /// Why nothing that may take so long after a fault can take longer: the load ends before.
-fn outlasted(plan: &Plan, traffic: usize, bound: u64, from: fn(&Span) -> Offset) -> Option<(String, String)> {
+fn outlasted(plan: &Plan, traffic: usize, bound: u64, from: impl Fn(&Span) -> Offset) -> Option<(String, String)> {
     let bound = Duration::from_nanos(bound);
     let end = plan.timeline.measured(Some(traffic)).end;
     let mut faults = plan.timeline.faults.iter().flatten();
@@ -34,6 +36,17 @@ fn outlasted(plan: &Plan, traffic: usize, bound: u64, from: fn(&Span) -> Offset)
         let what = format!("the load ends before {} are over after any fault", units::duration(bound));
         (what, "lower the bound, or lengthen the load".to_owned())
     })
+}
+
+/// Why nobody could tell whether anything was broken, whatever any fault does: there are too few shots.
+fn unseen(scenario: &Scenario, plan: &Plan, expectation: &Expectation) -> Option<(String, String)> {
+    let why = |fault: &Span| {
+        let mut why = None;
+        review_slices(scenario, plan, expectation.whose(), *fault, &mut |what, remedy| why = Some((what, remedy)));
+        why
+    };
+    let all: Option<Vec<_>> = plan.timeline.faults.iter().flatten().map(why).collect();
+    all?.into_iter().next()
 }
 
 /// Why a condition cannot hold for so long: the load ends before.

@@ -74,7 +74,8 @@ pub(super) async fn watch(watching: Watching) -> How {
         leave.send_replace(Leave::Given);
     }
     let last = next.map(|at| at + patience(&scenario) + SLACK);
-    while next.is_some() || !scenario.abort_when.is_empty() {
+    // Once the load is over there is nothing left to end.
+    while next.is_some() || (!scenario.abort_when.is_empty() && clock.now() < plan.timeline.end) {
         let is_gate = tokio::select! {
             () = sleep(clock.until(next.unwrap_or(Offset::MAX))), if next.is_some() => true,
             changed = flushed.changed() => match changed {
@@ -193,7 +194,6 @@ impl Look {
             true => self.follower.evidence().latency.coarsen(before, self.plan.timeline.edges()),
             false => self.follower.forget(before),
         }
-        // After the events, so that of every shot that they tell of it is known what it met.
         if self.touches {
             self.follower.catch_up_with_touches()?;
         }

@@ -2,7 +2,7 @@
 
 use super::reader::Reader;
 use super::yaml::{self, Key, Kind, Node};
-use super::{Mistake, vars};
+use super::{Mistake, Place, vars};
 
 /// The keys of a promise that name a fault.
 const NAMES_A_FAULT: [&str; 4] = ["before", "during", "recovery", "after"];
@@ -20,6 +20,8 @@ pub struct Changes<'a> {
     pub without: &'a [&'a str],
     /// Promises that are left out, by their positions.
     pub unpromised: &'a [usize],
+    /// Stop conditions that are left out, by their positions.
+    pub endless: &'a [usize],
     /// Keys that promises lose, such as `steady`.
     pub of_promises: &'a [&'a str],
     /// Keys that faults lose, such as `repeat`.
@@ -32,9 +34,9 @@ pub struct Changes<'a> {
 
 /// The text of a scenario with some changes. `Err` is why the text cannot be read, or what could not be set.
 pub fn probed(source: &str, changes: &Changes<'_>) -> Result<String, Vec<Mistake>> {
-    let Changes { without, unpromised, of_promises, of_faults, keys, set } = *changes;
+    let Changes { without, unpromised, endless, of_promises, of_faults, keys, set } = *changes;
     let mut root = yaml::parse(source).map_err(|m| vec![m])?;
-    let any_left = faults(&root).iter().any(|fault| !without.contains(&fault.as_str()));
+    let left = Left::of(&root, without);
     // Where nothing is steady nothing recovers.
     let is_probe = of_promises.contains(&"steady");
     if let Kind::Map(entries) = &mut root.kind {
@@ -54,7 +56,11 @@ pub fn probed(source: &str, changes: &Changes<'_>) -> Result<String, Vec<Mistake
                     promises.iter_mut().for_each(|promise| lose(promise, of_promises));
                 }
                 ("abort_when", Kind::List(conditions)) => {
-                    conditions.retain(|condition| !is_moot(condition, without, any_left, is_probe));
+                    let mut at = 0..;
+                    conditions.retain(|condition| {
+                        let left_out = at.next().is_some_and(|at| endless.contains(&at));
+                        !left_out && !left.is_moot(condition, is_probe)
+                    });
                 }
                 ("contract", Kind::Map(contracts)) => contracts.iter_mut().for_each(|(_, c)| forget(c, without)),
                 _ => {}
@@ -67,30 +73,68 @@ pub fn probed(source: &str, changes: &Changes<'_>) -> Result<String, Vec<Mistake
     if reader.mistakes.is_empty() { Ok(yaml::print(&root)) } else { Err(reader.mistakes) }
 }
 
-/// The names of the faults of a scenario.
-fn faults(root: &Node) -> Vec<String> {
-    let Kind::Map(entries) = &root.kind else { return Vec::new() };
-    let faults = entries.iter().find(|(key, _)| key.text == "faults").map(|(_, faults)| &faults.kind);
-    match faults {
-        Some(Kind::Map(faults)) => faults.iter().map(|(name, _)| name.text.clone()).collect(),
-        _ => Vec::new(),
+/// Where the value of a key stands in a scenario's text; nothing where it does not.
+pub fn place(source: &str, path: &[&str]) -> Option<Place> {
+    let mut node = yaml::parse(source).ok()?;
+    for step in path {
+        let Kind::Map(entries) = node.kind else { return None };
+        node = entries.into_iter().find(|(key, _)| key.text == *step)?.1;
+    }
+    Some(node.at)
+}
+
+/// What stop conditions can still be about.
+struct Left {
+    /// Names of faults, those on upstreams, and of traffic.
+    faults: Vec<String>,
+    upstreams: Vec<String>,
+    traffic: Vec<String>,
+}
+
+impl Left {
+    /// In a scenario without some of its faults.
+    fn of(root: &Node, without: &[&str]) -> Left {
+        let map = |key: &str| {
+            let Kind::Map(entries) = &root.kind else { return Vec::new() };
+            let found = entries.iter().find(|(k, _)| k.text == key).map(|(_, value)| &value.kind);
+            if let Some(Kind::Map(entries)) = found { entries.clone() } else { Vec::new() }
+        };
+        let mut faults = map("faults");
+        faults.retain(|(name, _)| !without.contains(&name.text.as_str()));
+        let is_on_upstream = |fault: &Node| scalar(fault, "on").is_some_and(|on| on.starts_with("upstream/"));
+        let names = |all: &[(Key, Node)]| all.iter().map(|(name, _)| name.text.clone()).collect();
+        let upstreams = faults.iter().filter(|(_, fault)| is_on_upstream(fault));
+        Left {
+            upstreams: upstreams.map(|(name, _)| name.text.clone()).collect(),
+            faults: names(&faults),
+            traffic: names(&map("traffic")),
+        }
+    }
+
+    /// Whether a stop condition asks for what there is none of: what a fault did that is left out, what comes once after any
+    /// where none ends, and memory, which shows no trend in so short a time as a probe's.
+    fn is_moot(&self, condition: &Node, is_probe: bool) -> bool {
+        let Some((measure, rest)) = scalar(condition, "expect").and_then(|text| text.split_once('(')) else {
+            return false;
+        };
+        let subject = rest.split_once(')').map_or(rest, |(subject, _)| subject).trim();
+        let has = |names: &[String]| names.iter().any(|name| name == subject);
+        match measure.trim() {
+            // A traffic before a fault of the same name, as where it is read.
+            "absorbed" if has(&self.traffic) => self.upstreams.is_empty(),
+            "absorbed" => !has(&self.upstreams),
+            "recovery" | "detection" | "drain" => self.faults.is_empty() || is_probe,
+            "leak" => is_probe,
+            _ => false,
+        }
     }
 }
 
-/// Whether a stop condition asks for what there is none of: what a fault did that is left out, what comes once after any where none
-/// ends, and memory, which shows no trend in so short a time as a probe's.
-fn is_moot(condition: &Node, without: &[&str], any_left: bool, is_probe: bool) -> bool {
-    let Kind::Map(entries) = &condition.kind else { return false };
-    let expect = entries.iter().find(|(key, _)| key.text == "expect").map(|(_, value)| &value.kind);
-    let Some(Kind::Scalar { text, .. }) = expect else { return false };
-    let Some((measure, rest)) = text.split_once('(') else { return false };
-    let subject = rest.split_once(')').map_or(rest, |(subject, _)| subject).trim();
-    match measure.trim() {
-        "absorbed" => !any_left || without.contains(&subject),
-        "recovery" | "detection" | "drain" => !any_left || is_probe,
-        "leak" => is_probe,
-        _ => false,
-    }
+/// The text at a key.
+fn scalar<'n>(node: &'n Node, key: &str) -> Option<&'n str> {
+    let Kind::Map(entries) = &node.kind else { return None };
+    let found = entries.iter().find(|(k, _)| k.text == key).map(|(_, value)| &value.kind);
+    if let Some(Kind::Scalar { text, .. }) = found { Some(text) } else { None }
 }
 
 /// Takes keys out of a mapping.
@@ -162,22 +206,40 @@ slo:
     }
 
     #[test]
+    fn a_value_is_found_where_it_stands() {
+        let at = |path: &[&str]| place(TEXT, path).map(|at| (at.line, at.col));
+        assert_eq!(at(&["faults", "b", "at"]), Some((4, 12)));
+        assert_eq!((at(&["faults", "c"]), at(&["slo", "a"]), at(&["proofload", "a"])), (None, None, None));
+    }
+
+    #[test]
     fn stop_conditions_on_faults_leave_with_them() {
-        let text = format!(
-            "{TEXT}abort_when:\n  - expect: errors(q) > 50%\n  - {{ expect: 'recovery(q) > 9s' }}\n  - {{ expect: absorbed( a ) < 5% }}\n  - {{ expect: absorbed(q) < 6% }}\n  - {{ expect: leak(target) > 1MB/h }}\n"
-        );
+        let text = TEXT
+            .replace("faults:", "traffic: { q: {} }\nfaults:\n  c: { on: upstream/u, at: 1s }")
+            .replace("a: {", "a: { on: upstream/u,")
+            + "abort_when:
+  - expect: errors(q) > 50%
+  - { expect: 'recovery(q) > 9s' }
+  - { expect: absorbed( a ) < 5% }
+  - { expect: absorbed(q) < 6% }
+  - { expect: leak(target) > 1MB/h }
+";
         let has = |left: &str, wanted: [bool; 5]| {
             let words = ["errors(q) > 50%", "recovery(q) > 9s", "absorbed( a )", "absorbed(q)", "leak"];
             assert_eq!(words.map(|word| left.contains(word)), wanted, "{left}");
         };
-        has(&variant(&text, &[], &[]).expect("reads"), [true; 5]);
-        has(&variant(&text, &["a"], &[]).expect("reads"), [true, true, false, true, true]);
-        has(&variant(&text, &["a", "b"], &[]).expect("reads"), [true, false, false, false, true]);
+        let without = |faults: &[&str]| variant(&text, faults, &[]).expect("reads");
+        has(&without(&[]), [true; 5]);
+        has(&without(&["a"]), [true, true, false, true, true]);
+        has(&without(&["a", "c"]), [true, true, false, false, true]);
+        has(&without(&["a", "b", "c"]), [true, false, false, false, true]);
         let probe = |without: &[&str]| {
             probed(&text, &Changes { without, of_promises: &["steady"], ..Changes::default() }).expect("reads")
         };
         has(&probe(&["a"]), [true, false, false, true, false]);
-        has(&probe(&["a", "b"]), [true, false, false, false, false]);
+        has(&probe(&["a", "b", "c"]), [true, false, false, false, false]);
+        let endless = Changes { endless: &[0, 3], ..Changes::default() };
+        has(&probed(&text, &endless).expect("reads"), [false, true, true, false, true]);
     }
 
     #[test]
@@ -203,6 +265,7 @@ slo:
         let changes = Changes {
             without: &["b"],
             unpromised: &[0],
+            endless: &[],
             of_promises: &["during"],
             of_faults: &["at"],
             keys: &["proofload"],

@@ -183,10 +183,61 @@ fn a_target_that_does_not_recover_in_time_ends_it() {
     for now in [31_000, 41_100, 60_000, 89_000] {
         assert_eq!(look(RECOVERY, &broken("38s"), now), None, "it had, at 38 s: {now}");
     }
+    // More than is promised, and no slice by itself more than chance.
+    let limps = format!("{STRUCK}quotes 30s..38s every 8: rejected 20ms\n");
+    for now in [35_500, 38_500] {
+        assert_eq!(look(RECOVERY, &limps, now), None, "its last bad slice may still come: {now}");
+    }
+    // Of shots that are under way nothing is known, and those that failed are over sooner.
+    let open = format!("{STRUCK}quotes 30s..90s: lost\nquotes 30s..90s every 3: rejected 20ms\n");
+    assert_eq!(look(RECOVERY, &open, 44_100), None);
     // Bad anew, long after.
     let anew = broken("31s") + "quotes 60s..90s: rejected 20ms\n";
     assert_eq!(look(RECOVERY, &anew, 75_000), None);
     assert_eq!(look(RECOVERY, "quotes 20s..90s: rejected 20ms\n", 60_000), None, "nothing was struck");
+}
+
+/// While another fault strikes nobody can tell what the first one left behind.
+#[test]
+fn what_another_fault_breaks_is_not_taken_for_a_slow_recovery() {
+    let of = |condition: &str, happened: &str, now: i64| {
+        let other = "longer: { on: upstream/jupiter, inject: { latency: 1s }, at: 15s, for: 45s }, hangs:";
+        let text = scenario(condition, "").replace("faults: { hangs:", &format!("faults: {{ {other}"));
+        let other = "fault longer: applied 15s\nfault longer: touched 15s\n";
+        let all = format!("quotes: ok 20ms\nsignals: ok 450ms\n{STRUCK}{other}{happened}ended: died {now}ms");
+        let case = Case::read(&format!("{text}\n---\n{all}\n---\nPASS, exit 0\n"));
+        let case = case.unwrap_or_else(|why| panic!("{why}"));
+        let mut stops = Stops::new(&case.scenario, &case.plan);
+        stops.look(&case.scenario, &case.plan, &case.evidence(), &case.series, Offset::from_millis(now))
+    };
+    let broken = "quotes 15s..60s: rejected 20ms\n";
+    assert_eq!(of("{ expect: recovery(quotes) > 10s }", broken, 45_000), None);
+    assert_eq!(of("{ expect: drain(signals) > 10s }", &backlog(45_000, 99_000), 45_000), None);
+}
+
+/// Signals that rightly start nothing have not failed, and keep nobody from having recovered.
+#[test]
+fn signals_that_start_nothing_keep_no_target_from_recovering() {
+    let condition = "{ expect: recovery(signals) > 10s }";
+    let of = |unmatched: &str, happened: &str| {
+        let text = scenario(condition, unmatched).replace(
+            "slo: [",
+            "slo: [ { expect: p50(signals) < 1s, steady: true }, { expect: errors(signals) < 5%, outside: faults, steady: true },",
+        );
+        let all = format!("quotes: ok 20ms\nsignals: ok 450ms\n{STRUCK}{happened}ended: died 56000ms");
+        let case = Case::read(&format!("{text}\n---\n{all}\n---\nPASS, exit 0\n"));
+        let case = case.unwrap_or_else(|why| panic!("{why}"));
+        let mut stops = Stops::new(&case.scenario, &case.plan);
+        stops.look(&case.scenario, &case.plan, &case.evidence(), &case.series, Offset::from_millis(56_000))
+    };
+    let mut counted = "quiet quote-service before 1s\nscraped quote-service 0s..56s\n".to_owned();
+    let series = "sample unmatched_total{job=\"quote-service\"}";
+    counted += &format!("{series} before 1s: 0\n");
+    (0..=56).for_each(|at| counted += &format!("{series} {at}s..{at}500ms: {}\n", 5 * at));
+    let half = "signals every 2: unfinished 5s\n";
+    assert_eq!(of("unmatched: [ unmatched_total ]", &format!("{half}{counted}")), None);
+    let told = of("", half).expect("without counters they failed");
+    assert!(told.contains("had not recovered 10s"), "{told}");
 }
 
 #[test]
@@ -236,12 +287,14 @@ fn too_little_that_is_absorbed_ends_it() {
     let struck = format!("{STRUCK}struck hangs quotes 20s..30s every 4: injected after 10ms\n");
     let surfaced = format!("{struck}quotes 20s..30s every 4: timed_out_head 2s\n");
     assert_eq!(look(ABSORBED, &surfaced, 22_500), None, "there were no three seconds yet");
+    assert_eq!(look(ABSORBED, &surfaced, 23_100), None, "of the first second all is known, and it is one second");
     let told = look(ABSORBED, &surfaced, 27_500).expect("met");
     assert_eq!(told.replace('\u{202f}', " "), "absorbed(hangs) < 50%: absorbed 0 % for 3s");
     assert_eq!(look(ABSORBED, &struck, 27_500), None, "all were served");
     let lately = format!("{struck}quotes 24s..30s every 4: timed_out_head 2s\n");
     assert_eq!(look(ABSORBED, &lately, 28_100), None, "of the third second from the end all were served");
-    let spoilt = format!("{struck}quotes 26s..30s every 4: timed_out_head 2s\nlate quotes 25: 20\n");
+    let spoilt = "quotes 25s..26s every 4: timed_out_head 2s\nquotes 27s..30s every 4: timed_out_head 2s\n";
+    let spoilt = format!("{struck}{spoilt}late quotes 26: 20\n");
     assert!(look(ABSORBED, &spoilt, 30_100).is_some(), "what we spoilt says nothing");
     let few = format!("{STRUCK}struck hangs quotes 20s..30s every 40: injected after 10ms\n");
     let few = format!("{few}quotes 20s..30s every 40: timed_out_head 2s\n");
@@ -260,4 +313,6 @@ fn memory_that_grows_too_fast_ends_it() {
     assert_eq!(look(LEAK, &grows("110MB/h"), 61_500), None, "memory comes in pieces: it may be less");
     assert_eq!(look(LEAK, &grows("1MB/h"), 61_500), None);
     assert_eq!(look(LEAK, "", 61_500), None, "nobody tells");
+    let begins = "process target 35s..90s: 20MB grows 9000MB/h\n";
+    assert_eq!(look(LEAK, begins, 61_500), None, "whoever has just begun grows");
 }

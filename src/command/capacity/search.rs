@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::judge::Judged;
-use super::super::load::load_text;
+use super::super::load::load_variant;
 use super::super::run::{Ran, Starter, Terms, told_stuck};
 use crate::base::time::monotonic;
 use crate::capacity::{self, Order, Probing, Tried, trimmed};
@@ -122,7 +122,7 @@ fn first<'s>(
     let probing = Probing::new(scenario, plan, capacity, without).map_err(|why| format!("{under}{why}"))?;
     if let capacity::Next::Probe(order) = capacity::next(&probing.aim(), &[], 0.0) {
         let text = probing.text(&order, 1).map_err(|why| format!("{under}{why}"))?;
-        load_text(file, &text, &plain(reading)).map_err(|mistakes| {
+        load_variant(file, &text, &plain(reading)).map_err(|mistakes| {
             let all: Vec<String> = mistakes.all.iter().map(|m| format!("{}: {}", m.what, m.remedy)).collect();
             format!("{under}a probe at {}/s is no valid scenario: {}", trimmed(order.rate), all.join("; "))
         })?;
@@ -193,7 +193,7 @@ impl Hunt<'_> {
             Ok(text) => text,
             Err(why) => return over(why),
         };
-        let (scenario, plan) = match load_text(&self.file, &text, &plain(self.reading)) {
+        let (scenario, plan) = match load_variant(&self.file, &text, &plain(self.reading)) {
             Ok(loaded) => loaded,
             Err(mistakes) => return over(mistakes.all.first().map_or(String::new(), |m| m.what.clone())),
         };

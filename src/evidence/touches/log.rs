@@ -1,7 +1,7 @@
 //! Records that are read from where they lie, for there may be more of them than memory.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
@@ -52,14 +52,18 @@ impl<R: Record + Clone> Log<R> {
         Ok((Log { records: Records::File { path: path.to_owned(), whole, moved } }, torn))
     }
 
-    /// The records of a file that grows, as far as it has come, moved by so many nanoseconds.
-    pub fn so_far(path: &Path, moved: i64) -> io::Result<Log<R>> {
-        let length = match fs::metadata(path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Log::default()),
-            meta => meta?.len(),
-        };
-        let whole = length / R::WIDTH as u64;
-        Ok(Log { records: Records::File { path: path.to_owned(), whole, moved } })
+    /// Takes more records into one that lies in memory; one that lies in a file has what it has.
+    fn take(&mut self, more: impl Iterator<Item = R>) {
+        if let Records::Memory(records) = &mut self.records {
+            records.extend(more);
+        }
+    }
+
+    /// Forgets what need not be kept, of one that lies in memory.
+    pub fn forget(&mut self, keep: impl FnMut(&R) -> bool) {
+        if let Records::Memory(records) = &mut self.records {
+            records.retain(keep);
+        }
     }
 
     /// How many there are.
@@ -103,6 +107,36 @@ impl<R: Record + Clone> Log<R> {
             }
         };
         memory.iter().cloned().chain(file.into_iter().flatten())
+    }
+}
+
+/// Reads a file that grows on from where it was left, up to its last whole record.
+#[derive(Debug)]
+pub struct Tail {
+    path: PathBuf,
+    moved: i64,
+    read: u64, // bytes
+}
+
+impl Tail {
+    /// Of a file that may not be there yet; its records are moved by so many nanoseconds.
+    pub fn new(path: PathBuf, moved: i64) -> Tail {
+        Tail { path, moved, read: 0 }
+    }
+
+    /// Takes what has been written since the last time into a log in memory.
+    pub fn catch_up<R: Record + Clone>(&mut self, log: &mut Log<R>) -> io::Result<()> {
+        let mut file = match File::open(&self.path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            file => file?,
+        };
+        file.seek(SeekFrom::Start(self.read))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        let whole = bytes.chunks_exact(R::WIDTH);
+        self.read += (whole.len() * R::WIDTH) as u64;
+        log.take(whole.filter_map(R::decode).map(|record| record.moved(self.moved)));
+        Ok(())
     }
 }
 
@@ -161,12 +195,29 @@ mod tests {
         writer.write(&shot(None, None)).expect("writes");
         writer.flush().expect("flushes");
         assert_eq!(log.iter().count(), 3);
-        fs::OpenOptions::new().append(true).open(&path).expect("opens").write_all(&[1; 9]).expect("writes");
-        let so_far = Log::<ShotTouch>::so_far(&path, 0).expect("opens");
-        assert_eq!((so_far.len(), so_far.iter().count()), (4, 4), "the fifth is not whole yet");
-        assert!(Log::<ShotTouch>::so_far(&folder.path().join("none"), 0).is_ok_and(|log| log.is_empty()));
         fs::write(&path, [0; ShotTouch::WIDTH]).expect("writes");
         assert!(log.each(|_| {}).is_err(), "it has become shorter");
         assert_eq!(Log::from(vec![shot(None, None)]).len(), 1);
+    }
+
+    #[test]
+    fn a_file_that_grows_is_read_on_up_to_its_last_whole_record_and_what_is_old_is_forgotten() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("touches.log");
+        let (mut tail, mut log) = (Tail::new(path.clone(), 5_000_000), Log::<ShotTouch>::default());
+        tail.catch_up(&mut log).expect("nothing is there yet");
+        let mut writer = Writer::create(&path).expect("creates");
+        for n in 0..3 {
+            writer.write(&shot(None, Some(n))).expect("writes");
+            writer.flush().expect("flushes");
+            tail.catch_up(&mut log).expect("reads");
+            assert_eq!(log.len(), n + 1);
+        }
+        fs::OpenOptions::new().append(true).open(&path).expect("opens").write_all(&[1; 9]).expect("writes");
+        tail.catch_up(&mut log).expect("reads");
+        assert_eq!(log.len(), 3, "the fourth is not whole yet");
+        assert!(log.iter().all(|s| s.due == Offset::from_millis(2)), "moved by 5 ms");
+        log.forget(|shot| shot.service == Some(2));
+        assert_eq!(log.iter().map(|s| s.service).collect::<Vec<_>>(), [Some(2)]);
     }
 }

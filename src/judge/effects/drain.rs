@@ -11,7 +11,6 @@ use super::super::evaluate::{blank, why_empty};
 use super::super::measure::Ruling;
 use super::super::missing;
 use super::super::recovery::worst;
-use super::super::server::Server;
 use super::super::trial::Trial;
 use super::super::verdict::{Finding, Quantity, Verdict, instant};
 use super::super::window;
@@ -76,9 +75,13 @@ pub struct Draining {
 }
 
 impl Draining {
-    /// What is known of it; nothing where counters that are needed say nothing, or effects may have been missed.
-    pub fn read(trial: &Trial<'_>, server: &Server<'_>, traffic: usize) -> Option<Draining> {
-        let account = Account::so_far(trial, server, traffic).filter(|account| account.missed.is_none())?;
+    /// What is known of it; nothing where effects may have been missed, or counters have the last word on what was waited for.
+    pub fn read(trial: &Trial<'_>, traffic: usize) -> Option<Draining> {
+        let of = &trial.scenario.traffic[traffic];
+        let account = Account::told(trial.evidence, &of.name);
+        if account.missed.is_some() || of.kind.signal().is_none_or(|signal| !signal.unmatched.is_empty()) {
+            return None;
+        }
         let backlog = Backlog::read(trial, &account, traffic).ok()?;
         Some(Draining { account, backlog })
     }

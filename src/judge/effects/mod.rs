@@ -109,11 +109,6 @@ impl Account {
         Some(account)
     }
 
-    /// The same while a run goes on, as far as its counters have come.
-    fn so_far(trial: &Trial<'_>, server: &Server<'_>, traffic: usize) -> Option<Account> {
-        Account::read(trial, traffic, |expr| unmatched::so_far(server, expr))
-    }
-
     /// What the ledger of a traffic told.
     fn told(evidence: &Evidence, traffic: &str) -> Account {
         let mut account = Account::default();

@@ -30,6 +30,10 @@ pub fn too_little(trial: &Trial<'_>, claim: &Absorbed, hold: Duration, now: Offs
             seconds.add(row.second, counts.absorbed, counts.all());
         }
     }
+    // A fault that has stood for less says nothing of so long.
+    if !seconds.has(second(end) - second(Offset::ZERO + hold)) {
+        return None;
+    }
     let [absorbed, struck] =
         seconds.over(second(end), hold, |share| claim.compare.holds(share, claim.bound.fraction()))?;
     let ruling = measure::rule_absorbed(claim, None, absorbed, struck);

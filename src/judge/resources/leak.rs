@@ -18,7 +18,7 @@ pub const PIECE: f64 = 262_144.0;
 /// How sure each bound of an interval is unless the promise says otherwise.
 pub const CONFIDENCE: f64 = 0.95;
 /// Fewer of the seconds of a window, and there is too little to tell.
-const LEAST_SEEN: f64 = 0.9;
+pub const LEAST_SEEN: f64 = 0.9;
 /// The least number of looks.
 const LEAST: u64 = 20;
 
@@ -49,7 +49,11 @@ pub fn finding(trial: &Trial<'_>, takers: &[&Taker], promise: &Promise, claim: &
         return finding;
     }
     let confidence = promise.confidence.map_or(CONFIDENCE, |c| c.fraction());
-    match worst(trial, takers, claim, &parts, confidence) {
+    let members = takers.iter().flat_map(|taker| taker.members.iter().map(move |member| (*taker, member)));
+    let rulings = members.map(|(taker, member)| rule(trial, (taker, member), claim, &parts, confidence));
+    let observed = |ruling: &Ruling| ruling.observed.map_or(f64::NEG_INFINITY, |o| o.value);
+    let worst = rulings.max_by(|a, b| a.verdict.cmp(&b.verdict).then(observed(a).total_cmp(&observed(b))));
+    match worst {
         None => finding.why = format!("nobody tells of the memory of `{}`", claim.of.word()),
         Some(ruling) => {
             (finding.verdict, finding.observed) = (ruling.verdict, ruling.observed);
@@ -57,20 +61,6 @@ pub fn finding(trial: &Trial<'_>, takers: &[&Taker], promise: &Promise, claim: &
         }
     }
     finding
-}
-
-/// What it comes to of all processes that it is about; nothing where nobody tells of them.
-pub fn worst(
-    trial: &Trial<'_>,
-    takers: &[&Taker],
-    claim: &LeakClaim,
-    parts: &[Span],
-    confidence: f64,
-) -> Option<Ruling> {
-    let members = takers.iter().flat_map(|taker| taker.members.iter().map(move |member| (*taker, member)));
-    let rulings = members.map(|(taker, member)| rule(trial, (taker, member), claim, parts, confidence));
-    let observed = |ruling: &Ruling| ruling.observed.map_or(f64::NEG_INFINITY, |o| o.value);
-    rulings.max_by(|a, b| a.verdict.cmp(&b.verdict).then(observed(a).total_cmp(&observed(b))))
 }
 
 fn rule(

@@ -35,7 +35,7 @@ use crate::base::time::Offset;
 use crate::base::units;
 use crate::evidence::reader::Evidence;
 use crate::plan::Plan;
-use crate::scenario::{Abort, Claim, EffectMeasure, On, Scenario};
+use crate::scenario::{Abort, Claim, EffectMeasure, Scenario};
 
 /// Watches the stop conditions of a scenario.
 #[derive(Debug, Clone)]
@@ -62,13 +62,9 @@ impl Stops {
 
     /// Whether conditions ask what single requests faults struck, which is written down in files of its own.
     pub fn ask_for_touches(scenario: &Scenario) -> bool {
-        // Of what strikes as a whole, those tell when it first did.
-        let as_a_whole = scenario.faults.iter().any(|fault| matches!(fault.on, On::Process(_) | On::Hook(_)));
-        let asks = |abort: &Abort| match &abort.claim {
-            Claim::Absorbed(_) => true,
-            claim => as_a_whole && strikes::is_of_fault(claim),
-        };
-        scenario.abort_when.iter().any(asks)
+        // They also tell when what strikes as a whole first did, and which shots were under way when another began.
+        let asks = |claim: &Claim| matches!(claim, Claim::Absorbed(_)) || strikes::is_of_fault(claim);
+        scenario.abort_when.iter().any(|abort| asks(&abort.claim))
     }
 
     /// Whether a condition on memory asks for a series.
@@ -95,11 +91,11 @@ impl Stops {
         let met = all.filter_map(|(i, abort)| {
             let why = match &abort.claim {
                 Claim::Client(expectation) if expectation.measure.is_of_fault() => {
-                    strikes::of_shots(&trial, expectation, now, self.horizon)
+                    strikes::of_shots(&trial, &server, expectation, now, self.horizon)
                 }
                 Claim::Client(expectation) => shots::met(&trial, &server, expectation, abort, now),
                 Claim::Effects(claim) if claim.measure == EffectMeasure::Drain => {
-                    strikes::of_signals(&trial, &server, claim, now, self.horizon)
+                    strikes::of_signals(&trial, claim, now, self.horizon)
                 }
                 Claim::Effects(claim) => effects::too_much(&trial, &server, claim, abort.hold),
                 Claim::Absorbed(claim) => ledger::too_little(&trial, claim, abort.hold, now),

@@ -18,9 +18,14 @@ impl Seconds {
         *all += whole;
     }
 
-    /// The first second of which anything is known.
+    /// The first second that had any.
     pub fn first(&self) -> Option<i64> {
-        self.0.keys().next().copied()
+        self.0.iter().find(|(_, [_, whole])| *whole > 0).map(|(second, _)| *second)
+    }
+
+    /// Whether a second had any.
+    pub fn has(&self, second: i64) -> bool {
+        self.0.get(&second).is_some_and(|[_, whole]| *whole > 0)
     }
 
     /// How many of a stretch that ends at a second are meant, and how many there were, if for the share of each second that had
@@ -54,6 +59,10 @@ mod tests {
         assert_eq!(over(5, 2), None, "the last does not");
         assert_eq!(over(4, 5), None, "there were no five seconds yet");
         assert_eq!(over(3, 1), None, "there was nothing");
-        assert_eq!(seconds.first(), Some(0));
+        assert_eq!((seconds.first(), seconds.has(1), seconds.has(2), seconds.has(9)), (Some(0), true, false, false));
+        let mut forgotten = Seconds::default();
+        forgotten.add(3, 4, 0);
+        forgotten.add(5, 1, 2);
+        assert_eq!(forgotten.first(), Some(5), "of how many there were in the third nobody knows any more");
     }
 }

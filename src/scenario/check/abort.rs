@@ -6,11 +6,14 @@ use super::super::Job;
 use super::super::claim::{Claim, Promise, Purpose};
 use super::super::effect_claim::EffectMeasure;
 use super::super::fault::Fault;
+use super::super::leak::{Grower, LeakClaim};
+use super::super::promise::ends_for_good;
 use super::super::raw;
 use super::super::traffic::Traffic;
 use super::super::world::Abort;
 use super::Check;
 use super::effect_claim::names_ids;
+use crate::base::units;
 
 /// How long a condition must be seen, unless the scenario says otherwise.
 const HOLD: Duration = Duration::from_secs(10);
@@ -48,12 +51,15 @@ impl Check<'_, '_> {
             }
             hold.value
         });
-        let default = if matches!(claim, Some(Claim::Leak(_))) { HOLD_OF_MEMORY } else { HOLD };
-        // A second is as fine as it gets, however fast time runs.
-        let scaled = self.scaled(asked.unwrap_or(default)).as_millis().div_ceil(LOOK.as_millis()).max(1) as u64;
-        let hold = LOOK * u32::try_from(scaled).unwrap_or(u32::MAX);
-        self.fits_condition(raw, claim.as_ref()?, hold, known);
-        Some(Abort { text: raw.expect.value.clone(), claim: claim?, hold, place: raw.expect.at })
+        let claim = claim?;
+        let default = if matches!(claim, Claim::Leak(_)) { HOLD_OF_MEMORY } else { HOLD };
+        let hold = asked.unwrap_or(default);
+        self.fits_condition(raw, &claim, hold, root, known);
+        // A second is as fine as it gets, and a trend takes as many looks as it takes, however fast time runs.
+        let scaled = self.scaled(hold).as_millis().div_ceil(LOOK.as_millis()).max(1) as u64;
+        let least = if let Claim::Leak(leak) = &claim { looked_at(leak, root, known.jobs) * LOOKS } else { LOOK };
+        let hold = (LOOK * u32::try_from(scaled).unwrap_or(u32::MAX)).max(least);
+        Some(Abort { text: raw.expect.value.clone(), claim, hold, place: raw.expect.at })
     }
 
     fn condition(&mut self, raw: &raw::Abort, root: &raw::Root, known: &Known<'_>) -> Option<Claim> {
@@ -66,7 +72,7 @@ impl Check<'_, '_> {
     }
 
     /// What can never be met, and settings that do not go together.
-    fn fits_condition(&mut self, raw: &raw::Abort, claim: &Claim, hold: Duration, known: &Known<'_>) {
+    fn fits_condition(&mut self, raw: &raw::Abort, claim: &Claim, hold: Duration, root: &raw::Root, known: &Known<'_>) {
         let place = raw.expect.at;
         let of_fault = match claim {
             Claim::Client(expectation) if expectation.measure.is_of_fault() => {
@@ -75,27 +81,36 @@ impl Check<'_, '_> {
             }
             Claim::Effects(claim) => {
                 self.can_be_told(claim, place, known.traffic);
-                let counted = known.traffic[claim.traffic].kind.signal().is_some_and(|signal| !names_ids(signal));
-                if claim.measure == EffectMeasure::Lost && counted {
+                let signal = known.traffic[claim.traffic].kind.signal();
+                if claim.measure == EffectMeasure::Lost && signal.is_some_and(|signal| !names_ids(signal)) {
                     let what = "where a metric only counts effects, what is lost is known when all is drained";
+                    self.reader.wrong(place, what, "ask the target, beside `promql`: what its counters say it lost");
+                }
+                if claim.measure == EffectMeasure::Drain && signal.is_some_and(|signal| !signal.unmatched.is_empty()) {
+                    let what = "where counters tell of signals that start nothing, a drain is known when all is over";
                     self.reader.wrong(
                         place,
                         what,
-                        "name the counters: `promql: sent - effects`, as your target has them",
+                        "ask how far the reader is behind: `consumer_lag(signals) > 100000`",
                     );
                 }
                 (claim.measure == EffectMeasure::Drain).then(|| claim.measure.to_string())
             }
             Claim::Absorbed(absorbed) => {
                 self.is_accounted_for(place, absorbed.fault, known.faults);
+                if !absorbed.compare.is_ceiling() {
+                    let (what, _) = ends_for_good(&raw.expect.value);
+                    self.reader.wrong(place, what, "say what is too little: use < or <=");
+                }
                 None
             }
-            Claim::Leak(_) => {
-                let every = known.jobs.iter().map(|job| job.every).max().unwrap_or(LOOK).max(LOOK);
-                if hold < every * LOOKS {
+            Claim::Leak(leak) => {
+                let least = looked_at(leak, root, known.jobs) * LOOKS;
+                if hold < least {
                     let at = raw.r#for.map_or(place, |hold| hold.at);
-                    let what = "memory shows no trend in so short a time";
-                    self.reader.wrong(at, what, "write a minute or more, some ten for a slow leak: `for: 10m`");
+                    let what = format!("memory shows no trend in fewer than {LOOKS} looks");
+                    let remedy = format!("write {} or more, some ten minutes for a slow leak", units::duration(least));
+                    self.reader.wrong(at, what, remedy);
                 }
                 None
             }
@@ -116,4 +131,16 @@ impl Check<'_, '_> {
             self.reader.wrong(hold.at, what, "leave out `for`");
         }
     }
+}
+
+/// How often the memory that a claim is about is looked at: that of a process once a second, of a page at each scrape.
+fn looked_at(claim: &LeakClaim, root: &raw::Root, jobs: &[Job]) -> Duration {
+    let slowest = |meant: &dyn Fn(&Job) -> bool| jobs.iter().filter(|job| meant(job)).map(|job| job.every).max();
+    let every = match &claim.of {
+        Grower::Target if root.target.has_process() => None,
+        Grower::Target => slowest(&|_| true),
+        Grower::Process(_) => None,
+        Grower::Job(name) => slowest(&|job| job.name == *name),
+    };
+    every.unwrap_or(LOOK).max(LOOK)
 }

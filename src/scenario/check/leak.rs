@@ -22,11 +22,7 @@ impl Check<'_, '_> {
             root.processes.iter().flat_map(|p| &p.value.0).map(|(n, _)| n.value.as_str()).collect();
         let jobs = root.observe.iter().filter_map(|o| o.jobs.as_ref()).flat_map(|jobs| &jobs.0);
         let jobs: Vec<&str> = jobs.map(|(name, _)| name.value.as_str()).collect();
-        let target = match &root.target {
-            raw::Target::Word(word) => word.value.starts_with("sim:"),
-            raw::Target::Map(map) => map.sim.is_some() || map.pid.is_some(),
-        };
-        let known = Growers { processes: &processes, jobs: &jobs, target };
+        let known = Growers { processes: &processes, jobs: &jobs, target: root.target.has_process() };
         let claim = leak::parse(&expect.value, known, purpose)?;
         Some(match claim {
             Ok(claim) => Some(Claim::Leak(claim)),

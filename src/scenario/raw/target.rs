@@ -19,6 +19,16 @@ pub enum Target {
     Map(Box<TargetMap>),
 }
 
+impl Target {
+    /// Whether its process is known: that of a practice target, or one that is named.
+    pub fn has_process(&self) -> bool {
+        match self {
+            Target::Word(word) => word.value.starts_with("sim:"),
+            Target::Map(map) => map.sim.is_some() || map.pid.is_some(),
+        }
+    }
+}
+
 impl Shape for Target {
     fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
         match node.kind {

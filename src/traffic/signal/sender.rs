@@ -200,7 +200,8 @@ impl<'s> Sender<'s> {
 
     fn send_batch(&mut self, now: Offset, health: Option<WorkerHealth>) {
         let mut batch = std::mem::take(&mut self.batch);
-        (batch.worker, batch.at, batch.through) = (self.index, now, self.through);
+        let through = if self.through == Offset::MAX { Offset::MAX } else { self.through.min(now) };
+        (batch.worker, batch.at, batch.through) = (self.index, now, through);
         batch.health.extend(health);
         let _ = self.setup.reports.send(batch); // nobody records any more when the run is over
     }

@@ -62,8 +62,29 @@ impl Worker {
         let mut batch = self.report.take();
         batch.worker = self.index;
         batch.at = now;
-        batch.through = self.through.get();
+        batch.through = through(self.through.get(), self.loops.end(), now);
         batch.health.extend(health);
         let _ = self.reports.send(batch); // nobody records any more when the run is over
+    }
+}
+
+/// Up to where every shot has been taken up: of any instant once all that was planned was and no closed loop goes on, since who
+/// has nothing left to send holds up nobody.
+fn through(planned: Offset, loops_end: Offset, now: Offset) -> Offset {
+    if planned == Offset::MAX && now >= loops_end { Offset::MAX } else { planned.min(now) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_on_is_taken_up_as_far_as_it_has_come() {
+        let s = |secs: i64| Offset::from_millis(secs * 1_000);
+        assert_eq!(through(s(3), s(0), s(2)), s(2), "the next shot is due in a second");
+        assert_eq!(through(s(3), s(0), s(4)), s(3), "it has not been taken up");
+        assert_eq!(through(Offset::MAX, s(0), s(4)), Offset::MAX, "there are no more");
+        assert_eq!(through(Offset::MAX, s(60), s(20)), s(20), "a closed loop goes on");
+        assert_eq!(through(Offset::MAX, s(60), s(60)), Offset::MAX, "it has ended");
     }
 }
