@@ -65,6 +65,29 @@ fn virtually() {
         );
     }
     print!("{by_seed}");
+    closely();
+}
+
+/// What it costs to come closer than by default.
+fn closely() {
+    println!("\n| 2 % asked for | error in % at seeds 101 to 105 | range, median | probes, median | with 5 % |");
+    println!("|---|---|---|---|---|");
+    for known in known::all() {
+        let (mut errors, mut ranges, mut probes, mut fewer) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for seed in 101..=105 {
+            let found = known.search_with(seed, ", resolution: 2%");
+            errors.push(format!("{:+.1}", known.error(&found).unwrap_or(f64::INFINITY) * 100.0));
+            let high = found.knee.high.unwrap_or(f64::INFINITY);
+            ranges.push((high - found.knee.low) / known.knee * 100.0);
+            probes.push(found.probes.len());
+            fewer.push(known.search(seed).probes.len());
+        }
+        ranges.sort_by(f64::total_cmp);
+        probes.sort_unstable();
+        fewer.sort_unstable();
+        let (errors, name) = (errors.join(" "), known.name);
+        println!("| {name} | {errors} | {:.1} % | {} | {} |", ranges[2], probes[2], fewer[2]);
+    }
 }
 
 /// A name, settings of `sim:queue`, a promise, how long a probe is in seconds, and the knee by the books.

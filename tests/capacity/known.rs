@@ -28,8 +28,13 @@ impl Known {
 
     /// The same, no closer than a tenth.
     pub fn coarsely(&self, seed: u64) -> Search {
+        self.search_with(seed, ", resolution: 10%")
+    }
+
+    /// The same, with more said of the search.
+    pub fn search_with(&self, seed: u64, more: &'static str) -> Search {
         let mut law = (self.make)();
-        Case { seed, more: ", resolution: 10%", ..self.case.clone() }.search(law.as_mut(), &Day::default())
+        Case { seed, more, ..self.case.clone() }.search(law.as_mut(), &Day::default())
     }
 
     /// The target.

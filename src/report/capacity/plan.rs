@@ -2,14 +2,12 @@
 
 use std::fmt::Write as _;
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{Cell, CellAlignment, Table, presets};
 
 use super::words::rate;
 use crate::judge::capacity::plan::Answer;
 use crate::report::table::shade;
 
-/// How wide the table may be, in characters.
-const WIDTH: u16 = 100;
 /// So many rows of the curve are shown.
 const ROWS: usize = 16;
 
@@ -17,7 +15,8 @@ const ROWS: usize = 16;
 pub fn plan_text(answer: &Answer, colour: bool) -> String {
     let mut out = String::from("\n");
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
+    // However wide it becomes: a folder that is broken in two cannot be copied.
+    table.load_style(presets::NOTHING);
     table.set_header(["replicas", "take", "between", "", ""]);
     let most = answer.measured.last().map_or(0, |m| m.replicas);
     let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
