@@ -4,11 +4,12 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use super::sim;
 use crate::cli::args::Reading;
 use crate::judge;
 use crate::plan::{self, Plan};
 use crate::promql;
-use crate::scenario::{self, Leave, MAX_BYTES, Mistake, Mistakes, Place, Scenario, Settings, Wanted};
+use crate::scenario::{self, Changes, Leave, MAX_BYTES, Mistake, Mistakes, Place, Scenario, Settings, System, Wanted};
 
 /// Reads a scenario file; nothing has been sent, opened or started.
 pub fn load(file: &Path, reading: &Reading) -> Result<(Scenario, Plan), Mistakes> {
@@ -23,6 +24,19 @@ pub fn load_unsent(file: &Path, time_scale: u32) -> Result<(Scenario, Plan), Mis
 /// As [`load`], for a text that would stand in `file`.
 pub fn load_text(file: &Path, text: &str, reading: &Reading) -> Result<(Scenario, Plan), Mistakes> {
     understand(file, text.to_owned(), reading, Some(leave(reading)))
+}
+
+/// As [`load_text`], for a variant of a scenario. Nobody wrote it: stop conditions that can never be met in it are left out.
+pub fn load_variant(file: &Path, text: &str, reading: &Reading) -> Result<(Scenario, Plan), Mistakes> {
+    load_text(file, text, reading).or_else(|mistakes| {
+        let position = |m: &Mistake| m.path.strip_prefix("abort_when.")?.split('.').next()?.parse().ok();
+        let endless: Option<Vec<usize>> = mistakes.all.iter().map(position).collect();
+        let changes = Changes { endless: endless.as_deref().unwrap_or_default(), ..Changes::default() };
+        match scenario::probed(text, &changes) {
+            Ok(text) if endless.is_some() => load_text(file, &text, reading),
+            _ => Err(mistakes),
+        }
+    })
 }
 
 /// What the command line gives leave for.
@@ -47,6 +61,12 @@ fn understand(
     leave: Option<Leave<'_>>,
 ) -> Result<(Scenario, Plan), Mistakes> {
     let name = file.display().to_string();
+    if scenario::is_suite(&text) {
+        let what = "this is a suite of scenarios".to_owned();
+        let remedy = "name one of the scenarios that it runs".to_owned();
+        let all = vec![Mistake { at: Place::default(), path: "suite".into(), what, remedy }];
+        return Err(Mistakes { file: name, text, all });
+    }
     let folder = file.parent().map(Path::to_owned).unwrap_or_default();
     let files = |input: &str| read_capped(&folder.join(input), 64 << 20);
     let stem = file.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
@@ -77,9 +97,20 @@ fn understand(
 /// The scenario with its plan, unless what it says of time cannot be.
 fn reviewed(scenario: Scenario, file: String, text: String) -> Result<(Scenario, Plan), Mistakes> {
     let plan = Plan::new(&scenario);
-    let mut all = plan::review(&scenario, &plan);
+    let mut all = settings(&scenario, &text);
+    all.extend(plan::review(&scenario, &plan));
     all.extend(judge::alerts::review(&scenario, &plan));
     if all.is_empty() { Ok((scenario, plan)) } else { Err(Mistakes { file, text, all }) }
+}
+
+/// What is wrong with the settings of a practice target.
+fn settings(scenario: &Scenario, text: &str) -> Vec<Mistake> {
+    let System::Sim { name, with } = &scenario.target.system else { return Vec::new() };
+    let mistake = |(key, what, remedy): (String, String, String)| {
+        let at = scenario::place(text, &["target", "with", &key]).unwrap_or_default();
+        Mistake { at, path: format!("target.with.{key}"), what, remedy }
+    };
+    sim::mistaken(name, with).into_iter().map(mistake).collect()
 }
 
 /// What is wrong with an expression, and the remedy: it cannot be read, or is not what is wanted.

@@ -43,6 +43,24 @@ pub fn sim(args: &SimArgs) -> Exit {
     }
 }
 
+/// What is wrong with settings that a scenario gives a practice target: which, what, and what to write.
+pub(super) fn mistaken(system: &str, with: &[(String, String)]) -> Vec<(String, String, String)> {
+    let started = |set: &[(String, String)]| {
+        let (system, set) = (system.to_owned(), set.to_vec());
+        options(&SimArgs { system, upstream: Vec::new(), kafka: None, set, port: 0, no_delay: false, lease: false })
+    };
+    let wrong = |(key, value): &(String, String)| {
+        let why = started(&[(key.clone(), value.clone())]).err()?;
+        let why = why.lines().next().unwrap_or_default();
+        // What is only wrong beside others, or without them, the target itself says.
+        let why = why.strip_prefix(&format!("--set {key}={value}: "))?;
+        let why = why.strip_prefix(&format!("{key}: ")).unwrap_or(why);
+        let (what, remedy) = why.split_once(": ").unwrap_or((why, "see `proofload sim` for its settings"));
+        Some((key.clone(), what.to_owned(), remedy.to_owned()))
+    };
+    with.iter().filter_map(wrong).collect()
+}
+
 /// A practice target with its settings.
 enum Options {
     QuoteService(Box<quote_service::Options>),

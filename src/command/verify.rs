@@ -55,7 +55,7 @@ impl Verifier {
         if questions.is_empty() {
             return Verified {
                 doubts: Vec::new(),
-                lines: vec![format!("{program} was not asked: there is no PromQL")],
+                lines: vec![format!("{program} was not asked: no PromQL was decided")],
             };
         }
         let asked: Vec<Asked> = questions.iter().map(|q| Asked { expr: q.expr.clone(), at_ms: q.at_ms }).collect();

@@ -84,7 +84,7 @@ pub use target::{HeaderValue, Ready, Service, System, Target};
 pub use template::{Form, Piece, Slot, Template};
 pub use traffic::{Amount, Class, ClassPlace, Kind, Pair, Popularity, Quote, Traffic};
 pub use value::{Datum, Decimal, Feed, Pick, Value, ValueLaw};
-pub use variant::{Changes, probed, variant};
+pub use variant::{Changes, place, probed, variant};
 pub use wire::{Identity, PrivateKey, Resolve, Reuse, Tls, Version, Wire};
 pub use world::{Abort, Action, Call, Hook, Program};
 

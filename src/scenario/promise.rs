@@ -224,6 +224,11 @@ pub(super) fn split_compare(promise: &str) -> Result<(&str, Compare, &str), Refu
         ("<", Compare::Less),
         (">", Compare::Greater),
     ];
+    for (wrong, right) in [("=<", "<="), ("=>", ">=")] {
+        if promise.contains(wrong) {
+            return Err((format!("`{wrong}` is no comparator"), format!("write `{right}`")));
+        }
+    }
     let found = WORDS.iter().find_map(|(word, compare)| promise.split_once(word).map(|(l, r)| (l, *compare, r)));
     match found {
         Some((left, compare, right)) if !right.trim().is_empty() => Ok((left, compare, right.trim())),
@@ -372,6 +377,7 @@ mod tests {
         for (bad, part) in [
             ("p95(quotes) < 500", "not a length of time"),
             ("p95(quotes)", "compares nothing"),
+            ("p95(quotes) =< 5ms", "`=<` is no comparator"),
             ("p95 < 5ms", "no subject"),
             ("p95(quotes < 5ms", "lacks its"),
             ("p95(qoutes) < 5ms", "no traffic"),

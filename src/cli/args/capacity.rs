@@ -77,7 +77,7 @@ pub struct SearchArgs {
     /// The highest rate that is tried; whatever the generator can do when left out
     #[arg(long, value_name = "RATE", value_parser = crate::base::units::parse_rate)]
     pub max_rate: Option<Rate>,
-    /// How long it may take in all; then it ends with what is known
+    /// How long it may take in all; then it ends with what is known, once the probe that goes on is over
     #[arg(long, value_name = "TIME", value_parser = crate::base::units::parse_duration)]
     pub max_time: Option<Duration>,
     /// How close it comes to the knee, 0.5% to 20%; 5% when left out

@@ -32,7 +32,7 @@ pub struct JudgeArgs {
 /// A command on the folder of a run.
 #[derive(Debug, Args)]
 pub struct FolderArgs {
-    /// The folder of a run
+    /// The folder of a run, or of a search for a capacity
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
     /// Print without colour

@@ -42,7 +42,7 @@ pub enum Command {
     Chaos(ChaosCommand),
     /// Show what a scenario would do, without doing it
     Plan(PlanArgs),
-    /// Print the JSON Schema of scenario files, of suites, of verdict.json or of capacity.json
+    /// Print the JSON Schema of scenario files, suites, verdicts and the other files for machines
     Schema(SchemaArgs),
     /// Record arrivals from access logs, for a scenario to replay
     #[command(after_help = "Exit codes: 0 written, 2 wrong command line, unreadable file, or nothing to write.")]
@@ -85,7 +85,7 @@ pub struct Reading {
     /// Set a value of the scenario: dots between keys, indices for lists
     #[arg(long = "set", value_name = "PATH=VALUE", value_parser = pair)]
     pub set: Vec<(String, String)>,
-    /// Where requests go, instead of the target's own address: http://HOST:PORT
+    /// Where requests go, instead of the target's own address: http://HOST:PORT, https:// or unix:
     #[arg(long, value_name = "URL")]
     pub target: Option<String>,
     /// Run time this many times faster: segments, faults and slices shrink, rates and bounds do not

@@ -4,6 +4,7 @@ use super::super::Place;
 use super::super::absorbed;
 use super::super::claim::Claim;
 use super::super::fault::{Fault, On};
+use super::super::inject::{HttpFault, Inject};
 use super::super::promise::Known;
 use super::super::shape::At;
 use super::super::traffic::Traffic;
@@ -49,6 +50,15 @@ impl Check<'_, '_> {
         if !on.any(|(_, fault)| matches!(fault.on, On::Upstream(_))) && !self.reader.is_broken("faults") {
             let what = "no fault on an upstream is meant: only their requests are accounted for one by one";
             self.reader.wrong(expect, what, "name a fault on `upstream/NAME`, or leave this out");
+            return;
+        }
+        let mut meant =
+            faults.iter().enumerate().filter(|(f, _)| fault.is_none_or(|fault| fault == *f)).map(|(_, f)| f);
+        let refuses =
+            |fault: &Fault| !matches!(fault.on, On::Upstream(_)) || fault.inject == Inject::Http(HttpFault::Refuse);
+        if meant.all(refuses) && !self.reader.is_broken("faults") {
+            let what = "a connection that is refused brings no request, and so no word of whose it was";
+            self.reader.wrong(expect, what, "promise what clients see: `errors(…) < 5%` during the fault");
         }
     }
 }

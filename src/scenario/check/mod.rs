@@ -248,7 +248,16 @@ impl Check<'_, '_> {
                         path: self.path(&job.metrics),
                     }
                 } else {
-                    let address = self.address(&job.metrics, &[]).unwrap_or_else(|| Address::http("localhost", 0));
+                    let address = match job.metrics.value.contains(':') {
+                        true => self.address(&job.metrics, &[]),
+                        false => {
+                            let what = format!("`{}` is neither a path nor an address", job.metrics.value);
+                            let remedy = format!("write `/{}`, or http://HOST:PORT/metrics", job.metrics.value);
+                            self.reader.wrong(job.metrics.at, what, remedy);
+                            None
+                        }
+                    };
+                    let address = address.unwrap_or_else(|| Address::http("localhost", 0));
                     Page::Url { path: if address.base.is_empty() { "/metrics".into() } else { String::new() }, address }
                 };
                 let floor = Duration::from_millis(200);

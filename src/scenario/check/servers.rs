@@ -189,7 +189,13 @@ impl Check<'_, '_> {
                 Source::Scrape
             }
             None if has_server => Source::Prometheus,
-            None => Source::Scrape,
+            None => {
+                if !has_jobs && !self.reader.is_broken("observe") {
+                    let remedy = "add a job: `observe: { jobs: { NAME: { metrics: /metrics } } }`";
+                    self.reader.wrong(*place, "nothing is scraped, so that this has no answer ever", remedy);
+                }
+                Source::Scrape
+            }
         };
     }
 }
