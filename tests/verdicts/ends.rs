@@ -188,9 +188,11 @@ fn a_target_that_does_not_recover_in_time_ends_it() {
     for now in [35_500, 38_500] {
         assert_eq!(look(RECOVERY, &limps, now), None, "its last bad slice may still come: {now}");
     }
-    // Of shots that are under way nothing is known, and those that failed are over sooner.
-    let open = format!("{STRUCK}quotes 30s..90s: lost\nquotes 30s..90s every 3: rejected 20ms\n");
-    assert_eq!(look(RECOVERY, &open, 44_100), None);
+    // Of shots that are under way nothing is known: those that went wrong early are outweighed by those that are still to end.
+    let slow = "quotes 30s..36s: rejected 20ms\nquotes 36s..90s: ok 1500ms\nquotes 36s..39s every 16: rejected 20ms\n";
+    for now in [41_100, 44_000, 50_000] {
+        assert_eq!(look(RECOVERY, &format!("{STRUCK}{slow}"), now), None, "it had, at 36 s: {now}");
+    }
     // Bad anew, long after.
     let anew = broken("31s") + "quotes 60s..90s: rejected 20ms\n";
     assert_eq!(look(RECOVERY, &anew, 75_000), None);
