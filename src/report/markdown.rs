@@ -109,6 +109,9 @@ pub fn markdown(judgement: &Judgement) -> String {
     if let Some(canary) = words::canary(&judgement.canary) {
         let _ = writeln!(out, "- canary: {}", escape(&canary));
     }
+    for (job, scrapes) in &judgement.scrapes {
+        let _ = writeln!(out, "- scrapes of **{}**: {} good of {}", escape(job), scrapes.good, scrapes.planned);
+    }
     for (job, of) in &judgement.contracts {
         let _ = writeln!(out, "- contract **{}**: {}", escape(job), escape(&contract::page(of)));
         for line in contract::probes(of) {

@@ -51,6 +51,9 @@ pub fn summary(judgement: &Judgement, place: &str, colour: bool) -> String {
     let faults: Vec<String> =
         judgement.faults.iter().map(|fault| format!("fault    {}: {}", fault.name, words::fault(fault))).collect();
     lines.extend(some(&faults, FAULTS, "fault"));
+    for (job, scrapes) in judgement.scrapes.iter().filter(|(_, of)| of.planned > 0 && of.good * 2 < of.planned) {
+        lines.push(format!("scrapes  {job}: {} good of {}", scrapes.good, scrapes.planned));
+    }
     lines.push(format!("harness  {}", words::fitness(judgement)));
     for stuck in &judgement.stuck {
         lines.push(format!("fault {} could not be undone: {}", stuck.fault, stuck.why));

@@ -123,7 +123,7 @@ fn read(
         return Err((format!("`{subject}`{NO_TRAFFIC}"), text::suggest(subject, names)));
     };
     if !known[traffic].1 {
-        let what = format!("`{subject}` is no traffic of signals, and only of those it is known what is {measure}");
+        let what = format!("`{subject}` is no traffic of signals, and only those have a `{measure}`");
         return Err((what, "name one that has `signal:`".into()));
     }
     let split = |why: String| match why.split_once(": ") {

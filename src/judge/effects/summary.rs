@@ -161,12 +161,15 @@ fn lag_of(trial: &Trial<'_>, server: &Server<'_>, account: &Account, traffic: us
     let consumer = trial.scenario.traffic[traffic].kind.signal()?.consumer.as_ref()?;
     let (looks, measured) = (lag::looks(account), [trial.timeline.measured(Some(traffic))]);
     let of_window = looks.iter().filter(|look| measured[0].contains(look.at));
-    let seconds = lag::seconds(&looks, &measured);
+    let asked = account.lags.iter().filter(|lag| measured[0].contains(lag.at)).count();
+    // A few looks that tell something, at the start for one, say nothing of all the others.
+    let is_known = of_window.clone().count() * 2 >= asked;
+    let seconds = lag::seconds(&looks, &measured).filter(|_| is_known);
     let told = consumer.lag.as_ref().and_then(|lag| lag::told(trial, server, &lag.expr, &measured).ok());
     Some(LagSummary {
         group: consumer.group.clone(),
         looks: of_window.clone().count() as u64,
-        messages: of_window.map(|look| look.behind).max(),
+        messages: of_window.map(|look| look.behind).max().filter(|_| is_known),
         seconds,
         told,
         agree: seconds.zip(told).map(|(broker, told)| lag::agree(broker, told)),
