@@ -30,6 +30,7 @@ mod reconcile;
 mod recovery;
 mod relative;
 mod resources;
+mod seconds;
 mod server;
 mod shots;
 mod slices;

@@ -226,6 +226,19 @@ impl<'a> Trial<'a> {
         population
     }
 
+    /// Up to where what became of shots is known: the end of the last second before the first that is open. A second of which
+    /// shots are under way is open no more once they are of an age at which they are beyond the bound.
+    pub fn settled(&self, traffic: usize, age: Option<Duration>, now: Offset) -> Offset {
+        let through = self.windows.seen.floor_to(Duration::from_secs(1));
+        let rows = self.fitness.seconds[traffic].iter();
+        let is_open = |second: i64, lost: u64| {
+            let end = Offset::from_millis(second * 1000 + 1000);
+            lost > 0 && age.is_none_or(|age| now < end + age)
+        };
+        let first = rows.filter(|(s, row)| is_open(**s, row.lost)).map(|(s, _)| Offset::from_millis(s * 1000)).min();
+        through.min(first.unwrap_or(Offset::MAX))
+    }
+
     /// How much of a span the run saw.
     fn clipped(&self, span: Span) -> Duration {
         span.end.min(self.windows.seen).since(span.start)

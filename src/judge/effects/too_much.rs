@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::super::measure;
+use super::super::seconds::Seconds;
 use super::super::server::Server;
 use super::super::shots::second;
-use super::super::stop::Seconds;
 use super::super::trial::Trial;
 use super::super::verdict::Verdict;
 use super::resent::Resent;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::super::measure;
+use super::super::seconds::Seconds;
 use super::super::shots::second;
-use super::super::stop::{Seconds, settled};
 use super::super::trial::Trial;
 use super::super::verdict::Verdict;
 use super::Ledger;
@@ -18,7 +18,7 @@ use crate::scenario::Absorbed;
 pub fn too_little(trial: &Trial<'_>, claim: &Absorbed, hold: Duration, now: Offset) -> Option<String> {
     let traffics = 0..trial.scenario.traffic.len();
     let meant = traffics.filter(|traffic| claim.traffic.is_none_or(|named| named == *traffic));
-    let end = meant.map(|traffic| settled(trial, traffic, None, now)).min()?;
+    let end = meant.map(|traffic| trial.settled(traffic, None, now)).min()?;
     let ledger = Ledger::read(trial);
     let books = books(&ledger, claim);
     if ledger.unreadable.is_some() || books.iter().any(|(_, book)| !book.attributable && book.total.all() > 0) {

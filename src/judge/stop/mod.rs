@@ -16,14 +16,10 @@
 //! One about the target's metrics is asked at each scrape, and met when any element of the answer has met it at every scrape
 //! of the stretch. No answer, or NaN, meets nothing.
 
-mod seconds;
 mod shots;
 mod strikes;
 
 use std::time::Duration;
-
-pub use seconds::Seconds;
-pub use shots::settled;
 
 use super::effects;
 use super::ledger;

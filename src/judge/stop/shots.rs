@@ -37,8 +37,8 @@ pub fn met(
     let counts = Counts::read(trial, server, expectation.traffic).filter(|_| expectation.part.is_none());
     let end = match &counts {
         // What was due after the last scrape, counters cannot have told of.
-        Some(counts) => settled(trial, traffic, age, now.min(counts.until()?)).min(counts.until()?),
-        None => settled(trial, traffic, age, now),
+        Some(counts) => trial.settled(traffic, age, now.min(counts.until()?)).min(counts.until()?),
+        None => trial.settled(traffic, age, now),
     };
     let end = end.floor_to(Duration::from_secs(1));
     let span = Span { start: end - abort.hold, end };
@@ -80,17 +80,4 @@ pub fn met(
     };
     let observed = least.observed.filter(|_| least.verdict == Verdict::Pass)?;
     Some(format!("{} {observed} for {}", measure::label(expectation), units::duration(abort.hold)))
-}
-
-/// Up to where what became of shots is known: the end of the last second before the first that is open. A second of which
-/// shots are under way is open no more once they are of an age at which they are beyond the bound.
-pub fn settled(trial: &Trial<'_>, traffic: usize, age: Option<Duration>, now: Offset) -> Offset {
-    let through = trial.windows.seen.floor_to(Duration::from_secs(1));
-    let rows = trial.fitness.seconds[traffic].iter();
-    let is_open = |second: i64, lost: u64| {
-        let end = Offset::from_millis(second * 1000 + 1000);
-        lost > 0 && age.is_none_or(|age| now < end + age)
-    };
-    let first = rows.filter(|(s, row)| is_open(**s, row.lost)).map(|(s, _)| Offset::from_millis(s * 1000)).min();
-    through.min(first.unwrap_or(Offset::MAX))
 }

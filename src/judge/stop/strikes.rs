@@ -12,7 +12,6 @@ use super::super::server::Server;
 use super::super::trial::Trial;
 use super::super::verdict::Verdict;
 use super::super::window::FaultTimes;
-use super::shots::settled;
 use crate::base::time::{Offset, Span};
 use crate::plan::Plan;
 use crate::scenario::{Claim, EffectClaim, EffectMeasure, Expectation, Measure, Scenario};
@@ -57,7 +56,7 @@ pub fn of_shots(
     let missing = |traffic| if is_counted(traffic) { Missing::Skipped } else { Missing::Failed };
     let missing: Vec<Missing> = (0..strict.scenario.traffic.len()).map(missing).collect();
     let mut trial = Trial::knowing(strict.scenario, strict.plan, strict.evidence, missing);
-    trial.windows.seen = settled(&trial, expectation.traffic, None, now);
+    trial.windows.seen = trial.settled(expectation.traffic, None, now);
     let promised = Expectation { compare: expectation.compare.opposite(), ..*expectation };
     let is_after = expectation.measure == Measure::Recovery;
     let rule = |fault: usize, nth: usize, strike: Span| match is_after {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::super::shots::second;
+use super::shots::second;
 use crate::base::time::Offset;
 
 /// How many things of each second there were, and how many of them are meant.
